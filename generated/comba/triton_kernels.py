@@ -1035,14 +1035,14 @@ def _m_gradients_kernel(
     sum_4 = tl.sum(pairs_we_all, 1)  # [C]
     map_18 = sum_2 + sum_1  # [C]
     terms = map_18  # [C]
-    later = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C]
+    later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C]
     map_19 = sum_7 + sum_6  # [C]
     map_20 = sum_5 + sum_4 + sum_3  # [C]
     map_21 = map_19 - map_20  # [C]
     terms_2 = map_21  # [C]
     inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C]
     sum_11 = tl.sum(sum_3, 0)
-    dg0 = later + inside_2 + sum_11 + sum_8  # gradient of the log-decay [C]
+    dg0 = later_2 + inside_2 + sum_11 + sum_8  # gradient of the log-decay [C]
     d_log_a_new = sum_10 + dg0  # gradient of log_a [C]
     d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
     tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t), d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid)
@@ -2229,14 +2229,14 @@ def _m_layer_gradients_kernel(
     sum_6 = tl.sum(pairs_we_all, 1)  # [C]
     map_36 = sum_4 + sum_3  # [C]
     terms = map_36  # [C]
-    later = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C]
+    later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C]
     map_37 = sum_9 + sum_8  # [C]
     map_38 = sum_7 + sum_6 + sum_5  # [C]
     map_39 = map_37 - map_38  # [C]
     terms_2 = map_39  # [C]
     inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C]
     sum_21 = tl.sum(sum_5, 0)
-    dg0 = later + inside_2 + sum_21 + sum_10  # gradient of the log-decay [C]
+    dg0 = later_2 + inside_2 + sum_21 + sum_10  # gradient of the log-decay [C]
     part_54_0 = load_6.to(tl.float32) + load_7.to(tl.float32)
     part_54_1 = tl.exp(-tl.abs(part_54_0))
     part_54_2 = 1.0 + part_54_1

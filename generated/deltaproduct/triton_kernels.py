@@ -1006,14 +1006,14 @@ def _m_gradients_kernel(
     sum_4 = tl.sum(pairs_we_all, 1)  # [C]
     map_17 = sum_2 + sum_1  # [C]
     terms = map_17  # [C]
-    later = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C]
+    later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C]
     map_18 = sum_7 + sum_6  # [C]
     map_19 = sum_5 + sum_4 + sum_3  # [C]
     map_20 = map_18 - map_19  # [C]
     terms_2 = map_20  # [C]
     inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C]
     sum_11 = tl.sum(sum_3, 0)
-    dg0 = later + inside_2 + sum_11 + sum_8  # gradient of the log-decay [C]
+    dg0 = later_2 + inside_2 + sum_11 + sum_8  # gradient of the log-decay [C]
     d_log_a_new = sum_10 + dg0  # gradient of log_a [C]
     d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
     tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t), d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid)

@@ -1021,14 +1021,14 @@ def _m_gradients_kernel(
     sum_4 = tl.sum(pairs_we_all, 1)  # [C]
     map_20 = sum_2 + sum_1  # [C]
     terms = map_20  # [C]
-    later = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C]
+    later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C]
     map_21 = sum_7 + sum_6  # [C]
     map_22 = sum_5 + sum_4 + sum_3  # [C]
     map_23 = map_21 - map_22  # [C]
     terms_2 = map_23  # [C]
     inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C]
     sum_11 = tl.sum(sum_3, 0)
-    dg0 = later + inside_2 + sum_11 + sum_8  # gradient of the log-decay [C]
+    dg0 = later_2 + inside_2 + sum_11 + sum_8  # gradient of the log-decay [C]
     d_log_a_new = sum_10 + dg0  # gradient of log_a [C]
     d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
     tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t), d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid)
@@ -2114,14 +2114,14 @@ def _m_layer_gradients_kernel(
     sum_6 = tl.sum(pairs_we_all, 1)  # [C]
     map_31 = sum_4 + sum_3  # [C]
     terms = map_31  # [C]
-    later = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C]
+    later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C]
     map_32 = sum_9 + sum_8  # [C]
     map_33 = sum_7 + sum_6 + sum_5  # [C]
     map_34 = map_32 - map_33  # [C]
     terms_2 = map_34  # [C]
     inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C]
     sum_18 = tl.sum(sum_5, 0)
-    dg0 = later + inside_2 + sum_18 + sum_10  # gradient of the log-decay [C]
+    dg0 = later_2 + inside_2 + sum_18 + sum_10  # gradient of the log-decay [C]
     part_48_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
     part_48_1 = tl.exp(-tl.abs(part_48_0))
     part_48_2 = 1.0 + part_48_1

@@ -194,48 +194,9 @@ def _local(weights, g, EXACT: tl.constexpr, PRECISION: tl.constexpr, SINGLE: tl.
         return tl.dot(w, second, acc=tl.dot(w, first))
 
 
-@triton.jit
-def _here(tile, t: tl.constexpr):
-    """Where a tile has token t (axis 0): known when compiled, if a thread has all tokens."""
-    here = tl.arange(0, tile.shape[0]) == t
-    if len(tile.shape) == 2:
-        return here[:, None]
-    else:
-        return here[:, None, None]
-
-
-@triton.jit
-def _picked(tile, here):
-    """The entry where `here` (axis 0). The others become -0.0, which adds nothing to anything."""
-    nothing = tl.full(tile.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
-    return tl.sum(tl.where(here, tile, nothing), 0)
-
-
-@triton.jit
-def _states(decay, write, state, REVERSE: tl.constexpr):
-    """The states before and after each token (axis 0) of a walk from `state`, and behind it.
-
-    One token after the other: where a thread has all tokens of its columns, its registers hold
-    the tiles and picking an entry is a matter of names.
-    """
-    before = tl.zeros_like(write)
-    after = tl.zeros_like(write)
-    for n in tl.static_range(write.shape[0]):
-        here = _here(write, write.shape[0] - 1 - n if REVERSE else n)
-        before = tl.where(here, tl.expand_dims(state, 0), before)
-        state = state * _picked(decay, here) + _picked(write, here)
-        after = tl.where(here, tl.expand_dims(state, 0), after)
-    return before, after, state
-
-
 def _power(n: int) -> int:
     """The power of two, at least 16, that holds n."""
     return max(16, triton.next_power_of_2(n))
-
-
-def _padded(n: int) -> int:
-    """The power of two that holds n."""
-    return triton.next_power_of_2(n)
 
 
 @functools.cache
@@ -492,8 +453,7 @@ def _mk_segment_ends_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _mk_segment_scan_kernel(
     start_state_ptr, segment_decay_V_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    K: tl.constexpr, S: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
-    VARLEN: tl.constexpr,
+    K: tl.constexpr, S: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(K * S, BLOCK)
@@ -508,16 +468,13 @@ def _mk_segment_scan_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    token = tl.arange(0, GROUP)
-    for step in range(0, count, GROUP):
-        at = step + token
-        valid = (at < count)[:, None]
-        at = _row(first + at, h, H)[:, None]
-        place = start_state_ptr + at * (K * S) + entry[None, :]
-        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
-        decay = tl.load(segment_decay_V_ptr + at * S + (entry % S)[None, :], mask=valid & inside[None, :], other=1.0)
-        before, _, state = _states(decay, added, state, False)
-        tl.store(place, before, mask=valid & inside[None, :])
+    for step in range(count):
+        at = _row(first + (step), h, H)
+        place = start_state_ptr + at * (K * S) + entry
+        added = tl.load(place, mask=inside, other=0.0)
+        tl.store(place, state, mask=inside)
+        state = state * tl.load(segment_decay_V_ptr + at * S + entry % S, mask=inside, other=0.0)
+        state = state + added
 
 
 @_Kernel
@@ -1141,8 +1098,7 @@ def _mk_segment_ends_adjoint_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _mk_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_V_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    K: tl.constexpr, S: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
-    VARLEN: tl.constexpr,
+    K: tl.constexpr, S: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(K * S, BLOCK)
@@ -1157,16 +1113,13 @@ def _mk_segment_scan_adjoint_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    token = tl.arange(0, GROUP)
-    for step in range(0, count, GROUP):
-        at = step + token
-        valid = (at < count)[:, None]
-        at = _row(first + count - 1 - at, h, H)[:, None]
-        place = end_state_ptr + at * (K * S) + entry[None, :]
-        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
-        decay = tl.load(segment_decay_V_ptr + at * S + (entry % S)[None, :], mask=valid & inside[None, :], other=1.0)
-        before, _, state = _states(decay, added, state, False)
-        tl.store(place, before, mask=valid & inside[None, :])
+    for step in range(count):
+        at = _row(first + (count - 1 - step), h, H)
+        place = end_state_ptr + at * (K * S) + entry
+        added = tl.load(place, mask=inside, other=0.0)
+        tl.store(place, state, mask=inside)
+        state = state * tl.load(segment_decay_V_ptr + at * S + entry % S, mask=inside, other=0.0)
+        state = state + added
 
 
 @_Kernel
@@ -2331,8 +2284,7 @@ def _mv_segment_ends_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _mv_segment_scan_kernel(
     start_state_ptr, segment_decay_K_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    S: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
-    VARLEN: tl.constexpr,
+    S: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(S * V, BLOCK)
@@ -2347,16 +2299,13 @@ def _mv_segment_scan_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    token = tl.arange(0, GROUP)
-    for step in range(0, count, GROUP):
-        at = step + token
-        valid = (at < count)[:, None]
-        at = _row(first + at, h, H)[:, None]
-        place = start_state_ptr + at * (S * V) + entry[None, :]
-        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
-        decay = tl.load(segment_decay_K_ptr + at * S + (entry // V)[None, :], mask=valid & inside[None, :], other=1.0)
-        before, _, state = _states(decay, added, state, False)
-        tl.store(place, before, mask=valid & inside[None, :])
+    for step in range(count):
+        at = _row(first + (step), h, H)
+        place = start_state_ptr + at * (S * V) + entry
+        added = tl.load(place, mask=inside, other=0.0)
+        tl.store(place, state, mask=inside)
+        state = state * tl.load(segment_decay_K_ptr + at * S + entry // V, mask=inside, other=0.0)
+        state = state + added
 
 
 @_Kernel
@@ -2978,8 +2927,7 @@ def _mv_segment_ends_adjoint_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _mv_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_K_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    S: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
-    VARLEN: tl.constexpr,
+    S: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(S * V, BLOCK)
@@ -2994,16 +2942,13 @@ def _mv_segment_scan_adjoint_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    token = tl.arange(0, GROUP)
-    for step in range(0, count, GROUP):
-        at = step + token
-        valid = (at < count)[:, None]
-        at = _row(first + count - 1 - at, h, H)[:, None]
-        place = end_state_ptr + at * (S * V) + entry[None, :]
-        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
-        decay = tl.load(segment_decay_K_ptr + at * S + (entry // V)[None, :], mask=valid & inside[None, :], other=1.0)
-        before, _, state = _states(decay, added, state, False)
-        tl.store(place, before, mask=valid & inside[None, :])
+    for step in range(count):
+        at = _row(first + (count - 1 - step), h, H)
+        place = end_state_ptr + at * (S * V) + entry
+        added = tl.load(place, mask=inside, other=0.0)
+        tl.store(place, state, mask=inside)
+        state = state * tl.load(segment_decay_K_ptr + at * S + entry // V, mask=inside, other=0.0)
+        state = state + added
 
 
 @_Kernel
@@ -4135,8 +4080,7 @@ def _mk_layer_segment_ends_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _mk_layer_segment_scan_kernel(
     start_state_ptr, segment_decay_V_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    K: tl.constexpr, S: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
-    VARLEN: tl.constexpr,
+    K: tl.constexpr, S: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(K * S, BLOCK)
@@ -4151,16 +4095,13 @@ def _mk_layer_segment_scan_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    token = tl.arange(0, GROUP)
-    for step in range(0, count, GROUP):
-        at = step + token
-        valid = (at < count)[:, None]
-        at = _row(first + at, h, H)[:, None]
-        place = start_state_ptr + at * (K * S) + entry[None, :]
-        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
-        decay = tl.load(segment_decay_V_ptr + at * S + (entry % S)[None, :], mask=valid & inside[None, :], other=1.0)
-        before, _, state = _states(decay, added, state, False)
-        tl.store(place, before, mask=valid & inside[None, :])
+    for step in range(count):
+        at = _row(first + (step), h, H)
+        place = start_state_ptr + at * (K * S) + entry
+        added = tl.load(place, mask=inside, other=0.0)
+        tl.store(place, state, mask=inside)
+        state = state * tl.load(segment_decay_V_ptr + at * S + entry % S, mask=inside, other=0.0)
+        state = state + added
 
 
 @_Kernel
@@ -4885,8 +4826,7 @@ def _mk_layer_segment_ends_adjoint_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _mk_layer_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_V_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    K: tl.constexpr, S: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
-    VARLEN: tl.constexpr,
+    K: tl.constexpr, S: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(K * S, BLOCK)
@@ -4901,16 +4841,13 @@ def _mk_layer_segment_scan_adjoint_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    token = tl.arange(0, GROUP)
-    for step in range(0, count, GROUP):
-        at = step + token
-        valid = (at < count)[:, None]
-        at = _row(first + count - 1 - at, h, H)[:, None]
-        place = end_state_ptr + at * (K * S) + entry[None, :]
-        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
-        decay = tl.load(segment_decay_V_ptr + at * S + (entry % S)[None, :], mask=valid & inside[None, :], other=1.0)
-        before, _, state = _states(decay, added, state, False)
-        tl.store(place, before, mask=valid & inside[None, :])
+    for step in range(count):
+        at = _row(first + (count - 1 - step), h, H)
+        place = end_state_ptr + at * (K * S) + entry
+        added = tl.load(place, mask=inside, other=0.0)
+        tl.store(place, state, mask=inside)
+        state = state * tl.load(segment_decay_V_ptr + at * S + entry % S, mask=inside, other=0.0)
+        state = state + added
 
 
 @_Kernel
@@ -6286,8 +6223,7 @@ def _mv_layer_segment_ends_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _mv_layer_segment_scan_kernel(
     start_state_ptr, segment_decay_K_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    S: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
-    VARLEN: tl.constexpr,
+    S: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(S * V, BLOCK)
@@ -6302,16 +6238,13 @@ def _mv_layer_segment_scan_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    token = tl.arange(0, GROUP)
-    for step in range(0, count, GROUP):
-        at = step + token
-        valid = (at < count)[:, None]
-        at = _row(first + at, h, H)[:, None]
-        place = start_state_ptr + at * (S * V) + entry[None, :]
-        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
-        decay = tl.load(segment_decay_K_ptr + at * S + (entry // V)[None, :], mask=valid & inside[None, :], other=1.0)
-        before, _, state = _states(decay, added, state, False)
-        tl.store(place, before, mask=valid & inside[None, :])
+    for step in range(count):
+        at = _row(first + (step), h, H)
+        place = start_state_ptr + at * (S * V) + entry
+        added = tl.load(place, mask=inside, other=0.0)
+        tl.store(place, state, mask=inside)
+        state = state * tl.load(segment_decay_K_ptr + at * S + entry // V, mask=inside, other=0.0)
+        state = state + added
 
 
 @_Kernel
@@ -7011,8 +6944,7 @@ def _mv_layer_segment_ends_adjoint_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _mv_layer_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_K_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    S: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
-    VARLEN: tl.constexpr,
+    S: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(S * V, BLOCK)
@@ -7027,16 +6959,13 @@ def _mv_layer_segment_scan_adjoint_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    token = tl.arange(0, GROUP)
-    for step in range(0, count, GROUP):
-        at = step + token
-        valid = (at < count)[:, None]
-        at = _row(first + count - 1 - at, h, H)[:, None]
-        place = end_state_ptr + at * (S * V) + entry[None, :]
-        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
-        decay = tl.load(segment_decay_K_ptr + at * S + (entry // V)[None, :], mask=valid & inside[None, :], other=1.0)
-        before, _, state = _states(decay, added, state, False)
-        tl.store(place, before, mask=valid & inside[None, :])
+    for step in range(count):
+        at = _row(first + (count - 1 - step), h, H)
+        place = end_state_ptr + at * (S * V) + entry
+        added = tl.load(place, mask=inside, other=0.0)
+        tl.store(place, state, mask=inside)
+        state = state * tl.load(segment_decay_K_ptr + at * S + entry // V, mask=inside, other=0.0)
+        state = state + added
 
 
 @_Kernel
@@ -8288,9 +8217,9 @@ def mk_forward(
             num_warps=warps,
             num_stages=stages,
         )
-        _mk_segment_scan_kernel[(run.N * H * -(-K * S // min(512, _padded(K * S))),)](
+        _mk_segment_scan_kernel[(run.N * H * -(-K * S // 1024),)](
             start_state, segment_decay_V, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, K, S, min(512, _padded(K * S)), 8, run.varlen,
+            run.segments, K, S, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, S)
     {32: _mk_states_kernel, 64: _mk_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
@@ -8383,9 +8312,9 @@ def mk_backward(
             num_warps=warps,
             num_stages=stages,
         )
-        _mk_segment_scan_kernel[(run.N * H * -(-K * S // min(512, _padded(K * S))),)](
+        _mk_segment_scan_kernel[(run.N * H * -(-K * S // 1024),)](
             start_state, segment_decay_V, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, K, S, min(512, _padded(K * S)), 8, run.varlen,
+            run.segments, K, S, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, S)
     {32: _mk_states_kernel_c32, 64: _mk_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
@@ -8408,9 +8337,9 @@ def mk_backward(
             num_warps=warps,
             num_stages=stages,
         )
-        _mk_segment_scan_adjoint_kernel[(run.N * H * -(-K * S // min(512, _padded(K * S))),)](
+        _mk_segment_scan_adjoint_kernel[(run.N * H * -(-K * S // 1024),)](
             end_state, segment_decay_V, d_final_state, run.cu, run.T, H, run.segment,
-            run.segments, K, S, min(512, _padded(K * S)), 8, run.varlen,
+            run.segments, K, S, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", k.device, dtype.itemsize, K, S)
     _mk_states_adjoint_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
@@ -8556,9 +8485,9 @@ def mv_forward(
             num_warps=warps,
             num_stages=stages,
         )
-        _mv_segment_scan_kernel[(run.N * H * -(-S * V // min(512, _padded(S * V))),)](
+        _mv_segment_scan_kernel[(run.N * H * -(-S * V // 1024),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, S, V, min(512, _padded(S * V)), 8, run.varlen,
+            run.segments, S, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", e.device, dtype.itemsize, S, V)
     {32: _mv_states_kernel, 64: _mv_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
@@ -8652,9 +8581,9 @@ def mv_backward(
             num_warps=warps,
             num_stages=stages,
         )
-        _mv_segment_scan_kernel[(run.N * H * -(-S * V // min(512, _padded(S * V))),)](
+        _mv_segment_scan_kernel[(run.N * H * -(-S * V // 1024),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, S, V, min(512, _padded(S * V)), 8, run.varlen,
+            run.segments, S, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", e.device, dtype.itemsize, S, V)
     {32: _mv_states_kernel_c32, 64: _mv_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
@@ -8678,9 +8607,9 @@ def mv_backward(
             num_warps=warps,
             num_stages=stages,
         )
-        _mv_segment_scan_adjoint_kernel[(run.N * H * -(-S * V // min(512, _padded(S * V))),)](
+        _mv_segment_scan_adjoint_kernel[(run.N * H * -(-S * V // 1024),)](
             end_state, segment_decay_K, d_final_state, run.cu, run.T, H, run.segment,
-            run.segments, S, V, min(512, _padded(S * V)), 8, run.varlen,
+            run.segments, S, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", e.device, dtype.itemsize, S, V)
     _mv_states_adjoint_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
@@ -8824,9 +8753,9 @@ def mk_layer_forward(
             num_warps=warps,
             num_stages=stages,
         )
-        _mk_layer_segment_scan_kernel[(run.N * H * -(-K * S // min(512, _padded(K * S))),)](
+        _mk_layer_segment_scan_kernel[(run.N * H * -(-K * S // 1024),)](
             start_state, segment_decay_V, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, K, S, min(512, _padded(K * S)), 8, run.varlen,
+            run.segments, K, S, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, S)
     {32: _mk_layer_states_kernel, 64: _mk_layer_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
@@ -8916,9 +8845,9 @@ def mk_layer_backward(
             num_warps=warps,
             num_stages=stages,
         )
-        _mk_layer_segment_scan_kernel[(run.N * H * -(-K * S // min(512, _padded(K * S))),)](
+        _mk_layer_segment_scan_kernel[(run.N * H * -(-K * S // 1024),)](
             start_state, segment_decay_V, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, K, S, min(512, _padded(K * S)), 8, run.varlen,
+            run.segments, K, S, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, S)
     {32: _mk_layer_states_kernel_c32, 64: _mk_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
@@ -8942,9 +8871,9 @@ def mk_layer_backward(
             num_warps=warps,
             num_stages=stages,
         )
-        _mk_layer_segment_scan_adjoint_kernel[(run.N * H * -(-K * S // min(512, _padded(K * S))),)](
+        _mk_layer_segment_scan_adjoint_kernel[(run.N * H * -(-K * S // 1024),)](
             end_state, segment_decay_V, d_final_state, run.cu, run.T, H, run.segment,
-            run.segments, K, S, min(512, _padded(K * S)), 8, run.varlen,
+            run.segments, K, S, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", k_raw.device, dtype.itemsize, K, S)
     _mk_layer_states_adjoint_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
@@ -9086,9 +9015,9 @@ def mv_layer_forward(
             num_warps=warps,
             num_stages=stages,
         )
-        _mv_layer_segment_scan_kernel[(run.N * H * -(-S * V // min(512, _padded(S * V))),)](
+        _mv_layer_segment_scan_kernel[(run.N * H * -(-S * V // 1024),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, S, V, min(512, _padded(S * V)), 8, run.varlen,
+            run.segments, S, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", a_raw.device, dtype.itemsize, S, V)
     {32: _mv_layer_states_kernel, 64: _mv_layer_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
@@ -9178,9 +9107,9 @@ def mv_layer_backward(
             num_warps=warps,
             num_stages=stages,
         )
-        _mv_layer_segment_scan_kernel[(run.N * H * -(-S * V // min(512, _padded(S * V))),)](
+        _mv_layer_segment_scan_kernel[(run.N * H * -(-S * V // 1024),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, S, V, min(512, _padded(S * V)), 8, run.varlen,
+            run.segments, S, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", a_raw.device, dtype.itemsize, S, V)
     {32: _mv_layer_states_kernel_c32, 64: _mv_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
@@ -9204,9 +9133,9 @@ def mv_layer_backward(
             num_warps=warps,
             num_stages=stages,
         )
-        _mv_layer_segment_scan_adjoint_kernel[(run.N * H * -(-S * V // min(512, _padded(S * V))),)](
+        _mv_layer_segment_scan_adjoint_kernel[(run.N * H * -(-S * V // 1024),)](
             end_state, segment_decay_K, d_final_state, run.cu, run.T, H, run.segment,
-            run.segments, S, V, min(512, _padded(S * V)), 8, run.varlen,
+            run.segments, S, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", a_raw.device, dtype.itemsize, S, V)
     _mv_layer_states_adjoint_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](

@@ -173,37 +173,48 @@ def _softplus(x):
 
 
 @triton.jit
-def _here(tile, t: tl.constexpr):
-    """Where a tile has token t (axis 0): known when compiled, if a thread has all tokens."""
-    here = tl.arange(0, tile.shape[0]) == t
-    if len(tile.shape) == 2:
-        return here[:, None]
-    else:
-        return here[:, None, None]
+def _steps(p, x, q, y):
+    """One run of steps m = p * m + x, then another."""
+    return p * q, y + q * x
 
 
 @triton.jit
-def _picked(tile, here):
-    """The entry where `here` (axis 0). The others become -0.0, which adds nothing to anything."""
-    nothing = tl.full(tile.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
-    return tl.sum(tl.where(here, tile, nothing), 0)
+def _steps_before(p, o, x, b, q, r, y, c):
+    """The same, with the decay and the state up to the last step but one."""
+    return p * q, p * r, y + q * x, c + r * x
 
 
 @triton.jit
-def _states(decay, write, state, REVERSE: tl.constexpr):
-    """The states before and after each token (axis 0) of a walk from `state`, and behind it.
+def _turned(x, REVERSE: tl.constexpr):
+    """The tile, its tokens (axis 0) in reverse order for a walk in reverse time.
 
-    One token after the other: where a thread has all tokens of its columns, its registers hold
-    the tiles and picking an entry is a matter of names.
+    A scan that is told to run backwards reverses through the lanes even where a thread holds all
+    tokens of its columns; here it is then a matter of names.
     """
-    before = tl.zeros_like(write)
-    after = tl.zeros_like(write)
-    for n in tl.static_range(write.shape[0]):
-        here = _here(write, write.shape[0] - 1 - n if REVERSE else n)
-        before = tl.where(here, tl.expand_dims(state, 0), before)
-        state = state * _picked(decay, here) + _picked(write, here)
-        after = tl.where(here, tl.expand_dims(state, 0), after)
-    return before, after, state
+    if REVERSE:
+        return tl.flip(x, 0)
+    else:
+        return x
+
+
+@triton.jit
+def _states_after(decay, write, start, first, REVERSE: tl.constexpr):
+    """The states after each token (axis 0) of a walk from `start`, which enters where `first`."""
+    write = tl.where(first, write + decay * start, write)
+    given = (_turned(decay, REVERSE), _turned(write, REVERSE))
+    _, after = tl.associative_scan(given, 0, _steps)
+    return _turned(after, REVERSE)
+
+
+@triton.jit
+def _states(decay, write, start, first, REVERSE: tl.constexpr):
+    """The states before and after each token (axis 0) of a walk from `start`."""
+    before = tl.where(first, start + tl.zeros_like(write), 0.0)
+    write = tl.where(first, write + decay * start, write)
+    one = tl.full(write.shape, 1.0, tl.float32)
+    given = (_turned(decay, REVERSE), one, _turned(write, REVERSE), _turned(before, REVERSE))
+    found = tl.associative_scan(given, 0, _steps_before)
+    return _turned(found[3], REVERSE), _turned(found[2], REVERSE)
 
 
 @triton.jit
@@ -216,6 +227,13 @@ def _both(p, q):
 def _whole(decay):
     """The decay over all tokens (axis 0)."""
     return tl.reduce(decay, 0, _both)
+
+
+@triton.jit
+def _end(after, last):
+    """The state where `last`. The others become -0.0, whose sum with anything is no operation."""
+    nothing = tl.full(after.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
+    return tl.sum(tl.where(last, after, nothing), 0)
 
 
 def _power(n: int) -> int:
@@ -435,7 +453,7 @@ def _m_element_ends_kernel(
     d_bias_ptr_h, d_bias_ptr_g, A_log_ptr_h, A_log_ptr_g, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'what each segment adds to the state, and its whole decay'
     program = tl.program_id(0)
@@ -445,7 +463,7 @@ def _m_element_ends_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
+    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
     u_ptr = _head(u_ptr, batch, h, u_ptr_b, u_ptr_h, u_ptr_g)
@@ -475,8 +493,9 @@ def _m_element_ends_kernel(
         map_4 = _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
         inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
         a = _exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
-        before, after, end = _states(a, w, M, False)  # each token [C, BLOCK_K, BLOCK_V]
-        M = end
+        after = _states_after(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
+        M_next = _end(after, (token == C - 1)[:, None, None])  # decay, and write [BLOCK_K, BLOCK_V]
+        M = M_next
         P_next = P * _whole(a)  # the decay of the whole segment [BLOCK_K, BLOCK_V]
         P = P_next
     tl.store(start_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(start_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -487,8 +506,8 @@ def _m_element_ends_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_kernel(
     start_state_ptr, segment_decay_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
-    VARLEN: tl.constexpr,
+    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
+    GROUP: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(K * V, BLOCK)
@@ -508,11 +527,14 @@ def _m_segment_scan_kernel(
         at = step + token
         valid = (at < count)[:, None]
         at = _row(first + at, h, H)[:, None]
-        place = start_state_ptr + at * (K * V) + entry[None, :]
-        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
-        decay = tl.load(segment_decay_ptr + at * (K * V) + entry[None, :], mask=valid & inside[None, :], other=1.0)
-        before, _, state = _states(decay, added, state, False)
-        tl.store(place, before, mask=valid & inside[None, :])
+        places = start_state_ptr + at * (K * V) + entry[None, :]
+        added = tl.load(places, mask=valid & inside[None, :], other=0.0)
+        fading = tl.full([GROUP, BLOCK], 1.0, tl.float32)
+        fading = fading * tl.load(segment_decay_ptr + at * (K * V) + entry[None, :], mask=valid & inside[None, :], other=1.0)
+        start = (token == 0)[:, None]
+        earlier, later = _states(fading, added, state[None, :], start, False)
+        tl.store(places, earlier, mask=valid & inside[None, :])
+        state = _end(later, (token == GROUP - 1)[:, None])
 
 
 @_Kernel
@@ -525,7 +547,7 @@ def _m_element_forward_kernel(
     d_bias_ptr_h, d_bias_ptr_g, A_log_ptr_h, A_log_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr,
     y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'y and the final state, with the state on chip'
     program = tl.program_id(0)
@@ -535,7 +557,7 @@ def _m_element_forward_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
+    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     c_2_ptr = _head(c_2_ptr, batch, h, c_2_ptr_b, c_2_ptr_h, c_2_ptr_g)
     b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
@@ -571,12 +593,13 @@ def _m_element_forward_kernel(
         map_4 = _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
         inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
         a = _exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
-        before, after, end = _states(a, w, M, False)  # each token [C, BLOCK_K, BLOCK_V]
+        after = _states_after(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
         map_5 = s.to(tl.float32)[:, :, None] * after  # [C, BLOCK_K, BLOCK_V]
         y_new = tl.sum(map_5, 1)  # read [C, BLOCK_V]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        M = end
+        M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_V]
+        M = M_next
     if final_state_ptr is not None:
         if last:
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -591,7 +614,7 @@ def _m_element_states_kernel(
     d_bias_ptr_h, d_bias_ptr_g, A_log_ptr_h, A_log_ptr_g, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -601,7 +624,7 @@ def _m_element_states_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
+    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
     b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
@@ -635,8 +658,9 @@ def _m_element_states_kernel(
         map_4 = _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
         inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
         a = _exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
-        before, after, end = _states(a, w, M, False)  # each token [C, BLOCK_K, BLOCK_V]
-        M = end
+        after = _states_after(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
+        M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_V]
+        M = M_next
 
 
 @_Kernel
@@ -648,7 +672,7 @@ def _m_element_ends_adjoint_kernel(
     dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'what each segment adds to the adjoint'
     program = tl.program_id(0)
@@ -658,7 +682,7 @@ def _m_element_ends_adjoint_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
+    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     c_2_ptr = _head(c_2_ptr, batch, h, c_2_ptr_b, c_2_ptr_h, c_2_ptr_g)
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
@@ -687,8 +711,9 @@ def _m_element_ends_adjoint_kernel(
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         u_2 = s.to(tl.float32)[:, :, None] * dy_2.to(tl.float32)[:, None, :]  # gradient of what is read [C, BLOCK_K, BLOCK_V]
         r = a * u_2  # what it adds to the adjoint [C, BLOCK_K, BLOCK_V]
-        before, after, end = _states(a, r, L, True)  # each token [C, BLOCK_K, BLOCK_V]
-        L = end
+        after = _states_after(a, r, L[None, :, :], (token == C - 1)[:, None, None], True)  # [C, BLOCK_K, BLOCK_V]
+        L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
+        L = L_next
     tl.store(end_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
@@ -696,8 +721,8 @@ def _m_element_ends_adjoint_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
-    VARLEN: tl.constexpr,
+    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
+    GROUP: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(K * V, BLOCK)
@@ -717,11 +742,14 @@ def _m_segment_scan_adjoint_kernel(
         at = step + token
         valid = (at < count)[:, None]
         at = _row(first + count - 1 - at, h, H)[:, None]
-        place = end_state_ptr + at * (K * V) + entry[None, :]
-        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
-        decay = tl.load(segment_decay_ptr + at * (K * V) + entry[None, :], mask=valid & inside[None, :], other=1.0)
-        before, _, state = _states(decay, added, state, False)
-        tl.store(place, before, mask=valid & inside[None, :])
+        places = end_state_ptr + at * (K * V) + entry[None, :]
+        added = tl.load(places, mask=valid & inside[None, :], other=0.0)
+        fading = tl.full([GROUP, BLOCK], 1.0, tl.float32)
+        fading = fading * tl.load(segment_decay_ptr + at * (K * V) + entry[None, :], mask=valid & inside[None, :], other=1.0)
+        start = (token == 0)[:, None]
+        earlier, later = _states(fading, added, state[None, :], start, False)
+        tl.store(places, earlier, mask=valid & inside[None, :])
+        state = _end(later, (token == GROUP - 1)[:, None])
 
 
 @_Kernel
@@ -738,7 +766,6 @@ def _m_element_backward_kernel(
     d_c_ptr_t: tl.constexpr, d_c_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
     BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
-    COLUMNS: tl.constexpr,
 ):
     'every gradient, in reverse time'
     program = tl.program_id(0)
@@ -748,7 +775,7 @@ def _m_element_backward_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
+    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
     c_2_ptr = _head(c_2_ptr, batch, h, c_2_ptr_b, c_2_ptr_h, c_2_ptr_g)
@@ -798,9 +825,9 @@ def _m_element_backward_kernel(
         u_2 = s.to(tl.float32)[:, :, None] * dy_2.to(tl.float32)[:, None, :]  # gradient of what is read [C, BLOCK_K, BLOCK_V]
         r = a * u_2  # what it adds to the adjoint [C, BLOCK_K, BLOCK_V]
         M = tl.load(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-        before, after, end = _states(a, r, L, True)  # each token [C, BLOCK_K, BLOCK_V]
+        before, after = _states(a, r, L[None, :, :], (token == C - 1)[:, None, None], True)  # each token [C, BLOCK_K, BLOCK_V]
         l = u_2 + before  # adjoint of the memory [C, BLOCK_K, BLOCK_V]
-        before_2, after_2, end_2 = _states(a, w, M, False)  # each token [C, BLOCK_K, BLOCK_V]
+        before_2, after_2 = _states(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # each token [C, BLOCK_K, BLOCK_V]
         map_5 = dy_2.to(tl.float32)[:, None, :] * after_2  # [C, BLOCK_K, BLOCK_V]
         ds = tl.sum(map_5, 2)  # gradient of the shrink [C, BLOCK_K]
         dg = a * before_2 * l  # gradient of the log-decay [C, BLOCK_K, BLOCK_V]
@@ -839,7 +866,8 @@ def _m_element_backward_kernel(
         map_13 = _exp(load_5.to(tl.float32)) * sum_6  # [BLOCK_K, BLOCK_V]
         d_A_log_next = d_A_log_2 + map_13  # gradient of A_log [BLOCK_K, BLOCK_V]
         d_A_log_2 = d_A_log_next
-        L = end
+        L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
+        L = L_next
     if d_initial_state_ptr is not None:
         if (segment == 0):
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -920,7 +948,7 @@ def _m_layer_element_ends_kernel(
     d_ptr_t: tl.constexpr, d_ptr_h, d_ptr_g, d_bias_ptr_h, d_bias_ptr_g, A_log_ptr_h,
     A_log_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'what each segment adds to the state, and its whole decay'
     program = tl.program_id(0)
@@ -930,7 +958,7 @@ def _m_layer_element_ends_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
+    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
     u_raw_ptr = _head(u_raw_ptr, batch, h, u_raw_ptr_b, u_raw_ptr_h, u_raw_ptr_g)
@@ -962,8 +990,9 @@ def _m_layer_element_ends_kernel(
         map_4 = _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
         inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
         a = _exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
-        before, after, end = _states(a, w, M, False)  # each token [C, BLOCK_K, BLOCK_V]
-        M = end
+        after = _states_after(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
+        M_next = _end(after, (token == C - 1)[:, None, None])  # decay, and write [BLOCK_K, BLOCK_V]
+        M = M_next
         P_next = P * _whole(a)  # the decay of the whole segment [BLOCK_K, BLOCK_V]
         P = P_next
     tl.store(start_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(start_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -974,8 +1003,8 @@ def _m_layer_element_ends_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_layer_segment_scan_kernel(
     start_state_ptr, segment_decay_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
-    VARLEN: tl.constexpr,
+    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
+    GROUP: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(K * V, BLOCK)
@@ -995,11 +1024,14 @@ def _m_layer_segment_scan_kernel(
         at = step + token
         valid = (at < count)[:, None]
         at = _row(first + at, h, H)[:, None]
-        place = start_state_ptr + at * (K * V) + entry[None, :]
-        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
-        decay = tl.load(segment_decay_ptr + at * (K * V) + entry[None, :], mask=valid & inside[None, :], other=1.0)
-        before, _, state = _states(decay, added, state, False)
-        tl.store(place, before, mask=valid & inside[None, :])
+        places = start_state_ptr + at * (K * V) + entry[None, :]
+        added = tl.load(places, mask=valid & inside[None, :], other=0.0)
+        fading = tl.full([GROUP, BLOCK], 1.0, tl.float32)
+        fading = fading * tl.load(segment_decay_ptr + at * (K * V) + entry[None, :], mask=valid & inside[None, :], other=1.0)
+        start = (token == 0)[:, None]
+        earlier, later = _states(fading, added, state[None, :], start, False)
+        tl.store(places, earlier, mask=valid & inside[None, :])
+        state = _end(later, (token == GROUP - 1)[:, None])
 
 
 @_Kernel
@@ -1013,7 +1045,6 @@ def _m_layer_element_forward_kernel(
     y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
     BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
-    COLUMNS: tl.constexpr,
 ):
     'y and the final state, with the state on chip'
     program = tl.program_id(0)
@@ -1023,7 +1054,7 @@ def _m_layer_element_forward_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
+    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     c_2_ptr = _head(c_2_ptr, batch, h, c_2_ptr_b, c_2_ptr_h, c_2_ptr_g)
     b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
@@ -1061,12 +1092,13 @@ def _m_layer_element_forward_kernel(
         map_4 = _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
         inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
         a = _exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
-        before, after, end = _states(a, w, M, False)  # each token [C, BLOCK_K, BLOCK_V]
+        after = _states_after(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
         map_5 = s.to(tl.float32)[:, :, None] * after  # [C, BLOCK_K, BLOCK_V]
         y_new = tl.sum(map_5, 1)  # read [C, BLOCK_V]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        M = end
+        M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_V]
+        M = M_next
     if final_state_ptr is not None:
         if last:
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -1081,7 +1113,7 @@ def _m_layer_element_states_kernel(
     d_ptr_h, d_ptr_g, d_bias_ptr_h, d_bias_ptr_g, A_log_ptr_h, A_log_ptr_g, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -1091,7 +1123,7 @@ def _m_layer_element_states_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
+    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
     b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
@@ -1127,8 +1159,9 @@ def _m_layer_element_states_kernel(
         map_4 = _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
         inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
         a = _exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
-        before, after, end = _states(a, w, M, False)  # each token [C, BLOCK_K, BLOCK_V]
-        M = end
+        after = _states_after(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
+        M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_V]
+        M = M_next
 
 
 @_Kernel
@@ -1140,7 +1173,7 @@ def _m_layer_element_ends_adjoint_kernel(
     dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'what each segment adds to the adjoint'
     program = tl.program_id(0)
@@ -1150,7 +1183,7 @@ def _m_layer_element_ends_adjoint_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
+    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     c_2_ptr = _head(c_2_ptr, batch, h, c_2_ptr_b, c_2_ptr_h, c_2_ptr_g)
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
@@ -1179,8 +1212,9 @@ def _m_layer_element_ends_adjoint_kernel(
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         u = s.to(tl.float32)[:, :, None] * dy_2.to(tl.float32)[:, None, :]  # gradient of what is read [C, BLOCK_K, BLOCK_V]
         r = a * u  # what it adds to the adjoint [C, BLOCK_K, BLOCK_V]
-        before, after, end = _states(a, r, L, True)  # each token [C, BLOCK_K, BLOCK_V]
-        L = end
+        after = _states_after(a, r, L[None, :, :], (token == C - 1)[:, None, None], True)  # [C, BLOCK_K, BLOCK_V]
+        L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
+        L = L_next
     tl.store(end_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
@@ -1188,8 +1222,8 @@ def _m_layer_element_ends_adjoint_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_layer_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
-    VARLEN: tl.constexpr,
+    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
+    GROUP: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(K * V, BLOCK)
@@ -1209,11 +1243,14 @@ def _m_layer_segment_scan_adjoint_kernel(
         at = step + token
         valid = (at < count)[:, None]
         at = _row(first + count - 1 - at, h, H)[:, None]
-        place = end_state_ptr + at * (K * V) + entry[None, :]
-        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
-        decay = tl.load(segment_decay_ptr + at * (K * V) + entry[None, :], mask=valid & inside[None, :], other=1.0)
-        before, _, state = _states(decay, added, state, False)
-        tl.store(place, before, mask=valid & inside[None, :])
+        places = end_state_ptr + at * (K * V) + entry[None, :]
+        added = tl.load(places, mask=valid & inside[None, :], other=0.0)
+        fading = tl.full([GROUP, BLOCK], 1.0, tl.float32)
+        fading = fading * tl.load(segment_decay_ptr + at * (K * V) + entry[None, :], mask=valid & inside[None, :], other=1.0)
+        start = (token == 0)[:, None]
+        earlier, later = _states(fading, added, state[None, :], start, False)
+        tl.store(places, earlier, mask=valid & inside[None, :])
+        state = _end(later, (token == GROUP - 1)[:, None])
 
 
 @_Kernel
@@ -1230,7 +1267,7 @@ def _m_layer_element_backward_kernel(
     d_u_raw_ptr_h, d_c_ptr_o, d_c_ptr_b, d_c_ptr_t: tl.constexpr, d_c_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'every gradient, in reverse time'
     program = tl.program_id(0)
@@ -1240,7 +1277,7 @@ def _m_layer_element_backward_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_V = tl.max_contiguous(block * BLOCK_V + tl.arange(0, BLOCK_V), COLUMNS)
+    at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
     c_2_ptr = _head(c_2_ptr, batch, h, c_2_ptr_b, c_2_ptr_h, c_2_ptr_g)
@@ -1292,9 +1329,9 @@ def _m_layer_element_backward_kernel(
         u = s.to(tl.float32)[:, :, None] * dy_2.to(tl.float32)[:, None, :]  # gradient of what is read [C, BLOCK_K, BLOCK_V]
         r = a * u  # what it adds to the adjoint [C, BLOCK_K, BLOCK_V]
         M = tl.load(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-        before, after, end = _states(a, r, L, True)  # each token [C, BLOCK_K, BLOCK_V]
+        before, after = _states(a, r, L[None, :, :], (token == C - 1)[:, None, None], True)  # each token [C, BLOCK_K, BLOCK_V]
         l = u + before  # adjoint of the memory [C, BLOCK_K, BLOCK_V]
-        before_2, after_2, end_2 = _states(a, w, M, False)  # each token [C, BLOCK_K, BLOCK_V]
+        before_2, after_2 = _states(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # each token [C, BLOCK_K, BLOCK_V]
         map_5 = dy_2.to(tl.float32)[:, None, :] * after_2  # [C, BLOCK_K, BLOCK_V]
         ds = tl.sum(map_5, 2)  # gradient of the shrink [C, BLOCK_K]
         dg = a * before_2 * l  # gradient of the log-decay [C, BLOCK_K, BLOCK_V]
@@ -1340,7 +1377,8 @@ def _m_layer_element_backward_kernel(
         map_13 = _exp(load_5.to(tl.float32)) * sum_6  # [BLOCK_K, BLOCK_V]
         d_A_log_next = d_A_log_2 + map_13  # gradient of A_log [BLOCK_K, BLOCK_V]
         d_A_log_2 = d_A_log_next
-        L = end
+        L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
+        L = L_next
     if d_initial_state_ptr is not None:
         if (segment == 0):
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -1440,7 +1478,7 @@ def m_forward(
     DT, FT, EXACT = _types(dtype, b.device)
     config = _config("element_forward", b.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 16 // warps), 64)
+    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps), 64)
     y = torch.empty((*b.shape[:2], H, V), dtype=torch.float32, device=b.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=b.device)
     start_state = initial_state
@@ -1455,13 +1493,12 @@ def m_forward(
             d.stride(0), d.stride(1), d.stride(2), H // d.shape[2], d_bias.stride(0),
             H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0], K, _padded(K), V,
             min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-            max(1, min(block, _padded(V)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
         _m_segment_scan_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, K, V, min(512, _padded(K * V)), 8, run.varlen,
+            run.segments, K, V, min(512, _padded(K * V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
     _m_element_forward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -1472,7 +1509,6 @@ def m_forward(
         H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0),
         H // A_log.shape[0], y.stride(0), y.stride(1), y.stride(2), K, _padded(K), V,
         min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-        max(1, min(block, _padded(V)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1510,7 +1546,7 @@ def m_backward(
     config = _config("element_backward", b.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     blocks = -(-V // min(block, _padded(V)))
-    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 16 // warps), 64)
+    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps), 64)
     d_b = torch.empty((blocks, *b.shape[:2], H, K), dtype=torch.float32, device=b.device)
     d_d = _gradient(d, H)
     d_d_bias = torch.empty((run.slots, H, V), dtype=torch.float32, device=b.device)
@@ -1533,13 +1569,12 @@ def m_backward(
             d.stride(0), d.stride(1), d.stride(2), H // d.shape[2], d_bias.stride(0),
             H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0], K, _padded(K), V,
             min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-            max(1, min(block, _padded(V)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
         _m_segment_scan_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, K, V, min(512, _padded(K * V)), 8, run.varlen,
+            run.segments, K, V, min(512, _padded(K * V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = _config("element_states", b.device, dtype.itemsize, K, V)
     _m_element_states_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -1548,7 +1583,7 @@ def m_backward(
         u.stride(1), u.stride(2), H // u.shape[2], d.stride(0), d.stride(1), d.stride(2),
         H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0),
         H // A_log.shape[0], K, _padded(K), V, min(block, _padded(V)), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split, max(1, min(block, _padded(V)) // (32 * warps)),
+        EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1561,13 +1596,12 @@ def m_backward(
             H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], dy.stride(0), dy.stride(1),
             dy.stride(2), H // dy.shape[2], K, _padded(K), V, min(block, _padded(V)), chunk, DT,
             FT, precision, EXACT, run.varlen, run.split,
-            max(1, min(block, _padded(V)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
         _m_segment_scan_adjoint_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
             end_state, segment_decay, d_final_state, run.cu, run.T, H, run.segment,
-            run.segments, K, V, min(512, _padded(K * V)), 8, run.varlen,
+            run.segments, K, V, min(512, _padded(K * V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
     _m_element_backward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -1582,7 +1616,6 @@ def m_backward(
         d_d.stride(2), d_u.stride(0), d_u.stride(1), d_u.stride(2), d_c.stride(0),
         d_c.stride(1), d_c.stride(2), d_c.stride(3), K, _padded(K), V, min(block, _padded(V)),
         chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-        max(1, min(block, _padded(V)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1653,7 +1686,7 @@ def m_layer_forward(
     DT, FT, EXACT = _types(dtype, b.device)
     config = _config("element_forward", b.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 16 // warps), 64)
+    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps), 64)
     y = torch.empty((*b.shape[:2], H, V), dtype=torch.float32, device=b.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=b.device)
     start_state = initial_state
@@ -1668,13 +1701,13 @@ def m_layer_forward(
             H // u_raw.shape[2], d.stride(0), d.stride(1), d.stride(2), H // d.shape[2],
             d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0], K,
             _padded(K), V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split, max(1, min(block, _padded(V)) // (32 * warps)),
+            run.split,
             num_warps=warps,
             num_stages=stages,
         )
         _m_layer_segment_scan_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, K, V, min(512, _padded(K * V)), 8, run.varlen,
+            run.segments, K, V, min(512, _padded(K * V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
     _m_layer_element_forward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -1685,7 +1718,7 @@ def m_layer_forward(
         d.stride(0), d.stride(1), d.stride(2), H // d.shape[2], d_bias.stride(0),
         H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0], y.stride(0), y.stride(1),
         y.stride(2), K, _padded(K), V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split, max(1, min(block, _padded(V)) // (32 * warps)),
+        run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1723,7 +1756,7 @@ def m_layer_backward(
     config = _config("element_backward", b.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     blocks = -(-V // min(block, _padded(V)))
-    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 16 // warps), 64)
+    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps), 64)
     d_b = torch.empty((blocks, *b.shape[:2], H, K), dtype=torch.float32, device=b.device)
     d_d = _gradient(d, H)
     d_d_bias = torch.empty((run.slots, H, V), dtype=torch.float32, device=b.device)
@@ -1746,13 +1779,13 @@ def m_layer_backward(
             H // u_raw.shape[2], d.stride(0), d.stride(1), d.stride(2), H // d.shape[2],
             d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0], K,
             _padded(K), V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split, max(1, min(block, _padded(V)) // (32 * warps)),
+            run.split,
             num_warps=warps,
             num_stages=stages,
         )
         _m_layer_segment_scan_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, K, V, min(512, _padded(K * V)), 8, run.varlen,
+            run.segments, K, V, min(512, _padded(K * V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = _config("element_states", b.device, dtype.itemsize, K, V)
     _m_layer_element_states_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -1762,7 +1795,6 @@ def m_layer_backward(
         d.stride(1), d.stride(2), H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0],
         A_log.stride(0), H // A_log.shape[0], K, _padded(K), V, min(block, _padded(V)), chunk,
         DT, FT, precision, EXACT, run.varlen, run.split,
-        max(1, min(block, _padded(V)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1775,13 +1807,12 @@ def m_layer_backward(
             H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], dy.stride(0), dy.stride(1),
             dy.stride(2), H // dy.shape[2], K, _padded(K), V, min(block, _padded(V)), chunk, DT,
             FT, precision, EXACT, run.varlen, run.split,
-            max(1, min(block, _padded(V)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
         _m_layer_segment_scan_adjoint_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
             end_state, segment_decay, d_final_state, run.cu, run.T, H, run.segment,
-            run.segments, K, V, min(512, _padded(K * V)), 8, run.varlen,
+            run.segments, K, V, min(512, _padded(K * V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
     _m_layer_element_backward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -1796,7 +1827,6 @@ def m_layer_backward(
         d_d.stride(1), d_d.stride(2), d_u_raw.stride(0), d_u_raw.stride(1), d_u_raw.stride(2),
         d_c.stride(0), d_c.stride(1), d_c.stride(2), d_c.stride(3), K, _padded(K), V,
         min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-        max(1, min(block, _padded(V)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )

@@ -196,37 +196,48 @@ def _ratio(x, y):
 
 
 @triton.jit
-def _here(tile, t: tl.constexpr):
-    """Where a tile has token t (axis 0): known when compiled, if a thread has all tokens."""
-    here = tl.arange(0, tile.shape[0]) == t
-    if len(tile.shape) == 2:
-        return here[:, None]
-    else:
-        return here[:, None, None]
+def _steps(p, x, q, y):
+    """One run of steps m = p * m + x, then another."""
+    return p * q, y + q * x
 
 
 @triton.jit
-def _picked(tile, here):
-    """The entry where `here` (axis 0). The others become -0.0, which adds nothing to anything."""
-    nothing = tl.full(tile.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
-    return tl.sum(tl.where(here, tile, nothing), 0)
+def _steps_before(p, o, x, b, q, r, y, c):
+    """The same, with the decay and the state up to the last step but one."""
+    return p * q, p * r, y + q * x, c + r * x
 
 
 @triton.jit
-def _states(decay, write, state, REVERSE: tl.constexpr):
-    """The states before and after each token (axis 0) of a walk from `state`, and behind it.
+def _turned(x, REVERSE: tl.constexpr):
+    """The tile, its tokens (axis 0) in reverse order for a walk in reverse time.
 
-    One token after the other: where a thread has all tokens of its columns, its registers hold
-    the tiles and picking an entry is a matter of names.
+    A scan that is told to run backwards reverses through the lanes even where a thread holds all
+    tokens of its columns; here it is then a matter of names.
     """
-    before = tl.zeros_like(write)
-    after = tl.zeros_like(write)
-    for n in tl.static_range(write.shape[0]):
-        here = _here(write, write.shape[0] - 1 - n if REVERSE else n)
-        before = tl.where(here, tl.expand_dims(state, 0), before)
-        state = state * _picked(decay, here) + _picked(write, here)
-        after = tl.where(here, tl.expand_dims(state, 0), after)
-    return before, after, state
+    if REVERSE:
+        return tl.flip(x, 0)
+    else:
+        return x
+
+
+@triton.jit
+def _states_after(decay, write, start, first, REVERSE: tl.constexpr):
+    """The states after each token (axis 0) of a walk from `start`, which enters where `first`."""
+    write = tl.where(first, write + decay * start, write)
+    given = (_turned(decay, REVERSE), _turned(write, REVERSE))
+    _, after = tl.associative_scan(given, 0, _steps)
+    return _turned(after, REVERSE)
+
+
+@triton.jit
+def _states(decay, write, start, first, REVERSE: tl.constexpr):
+    """The states before and after each token (axis 0) of a walk from `start`."""
+    before = tl.where(first, start + tl.zeros_like(write), 0.0)
+    write = tl.where(first, write + decay * start, write)
+    one = tl.full(write.shape, 1.0, tl.float32)
+    given = (_turned(decay, REVERSE), one, _turned(write, REVERSE), _turned(before, REVERSE))
+    found = tl.associative_scan(given, 0, _steps_before)
+    return _turned(found[3], REVERSE), _turned(found[2], REVERSE)
 
 
 @triton.jit
@@ -239,6 +250,13 @@ def _both(p, q):
 def _whole(decay):
     """The decay over all tokens (axis 0)."""
     return tl.reduce(decay, 0, _both)
+
+
+@triton.jit
+def _end(after, last):
+    """The state where `last`. The others become -0.0, whose sum with anything is no operation."""
+    nothing = tl.full(after.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
+    return tl.sum(tl.where(last, after, nothing), 0)
 
 
 def _power(n: int) -> int:
@@ -450,7 +468,7 @@ def _g_element_ends_kernel(
     part_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g,
     K: tl.constexpr, BLOCK_K: tl.constexpr, s_Kp: tl.constexpr, BLOCK_s_Kp: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'what each segment adds to the state, and its whole decay'
     program = tl.program_id(0)
@@ -460,7 +478,7 @@ def _g_element_ends_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_s_Kp = tl.max_contiguous(block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp), COLUMNS)
+    at_s_Kp = block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp)
     in_s_Kp = at_s_Kp < s_Kp
     beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
@@ -485,8 +503,9 @@ def _g_element_ends_kernel(
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
         load_4 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
         a = _exp(load_4)  # decay [C]  # line 7
-        before, after, end = _states(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M, False)  # each token [C, BLOCK_K, BLOCK_s_Kp]
-        M = end
+        after = _states_after(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
+        M_next = _end(after, (token == C - 1)[:, None, None])  # decay, and write [BLOCK_K, BLOCK_s_Kp]
+        M = M_next
         P_next = P * _whole(a)  # the decay of the whole segment
         P = P_next
     tl.store(start_state_ptr + _row(slot, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], M.to(start_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
@@ -498,8 +517,8 @@ def _g_element_ends_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _g_segment_scan_kernel(
     start_state_ptr, segment_decay_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    K: tl.constexpr, s_Kp: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
-    VARLEN: tl.constexpr,
+    K: tl.constexpr, s_Kp: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
+    GROUP: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(K * s_Kp, BLOCK)
@@ -519,11 +538,14 @@ def _g_segment_scan_kernel(
         at = step + token
         valid = (at < count)[:, None]
         at = _row(first + at, h, H)[:, None]
-        place = start_state_ptr + at * (K * s_Kp) + entry[None, :]
-        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
-        decay = tl.broadcast_to(tl.load(segment_decay_ptr + at, mask=valid, other=1.0), [GROUP, BLOCK])
-        before, _, state = _states(decay, added, state, False)
-        tl.store(place, before, mask=valid & inside[None, :])
+        places = start_state_ptr + at * (K * s_Kp) + entry[None, :]
+        added = tl.load(places, mask=valid & inside[None, :], other=0.0)
+        fading = tl.full([GROUP, BLOCK], 1.0, tl.float32)
+        fading = fading * tl.load(segment_decay_ptr + at, mask=valid, other=1.0)
+        start = (token == 0)[:, None]
+        earlier, later = _states(fading, added, state[None, :], start, False)
+        tl.store(places, earlier, mask=valid & inside[None, :])
+        state = _end(later, (token == GROUP - 1)[:, None])
 
 
 @_Kernel
@@ -536,7 +558,7 @@ def _g_element_forward_kernel(
     y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
     s_Kp: tl.constexpr, BLOCK_s_Kp: tl.constexpr, C: tl.constexpr, DT: tl.constexpr,
     FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
-    SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
+    SPLIT: tl.constexpr,
 ):
     'y and the final state, with the state on chip'
     program = tl.program_id(0)
@@ -546,7 +568,7 @@ def _g_element_forward_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_s_Kp = tl.max_contiguous(block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp), COLUMNS)
+    at_s_Kp = block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp)
     in_s_Kp = at_s_Kp < s_Kp
     beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
@@ -574,10 +596,11 @@ def _g_element_forward_kernel(
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
         load_4 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
         a = _exp(load_4)  # decay [C]  # line 7
-        before, after, end = _states(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M, False)  # each token [C, BLOCK_K, BLOCK_s_Kp]
+        after = _states_after(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], after.to(y_ptr.dtype.element_ty), mask=valid[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :])
-        M = end
+        M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_s_Kp]
+        M = M_next
     if final_state_ptr is not None:
         if last:
             tl.store(final_state_ptr + _row(n, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
@@ -592,7 +615,7 @@ def _g_element_states_kernel(
     part_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g,
     K: tl.constexpr, BLOCK_K: tl.constexpr, s_Kp: tl.constexpr, BLOCK_s_Kp: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -602,7 +625,7 @@ def _g_element_states_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_s_Kp = tl.max_contiguous(block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp), COLUMNS)
+    at_s_Kp = block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp)
     in_s_Kp = at_s_Kp < s_Kp
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
     beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
@@ -631,8 +654,9 @@ def _g_element_states_kernel(
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
         load_4 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
         a = _exp(load_4)  # decay [C]  # line 7
-        before, after, end = _states(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M, False)  # each token [C, BLOCK_K, BLOCK_s_Kp]
-        M = end
+        after = _states_after(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
+        M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_s_Kp]
+        M = M_next
 
 
 @_Kernel
@@ -643,7 +667,6 @@ def _g_element_ends_adjoint_kernel(
     dy_ptr_h, dy_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr, s_Kp: tl.constexpr,
     BLOCK_s_Kp: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
-    COLUMNS: tl.constexpr,
 ):
     'what each segment adds to the adjoint'
     program = tl.program_id(0)
@@ -653,7 +676,7 @@ def _g_element_ends_adjoint_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_s_Kp = tl.max_contiguous(block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp), COLUMNS)
+    at_s_Kp = block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp)
     in_s_Kp = at_s_Kp < s_Kp
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
@@ -670,8 +693,9 @@ def _g_element_ends_adjoint_kernel(
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
         r = a[:, None, None] * dy_2.to(tl.float32)  # what it adds to the adjoint [C, BLOCK_K, BLOCK_s_Kp]
-        before, after, end = _states(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), r, L, True)  # each token [C, BLOCK_K, BLOCK_s_Kp]
-        L = end
+        after = _states_after(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # [C, BLOCK_K, BLOCK_s_Kp]
+        L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_s_Kp]
+        L = L_next
     tl.store(end_state_ptr + _row(slot, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
 
 
@@ -679,8 +703,8 @@ def _g_element_ends_adjoint_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _g_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    K: tl.constexpr, s_Kp: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
-    VARLEN: tl.constexpr,
+    K: tl.constexpr, s_Kp: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
+    GROUP: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(K * s_Kp, BLOCK)
@@ -700,11 +724,14 @@ def _g_segment_scan_adjoint_kernel(
         at = step + token
         valid = (at < count)[:, None]
         at = _row(first + count - 1 - at, h, H)[:, None]
-        place = end_state_ptr + at * (K * s_Kp) + entry[None, :]
-        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
-        decay = tl.broadcast_to(tl.load(segment_decay_ptr + at, mask=valid, other=1.0), [GROUP, BLOCK])
-        before, _, state = _states(decay, added, state, False)
-        tl.store(place, before, mask=valid & inside[None, :])
+        places = end_state_ptr + at * (K * s_Kp) + entry[None, :]
+        added = tl.load(places, mask=valid & inside[None, :], other=0.0)
+        fading = tl.full([GROUP, BLOCK], 1.0, tl.float32)
+        fading = fading * tl.load(segment_decay_ptr + at, mask=valid, other=1.0)
+        start = (token == 0)[:, None]
+        earlier, later = _states(fading, added, state[None, :], start, False)
+        tl.store(places, earlier, mask=valid & inside[None, :])
+        state = _end(later, (token == GROUP - 1)[:, None])
 
 
 @_Kernel
@@ -721,7 +748,7 @@ def _g_element_backward_kernel(
     d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, s_Kp: tl.constexpr, BLOCK_s_Kp: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'every gradient, in reverse time'
     program = tl.program_id(0)
@@ -731,7 +758,7 @@ def _g_element_backward_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_s_Kp = tl.max_contiguous(block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp), COLUMNS)
+    at_s_Kp = block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp)
     in_s_Kp = at_s_Kp < s_Kp
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
     beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
@@ -771,9 +798,9 @@ def _g_element_backward_kernel(
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
         r = a[:, None, None] * dy_2.to(tl.float32)  # what it adds to the adjoint [C, BLOCK_K, BLOCK_s_Kp]
         M = tl.load(h_2_ptr + _row(first_chunk + c, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], mask=in_K[:, None] & in_s_Kp[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_s_Kp]
-        before, after, end = _states(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), r, L, True)  # each token [C, BLOCK_K, BLOCK_s_Kp]
+        before, after = _states(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # each token [C, BLOCK_K, BLOCK_s_Kp]
         l = dy_2.to(tl.float32) + before  # adjoint of the memory [C, BLOCK_K, BLOCK_s_Kp]
-        before_2, after_2, end_2 = _states(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M, False)  # each token [C, BLOCK_K, BLOCK_s_Kp]
+        before_2, after_2 = _states(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # each token [C, BLOCK_K, BLOCK_s_Kp]
         map_3 = a[:, None, None] * before_2 * l  # [C, BLOCK_K, BLOCK_s_Kp]
         dg = tl.sum(tl.sum(map_3, 2), 1)  # gradient of the log-decay [C]
         map_4 = load_3.to(tl.float32)[:, None, :] * l  # [C, BLOCK_K, BLOCK_s_Kp]
@@ -791,7 +818,8 @@ def _g_element_backward_kernel(
         tl.store(d_part_ptr_c + (token * d_part_ptr_t)[:, None] + at_s_Kp[None, :], d_part_new.to(d_part_ptr.dtype.element_ty), mask=valid[:, None] & in_s_Kp[None, :])
         d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
         tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t), dg.to(d_log_a_ptr.dtype.element_ty), mask=valid)
-        L = end
+        L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_s_Kp]
+        L = L_next
     if d_initial_state_ptr is not None:
         if (segment == 0):
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
@@ -908,8 +936,7 @@ def _m_segment_ends_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_kernel(
     start_state_ptr, segment_decay_0_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
-    VARLEN: tl.constexpr,
+    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(K * V, BLOCK)
@@ -924,16 +951,13 @@ def _m_segment_scan_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    token = tl.arange(0, GROUP)
-    for step in range(0, count, GROUP):
-        at = step + token
-        valid = (at < count)[:, None]
-        at = _row(first + at, h, H)[:, None]
-        place = start_state_ptr + at * (K * V) + entry[None, :]
-        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
-        decay = tl.broadcast_to(tl.load(segment_decay_0_ptr + at, mask=valid, other=1.0), [GROUP, BLOCK])
-        before, _, state = _states(decay, added, state, False)
-        tl.store(place, before, mask=valid & inside[None, :])
+    for step in range(count):
+        at = _row(first + (step), h, H)
+        place = start_state_ptr + at * (K * V) + entry
+        added = tl.load(place, mask=inside, other=0.0)
+        tl.store(place, state, mask=inside)
+        state = state * tl.load(segment_decay_0_ptr + at)
+        state = state + added
 
 
 @_Kernel
@@ -1131,8 +1155,7 @@ def _m_segment_ends_adjoint_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_0_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
-    VARLEN: tl.constexpr,
+    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(K * V, BLOCK)
@@ -1147,16 +1170,13 @@ def _m_segment_scan_adjoint_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    token = tl.arange(0, GROUP)
-    for step in range(0, count, GROUP):
-        at = step + token
-        valid = (at < count)[:, None]
-        at = _row(first + count - 1 - at, h, H)[:, None]
-        place = end_state_ptr + at * (K * V) + entry[None, :]
-        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
-        decay = tl.broadcast_to(tl.load(segment_decay_0_ptr + at, mask=valid, other=1.0), [GROUP, BLOCK])
-        before, _, state = _states(decay, added, state, False)
-        tl.store(place, before, mask=valid & inside[None, :])
+    for step in range(count):
+        at = _row(first + (count - 1 - step), h, H)
+        place = end_state_ptr + at * (K * V) + entry
+        added = tl.load(place, mask=inside, other=0.0)
+        tl.store(place, state, mask=inside)
+        state = state * tl.load(segment_decay_0_ptr + at)
+        state = state + added
 
 
 @_Kernel
@@ -1395,7 +1415,7 @@ def _g_layer_element_ends_kernel(
     a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr,
     s_Kp: tl.constexpr, BLOCK_s_Kp: tl.constexpr, C: tl.constexpr, DT: tl.constexpr,
     FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
-    SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
+    SPLIT: tl.constexpr,
 ):
     'what each segment adds to the state, and its whole decay'
     program = tl.program_id(0)
@@ -1405,7 +1425,7 @@ def _g_layer_element_ends_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_s_Kp = tl.max_contiguous(block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp), COLUMNS)
+    at_s_Kp = block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp)
     in_s_Kp = at_s_Kp < s_Kp
     beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
     k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
@@ -1442,8 +1462,9 @@ def _g_layer_element_ends_kernel(
         load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
         part_7_0 = _exp(-tl.abs(load_4.to(tl.float32)))
         a = _ratio(tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_7_0), 1.0 + part_7_0)  # decay [C]  # line 7
-        before, after, end = _states(tl.where(valid[:, None, None], tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), w, M, False)  # each token [C, BLOCK_K, BLOCK_s_Kp]
-        M = end
+        after = _states_after(tl.where(valid[:, None, None], tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
+        M_next = _end(after, (token == C - 1)[:, None, None])  # decay, and write [BLOCK_K, BLOCK_s_Kp]
+        M = M_next
         P_next = P * _whole(tl.where(valid, a, 1.0))  # the decay of the whole segment
         P = P_next
     tl.store(start_state_ptr + _row(slot, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], M.to(start_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
@@ -1455,8 +1476,8 @@ def _g_layer_element_ends_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _g_layer_segment_scan_kernel(
     start_state_ptr, segment_decay_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    K: tl.constexpr, s_Kp: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
-    VARLEN: tl.constexpr,
+    K: tl.constexpr, s_Kp: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
+    GROUP: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(K * s_Kp, BLOCK)
@@ -1476,11 +1497,14 @@ def _g_layer_segment_scan_kernel(
         at = step + token
         valid = (at < count)[:, None]
         at = _row(first + at, h, H)[:, None]
-        place = start_state_ptr + at * (K * s_Kp) + entry[None, :]
-        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
-        decay = tl.broadcast_to(tl.load(segment_decay_ptr + at, mask=valid, other=1.0), [GROUP, BLOCK])
-        before, _, state = _states(decay, added, state, False)
-        tl.store(place, before, mask=valid & inside[None, :])
+        places = start_state_ptr + at * (K * s_Kp) + entry[None, :]
+        added = tl.load(places, mask=valid & inside[None, :], other=0.0)
+        fading = tl.full([GROUP, BLOCK], 1.0, tl.float32)
+        fading = fading * tl.load(segment_decay_ptr + at, mask=valid, other=1.0)
+        start = (token == 0)[:, None]
+        earlier, later = _states(fading, added, state[None, :], start, False)
+        tl.store(places, earlier, mask=valid & inside[None, :])
+        state = _end(later, (token == GROUP - 1)[:, None])
 
 
 @_Kernel
@@ -1494,7 +1518,6 @@ def _g_layer_element_forward_kernel(
     y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, s_Kp: tl.constexpr,
     BLOCK_s_Kp: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
-    COLUMNS: tl.constexpr,
 ):
     'y and the final state, with the state on chip'
     program = tl.program_id(0)
@@ -1504,7 +1527,7 @@ def _g_layer_element_forward_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_s_Kp = tl.max_contiguous(block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp), COLUMNS)
+    at_s_Kp = block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp)
     in_s_Kp = at_s_Kp < s_Kp
     beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
     k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
@@ -1544,10 +1567,11 @@ def _g_layer_element_forward_kernel(
         load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
         part_7_0 = _exp(-tl.abs(load_4.to(tl.float32)))
         a = _ratio(tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_7_0), 1.0 + part_7_0)  # decay [C]  # line 7
-        before, after, end = _states(tl.where(valid[:, None, None], tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), w, M, False)  # each token [C, BLOCK_K, BLOCK_s_Kp]
+        after = _states_after(tl.where(valid[:, None, None], tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], after.to(y_ptr.dtype.element_ty), mask=valid[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :])
-        M = end
+        M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_s_Kp]
+        M = M_next
     if final_state_ptr is not None:
         if last:
             tl.store(final_state_ptr + _row(n, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
@@ -1563,7 +1587,7 @@ def _g_layer_element_states_kernel(
     a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr,
     s_Kp: tl.constexpr, BLOCK_s_Kp: tl.constexpr, C: tl.constexpr, DT: tl.constexpr,
     FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
-    SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
+    SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -1573,7 +1597,7 @@ def _g_layer_element_states_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_s_Kp = tl.max_contiguous(block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp), COLUMNS)
+    at_s_Kp = block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp)
     in_s_Kp = at_s_Kp < s_Kp
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
     beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
@@ -1614,8 +1638,9 @@ def _g_layer_element_states_kernel(
         load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
         part_7_0 = _exp(-tl.abs(load_4.to(tl.float32)))
         a = _ratio(tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_7_0), 1.0 + part_7_0)  # decay [C]  # line 7
-        before, after, end = _states(tl.where(valid[:, None, None], tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), w, M, False)  # each token [C, BLOCK_K, BLOCK_s_Kp]
-        M = end
+        after = _states_after(tl.where(valid[:, None, None], tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
+        M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_s_Kp]
+        M = M_next
 
 
 @_Kernel
@@ -1626,7 +1651,6 @@ def _g_layer_element_ends_adjoint_kernel(
     dy_ptr_h, dy_ptr_g, K: tl.constexpr, BLOCK_K: tl.constexpr, s_Kp: tl.constexpr,
     BLOCK_s_Kp: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
-    COLUMNS: tl.constexpr,
 ):
     'what each segment adds to the adjoint'
     program = tl.program_id(0)
@@ -1636,7 +1660,7 @@ def _g_layer_element_ends_adjoint_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_s_Kp = tl.max_contiguous(block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp), COLUMNS)
+    at_s_Kp = block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp)
     in_s_Kp = at_s_Kp < s_Kp
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
@@ -1654,8 +1678,9 @@ def _g_layer_element_ends_adjoint_kernel(
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
         r = a[:, None, None] * dy_2.to(tl.float32)  # what it adds to the adjoint [C, BLOCK_K, BLOCK_s_Kp]
-        before, after, end = _states(tl.where(valid[:, None, None], tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), r, L, True)  # each token [C, BLOCK_K, BLOCK_s_Kp]
-        L = end
+        after = _states_after(tl.where(valid[:, None, None], tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # [C, BLOCK_K, BLOCK_s_Kp]
+        L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_s_Kp]
+        L = L_next
     tl.store(end_state_ptr + _row(slot, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
 
 
@@ -1663,8 +1688,8 @@ def _g_layer_element_ends_adjoint_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _g_layer_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    K: tl.constexpr, s_Kp: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
-    VARLEN: tl.constexpr,
+    K: tl.constexpr, s_Kp: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
+    GROUP: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(K * s_Kp, BLOCK)
@@ -1684,11 +1709,14 @@ def _g_layer_segment_scan_adjoint_kernel(
         at = step + token
         valid = (at < count)[:, None]
         at = _row(first + count - 1 - at, h, H)[:, None]
-        place = end_state_ptr + at * (K * s_Kp) + entry[None, :]
-        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
-        decay = tl.broadcast_to(tl.load(segment_decay_ptr + at, mask=valid, other=1.0), [GROUP, BLOCK])
-        before, _, state = _states(decay, added, state, False)
-        tl.store(place, before, mask=valid & inside[None, :])
+        places = end_state_ptr + at * (K * s_Kp) + entry[None, :]
+        added = tl.load(places, mask=valid & inside[None, :], other=0.0)
+        fading = tl.full([GROUP, BLOCK], 1.0, tl.float32)
+        fading = fading * tl.load(segment_decay_ptr + at, mask=valid, other=1.0)
+        start = (token == 0)[:, None]
+        earlier, later = _states(fading, added, state[None, :], start, False)
+        tl.store(places, earlier, mask=valid & inside[None, :])
+        state = _end(later, (token == GROUP - 1)[:, None])
 
 
 @_Kernel
@@ -1706,7 +1734,7 @@ def _g_layer_element_backward_kernel(
     d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
     s_Kp: tl.constexpr, BLOCK_s_Kp: tl.constexpr, C: tl.constexpr, DT: tl.constexpr,
     FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
-    SPLIT: tl.constexpr, COLUMNS: tl.constexpr,
+    SPLIT: tl.constexpr,
 ):
     'every gradient, in reverse time'
     program = tl.program_id(0)
@@ -1716,7 +1744,7 @@ def _g_layer_element_backward_kernel(
     token = tl.arange(0, C)
     at_K = tl.arange(0, BLOCK_K)
     in_K = at_K < K
-    at_s_Kp = tl.max_contiguous(block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp), COLUMNS)
+    at_s_Kp = block * BLOCK_s_Kp + tl.arange(0, BLOCK_s_Kp)
     in_s_Kp = at_s_Kp < s_Kp
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
     beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
@@ -1768,9 +1796,9 @@ def _g_layer_element_backward_kernel(
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
         r = a[:, None, None] * dy_2.to(tl.float32)  # what it adds to the adjoint [C, BLOCK_K, BLOCK_s_Kp]
         M = tl.load(h_2_ptr + _row(first_chunk + c, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], mask=in_K[:, None] & in_s_Kp[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_s_Kp]
-        before, after, end = _states(tl.where(valid[:, None, None], tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), r, L, True)  # each token [C, BLOCK_K, BLOCK_s_Kp]
+        before, after = _states(tl.where(valid[:, None, None], tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # each token [C, BLOCK_K, BLOCK_s_Kp]
         l = dy_2.to(tl.float32) + before  # adjoint of the memory [C, BLOCK_K, BLOCK_s_Kp]
-        before_2, after_2, end_2 = _states(tl.where(valid[:, None, None], tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), w, M, False)  # each token [C, BLOCK_K, BLOCK_s_Kp]
+        before_2, after_2 = _states(tl.where(valid[:, None, None], tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # each token [C, BLOCK_K, BLOCK_s_Kp]
         map_6 = a[:, None, None] * before_2 * l  # [C, BLOCK_K, BLOCK_s_Kp]
         dg = tl.sum(tl.sum(map_6, 2), 1)  # gradient of the log-decay [C]
         map_7 = load_3.to(tl.float32)[:, None, :] * l  # [C, BLOCK_K, BLOCK_s_Kp]
@@ -1817,7 +1845,8 @@ def _g_layer_element_backward_kernel(
         d_a_raw_new = part_20_1 * dg  # gradient of a_raw [C]
         d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
         tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t), d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid)
-        L = end
+        L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_s_Kp]
+        L = L_next
     if d_initial_state_ptr is not None:
         if (segment == 0):
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
@@ -1961,8 +1990,7 @@ def _m_layer_segment_ends_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_layer_segment_scan_kernel(
     start_state_ptr, segment_decay_0_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
-    VARLEN: tl.constexpr,
+    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(K * V, BLOCK)
@@ -1977,16 +2005,13 @@ def _m_layer_segment_scan_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    token = tl.arange(0, GROUP)
-    for step in range(0, count, GROUP):
-        at = step + token
-        valid = (at < count)[:, None]
-        at = _row(first + at, h, H)[:, None]
-        place = start_state_ptr + at * (K * V) + entry[None, :]
-        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
-        decay = tl.broadcast_to(tl.load(segment_decay_0_ptr + at, mask=valid, other=1.0), [GROUP, BLOCK])
-        before, _, state = _states(decay, added, state, False)
-        tl.store(place, before, mask=valid & inside[None, :])
+    for step in range(count):
+        at = _row(first + (step), h, H)
+        place = start_state_ptr + at * (K * V) + entry
+        added = tl.load(place, mask=inside, other=0.0)
+        tl.store(place, state, mask=inside)
+        state = state * tl.load(segment_decay_0_ptr + at)
+        state = state + added
 
 
 @_Kernel
@@ -2221,8 +2246,7 @@ def _m_layer_segment_ends_adjoint_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_layer_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_0_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
-    VARLEN: tl.constexpr,
+    K: tl.constexpr, V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(K * V, BLOCK)
@@ -2237,16 +2261,13 @@ def _m_layer_segment_scan_adjoint_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    token = tl.arange(0, GROUP)
-    for step in range(0, count, GROUP):
-        at = step + token
-        valid = (at < count)[:, None]
-        at = _row(first + count - 1 - at, h, H)[:, None]
-        place = end_state_ptr + at * (K * V) + entry[None, :]
-        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
-        decay = tl.broadcast_to(tl.load(segment_decay_0_ptr + at, mask=valid, other=1.0), [GROUP, BLOCK])
-        before, _, state = _states(decay, added, state, False)
-        tl.store(place, before, mask=valid & inside[None, :])
+    for step in range(count):
+        at = _row(first + (count - 1 - step), h, H)
+        place = end_state_ptr + at * (K * V) + entry
+        added = tl.load(place, mask=inside, other=0.0)
+        tl.store(place, state, mask=inside)
+        state = state * tl.load(segment_decay_0_ptr + at)
+        state = state + added
 
 
 @_Kernel
@@ -2564,7 +2585,7 @@ def g_forward(
     DT, FT, EXACT = _types(dtype, beta.device)
     config = _config("element_forward", beta.device, dtype.itemsize, K, s_Kp)
     chunk, block, warps, stages, precision = config
-    run = _Layout(beta, H, cu_seqlens, -(-s_Kp // min(block, _padded(s_Kp))), max(1, 16 // warps), 64)
+    run = _Layout(beta, H, cu_seqlens, -(-s_Kp // min(block, _padded(s_Kp))), max(1, 8 // warps), 64)
     y = torch.empty((*beta.shape[:2], H, K, s_Kp), dtype=torch.float32, device=beta.device)
     final_state = torch.empty((run.N, H, K, s_Kp), dtype=torch.float32, device=beta.device)
     start_state = initial_state
@@ -2579,13 +2600,12 @@ def g_forward(
             part.stride(0), part.stride(1), part.stride(2), H // part.shape[2], log_a.stride(0),
             log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _padded(K), s_Kp,
             min(block, _padded(s_Kp)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-            max(1, min(block, _padded(s_Kp)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
         _g_segment_scan_kernel[(run.N * H * -(-K * s_Kp // min(512, _padded(K * s_Kp))),)](
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, K, s_Kp, min(512, _padded(K * s_Kp)), 8, run.varlen,
+            run.segments, K, s_Kp, min(512, _padded(K * s_Kp)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
     _g_element_forward_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
@@ -2595,7 +2615,7 @@ def g_forward(
         part.stride(0), part.stride(1), part.stride(2), H // part.shape[2], log_a.stride(0),
         log_a.stride(1), log_a.stride(2), H // log_a.shape[2], y.stride(0), y.stride(1),
         y.stride(2), K, _padded(K), s_Kp, min(block, _padded(s_Kp)), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split, max(1, min(block, _padded(s_Kp)) // (32 * warps)),
+        EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2627,7 +2647,7 @@ def g_backward(
     config = _config("element_backward", beta.device, dtype.itemsize, K, s_Kp)
     chunk, block, warps, stages, precision = config
     blocks = -(-s_Kp // min(block, _padded(s_Kp)))
-    run = _Layout(beta, H, cu_seqlens, -(-s_Kp // min(block, _padded(s_Kp))), max(1, 16 // warps), 64)
+    run = _Layout(beta, H, cu_seqlens, -(-s_Kp // min(block, _padded(s_Kp))), max(1, 8 // warps), 64)
     d_beta = torch.empty((blocks, *beta.shape[:2], H), dtype=torch.float32, device=beta.device)
     d_k = torch.empty((blocks, *k.shape[:2], H, K), dtype=torch.float32, device=beta.device)
     d_part = _gradient(part, H)
@@ -2648,13 +2668,12 @@ def g_backward(
             part.stride(0), part.stride(1), part.stride(2), H // part.shape[2], log_a.stride(0),
             log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _padded(K), s_Kp,
             min(block, _padded(s_Kp)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-            max(1, min(block, _padded(s_Kp)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
         _g_segment_scan_kernel[(run.N * H * -(-K * s_Kp // min(512, _padded(K * s_Kp))),)](
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, K, s_Kp, min(512, _padded(K * s_Kp)), 8, run.varlen,
+            run.segments, K, s_Kp, min(512, _padded(K * s_Kp)), run.varlen, 8,
         )
     _, block, warps, stages, precision = _config("element_states", beta.device, dtype.itemsize, K, s_Kp)
     _g_element_states_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
@@ -2664,7 +2683,6 @@ def g_backward(
         part.stride(2), H // part.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
         H // log_a.shape[2], K, _padded(K), s_Kp, min(block, _padded(s_Kp)), chunk, DT, FT,
         precision, EXACT, run.varlen, run.split,
-        max(1, min(block, _padded(s_Kp)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -2675,13 +2693,12 @@ def g_backward(
             log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
             dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K, _padded(K), s_Kp,
             min(block, _padded(s_Kp)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-            max(1, min(block, _padded(s_Kp)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
         _g_segment_scan_adjoint_kernel[(run.N * H * -(-K * s_Kp // min(512, _padded(K * s_Kp))),)](
             end_state, segment_decay, d_final_state, run.cu, run.T, H, run.segment,
-            run.segments, K, s_Kp, min(512, _padded(K * s_Kp)), 8, run.varlen,
+            run.segments, K, s_Kp, min(512, _padded(K * s_Kp)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
     _g_element_backward_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
@@ -2696,7 +2713,6 @@ def g_backward(
         d_part.stride(2), d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2),
         d_log_a.stride(3), K, _padded(K), s_Kp, min(block, _padded(s_Kp)), chunk, DT, FT,
         precision, EXACT, run.varlen, run.split,
-        max(1, min(block, _padded(s_Kp)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -2775,9 +2791,9 @@ def m_forward(
             num_warps=warps,
             num_stages=stages,
         )
-        _m_segment_scan_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
+        _m_segment_scan_kernel[(run.N * H * -(-K * V // 1024),)](
             start_state, segment_decay_0, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, K, V, min(512, _padded(K * V)), 8, run.varlen,
+            run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = config
     _m_forward_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
@@ -2847,9 +2863,9 @@ def m_backward(
             num_warps=warps,
             num_stages=stages,
         )
-        _m_segment_scan_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
+        _m_segment_scan_kernel[(run.N * H * -(-K * V // 1024),)](
             start_state, segment_decay_0, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, K, V, min(512, _padded(K * V)), 8, run.varlen,
+            run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", beta.device, dtype.itemsize, K, V)
     _m_states_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
@@ -2873,9 +2889,9 @@ def m_backward(
             num_warps=warps,
             num_stages=stages,
         )
-        _m_segment_scan_adjoint_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
+        _m_segment_scan_adjoint_kernel[(run.N * H * -(-K * V // 1024),)](
             end_state, segment_decay_0, d_final_state, run.cu, run.T, H, run.segment,
-            run.segments, K, V, min(512, _padded(K * V)), 8, run.varlen,
+            run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", beta.device, dtype.itemsize, K, V)
     _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
@@ -2961,7 +2977,7 @@ def g_layer_forward(
     DT, FT, EXACT = _types(dtype, beta_raw.device)
     config = _config("element_forward", beta_raw.device, dtype.itemsize, K, s_Kp)
     chunk, block, warps, stages, precision = config
-    run = _Layout(beta_raw, H, cu_seqlens, -(-s_Kp // min(block, _padded(s_Kp))), max(1, 16 // warps), 64)
+    run = _Layout(beta_raw, H, cu_seqlens, -(-s_Kp // min(block, _padded(s_Kp))), max(1, 8 // warps), 64)
     y = torch.empty((*beta_raw.shape[:2], H, K, s_Kp), dtype=torch.float32, device=beta_raw.device)
     final_state = torch.empty((run.N, H, K, s_Kp), dtype=torch.float32, device=beta_raw.device)
     start_state = initial_state
@@ -2977,13 +2993,12 @@ def g_layer_forward(
             part.stride(2), H // part.shape[2], a_raw.stride(0), a_raw.stride(1),
             a_raw.stride(2), H // a_raw.shape[2], K, _padded(K), s_Kp,
             min(block, _padded(s_Kp)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-            max(1, min(block, _padded(s_Kp)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
         _g_layer_segment_scan_kernel[(run.N * H * -(-K * s_Kp // min(512, _padded(K * s_Kp))),)](
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, K, s_Kp, min(512, _padded(K * s_Kp)), 8, run.varlen,
+            run.segments, K, s_Kp, min(512, _padded(K * s_Kp)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
     _g_layer_element_forward_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
@@ -2994,7 +3009,6 @@ def g_layer_forward(
         H // part.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
         H // a_raw.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _padded(K), s_Kp,
         min(block, _padded(s_Kp)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-        max(1, min(block, _padded(s_Kp)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -3026,7 +3040,7 @@ def g_layer_backward(
     config = _config("element_backward", beta_raw.device, dtype.itemsize, K, s_Kp)
     chunk, block, warps, stages, precision = config
     blocks = -(-s_Kp // min(block, _padded(s_Kp)))
-    run = _Layout(beta_raw, H, cu_seqlens, -(-s_Kp // min(block, _padded(s_Kp))), max(1, 16 // warps), 64)
+    run = _Layout(beta_raw, H, cu_seqlens, -(-s_Kp // min(block, _padded(s_Kp))), max(1, 8 // warps), 64)
     d_beta_raw = torch.empty((blocks, *beta_raw.shape[:2], H), dtype=torch.float32, device=beta_raw.device)
     d_k_raw = torch.empty((blocks, *k_raw.shape[:2], H, K), dtype=torch.float32, device=beta_raw.device)
     d_part = _gradient(part, H)
@@ -3048,13 +3062,12 @@ def g_layer_backward(
             part.stride(2), H // part.shape[2], a_raw.stride(0), a_raw.stride(1),
             a_raw.stride(2), H // a_raw.shape[2], K, _padded(K), s_Kp,
             min(block, _padded(s_Kp)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-            max(1, min(block, _padded(s_Kp)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
         _g_layer_segment_scan_kernel[(run.N * H * -(-K * s_Kp // min(512, _padded(K * s_Kp))),)](
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, K, s_Kp, min(512, _padded(K * s_Kp)), 8, run.varlen,
+            run.segments, K, s_Kp, min(512, _padded(K * s_Kp)), run.varlen, 8,
         )
     _, block, warps, stages, precision = _config("element_states", beta_raw.device, dtype.itemsize, K, s_Kp)
     _g_layer_element_states_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
@@ -3065,7 +3078,6 @@ def g_layer_backward(
         H // part.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
         H // a_raw.shape[2], K, _padded(K), s_Kp, min(block, _padded(s_Kp)), chunk, DT, FT,
         precision, EXACT, run.varlen, run.split,
-        max(1, min(block, _padded(s_Kp)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -3076,13 +3088,12 @@ def g_layer_backward(
             a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
             dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K, _padded(K), s_Kp,
             min(block, _padded(s_Kp)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-            max(1, min(block, _padded(s_Kp)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
         _g_layer_segment_scan_adjoint_kernel[(run.N * H * -(-K * s_Kp // min(512, _padded(K * s_Kp))),)](
             end_state, segment_decay, d_final_state, run.cu, run.T, H, run.segment,
-            run.segments, K, s_Kp, min(512, _padded(K * s_Kp)), 8, run.varlen,
+            run.segments, K, s_Kp, min(512, _padded(K * s_Kp)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
     _g_layer_element_backward_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
@@ -3097,7 +3108,7 @@ def g_layer_backward(
         d_k_raw.stride(3), d_part.stride(0), d_part.stride(1), d_part.stride(2),
         d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), d_a_raw.stride(3), K,
         _padded(K), s_Kp, min(block, _padded(s_Kp)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split, max(1, min(block, _padded(s_Kp)) // (32 * warps)),
+        run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3177,9 +3188,9 @@ def m_layer_forward(
             num_warps=warps,
             num_stages=stages,
         )
-        _m_layer_segment_scan_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
+        _m_layer_segment_scan_kernel[(run.N * H * -(-K * V // 1024),)](
             start_state, segment_decay_0, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, K, V, min(512, _padded(K * V)), 8, run.varlen,
+            run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = config
     _m_layer_forward_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
@@ -3251,9 +3262,9 @@ def m_layer_backward(
             num_warps=warps,
             num_stages=stages,
         )
-        _m_layer_segment_scan_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
+        _m_layer_segment_scan_kernel[(run.N * H * -(-K * V // 1024),)](
             start_state, segment_decay_0, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, K, V, min(512, _padded(K * V)), 8, run.varlen,
+            run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", beta_raw.device, dtype.itemsize, K, V)
     _m_layer_states_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
@@ -3278,9 +3289,9 @@ def m_layer_backward(
             num_warps=warps,
             num_stages=stages,
         )
-        _m_layer_segment_scan_adjoint_kernel[(run.N * H * -(-K * V // min(512, _padded(K * V))),)](
+        _m_layer_segment_scan_adjoint_kernel[(run.N * H * -(-K * V // 1024),)](
             end_state, segment_decay_0, d_final_state, run.cu, run.T, H, run.segment,
-            run.segments, K, V, min(512, _padded(K * V)), 8, run.varlen,
+            run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", beta_raw.device, dtype.itemsize, K, V)
     _m_layer_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](

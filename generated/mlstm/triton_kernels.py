@@ -142,48 +142,9 @@ def _joined(coarse, fine, EXACT: tl.constexpr):
         return coarse
 
 
-@triton.jit
-def _here(tile, t: tl.constexpr):
-    """Where a tile has token t (axis 0): known when compiled, if a thread has all tokens."""
-    here = tl.arange(0, tile.shape[0]) == t
-    if len(tile.shape) == 2:
-        return here[:, None]
-    else:
-        return here[:, None, None]
-
-
-@triton.jit
-def _picked(tile, here):
-    """The entry where `here` (axis 0). The others become -0.0, which adds nothing to anything."""
-    nothing = tl.full(tile.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
-    return tl.sum(tl.where(here, tile, nothing), 0)
-
-
-@triton.jit
-def _states(decay, write, state, REVERSE: tl.constexpr):
-    """The states before and after each token (axis 0) of a walk from `state`, and behind it.
-
-    One token after the other: where a thread has all tokens of its columns, its registers hold
-    the tiles and picking an entry is a matter of names.
-    """
-    before = tl.zeros_like(write)
-    after = tl.zeros_like(write)
-    for n in tl.static_range(write.shape[0]):
-        here = _here(write, write.shape[0] - 1 - n if REVERSE else n)
-        before = tl.where(here, tl.expand_dims(state, 0), before)
-        state = state * _picked(decay, here) + _picked(write, here)
-        after = tl.where(here, tl.expand_dims(state, 0), after)
-    return before, after, state
-
-
 def _power(n: int) -> int:
     """The power of two, at least 16, that holds n."""
     return max(16, triton.next_power_of_2(n))
-
-
-def _padded(n: int) -> int:
-    """The power of two that holds n."""
-    return triton.next_power_of_2(n)
 
 
 @functools.cache
@@ -443,8 +404,7 @@ def _m_n_segment_ends_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_n_segment_scan_kernel(
     start_state_ptr, segment_decay_0_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    K: tl.constexpr, values: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
-    VARLEN: tl.constexpr,
+    K: tl.constexpr, values: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(K * values, BLOCK)
@@ -459,16 +419,13 @@ def _m_n_segment_scan_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    token = tl.arange(0, GROUP)
-    for step in range(0, count, GROUP):
-        at = step + token
-        valid = (at < count)[:, None]
-        at = _row(first + at, h, H)[:, None]
-        place = start_state_ptr + at * (K * values) + entry[None, :]
-        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
-        decay = tl.broadcast_to(tl.load(segment_decay_0_ptr + at, mask=valid, other=1.0), [GROUP, BLOCK])
-        before, _, state = _states(decay, added, state, False)
-        tl.store(place, before, mask=valid & inside[None, :])
+    for step in range(count):
+        at = _row(first + (step), h, H)
+        place = start_state_ptr + at * (K * values) + entry
+        added = tl.load(place, mask=inside, other=0.0)
+        tl.store(place, state, mask=inside)
+        state = state * tl.load(segment_decay_0_ptr + at)
+        state = state + added
 
 
 @_Kernel
@@ -672,8 +629,7 @@ def _m_n_segment_ends_adjoint_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_n_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_0_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    K: tl.constexpr, values: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
-    VARLEN: tl.constexpr,
+    K: tl.constexpr, values: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(K * values, BLOCK)
@@ -688,16 +644,13 @@ def _m_n_segment_scan_adjoint_kernel(
         state = tl.load(place, mask=inside, other=0.0).to(tl.float32)
     else:
         state = tl.full([BLOCK], 0.0, tl.float32)
-    token = tl.arange(0, GROUP)
-    for step in range(0, count, GROUP):
-        at = step + token
-        valid = (at < count)[:, None]
-        at = _row(first + count - 1 - at, h, H)[:, None]
-        place = end_state_ptr + at * (K * values) + entry[None, :]
-        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
-        decay = tl.broadcast_to(tl.load(segment_decay_0_ptr + at, mask=valid, other=1.0), [GROUP, BLOCK])
-        before, _, state = _states(decay, added, state, False)
-        tl.store(place, before, mask=valid & inside[None, :])
+    for step in range(count):
+        at = _row(first + (count - 1 - step), h, H)
+        place = end_state_ptr + at * (K * values) + entry
+        added = tl.load(place, mask=inside, other=0.0)
+        tl.store(place, state, mask=inside)
+        state = state * tl.load(segment_decay_0_ptr + at)
+        state = state + added
 
 
 @_Kernel
@@ -978,9 +931,9 @@ def m_n_forward(
             num_warps=warps,
             num_stages=stages,
         )
-        _m_n_segment_scan_kernel[(run.N * H * -(-K * values // min(512, _padded(K * values))),)](
+        _m_n_segment_scan_kernel[(run.N * H * -(-K * values // 1024),)](
             start_state, segment_decay_0, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, K, values, min(512, _padded(K * values)), 8, run.varlen,
+            run.segments, K, values, 1024, run.varlen,
         )
     _, block, warps, stages, precision = config
     _m_n_forward_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
@@ -1055,9 +1008,9 @@ def m_n_backward(
             num_warps=warps,
             num_stages=stages,
         )
-        _m_n_segment_scan_kernel[(run.N * H * -(-K * values // min(512, _padded(K * values))),)](
+        _m_n_segment_scan_kernel[(run.N * H * -(-K * values // 1024),)](
             start_state, segment_decay_0, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, K, values, min(512, _padded(K * values)), 8, run.varlen,
+            run.segments, K, values, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", q_raw.device, dtype.itemsize, K, values)
     _m_n_states_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
@@ -1083,9 +1036,9 @@ def m_n_backward(
             num_warps=warps,
             num_stages=stages,
         )
-        _m_n_segment_scan_adjoint_kernel[(run.N * H * -(-K * values // min(512, _padded(K * values))),)](
+        _m_n_segment_scan_adjoint_kernel[(run.N * H * -(-K * values // 1024),)](
             end_state, segment_decay_0, d_final_state, run.cu, run.T, H, run.segment,
-            run.segments, K, values, min(512, _padded(K * values)), 8, run.varlen,
+            run.segments, K, values, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", q_raw.device, dtype.itemsize, K, values)
     _m_n_states_adjoint_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](

@@ -133,37 +133,48 @@ def _ratio(x, y):
 
 
 @triton.jit
-def _here(tile, t: tl.constexpr):
-    """Where a tile has token t (axis 0): known when compiled, if a thread has all tokens."""
-    here = tl.arange(0, tile.shape[0]) == t
-    if len(tile.shape) == 2:
-        return here[:, None]
-    else:
-        return here[:, None, None]
+def _steps(p, x, q, y):
+    """One run of steps m = p * m + x, then another."""
+    return p * q, y + q * x
 
 
 @triton.jit
-def _picked(tile, here):
-    """The entry where `here` (axis 0). The others become -0.0, which adds nothing to anything."""
-    nothing = tl.full(tile.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
-    return tl.sum(tl.where(here, tile, nothing), 0)
+def _steps_before(p, o, x, b, q, r, y, c):
+    """The same, with the decay and the state up to the last step but one."""
+    return p * q, p * r, y + q * x, c + r * x
 
 
 @triton.jit
-def _states(decay, write, state, REVERSE: tl.constexpr):
-    """The states before and after each token (axis 0) of a walk from `state`, and behind it.
+def _turned(x, REVERSE: tl.constexpr):
+    """The tile, its tokens (axis 0) in reverse order for a walk in reverse time.
 
-    One token after the other: where a thread has all tokens of its columns, its registers hold
-    the tiles and picking an entry is a matter of names.
+    A scan that is told to run backwards reverses through the lanes even where a thread holds all
+    tokens of its columns; here it is then a matter of names.
     """
-    before = tl.zeros_like(write)
-    after = tl.zeros_like(write)
-    for n in tl.static_range(write.shape[0]):
-        here = _here(write, write.shape[0] - 1 - n if REVERSE else n)
-        before = tl.where(here, tl.expand_dims(state, 0), before)
-        state = state * _picked(decay, here) + _picked(write, here)
-        after = tl.where(here, tl.expand_dims(state, 0), after)
-    return before, after, state
+    if REVERSE:
+        return tl.flip(x, 0)
+    else:
+        return x
+
+
+@triton.jit
+def _states_after(decay, write, start, first, REVERSE: tl.constexpr):
+    """The states after each token (axis 0) of a walk from `start`, which enters where `first`."""
+    write = tl.where(first, write + decay * start, write)
+    given = (_turned(decay, REVERSE), _turned(write, REVERSE))
+    _, after = tl.associative_scan(given, 0, _steps)
+    return _turned(after, REVERSE)
+
+
+@triton.jit
+def _states(decay, write, start, first, REVERSE: tl.constexpr):
+    """The states before and after each token (axis 0) of a walk from `start`."""
+    before = tl.where(first, start + tl.zeros_like(write), 0.0)
+    write = tl.where(first, write + decay * start, write)
+    one = tl.full(write.shape, 1.0, tl.float32)
+    given = (_turned(decay, REVERSE), one, _turned(write, REVERSE), _turned(before, REVERSE))
+    found = tl.associative_scan(given, 0, _steps_before)
+    return _turned(found[3], REVERSE), _turned(found[2], REVERSE)
 
 
 @triton.jit
@@ -176,6 +187,13 @@ def _both(p, q):
 def _whole(decay):
     """The decay over all tokens (axis 0)."""
     return tl.reduce(decay, 0, _both)
+
+
+@triton.jit
+def _end(after, last):
+    """The state where `last`. The others become -0.0, whose sum with anything is no operation."""
+    nothing = tl.full(after.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
+    return tl.sum(tl.where(last, after, nothing), 0)
 
 
 def _power(n: int) -> int:
@@ -423,8 +441,9 @@ def _m_element_ends_kernel(
         part_4_0 = _exp(-tl.abs(load.to(tl.float32)))
         a = _ratio(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_4_0), 1.0 + part_4_0)  # decay [C, BLOCK_V]  # line 5
         inner = tl.where(valid[:, None], w, 0.0)  # [C, BLOCK_V]
-        before, after, end = _states(tl.where(valid[:, None], a, 1.0), inner, M, False)  # each token [C, BLOCK_V]
-        M = end
+        after = _states_after(tl.where(valid[:, None], a, 1.0), inner, M[None, :], (token == 0)[:, None], False)  # [C, BLOCK_V]
+        M_next = _end(after, (token == C - 1)[:, None])  # decay, and write [BLOCK_V]
+        M = M_next
         P_next = P * _whole(tl.where(valid[:, None], a, 1.0))  # the decay of the whole segment [BLOCK_V]
         P = P_next
     tl.store(start_state_ptr + _row(slot, h, H) * (V) + at_V, M.to(start_state_ptr.dtype.element_ty), mask=in_V)
@@ -435,7 +454,7 @@ def _m_element_ends_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_kernel(
     start_state_ptr, segment_decay_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr, VARLEN: tl.constexpr,
+    V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr, GROUP: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(V, BLOCK)
@@ -455,11 +474,14 @@ def _m_segment_scan_kernel(
         at = step + token
         valid = (at < count)[:, None]
         at = _row(first + at, h, H)[:, None]
-        place = start_state_ptr + at * (V) + entry[None, :]
-        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
-        decay = tl.load(segment_decay_ptr + at * (V) + entry[None, :], mask=valid & inside[None, :], other=1.0)
-        before, _, state = _states(decay, added, state, False)
-        tl.store(place, before, mask=valid & inside[None, :])
+        places = start_state_ptr + at * (V) + entry[None, :]
+        added = tl.load(places, mask=valid & inside[None, :], other=0.0)
+        fading = tl.full([GROUP, BLOCK], 1.0, tl.float32)
+        fading = fading * tl.load(segment_decay_ptr + at * (V) + entry[None, :], mask=valid & inside[None, :], other=1.0)
+        start = (token == 0)[:, None]
+        earlier, later = _states(fading, added, state[None, :], start, False)
+        tl.store(places, earlier, mask=valid & inside[None, :])
+        state = _end(later, (token == GROUP - 1)[:, None])
 
 
 @_Kernel
@@ -517,13 +539,14 @@ def _m_element_forward_kernel(
         part_5_0 = _exp(-tl.abs(load_2.to(tl.float32)))
         a = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0), 1.0 + part_5_0)  # decay [C, BLOCK_V]  # line 5
         inner = tl.where(valid[:, None], w, 0.0)  # [C, BLOCK_V]
-        before, after, end = _states(tl.where(valid[:, None], a, 1.0), inner, M, False)  # each token [C, BLOCK_V]
+        after = _states_after(tl.where(valid[:, None], a, 1.0), inner, M[None, :], (token == 0)[:, None], False)  # [C, BLOCK_V]
         y_new = s * after  # read [C, BLOCK_V]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         inner_2 = tl.where(valid[:, None], w, 0.0)  # [C, BLOCK_V]
-        before_2, after_2, end_2 = _states(tl.where(valid[:, None], a, 1.0), inner_2, M, False)  # each token [C, BLOCK_V]
-        M = end_2
+        after_2 = _states_after(tl.where(valid[:, None], a, 1.0), inner_2, M[None, :], (token == 0)[:, None], False)  # [C, BLOCK_V]
+        M_next = _end(after_2, (token == C - 1)[:, None])  # the memory behind the chunk [BLOCK_V]
+        M = M_next
     if final_state_ptr is not None:
         if last:
             tl.store(final_state_ptr + _row(n, h, H) * (V) + at_V, M.to(final_state_ptr.dtype.element_ty), mask=in_V)
@@ -578,8 +601,9 @@ def _m_element_states_kernel(
         part_4_0 = _exp(-tl.abs(load.to(tl.float32)))
         a = _ratio(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_4_0), 1.0 + part_4_0)  # decay [C, BLOCK_V]  # line 5
         inner = tl.where(valid[:, None], w, 0.0)  # [C, BLOCK_V]
-        before, after, end = _states(tl.where(valid[:, None], a, 1.0), inner, M, False)  # each token [C, BLOCK_V]
-        M = end
+        after = _states_after(tl.where(valid[:, None], a, 1.0), inner, M[None, :], (token == 0)[:, None], False)  # [C, BLOCK_V]
+        M_next = _end(after, (token == C - 1)[:, None])  # the memory behind the chunk [BLOCK_V]
+        M = M_next
 
 
 @_Kernel
@@ -622,8 +646,9 @@ def _m_element_ends_adjoint_kernel(
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         u = s * dy_2.to(tl.float32)  # gradient of what is read [C, BLOCK_V]
         r = a * u  # what it adds to the adjoint [C, BLOCK_V]
-        before, after, end = _states(tl.where(valid[:, None], a, 1.0), r, L, True)  # each token [C, BLOCK_V]
-        L = end
+        after = _states_after(tl.where(valid[:, None], a, 1.0), r, L[None, :], (token == C - 1)[:, None], True)  # [C, BLOCK_V]
+        L_next = _end(after, (token == 0)[:, None])  # the adjoint before the chunk [BLOCK_V]
+        L = L_next
     tl.store(end_state_ptr + _row(slot, h, H) * (V) + at_V, L.to(end_state_ptr.dtype.element_ty), mask=in_V)
 
 
@@ -631,7 +656,7 @@ def _m_element_ends_adjoint_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr, VARLEN: tl.constexpr,
+    V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr, GROUP: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(V, BLOCK)
@@ -651,11 +676,14 @@ def _m_segment_scan_adjoint_kernel(
         at = step + token
         valid = (at < count)[:, None]
         at = _row(first + count - 1 - at, h, H)[:, None]
-        place = end_state_ptr + at * (V) + entry[None, :]
-        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
-        decay = tl.load(segment_decay_ptr + at * (V) + entry[None, :], mask=valid & inside[None, :], other=1.0)
-        before, _, state = _states(decay, added, state, False)
-        tl.store(place, before, mask=valid & inside[None, :])
+        places = end_state_ptr + at * (V) + entry[None, :]
+        added = tl.load(places, mask=valid & inside[None, :], other=0.0)
+        fading = tl.full([GROUP, BLOCK], 1.0, tl.float32)
+        fading = fading * tl.load(segment_decay_ptr + at * (V) + entry[None, :], mask=valid & inside[None, :], other=1.0)
+        start = (token == 0)[:, None]
+        earlier, later = _states(fading, added, state[None, :], start, False)
+        tl.store(places, earlier, mask=valid & inside[None, :])
+        state = _end(later, (token == GROUP - 1)[:, None])
 
 
 @_Kernel
@@ -724,13 +752,13 @@ def _m_element_backward_kernel(
         u = s * dy_2.to(tl.float32)  # gradient of what is read [C, BLOCK_V]
         r = a * u  # what it adds to the adjoint [C, BLOCK_V]
         M = tl.load(h_2_ptr + _row(first_chunk + c, h, H) * (V) + at_V, mask=in_V, other=0.0)  # memory before the chunk: load h [BLOCK_V]
-        before, after, end = _states(tl.where(valid[:, None], a, 1.0), r, L, True)  # each token [C, BLOCK_V]
+        before, after = _states(tl.where(valid[:, None], a, 1.0), r, L[None, :], (token == C - 1)[:, None], True)  # each token [C, BLOCK_V]
         l = u + before  # adjoint of the memory [C, BLOCK_V]
         inner = tl.where(valid[:, None], w, 0.0)  # [C, BLOCK_V]
-        before_2, after_2, end_2 = _states(tl.where(valid[:, None], a, 1.0), inner, M, False)  # each token [C, BLOCK_V]
+        before_2, after_2 = _states(tl.where(valid[:, None], a, 1.0), inner, M[None, :], (token == 0)[:, None], False)  # each token [C, BLOCK_V]
         ds = dy_2.to(tl.float32) * after_2  # gradient of the shrink [C, BLOCK_V]
         inner_2 = tl.where(valid[:, None], w, 0.0)  # [C, BLOCK_V]
-        before_3, after_3, end_3 = _states(tl.where(valid[:, None], a, 1.0), inner_2, M, False)  # each token [C, BLOCK_V]
+        before_3, after_3 = _states(tl.where(valid[:, None], a, 1.0), inner_2, M[None, :], (token == 0)[:, None], False)  # each token [C, BLOCK_V]
         dg = a * before_3 * l  # gradient of the log-decay [C, BLOCK_V]
         map_4 = map_3 * l  # [C, BLOCK_V]
         part_12_0 = _exp(-tl.abs(load_2.to(tl.float32)))
@@ -762,7 +790,8 @@ def _m_element_backward_kernel(
         d_o_raw_new = part_17_2 * ds  # gradient of o_raw [C, BLOCK_V]
         d_o_raw_ptr_c = d_o_raw_ptr + start * d_o_raw_ptr_t  # first token of the chunk
         tl.store(d_o_raw_ptr_c + (token * d_o_raw_ptr_t)[:, None] + at_V[None, :], d_o_raw_new.to(d_o_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        L = end
+        L_next = _end(after, (token == 0)[:, None])  # the adjoint before the chunk [BLOCK_V]
+        L = L_next
     if d_initial_state_ptr is not None:
         if (segment == 0):
             tl.store(d_initial_state_ptr + _row(n, h, H) * (V) + at_V, L.to(d_initial_state_ptr.dtype.element_ty), mask=in_V)
@@ -853,13 +882,13 @@ def m_forward(
             run.segments, run.N, run.steps, f_raw.stride(0), f_raw.stride(1), f_raw.stride(2),
             H // f_raw.shape[2], z_raw.stride(0), z_raw.stride(1), z_raw.stride(2),
             H // z_raw.shape[2], V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split, max(1, min(block, _padded(V)) // (32 * warps)),
+            run.varlen, run.split, max(2, min(block, _padded(V)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
         _m_segment_scan_kernel[(run.N * H * -(-V // min(512, _padded(V))),)](
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, V, min(512, _padded(V)), 8, run.varlen,
+            run.segments, V, min(512, _padded(V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
     _m_element_forward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -869,7 +898,7 @@ def m_forward(
         H // f_raw.shape[2], z_raw.stride(0), z_raw.stride(1), z_raw.stride(2),
         H // z_raw.shape[2], y.stride(0), y.stride(1), y.stride(2), V, min(block, _padded(V)),
         chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-        max(1, min(block, _padded(V)) // (32 * warps)),
+        max(2, min(block, _padded(V)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -917,13 +946,13 @@ def m_backward(
             run.segments, run.N, run.steps, f_raw.stride(0), f_raw.stride(1), f_raw.stride(2),
             H // f_raw.shape[2], z_raw.stride(0), z_raw.stride(1), z_raw.stride(2),
             H // z_raw.shape[2], V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split, max(1, min(block, _padded(V)) // (32 * warps)),
+            run.varlen, run.split, max(2, min(block, _padded(V)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
         _m_segment_scan_kernel[(run.N * H * -(-V // min(512, _padded(V))),)](
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, V, min(512, _padded(V)), 8, run.varlen,
+            run.segments, V, min(512, _padded(V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = _config("element_states", f_raw.device, dtype.itemsize, 1, V)
     _m_element_states_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -931,7 +960,7 @@ def m_backward(
         run.steps, f_raw.stride(0), f_raw.stride(1), f_raw.stride(2), H // f_raw.shape[2],
         z_raw.stride(0), z_raw.stride(1), z_raw.stride(2), H // z_raw.shape[2], V,
         min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-        max(1, min(block, _padded(V)) // (32 * warps)),
+        max(2, min(block, _padded(V)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -943,13 +972,13 @@ def m_backward(
             f_raw.stride(0), f_raw.stride(1), f_raw.stride(2), H // f_raw.shape[2],
             dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], V,
             min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-            max(1, min(block, _padded(V)) // (32 * warps)),
+            max(2, min(block, _padded(V)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
         _m_segment_scan_adjoint_kernel[(run.N * H * -(-V // min(512, _padded(V))),)](
             end_state, segment_decay, d_final_state, run.cu, run.T, H, run.segment,
-            run.segments, V, min(512, _padded(V)), 8, run.varlen,
+            run.segments, V, min(512, _padded(V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
     _m_element_backward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -961,7 +990,7 @@ def m_backward(
         d_f_raw.stride(0), d_f_raw.stride(1), d_f_raw.stride(2), d_z_raw.stride(0),
         d_z_raw.stride(1), d_z_raw.stride(2), d_o_raw.stride(0), d_o_raw.stride(1),
         d_o_raw.stride(2), V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split, max(1, min(block, _padded(V)) // (32 * warps)),
+        run.varlen, run.split, max(2, min(block, _padded(V)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )

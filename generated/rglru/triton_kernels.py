@@ -157,37 +157,48 @@ def _logsigmoid(x):
 
 
 @triton.jit
-def _here(tile, t: tl.constexpr):
-    """Where a tile has token t (axis 0): known when compiled, if a thread has all tokens."""
-    here = tl.arange(0, tile.shape[0]) == t
-    if len(tile.shape) == 2:
-        return here[:, None]
-    else:
-        return here[:, None, None]
+def _steps(p, x, q, y):
+    """One run of steps m = p * m + x, then another."""
+    return p * q, y + q * x
 
 
 @triton.jit
-def _picked(tile, here):
-    """The entry where `here` (axis 0). The others become -0.0, which adds nothing to anything."""
-    nothing = tl.full(tile.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
-    return tl.sum(tl.where(here, tile, nothing), 0)
+def _steps_before(p, o, x, b, q, r, y, c):
+    """The same, with the decay and the state up to the last step but one."""
+    return p * q, p * r, y + q * x, c + r * x
 
 
 @triton.jit
-def _states(decay, write, state, REVERSE: tl.constexpr):
-    """The states before and after each token (axis 0) of a walk from `state`, and behind it.
+def _turned(x, REVERSE: tl.constexpr):
+    """The tile, its tokens (axis 0) in reverse order for a walk in reverse time.
 
-    One token after the other: where a thread has all tokens of its columns, its registers hold
-    the tiles and picking an entry is a matter of names.
+    A scan that is told to run backwards reverses through the lanes even where a thread holds all
+    tokens of its columns; here it is then a matter of names.
     """
-    before = tl.zeros_like(write)
-    after = tl.zeros_like(write)
-    for n in tl.static_range(write.shape[0]):
-        here = _here(write, write.shape[0] - 1 - n if REVERSE else n)
-        before = tl.where(here, tl.expand_dims(state, 0), before)
-        state = state * _picked(decay, here) + _picked(write, here)
-        after = tl.where(here, tl.expand_dims(state, 0), after)
-    return before, after, state
+    if REVERSE:
+        return tl.flip(x, 0)
+    else:
+        return x
+
+
+@triton.jit
+def _states_after(decay, write, start, first, REVERSE: tl.constexpr):
+    """The states after each token (axis 0) of a walk from `start`, which enters where `first`."""
+    write = tl.where(first, write + decay * start, write)
+    given = (_turned(decay, REVERSE), _turned(write, REVERSE))
+    _, after = tl.associative_scan(given, 0, _steps)
+    return _turned(after, REVERSE)
+
+
+@triton.jit
+def _states(decay, write, start, first, REVERSE: tl.constexpr):
+    """The states before and after each token (axis 0) of a walk from `start`."""
+    before = tl.where(first, start + tl.zeros_like(write), 0.0)
+    write = tl.where(first, write + decay * start, write)
+    one = tl.full(write.shape, 1.0, tl.float32)
+    given = (_turned(decay, REVERSE), one, _turned(write, REVERSE), _turned(before, REVERSE))
+    found = tl.associative_scan(given, 0, _steps_before)
+    return _turned(found[3], REVERSE), _turned(found[2], REVERSE)
 
 
 @triton.jit
@@ -200,6 +211,13 @@ def _both(p, q):
 def _whole(decay):
     """The decay over all tokens (axis 0)."""
     return tl.reduce(decay, 0, _both)
+
+
+@triton.jit
+def _end(after, last):
+    """The state where `last`. The others become -0.0, whose sum with anything is no operation."""
+    nothing = tl.full(after.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
+    return tl.sum(tl.where(last, after, nothing), 0)
 
 
 def _power(n: int) -> int:
@@ -465,8 +483,9 @@ def _m_element_ends_kernel(
         part_5_0 = _exp(-tl.abs(load_2.to(tl.float32)))
         part_5_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0), 1.0 + part_5_0)
         a = _exp(map_2[None, :] * (8.0 * part_5_1))  # decay [C, BLOCK_V]  # line 11
-        before, after, end = _states(tl.where(valid[:, None], a, 1.0), w, M, False)  # each token [C, BLOCK_V]
-        M = end
+        after = _states_after(tl.where(valid[:, None], a, 1.0), w, M[None, :], (token == 0)[:, None], False)  # [C, BLOCK_V]
+        M_next = _end(after, (token == C - 1)[:, None])  # decay, and write [BLOCK_V]
+        M = M_next
         P_next = P * _whole(tl.where(valid[:, None], a, 1.0))  # the decay of the whole segment [BLOCK_V]
         P = P_next
     tl.store(start_state_ptr + _row(slot, h, H) * (V) + at_V, M.to(start_state_ptr.dtype.element_ty), mask=in_V)
@@ -477,7 +496,7 @@ def _m_element_ends_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_kernel(
     start_state_ptr, segment_decay_ptr, initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr, VARLEN: tl.constexpr,
+    V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr, GROUP: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(V, BLOCK)
@@ -497,11 +516,14 @@ def _m_segment_scan_kernel(
         at = step + token
         valid = (at < count)[:, None]
         at = _row(first + at, h, H)[:, None]
-        place = start_state_ptr + at * (V) + entry[None, :]
-        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
-        decay = tl.load(segment_decay_ptr + at * (V) + entry[None, :], mask=valid & inside[None, :], other=1.0)
-        before, _, state = _states(decay, added, state, False)
-        tl.store(place, before, mask=valid & inside[None, :])
+        places = start_state_ptr + at * (V) + entry[None, :]
+        added = tl.load(places, mask=valid & inside[None, :], other=0.0)
+        fading = tl.full([GROUP, BLOCK], 1.0, tl.float32)
+        fading = fading * tl.load(segment_decay_ptr + at * (V) + entry[None, :], mask=valid & inside[None, :], other=1.0)
+        start = (token == 0)[:, None]
+        earlier, later = _states(fading, added, state[None, :], start, False)
+        tl.store(places, earlier, mask=valid & inside[None, :])
+        state = _end(later, (token == GROUP - 1)[:, None])
 
 
 @_Kernel
@@ -562,10 +584,11 @@ def _m_element_forward_kernel(
         part_5_0 = _exp(-tl.abs(load_2.to(tl.float32)))
         part_5_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0), 1.0 + part_5_0)
         a = _exp(map_2[None, :] * (8.0 * part_5_1))  # decay [C, BLOCK_V]  # line 11
-        before, after, end = _states(tl.where(valid[:, None], a, 1.0), w, M, False)  # each token [C, BLOCK_V]
+        after = _states_after(tl.where(valid[:, None], a, 1.0), w, M[None, :], (token == 0)[:, None], False)  # [C, BLOCK_V]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], after.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        M = end
+        M_next = _end(after, (token == C - 1)[:, None])  # the memory behind the chunk [BLOCK_V]
+        M = M_next
     if final_state_ptr is not None:
         if last:
             tl.store(final_state_ptr + _row(n, h, H) * (V) + at_V, M.to(final_state_ptr.dtype.element_ty), mask=in_V)
@@ -630,8 +653,9 @@ def _m_element_states_kernel(
         part_5_0 = _exp(-tl.abs(load_2.to(tl.float32)))
         part_5_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0), 1.0 + part_5_0)
         a = _exp(map_2[None, :] * (8.0 * part_5_1))  # decay [C, BLOCK_V]  # line 11
-        before, after, end = _states(tl.where(valid[:, None], a, 1.0), w, M, False)  # each token [C, BLOCK_V]
-        M = end
+        after = _states_after(tl.where(valid[:, None], a, 1.0), w, M[None, :], (token == 0)[:, None], False)  # [C, BLOCK_V]
+        M_next = _end(after, (token == C - 1)[:, None])  # the memory behind the chunk [BLOCK_V]
+        M = M_next
 
 
 @_Kernel
@@ -672,8 +696,9 @@ def _m_element_ends_adjoint_kernel(
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         r = a * dy_2.to(tl.float32)  # what it adds to the adjoint [C, BLOCK_V]
-        before, after, end = _states(tl.where(valid[:, None], a, 1.0), r, L, True)  # each token [C, BLOCK_V]
-        L = end
+        after = _states_after(tl.where(valid[:, None], a, 1.0), r, L[None, :], (token == C - 1)[:, None], True)  # [C, BLOCK_V]
+        L_next = _end(after, (token == 0)[:, None])  # the adjoint before the chunk [BLOCK_V]
+        L = L_next
     tl.store(end_state_ptr + _row(slot, h, H) * (V) + at_V, L.to(end_state_ptr.dtype.element_ty), mask=in_V)
 
 
@@ -681,7 +706,7 @@ def _m_element_ends_adjoint_kernel(
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS'])
 def _m_segment_scan_adjoint_kernel(
     end_state_ptr, segment_decay_ptr, d_final_state_ptr, cu, T, H, SEGMENT, SEGMENTS,
-    V: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr, VARLEN: tl.constexpr,
+    V: tl.constexpr, BLOCK: tl.constexpr, VARLEN: tl.constexpr, GROUP: tl.constexpr,
 ):
     'the state before each segment, in place of what each adds'
     blocks = tl.cdiv(V, BLOCK)
@@ -701,11 +726,14 @@ def _m_segment_scan_adjoint_kernel(
         at = step + token
         valid = (at < count)[:, None]
         at = _row(first + count - 1 - at, h, H)[:, None]
-        place = end_state_ptr + at * (V) + entry[None, :]
-        added = tl.load(place, mask=valid & inside[None, :], other=0.0)
-        decay = tl.load(segment_decay_ptr + at * (V) + entry[None, :], mask=valid & inside[None, :], other=1.0)
-        before, _, state = _states(decay, added, state, False)
-        tl.store(place, before, mask=valid & inside[None, :])
+        places = end_state_ptr + at * (V) + entry[None, :]
+        added = tl.load(places, mask=valid & inside[None, :], other=0.0)
+        fading = tl.full([GROUP, BLOCK], 1.0, tl.float32)
+        fading = fading * tl.load(segment_decay_ptr + at * (V) + entry[None, :], mask=valid & inside[None, :], other=1.0)
+        start = (token == 0)[:, None]
+        earlier, later = _states(fading, added, state[None, :], start, False)
+        tl.store(places, earlier, mask=valid & inside[None, :])
+        state = _end(later, (token == GROUP - 1)[:, None])
 
 
 @_Kernel
@@ -778,9 +806,9 @@ def _m_element_backward_kernel(
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         r = a * dy_2.to(tl.float32)  # what it adds to the adjoint [C, BLOCK_V]
         M = tl.load(h_2_ptr + _row(first_chunk + c, h, H) * (V) + at_V, mask=in_V, other=0.0)  # memory before the chunk: load h [BLOCK_V]
-        before, after, end = _states(tl.where(valid[:, None], a, 1.0), r, L, True)  # each token [C, BLOCK_V]
+        before, after = _states(tl.where(valid[:, None], a, 1.0), r, L[None, :], (token == C - 1)[:, None], True)  # each token [C, BLOCK_V]
         l = dy_2.to(tl.float32) + before  # adjoint of the memory [C, BLOCK_V]
-        before_2, after_2, end_2 = _states(tl.where(valid[:, None], a, 1.0), w, M, False)  # each token [C, BLOCK_V]
+        before_2, after_2 = _states(tl.where(valid[:, None], a, 1.0), w, M[None, :], (token == 0)[:, None], False)  # each token [C, BLOCK_V]
         dg = a * before_2 * l  # gradient of the log-decay [C, BLOCK_V]
         map_5 = map_4 * l  # [C, BLOCK_V]
         part_10_0 = _exp(-tl.abs(load_2.to(tl.float32)))
@@ -843,7 +871,8 @@ def _m_element_backward_kernel(
         d_u_new = part_21_1 * map_13  # gradient of u [C, BLOCK_V]
         d_u_ptr_c = d_u_ptr + start * d_u_ptr_t  # first token of the chunk
         tl.store(d_u_ptr_c + (token * d_u_ptr_t)[:, None] + at_V[None, :], d_u_new.to(d_u_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        L = end
+        L_next = _end(after, (token == 0)[:, None])  # the adjoint before the chunk [BLOCK_V]
+        L = L_next
     if d_initial_state_ptr is not None:
         if (segment == 0):
             tl.store(d_initial_state_ptr + _row(n, h, H) * (V) + at_V, L.to(d_initial_state_ptr.dtype.element_ty), mask=in_V)
@@ -946,13 +975,13 @@ def m_forward(
             H // r_raw.shape[2], u.stride(0), u.stride(1), u.stride(2), H // u.shape[2],
             i_raw.stride(0), i_raw.stride(1), i_raw.stride(2), H // i_raw.shape[2], V,
             min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-            max(1, min(block, _padded(V)) // (32 * warps)),
+            max(2, min(block, _padded(V)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
         _m_segment_scan_kernel[(run.N * H * -(-V // min(512, _padded(V))),)](
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, V, min(512, _padded(V)), 8, run.varlen,
+            run.segments, V, min(512, _padded(V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
     _m_element_forward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -962,7 +991,7 @@ def m_forward(
         u.stride(1), u.stride(2), H // u.shape[2], i_raw.stride(0), i_raw.stride(1),
         i_raw.stride(2), H // i_raw.shape[2], y.stride(0), y.stride(1), y.stride(2), V,
         min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-        max(1, min(block, _padded(V)) // (32 * warps)),
+        max(2, min(block, _padded(V)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1015,13 +1044,13 @@ def m_backward(
             H // r_raw.shape[2], u.stride(0), u.stride(1), u.stride(2), H // u.shape[2],
             i_raw.stride(0), i_raw.stride(1), i_raw.stride(2), H // i_raw.shape[2], V,
             min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-            max(1, min(block, _padded(V)) // (32 * warps)),
+            max(2, min(block, _padded(V)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
         _m_segment_scan_kernel[(run.N * H * -(-V // min(512, _padded(V))),)](
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
-            run.segments, V, min(512, _padded(V)), 8, run.varlen,
+            run.segments, V, min(512, _padded(V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = _config("element_states", r_raw.device, dtype.itemsize, 1, V)
     _m_element_states_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -1030,7 +1059,7 @@ def m_backward(
         r_raw.stride(0), r_raw.stride(1), r_raw.stride(2), H // r_raw.shape[2], u.stride(0),
         u.stride(1), u.stride(2), H // u.shape[2], i_raw.stride(0), i_raw.stride(1),
         i_raw.stride(2), H // i_raw.shape[2], V, min(block, _padded(V)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split, max(1, min(block, _padded(V)) // (32 * warps)),
+        precision, EXACT, run.varlen, run.split, max(2, min(block, _padded(V)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1041,13 +1070,13 @@ def m_backward(
             run.steps, decay_raw.stride(0), H // decay_raw.shape[0], r_raw.stride(0),
             r_raw.stride(1), r_raw.stride(2), H // r_raw.shape[2], dy.stride(0), dy.stride(1),
             dy.stride(2), H // dy.shape[2], V, min(block, _padded(V)), chunk, DT, FT, precision,
-            EXACT, run.varlen, run.split, max(1, min(block, _padded(V)) // (32 * warps)),
+            EXACT, run.varlen, run.split, max(2, min(block, _padded(V)) // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
         _m_segment_scan_adjoint_kernel[(run.N * H * -(-V // min(512, _padded(V))),)](
             end_state, segment_decay, d_final_state, run.cu, run.T, H, run.segment,
-            run.segments, V, min(512, _padded(V)), 8, run.varlen,
+            run.segments, V, min(512, _padded(V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
     _m_element_backward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
@@ -1060,7 +1089,7 @@ def m_backward(
         d_r_raw.stride(1), d_r_raw.stride(2), d_i_raw.stride(0), d_i_raw.stride(1),
         d_i_raw.stride(2), d_u.stride(0), d_u.stride(1), d_u.stride(2), V,
         min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-        max(1, min(block, _padded(V)) // (32 * warps)),
+        max(2, min(block, _padded(V)) // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
