@@ -3,6 +3,7 @@
 'Triton kernels.'
 
 import functools
+import inspect
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -256,7 +257,10 @@ def _kind(operands: tuple[Any, ...]) -> tuple[Any, ...]:
 def _compiling(operands: tuple[Any, ...]) -> bool:
     """Whether kernels are compiled for these operands, and Triton can compile several at a time."""
     device = next(x.device for x in operands if isinstance(x, torch.Tensor))
-    return device.type == "cuda" and hasattr(triton, "AsyncCompileMode")
+    mode = getattr(triton, "AsyncCompileMode", None)
+    if device.type != "cuda" or mode is None:
+        return False
+    return "ignore_errors" in inspect.signature(mode).parameters
 
 
 def _prepared(launcher: Any) -> Any:
@@ -267,7 +271,11 @@ def _prepared(launcher: Any) -> Any:
     def call(*operands: Any) -> Any:
         kind = _kind(operands)
         if kind not in known and _compiling(operands):
-            with ThreadPoolExecutor() as pool, triton.AsyncCompileMode(pool):
+            # What does not compile fails again, and is reported, where it is launched.
+            with (
+                ThreadPoolExecutor() as pool,
+                triton.AsyncCompileMode(pool, ignore_errors=True),
+            ):
                 _Kernel.thread.preparing = True
                 try:
                     launcher(*operands)

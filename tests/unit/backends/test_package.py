@@ -32,6 +32,7 @@ ALLOWED = {
     "torch",
     "triton",
     "functools",
+    "inspect",
     "threading",
     "concurrent",
 }
