@@ -130,6 +130,7 @@ def _ops(scans: dict[str, Any]) -> Iterator[Case]:
             yield replace(short, K=16, V=200, segment=256)
             yield replace(short, K=16, V=72, dtype="fp32")
             yield replace(short, K=32, V=72, segment=256)
+            yield replace(short, K=100, V=24)
             yield replace(short, T=300, K=200, V=136, gates="mixed")
             yield replace(short, T=300, K=24, V=24)
 
@@ -214,6 +215,8 @@ def _memory(scans: dict[str, Any], layers: list[str], guarded: bool) -> Iterator
             yield replace(run, K=61, V=53)
             yield replace(run, K=16, V=53)
             yield replace(run, K=32, V=53)
+            yield replace(run, K=24, V=72)
+            yield replace(run, K=100, V=24)
             yield replace(step, K=16, V=53)
             yield replace(run, K=200, V=136)
             yield replace(run, K=24, V=24)

@@ -392,9 +392,9 @@ def _m_solve_kernel(
     w = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # what an erasure reads: load k [C, BLOCK_K]
     beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
     load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-    dot = tl.dot(w.to(DT), tl.trans(w.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_2 = load.to(tl.float32)[None, :] * dot  # [C, C]
-    A_all = tl.where(token[:, None] > token[None, :], map_2, 0.0)  # pairs with j < i [C, C]
+    e = load.to(tl.float32)[:, None] * w.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
+    dot = tl.dot(w.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
+    A_all = tl.where(token[:, None] > token[None, :], dot, 0.0)  # pairs with j < i [C, C]
     solved = _inverse_of_unit(A_all, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
     x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
@@ -409,12 +409,12 @@ def _m_solve_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel(
-    P_ptr, Q_ptr, k_ptr, beta_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, final_state_ptr, cu, T,
-    H, SEGMENT, SEGMENTS, N, STEPS, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
-    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
-    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, n_2_ptr_b,
-    n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    beta_ptr, k_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, final_state_ptr, cu, T,
+    H, SEGMENT, SEGMENTS, N, STEPS, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h,
+    beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, P_ptr_b,
+    P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g,
+    n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
@@ -428,10 +428,10 @@ def _m_states_kernel(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
@@ -444,6 +444,11 @@ def _m_states_kernel(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+        load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+        e = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -452,12 +457,7 @@ def _m_states_kernel(
         n_3 = Q_2.to(tl.float32) - dot  # what the tokens add, less what they erase [C, BLOCK_V]
         n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
         tl.store(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], n_3.to(n_2_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-        load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-        load_2 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-        map_2 = load_2.to(tl.float32)[:, None] * n_3  # [C, BLOCK_V]
-        dot_2 = tl.dot(tl.trans(load.to(DT)), map_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(e.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = M + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
     if final_state_ptr is not None:
@@ -498,34 +498,34 @@ def _m_outputs_kernel(
     load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
     k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
     load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-    dot = tl.dot(s.to(DT), tl.trans(load_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_2 = load.to(tl.float32)[None, :] * dot  # [C, C]
-    map_3 = map_2 * scale  # [C, C]
-    Se_all = tl.where(token[:, None] >= token[None, :], map_3, 0.0)  # pairs with j <= i [C, C]
+    e = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
+    dot = tl.dot(s.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_2 = dot * scale  # [C, C]
+    Se_all = tl.where(token[:, None] >= token[None, :], map_2, 0.0)  # pairs with j <= i [C, C]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
+    map_3 = s.to(tl.float32) * scale  # [C, BLOCK_K]
     y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
         M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
         n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-        dot_2 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        map_4 = scale * dot_2  # [C, BLOCK_V]
+        dot_2 = tl.dot(map_3.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
         dot_3 = tl.dot(Se_all.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = map_4 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c32(
-    P_ptr, Q_ptr, k_ptr, beta_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H, SEGMENT,
-    SEGMENTS, N, STEPS, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
-    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
-    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, n_2_ptr_b,
-    n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    beta_ptr, k_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H, SEGMENT,
+    SEGMENTS, N, STEPS, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g,
+    Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr,
+    n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -538,10 +538,10 @@ def _m_states_kernel_c32(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
@@ -554,6 +554,11 @@ def _m_states_kernel_c32(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+        load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+        e = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -562,12 +567,7 @@ def _m_states_kernel_c32(
         n_3 = Q_2.to(tl.float32) - dot  # what the tokens add, less what they erase [C, BLOCK_V]
         n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
         tl.store(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], n_3.to(n_2_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-        load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-        load_2 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-        map_2 = load_2.to(tl.float32)[:, None] * n_3  # [C, BLOCK_V]
-        dot_2 = tl.dot(tl.trans(load.to(DT)), map_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(e.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = M + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
 
@@ -575,13 +575,13 @@ def _m_states_kernel_c32(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c64(
-    P_ptr, Q_ptr, k_ptr, beta_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H, SEGMENT,
-    SEGMENTS, N, STEPS, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
-    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
-    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, n_2_ptr_b,
-    n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    beta_ptr, k_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H, SEGMENT,
+    SEGMENTS, N, STEPS, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g,
+    Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr,
+    n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -594,10 +594,10 @@ def _m_states_kernel_c64(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
@@ -610,6 +610,11 @@ def _m_states_kernel_c64(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+        load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+        e = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -618,12 +623,7 @@ def _m_states_kernel_c64(
         n_3 = Q_2.to(tl.float32) - dot  # what the tokens add, less what they erase [C, BLOCK_V]
         n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
         tl.store(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], n_3.to(n_2_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-        load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-        load_2 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-        map_2 = load_2.to(tl.float32)[:, None] * n_3  # [C, BLOCK_V]
-        dot_2 = tl.dot(tl.trans(load.to(DT)), map_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(e.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = M + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
 
@@ -631,14 +631,14 @@ def _m_states_kernel_c64(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_adjoint_kernel(
-    k_ptr, beta_ptr, q_ptr, scale, dy_ptr, Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N, STEPS,
-    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, beta_ptr_b, beta_ptr_t: tl.constexpr,
-    beta_ptr_h, beta_ptr_g, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr,
-    Q_adjoint_ptr_h, P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    beta_ptr, k_ptr, q_ptr, scale, dy_ptr, Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N, STEPS,
+    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b,
+    Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
+    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the transposed systems of each chunk, solved'
     program = tl.program_id(0)
@@ -650,8 +650,8 @@ def _m_solve_adjoint_kernel(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
@@ -659,27 +659,25 @@ def _m_solve_adjoint_kernel(
     rest = left
     valid = token < rest
     start = first
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    w = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # what an erasure reads: load k [C, BLOCK_K]
     beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
     load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-    dot = tl.dot(w.to(DT), tl.trans(w.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_2 = load.to(tl.float32)[:, None] * dot  # [C, C]
-    A_all = tl.where(token[None, :] > token[:, None], map_2, 0.0)  # pairs with j < i [C, C]
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    e = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
+    dot = tl.dot(e.to(DT), tl.trans(load_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    A_all = tl.where(token[None, :] > token[:, None], dot, 0.0)  # pairs with j < i [C, C]
     solved = _inverse_of_unit(A_all, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
     s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-    dot_2 = tl.dot(w.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_3 = load.to(tl.float32)[:, None] * dot_2  # [C, C]
-    map_4 = map_3 * scale  # [C, C]
-    S_all = tl.where(token[None, :] >= token[:, None], map_4, 0.0)  # pairs with j <= i [C, C]
+    dot_2 = tl.dot(e.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_2 = dot_2 * scale  # [C, C]
+    S_all = tl.where(token[None, :] >= token[:, None], map_2, 0.0)  # pairs with j <= i [C, C]
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     given = tl.dot(S_all.to(DT), dy_2.to(DT), input_precision=PRECISION)  # what u takes of dy [C, BLOCK_V]
     dot_3 = tl.dot(solved.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    e = load.to(tl.float32)[:, None] * w.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
     dot_4 = tl.dot(solved.to(DT), -e.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
     tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
@@ -740,10 +738,10 @@ def _m_states_adjoint_kernel(
         zeta_2 = Q_2.to(tl.float32) + dot  # adjoint of z [C, BLOCK_V]
         zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
         tl.store(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], zeta_2.to(zeta_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        dot_2 = tl.dot(tl.trans(s.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        map_2 = scale * dot_2  # [BLOCK_K, BLOCK_V]
+        map_2 = s.to(tl.float32) * scale  # [C, BLOCK_K]
+        dot_2 = tl.dot(tl.trans(map_2.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         dot_3 = tl.dot(tl.trans(w.to(DT)), zeta_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        map_3 = map_2 + dot_3  # [BLOCK_K, BLOCK_V]
+        map_3 = dot_2 + dot_3  # [BLOCK_K, BLOCK_V]
         L_next = L + map_3  # decay, erase and write [BLOCK_K, BLOCK_V]
         L = L_next
     if d_initial_state_ptr is not None:
@@ -930,20 +928,19 @@ def _m_layer_solve_kernel(
     w = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
     load_2 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-    part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    map_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0)  # [C]
-    part_4_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_4_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
-    map_4 = part_4_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # [C, BLOCK_K]
+    part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)[:, None]))
+    part_3_1 = tl.where(load_2.to(tl.float32)[:, None] >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0)
+    part_3_2 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_3_3 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2))
+    e = part_3_1 * (part_3_3 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     inner_2 = tl.where(in_K[None, :], w, 0.0)  # [C, BLOCK_K]
-    dot = tl.dot(inner_2.to(DT), tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_5 = map_3[None, :] * dot  # [C, C]
-    A_all = tl.where(token[:, None] > token[None, :], map_5, 0.0)  # pairs with j < i [C, C]
+    dot = tl.dot(inner_2.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
+    A_all = tl.where(token[:, None] > token[None, :], dot, 0.0)  # pairs with j < i [C, C]
     solved = _inverse_of_unit(A_all, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
     load_3 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
-    part_6_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    x = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))  # input [C, BLOCK_V]  # line 7
+    part_4_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    x = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))  # input [C, BLOCK_V]  # line 7
     inner_3 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     Q_new = tl.dot(inner_3.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -957,14 +954,14 @@ def _m_layer_solve_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel(
-    P_ptr, Q_ptr, k_raw_ptr, beta_raw_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, final_state_ptr,
-    cu, T, H, SEGMENT, SEGMENTS, N, STEPS, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g,
-    Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
-    k_raw_ptr_h, k_raw_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h,
-    beta_raw_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    beta_raw_ptr, k_raw_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, final_state_ptr,
+    cu, T, H, SEGMENT, SEGMENTS, N, STEPS, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr,
+    beta_raw_ptr_h, beta_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h,
+    k_raw_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
+    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -977,10 +974,10 @@ def _m_layer_states_kernel(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
-    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
-    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
@@ -993,6 +990,20 @@ def _m_layer_states_kernel(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+        load = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+        load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+        part_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
+        map_2 = part_1 * part_1  # [C, BLOCK_K]
+        inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
+        sum_2 = tl.sum(inner, 1)  # [C]
+        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)[:, None]))
+        part_2_1 = tl.where(load.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
+        part_2_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_2_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
+        e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -1001,22 +1012,7 @@ def _m_layer_states_kernel(
         n_3 = Q_2.to(tl.float32) - dot  # what the tokens add, less what they erase [C, BLOCK_V]
         n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
         tl.store(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], n_3.to(n_2_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-        load = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-        part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-        map_2 = part_2_1 * part_2_1  # [C, BLOCK_K]
-        inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-        sum_2 = tl.sum(inner, 1)  # [C]
-        part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-        part_3_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-        map_3 = part_3_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
-        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-        part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        map_4 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0)  # [C]
-        map_5 = map_4[:, None] * n_3  # [C, BLOCK_V]
-        dot_2 = tl.dot(tl.trans(map_3.to(DT)), map_5.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(e.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = M + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
     if final_state_ptr is not None:
@@ -1071,41 +1067,39 @@ def _m_layer_outputs_kernel(
     sum_2 = tl.sum(inner_2, 1)  # [C]
     beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
     load_3 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-    part_4_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    map_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0)  # [C]
-    part_5_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_5_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-    map_5 = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
+    part_4_0 = tl.exp(-tl.abs(load_3.to(tl.float32)[:, None]))
+    part_4_1 = tl.where(load_3.to(tl.float32)[:, None] >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0)
+    part_4_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_4_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_4_2) / (1.0 + part_4_2))
+    e = part_4_1 * (part_4_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     inner_3 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
-    dot = tl.dot(inner_3.to(DT), tl.trans(map_5.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_6 = map_4[None, :] * dot  # [C, C]
-    map_7 = map_6 * scale  # [C, C]
-    Se_all = tl.where(token[:, None] >= token[None, :], map_7, 0.0)  # pairs with j <= i [C, C]
+    dot = tl.dot(inner_3.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_4 = dot * scale  # [C, C]
+    Se_all = tl.where(token[:, None] >= token[None, :], map_4, 0.0)  # pairs with j <= i [C, C]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
+    map_5 = s * scale  # [C, BLOCK_K]
     y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
         M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
         n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-        dot_2 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        map_8 = scale * dot_2  # [C, BLOCK_V]
+        dot_2 = tl.dot(map_5.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
         dot_3 = tl.dot(Se_all.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = map_8 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel_c32(
-    P_ptr, Q_ptr, k_raw_ptr, beta_raw_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H,
-    SEGMENT, SEGMENTS, N, STEPS, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
-    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
-    k_raw_ptr_h, k_raw_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h,
-    beta_raw_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    beta_raw_ptr, k_raw_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H,
+    SEGMENT, SEGMENTS, N, STEPS, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h,
+    beta_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, P_ptr_b,
+    P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g,
+    n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -1118,10 +1112,10 @@ def _m_layer_states_kernel_c32(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
-    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
-    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
@@ -1134,6 +1128,20 @@ def _m_layer_states_kernel_c32(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+        load = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+        load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+        part_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
+        map_2 = part_1 * part_1  # [C, BLOCK_K]
+        inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
+        sum_2 = tl.sum(inner, 1)  # [C]
+        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)[:, None]))
+        part_2_1 = tl.where(load.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
+        part_2_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_2_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
+        e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -1142,22 +1150,7 @@ def _m_layer_states_kernel_c32(
         n_3 = Q_2.to(tl.float32) - dot  # what the tokens add, less what they erase [C, BLOCK_V]
         n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
         tl.store(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], n_3.to(n_2_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-        load = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-        part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-        map_2 = part_2_1 * part_2_1  # [C, BLOCK_K]
-        inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-        sum_2 = tl.sum(inner, 1)  # [C]
-        part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-        part_3_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-        map_3 = part_3_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
-        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-        part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        map_4 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0)  # [C]
-        map_5 = map_4[:, None] * n_3  # [C, BLOCK_V]
-        dot_2 = tl.dot(tl.trans(map_3.to(DT)), map_5.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(e.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = M + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
 
@@ -1165,14 +1158,13 @@ def _m_layer_states_kernel_c32(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel_c64(
-    P_ptr, Q_ptr, k_raw_ptr, beta_raw_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H,
-    SEGMENT, SEGMENTS, N, STEPS, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
-    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
-    k_raw_ptr_h, k_raw_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h,
-    beta_raw_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    beta_raw_ptr, k_raw_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H,
+    SEGMENT, SEGMENTS, N, STEPS, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h,
+    beta_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, P_ptr_b,
+    P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g,
+    n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -1185,10 +1177,10 @@ def _m_layer_states_kernel_c64(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
-    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
-    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
@@ -1201,6 +1193,20 @@ def _m_layer_states_kernel_c64(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+        load = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+        load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+        part_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
+        map_2 = part_1 * part_1  # [C, BLOCK_K]
+        inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
+        sum_2 = tl.sum(inner, 1)  # [C]
+        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)[:, None]))
+        part_2_1 = tl.where(load.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
+        part_2_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_2_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
+        e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -1209,22 +1215,7 @@ def _m_layer_states_kernel_c64(
         n_3 = Q_2.to(tl.float32) - dot  # what the tokens add, less what they erase [C, BLOCK_V]
         n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
         tl.store(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], n_3.to(n_2_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-        load = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-        part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-        map_2 = part_2_1 * part_2_1  # [C, BLOCK_K]
-        inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-        sum_2 = tl.sum(inner, 1)  # [C]
-        part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-        part_3_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-        map_3 = part_3_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
-        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-        part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        map_4 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0)  # [C]
-        map_5 = map_4[:, None] * n_3  # [C, BLOCK_V]
-        dot_2 = tl.dot(tl.trans(map_3.to(DT)), map_5.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(e.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = M + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
 
@@ -1268,36 +1259,34 @@ def _m_layer_solve_adjoint_kernel(
     map_2 = part_1 * part_1  # [C, BLOCK_K]
     inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
     sum_2 = tl.sum(inner, 1)  # [C]
-    part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-    w = part_2_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
     load_2 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-    part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    map_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0)  # [C]
-    part_4_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_4_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
-    map_4 = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
-    inner_2 = tl.where(in_K[None, :], map_4, 0.0)  # [C, BLOCK_K]
+    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)[:, None]))
+    part_2_1 = tl.where(load_2.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
+    part_2_2 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_2_3 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
+    e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
+    part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_3_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
+    w = part_3_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
+    inner_2 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
     dot = tl.dot(inner_2.to(DT), tl.trans(w.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_5 = map_3[:, None] * dot  # [C, C]
-    A_all = tl.where(token[None, :] > token[:, None], map_5, 0.0)  # pairs with j < i [C, C]
+    A_all = tl.where(token[None, :] > token[:, None], dot, 0.0)  # pairs with j < i [C, C]
     solved = _inverse_of_unit(A_all, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
     load_3 = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
-    part_6_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_6_1 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))
-    map_6 = part_6_1 * part_6_1  # [C, BLOCK_K]
-    inner_3 = tl.where(in_K[None, :], map_6, 0.0)  # [C, BLOCK_K]
+    part_4_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_4_1 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
+    map_3 = part_4_1 * part_4_1  # [C, BLOCK_K]
+    inner_3 = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
     sum_1 = tl.sum(inner_3, 1)  # [C]
-    part_7_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_7_1 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_7_0) / (1.0 + part_7_0))
-    s = part_7_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
-    inner_4 = tl.where(in_K[None, :], map_4, 0.0)  # [C, BLOCK_K]
+    part_5_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_5_1 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
+    s = part_5_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
+    inner_4 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
     dot_2 = tl.dot(inner_4.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_7 = map_3[:, None] * dot_2  # [C, C]
-    map_8 = map_7 * scale  # [C, C]
-    S_all = tl.where(token[None, :] >= token[:, None], map_8, 0.0)  # pairs with j <= i [C, C]
+    map_4 = dot_2 * scale  # [C, C]
+    S_all = tl.where(token[None, :] >= token[:, None], map_4, 0.0)  # pairs with j <= i [C, C]
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     given = tl.dot(S_all.to(DT), dy_2.to(DT), input_precision=PRECISION)  # what u takes of dy [C, BLOCK_V]
@@ -1305,11 +1294,6 @@ def _m_layer_solve_adjoint_kernel(
     dot_3 = tl.dot(inner_5.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    part_11_0 = tl.exp(-tl.abs(load_2.to(tl.float32)[:, None]))
-    part_11_1 = tl.where(load_2.to(tl.float32)[:, None] >= 0.0, 1.0, part_11_0) / (1.0 + part_11_0)
-    part_11_2 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_11_3 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_11_2) / (1.0 + part_11_2))
-    e = part_11_1 * (part_11_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     inner_6 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     dot_4 = tl.dot(inner_6.to(DT), -e.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
@@ -1387,10 +1371,10 @@ def _m_layer_states_adjoint_kernel(
         zeta_2 = Q_2.to(tl.float32) + dot  # adjoint of z [C, BLOCK_V]
         zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
         tl.store(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], zeta_2.to(zeta_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        dot_2 = tl.dot(tl.trans(s.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        map_4 = scale * dot_2  # [BLOCK_K, BLOCK_V]
+        map_4 = s * scale  # [C, BLOCK_K]
+        dot_2 = tl.dot(tl.trans(map_4.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         dot_3 = tl.dot(tl.trans(w.to(DT)), zeta_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        map_5 = map_4 + dot_3  # [BLOCK_K, BLOCK_V]
+        map_5 = dot_2 + dot_3  # [BLOCK_K, BLOCK_V]
         L_next = L + map_5  # decay, erase and write [BLOCK_K, BLOCK_V]
         L = L_next
     if d_initial_state_ptr is not None:
@@ -1703,11 +1687,11 @@ def m_forward(
     )
     _, block, warps, stages, precision = _config("states", beta.device, dtype.itemsize, K, V)
     _m_states_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
-        P, Q, k, beta, initial_state, h_2, n_2, final_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, P.stride(0), P.stride(1), P.stride(2), H // P.shape[2],
-        Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], k.stride(0), k.stride(1),
-        k.stride(2), H // k.shape[2], beta.stride(0), beta.stride(1), beta.stride(2),
-        H // beta.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _power(K), V,
+        beta, k, P, Q, initial_state, h_2, n_2, final_state, run.cu, run.T, H, run.segment,
+        run.segments, run.N, run.steps, beta.stride(0), beta.stride(1), beta.stride(2),
+        H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], P.stride(0),
+        P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
+        H // Q.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _power(K), V,
         min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
@@ -1779,10 +1763,10 @@ def m_backward(
     )
     _, block, warps, stages, precision = _config("states", beta.device, dtype.itemsize, K, V)
     {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _power(V))),)](
-        P, Q, k, beta, initial_state, h_2, n_2, run.cu, run.T, H, run.segment, run.segments,
-        run.N, run.steps, P.stride(0), P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0),
-        Q.stride(1), Q.stride(2), H // Q.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2],
+        beta, k, P, Q, initial_state, h_2, n_2, run.cu, run.T, H, run.segment, run.segments,
+        run.N, run.steps, beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2],
+        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], P.stride(0), P.stride(1),
+        P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2],
         n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _power(K), V, min(block, _power(V)),
         chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
@@ -1790,9 +1774,9 @@ def m_backward(
     )
     _, block, warps, stages, precision = _config("solve_adjoint", beta.device, dtype.itemsize, K, V)
     _m_solve_adjoint_kernel[(run.chunks(chunk) * H,)](
-        k, beta, q, scale, dy, Q_adjoint, P_adjoint, run.cu, run.T, H, run.N, run.steps,
-        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], beta.stride(0), beta.stride(1),
-        beta.stride(2), H // beta.shape[2], q.stride(0), q.stride(1), q.stride(2),
+        beta, k, q, scale, dy, Q_adjoint, P_adjoint, run.cu, run.T, H, run.N, run.steps,
+        beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2], k.stride(0),
+        k.stride(1), k.stride(2), H // k.shape[2], q.stride(0), q.stride(1), q.stride(2),
         H // q.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
         Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2), P_adjoint.stride(0),
         P_adjoint.stride(1), P_adjoint.stride(2), K, _power(K), V, _power(V), chunk, DT, FT,
@@ -1907,13 +1891,13 @@ def m_layer_forward(
     )
     _, block, warps, stages, precision = _config("states", beta_raw.device, dtype.itemsize, K, V)
     _m_layer_states_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
-        P, Q, k_raw, beta_raw, initial_state, h_2, n_2, final_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, P.stride(0), P.stride(1), P.stride(2),
-        H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2],
-        k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2],
-        beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2],
-        n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _power(K), V, min(block, _power(V)),
-        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        beta_raw, k_raw, P, Q, initial_state, h_2, n_2, final_state, run.cu, run.T, H,
+        run.segment, run.segments, run.N, run.steps, beta_raw.stride(0), beta_raw.stride(1),
+        beta_raw.stride(2), H // beta_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
+        k_raw.stride(2), H // k_raw.shape[2], P.stride(0), P.stride(1), P.stride(2),
+        H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], n_2.stride(0),
+        n_2.stride(1), n_2.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1985,11 +1969,11 @@ def m_layer_backward(
     )
     _, block, warps, stages, precision = _config("states", beta_raw.device, dtype.itemsize, K, V)
     {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _power(V))),)](
-        P, Q, k_raw, beta_raw, initial_state, h_2, n_2, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, P.stride(0), P.stride(1), P.stride(2), H // P.shape[2],
-        Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], k_raw.stride(0),
-        k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], beta_raw.stride(0),
-        beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2], n_2.stride(0),
+        beta_raw, k_raw, P, Q, initial_state, h_2, n_2, run.cu, run.T, H, run.segment,
+        run.segments, run.N, run.steps, beta_raw.stride(0), beta_raw.stride(1),
+        beta_raw.stride(2), H // beta_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
+        k_raw.stride(2), H // k_raw.shape[2], P.stride(0), P.stride(1), P.stride(2),
+        H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], n_2.stride(0),
         n_2.stride(1), n_2.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
         precision, EXACT, run.varlen, run.split,
         num_warps=warps,

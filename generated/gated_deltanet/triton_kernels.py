@@ -393,12 +393,12 @@ def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_kernel(
-    log_a_ptr, beta_ptr, k_ptr, v_ptr, Q_ptr, P_ptr, cu, T, H, N, STEPS, log_a_ptr_b,
-    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, beta_ptr_b, beta_ptr_t: tl.constexpr,
-    beta_ptr_h, beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, P_ptr_b,
-    P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    k_ptr, log_a_ptr, beta_ptr, v_ptr, Q_ptr, P_ptr, cu, T, H, N, STEPS, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g,
+    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h,
+    P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the erasures of each chunk, solved: what they read of the memory, and of its writes'
@@ -411,40 +411,39 @@ def _m_solve_kernel(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
     rest = left
     valid = token < rest
     start = first
-    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-    g0 = tl.maximum(load * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 8
-    map_2 = tl.exp(load)  # [C]
-    beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-    load_2 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
     k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    load_3 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-    dot = tl.dot(load_3.to(DT), tl.trans(load_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_3 = map_2[:, None] * load_2.to(tl.float32)[None, :] * dot  # [C, C]
+    load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    load_2 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
+    w = load.to(tl.float32) * tl.exp(load_2[:, None])  # what an erasure reads [C, BLOCK_K]
+    beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+    load_3 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
+    e = load_3.to(tl.float32)[:, None] * load.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
+    g0 = tl.maximum(load_2 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 8
+    dot = tl.dot(w.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
     g0_c = _coarse(g0, EXACT)  # [C]
     g0_hi = tl.cumsum(g0_c, 0)  # [C]
     g0_hi_before = g0_hi - g0_c  # [C]
     g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
     g0_lo_before = g0_lo - (g0 - g0_c)  # [C]
     decay = tl.exp2(_joined(g0_hi_before[:, None] - g0_hi[None, :], g0_lo_before[:, None] - g0_lo[None, :], EXACT))  # D(j, i-1] [C, C]
-    map_4 = map_3 * decay  # [C, C]
-    A_all = tl.where(token[:, None] > token[None, :], map_4, 0.0)  # pairs with j < i [C, C]
+    map_2 = dot * decay  # [C, C]
+    A_all = tl.where(token[:, None] > token[None, :], map_2, 0.0)  # pairs with j < i [C, C]
     solved = _inverse_of_unit(A_all, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
     x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
     Q_new = tl.dot(solved.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
     tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    w = load_3.to(tl.float32) * tl.exp(load[:, None])  # what an erasure reads [C, BLOCK_K]
     decay_2 = tl.exp2(_joined(g0_hi_before, g0_lo_before, EXACT))  # D(start, i-1] [C]
     opening = decay_2[:, None] * w  # w from the start of the chunk [C, BLOCK_K]
     P_new = tl.dot(solved.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
@@ -455,15 +454,14 @@ def _m_solve_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel(
-    log_a_ptr, P_ptr, Q_ptr, k_ptr, beta_ptr, initial_state_ptr, h_2_ptr, n_2_ptr,
-    final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, log_a_ptr_b,
-    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr,
-    P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h,
-    beta_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    beta_ptr, k_ptr, log_a_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr,
+    final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, beta_ptr_b,
+    beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, P_ptr_b,
+    P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g,
+    n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -476,11 +474,11 @@ def _m_states_kernel(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
@@ -493,9 +491,14 @@ def _m_states_kernel(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+        load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+        e = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-        g0 = tl.maximum(load * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 8
+        load_3 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
+        g0 = tl.maximum(load_3 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 8
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -511,13 +514,9 @@ def _m_states_kernel(
         g0_lo_end = tl.sum((g0 - g0_c), 0)
         decay = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
         map_2 = decay * M  # [BLOCK_K, BLOCK_V]
-        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
         decay_2 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
-        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-        load_3 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-        map_3 = decay_2[:, None] * load_3.to(tl.float32)[:, None] * n_3  # [C, BLOCK_V]
-        dot_2 = tl.dot(tl.trans(load_2.to(DT)), map_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        map_3 = decay_2[:, None] * e  # [C, BLOCK_K]
+        dot_2 = tl.dot(tl.trans(map_3.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = map_2 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
     if final_state_ptr is not None:
@@ -563,41 +562,42 @@ def _m_outputs_kernel(
     load_2 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
     k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
     load_3 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-    dot = tl.dot(s.to(DT), tl.trans(load_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_2 = load_2.to(tl.float32)[None, :] * dot  # [C, C]
+    e = load_2.to(tl.float32)[:, None] * load_3.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
+    dot = tl.dot(s.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
     g0_c = _coarse(g0, EXACT)  # [C]
     g0_hi = tl.cumsum(g0_c, 0)  # [C]
     g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
     decay = tl.exp2(_joined(g0_hi[:, None] - g0_hi[None, :], g0_lo[:, None] - g0_lo[None, :], EXACT))  # D(j, i] [C, C]
-    map_3 = decay * scale  # [C, C]
-    map_4 = map_2 * map_3  # [C, C]
-    Se_all = tl.where(token[:, None] >= token[None, :], map_4, 0.0)  # pairs with j <= i [C, C]
+    map_2 = decay * scale  # [C, C]
+    map_3 = dot * map_2  # [C, C]
+    Se_all = tl.where(token[:, None] >= token[None, :], map_3, 0.0)  # pairs with j <= i [C, C]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
     decay_2 = tl.exp2(_joined(g0_hi, g0_lo, EXACT))  # D(start, i] [C]
+    map_4 = decay_2[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
+    map_5 = map_4 * scale  # [C, BLOCK_K]
     y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
         M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
         n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-        dot_2 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        map_5 = decay_2[:, None] * scale * dot_2  # [C, BLOCK_V]
+        dot_2 = tl.dot(map_5.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
         dot_3 = tl.dot(Se_all.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = map_5 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c32(
-    log_a_ptr, P_ptr, Q_ptr, k_ptr, beta_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H,
-    SEGMENT, SEGMENTS, N, STEPS, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h,
-    log_a_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
-    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
-    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, n_2_ptr_b,
-    n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    beta_ptr, k_ptr, log_a_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H,
+    SEGMENT, SEGMENTS, N, STEPS, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g,
+    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
+    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -610,11 +610,11 @@ def _m_states_kernel_c32(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
@@ -627,9 +627,14 @@ def _m_states_kernel_c32(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+        load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+        e = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-        g0 = tl.maximum(load * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 8
+        load_3 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
+        g0 = tl.maximum(load_3 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 8
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -645,13 +650,9 @@ def _m_states_kernel_c32(
         g0_lo_end = tl.sum((g0 - g0_c), 0)
         decay = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
         map_2 = decay * M  # [BLOCK_K, BLOCK_V]
-        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
         decay_2 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
-        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-        load_3 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-        map_3 = decay_2[:, None] * load_3.to(tl.float32)[:, None] * n_3  # [C, BLOCK_V]
-        dot_2 = tl.dot(tl.trans(load_2.to(DT)), map_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        map_3 = decay_2[:, None] * e  # [C, BLOCK_K]
+        dot_2 = tl.dot(tl.trans(map_3.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = map_2 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
 
@@ -659,14 +660,14 @@ def _m_states_kernel_c32(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c64(
-    log_a_ptr, P_ptr, Q_ptr, k_ptr, beta_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H,
-    SEGMENT, SEGMENTS, N, STEPS, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h,
-    log_a_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
-    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
-    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, n_2_ptr_b,
-    n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    beta_ptr, k_ptr, log_a_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H,
+    SEGMENT, SEGMENTS, N, STEPS, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g,
+    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
+    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -679,11 +680,11 @@ def _m_states_kernel_c64(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
@@ -696,9 +697,14 @@ def _m_states_kernel_c64(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+        load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+        e = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-        g0 = tl.maximum(load * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 8
+        load_3 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
+        g0 = tl.maximum(load_3 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 8
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -714,13 +720,9 @@ def _m_states_kernel_c64(
         g0_lo_end = tl.sum((g0 - g0_c), 0)
         decay = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
         map_2 = decay * M  # [BLOCK_K, BLOCK_V]
-        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
         decay_2 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
-        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-        load_3 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-        map_3 = decay_2[:, None] * load_3.to(tl.float32)[:, None] * n_3  # [C, BLOCK_V]
-        dot_2 = tl.dot(tl.trans(load_2.to(DT)), map_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        map_3 = decay_2[:, None] * e  # [C, BLOCK_K]
+        dot_2 = tl.dot(tl.trans(map_3.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = map_2 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
 
@@ -728,15 +730,15 @@ def _m_states_kernel_c64(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_adjoint_kernel(
-    log_a_ptr, beta_ptr, k_ptr, q_ptr, scale, dy_ptr, Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N,
-    STEPS, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, beta_ptr_b,
-    beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
-    k_ptr_g, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h,
-    P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    beta_ptr, k_ptr, log_a_ptr, q_ptr, scale, dy_ptr, Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N,
+    STEPS, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr,
+    Q_adjoint_ptr_h, P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the transposed systems of each chunk, solved'
     program = tl.program_id(0)
@@ -748,9 +750,9 @@ def _m_solve_adjoint_kernel(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
@@ -758,40 +760,38 @@ def _m_solve_adjoint_kernel(
     rest = left
     valid = token < rest
     start = first
-    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-    g0 = tl.maximum(load * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 8
     beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-    load_2 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-    map_2 = tl.exp(load)  # [C]
+    load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
     k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    load_3 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-    dot = tl.dot(load_3.to(DT), tl.trans(load_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_3 = load_2.to(tl.float32)[:, None] * map_2[None, :] * dot  # [C, C]
+    load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    e = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
+    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
+    load_3 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
+    w = load_2.to(tl.float32) * tl.exp(load_3[:, None])  # what an erasure reads [C, BLOCK_K]
+    g0 = tl.maximum(load_3 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 8
+    dot = tl.dot(e.to(DT), tl.trans(w.to(DT)), input_precision=PRECISION)  # [C, C]
     g0_c = _coarse(g0, EXACT)  # [C]
     g0_hi = tl.cumsum(g0_c, 0)  # [C]
     g0_hi_before = g0_hi - g0_c  # [C]
     g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
     g0_lo_before = g0_lo - (g0 - g0_c)  # [C]
     decay = tl.exp2(_joined(g0_hi_before[None, :] - g0_hi[:, None], g0_lo_before[None, :] - g0_lo[:, None], EXACT))  # D(j, i-1] [C, C]
-    map_4 = map_3 * decay  # [C, C]
-    A_all = tl.where(token[None, :] > token[:, None], map_4, 0.0)  # pairs with j < i [C, C]
+    map_2 = dot * decay  # [C, C]
+    A_all = tl.where(token[None, :] > token[:, None], map_2, 0.0)  # pairs with j < i [C, C]
     solved = _inverse_of_unit(A_all, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
     s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-    dot_2 = tl.dot(load_3.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_5 = load_2.to(tl.float32)[:, None] * dot_2  # [C, C]
+    dot_2 = tl.dot(e.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
     decay_2 = tl.exp2(_joined(g0_hi[None, :] - g0_hi[:, None], g0_lo[None, :] - g0_lo[:, None], EXACT))  # D(j, i] [C, C]
-    map_6 = decay_2 * scale  # [C, C]
-    map_7 = map_5 * map_6  # [C, C]
-    S_all = tl.where(token[None, :] >= token[:, None], map_7, 0.0)  # pairs with j <= i [C, C]
+    map_3 = decay_2 * scale  # [C, C]
+    map_4 = dot_2 * map_3  # [C, C]
+    S_all = tl.where(token[None, :] >= token[:, None], map_4, 0.0)  # pairs with j <= i [C, C]
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     given = tl.dot(S_all.to(DT), dy_2.to(DT), input_precision=PRECISION)  # what u takes of dy [C, BLOCK_V]
     dot_3 = tl.dot(solved.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    e = load_2.to(tl.float32)[:, None] * load_3.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
     g0_hi_end = tl.sum(g0_c, 0)
     g0_lo_end = tl.sum((g0 - g0_c), 0)
     decay_3 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
@@ -804,13 +804,13 @@ def _m_solve_adjoint_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_adjoint_kernel(
-    q_ptr, log_a_ptr, dy_ptr, P_adjoint_ptr, Q_adjoint_ptr, scale, k_ptr, d_final_state_ptr,
+    q_ptr, k_ptr, log_a_ptr, dy_ptr, P_adjoint_ptr, Q_adjoint_ptr, scale, d_final_state_ptr,
     l_ptr, zeta_ptr, d_initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, q_ptr_b,
-    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
-    log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
-    P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, P_adjoint_ptr_g,
-    Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, Q_adjoint_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h,
+    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr,
+    P_adjoint_ptr_h, P_adjoint_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr,
+    Q_adjoint_ptr_h, Q_adjoint_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h,
     K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
     EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
@@ -827,11 +827,11 @@ def _m_states_adjoint_kernel(
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, P_adjoint_ptr_g)
     Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, Q_adjoint_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, 1)
     if d_final_state_ptr is not None:
         L = tl.load(d_final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # adjoint after it [BLOCK_K, BLOCK_V]
@@ -846,9 +846,12 @@ def _m_states_adjoint_kernel(
         tl.store(l_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(l_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
         q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
         s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-        g0 = tl.maximum(load * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 8
+        load_2 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
+        w = load.to(tl.float32) * tl.exp(load_2[:, None])  # what an erasure reads [C, BLOCK_K]
+        g0 = tl.maximum(load_2 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 8
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
@@ -867,19 +870,16 @@ def _m_states_adjoint_kernel(
         decay = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
         map_2 = decay * L  # [BLOCK_K, BLOCK_V]
         decay_2 = tl.exp2(_joined(g0_hi, g0_lo, EXACT))  # D(start, i] [C]
-        map_3 = decay_2[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_V]
-        dot_2 = tl.dot(tl.trans(s.to(DT)), map_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        map_4 = scale * dot_2  # [BLOCK_K, BLOCK_V]
-        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+        map_3 = decay_2[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
+        map_4 = map_3 * scale  # [C, BLOCK_K]
+        dot_2 = tl.dot(tl.trans(map_4.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         g0_hi_before = g0_hi - g0_c  # [C]
         g0_lo_before = g0_lo - (g0 - g0_c)  # [C]
         decay_3 = tl.exp2(_joined(g0_hi_before, g0_lo_before, EXACT))  # D(start, i-1] [C]
-        map_5 = tl.exp(load)  # [C]
-        map_6 = decay_3[:, None] * map_5[:, None] * zeta_2  # [C, BLOCK_V]
-        dot_3 = tl.dot(tl.trans(load_2.to(DT)), map_6.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        map_7 = map_4 + dot_3  # [BLOCK_K, BLOCK_V]
-        L_next = map_2 + map_7  # decay, erase and write [BLOCK_K, BLOCK_V]
+        map_5 = decay_3[:, None] * w  # [C, BLOCK_K]
+        dot_3 = tl.dot(tl.trans(map_5.to(DT)), zeta_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        map_6 = dot_2 + dot_3  # [BLOCK_K, BLOCK_V]
+        L_next = map_2 + map_6  # decay, erase and write [BLOCK_K, BLOCK_V]
         L = L_next
     if d_initial_state_ptr is not None:
         if (segment == 0):
@@ -1142,60 +1142,49 @@ def _m_layer_solve_kernel(
     sum_1 = tl.sum(inner, 1)  # [C]
     a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
     load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
-    part_2_0 = load_3.to(tl.float32) + load_4.to(tl.float32)
-    part_2_1 = tl.exp(-tl.abs(part_2_0))
-    part_2_2 = 1.0 + part_2_1
-    part_2_3 = part_2_2 == 1.0
-    part_2_4 = tl.where(part_2_3, part_2_1, tl.log(part_2_2) * (part_2_1 / tl.where(part_2_3, 1.0, part_2_2 - 1.0)))
-    map_3 = -(tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_2_0, 0.0) + part_2_4))  # [C]
-    inner_2 = tl.where(valid, map_3, 0.0)  # [C]
-    g0 = tl.maximum(inner_2 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 8
-    part_3_0 = load_3.to(tl.float32) + load_4.to(tl.float32)
-    part_3_1 = tl.exp(-tl.abs(part_3_0))
-    part_3_2 = 1.0 + part_3_1
-    part_3_3 = part_3_2 == 1.0
-    part_3_4 = tl.where(part_3_3, part_3_1, tl.log(part_3_2) * (part_3_1 / tl.where(part_3_3, 1.0, part_3_2 - 1.0)))
-    part_3_5 = -(tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_3_0, 0.0) + part_3_4))
-    map_4 = tl.exp(part_3_5)  # [C]
+    part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+    part_2_2 = load_3.to(tl.float32)[:, None] + load_4.to(tl.float32)
+    part_2_3 = tl.exp(-tl.abs(part_2_2))
+    part_2_4 = 1.0 + part_2_3
+    part_2_5 = part_2_4 == 1.0
+    part_2_6 = tl.where(part_2_5, part_2_3, tl.log(part_2_4) * (part_2_3 / tl.where(part_2_5, 1.0, part_2_4 - 1.0)))
+    part_2_7 = -(tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_2_2, 0.0) + part_2_6))
+    w = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * tl.exp(part_2_7)  # what an erasure reads [C, BLOCK_K]
     beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
     load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-    part_4_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
-    map_5 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0)  # [C]
-    part_5_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_5_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-    map_6 = part_5_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # [C, BLOCK_K]
-    part_6_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_6_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))
-    map_7 = part_6_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # [C, BLOCK_K]
-    inner_3 = tl.where(in_K[None, :], map_6, 0.0)  # [C, BLOCK_K]
-    dot = tl.dot(inner_3.to(DT), tl.trans(map_7.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_8 = map_4[:, None] * map_5[None, :] * dot  # [C, C]
+    part_3_0 = tl.exp(-tl.abs(load_5.to(tl.float32)[:, None]))
+    part_3_1 = tl.where(load_5.to(tl.float32)[:, None] >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0)
+    part_3_2 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_3_3 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2))
+    e = part_3_1 * (part_3_3 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
+    part_4_0 = load_3.to(tl.float32) + load_4.to(tl.float32)
+    part_4_1 = tl.exp(-tl.abs(part_4_0))
+    part_4_2 = 1.0 + part_4_1
+    part_4_3 = part_4_2 == 1.0
+    part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
+    map_3 = -(tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_4_0, 0.0) + part_4_4))  # [C]
+    inner_2 = tl.where(valid, map_3, 0.0)  # [C]
+    g0 = tl.maximum(inner_2 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 8
+    inner_3 = tl.where(in_K[None, :], w, 0.0)  # [C, BLOCK_K]
+    dot = tl.dot(inner_3.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
     g0_c = _coarse(g0, EXACT)  # [C]
     g0_hi = tl.cumsum(g0_c, 0)  # [C]
     g0_hi_before = g0_hi - g0_c  # [C]
     g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
     g0_lo_before = g0_lo - (g0 - g0_c)  # [C]
     decay = tl.exp2(_joined(g0_hi_before[:, None] - g0_hi[None, :], g0_lo_before[:, None] - g0_lo[None, :], EXACT))  # D(j, i-1] [C, C]
-    map_9 = map_8 * decay  # [C, C]
-    A_all = tl.where(token[:, None] > token[None, :], map_9, 0.0)  # pairs with j < i [C, C]
+    map_4 = dot * decay  # [C, C]
+    A_all = tl.where(token[:, None] > token[None, :], map_4, 0.0)  # pairs with j < i [C, C]
     solved = _inverse_of_unit(A_all, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
     load_6 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
-    part_9_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
-    x = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_9_0) / (1.0 + part_9_0))  # input [C, BLOCK_V]  # line 7
+    part_6_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+    x = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))  # input [C, BLOCK_V]  # line 7
     inner_4 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     Q_new = tl.dot(inner_4.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
     tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    part_10_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_10_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_10_0) / (1.0 + part_10_0))
-    part_10_2 = load_3.to(tl.float32)[:, None] + load_4.to(tl.float32)
-    part_10_3 = tl.exp(-tl.abs(part_10_2))
-    part_10_4 = 1.0 + part_10_3
-    part_10_5 = part_10_4 == 1.0
-    part_10_6 = tl.log(part_10_4) * (part_10_3 / tl.where(part_10_5, 1.0, part_10_4 - 1.0))
-    part_10_7 = tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_10_2, 0.0) + tl.where(part_10_5, part_10_3, part_10_6))
-    w = part_10_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * tl.exp(-part_10_7)  # what an erasure reads [C, BLOCK_K]
     decay_2 = tl.exp2(_joined(g0_hi_before, g0_lo_before, EXACT))  # D(start, i-1] [C]
     opening = decay_2[:, None] * w  # w from the start of the chunk [C, BLOCK_K]
     inner_5 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
@@ -1207,16 +1196,15 @@ def _m_layer_solve_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel(
-    A_log_ptr, a_raw_ptr, d_bias_ptr, P_ptr, Q_ptr, k_raw_ptr, beta_raw_ptr, initial_state_ptr,
-    h_2_ptr, n_2_ptr, final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, A_log_ptr_h,
-    A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h,
-    d_bias_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
-    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
-    k_raw_ptr_h, k_raw_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h,
-    beta_raw_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    beta_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, P_ptr, Q_ptr, initial_state_ptr,
+    h_2_ptr, n_2_ptr, final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, beta_raw_ptr_b,
+    beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, k_raw_ptr_b,
+    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b,
+    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, P_ptr_b,
+    P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g,
+    n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -1229,20 +1217,20 @@ def _m_layer_states_kernel(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
-    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
-    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
     else:
         M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
-    load = tl.load(A_log_ptr)  # load A_log
-    load_3 = tl.load(d_bias_ptr)  # load d_bias
+    load_3 = tl.load(A_log_ptr)  # load A_log
+    load_5 = tl.load(d_bias_ptr)  # load d_bias
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -1250,16 +1238,30 @@ def _m_layer_states_kernel(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+        load = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+        load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+        part_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
+        map_2 = part_1 * part_1  # [C, BLOCK_K]
+        inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
+        sum_2 = tl.sum(inner, 1)  # [C]
+        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)[:, None]))
+        part_2_1 = tl.where(load.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
+        part_2_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_2_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
+        e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
         a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
-        part_0 = load_2.to(tl.float32) + load_3.to(tl.float32)
-        part_1 = tl.exp(-tl.abs(part_0))
-        part_2 = 1.0 + part_1
-        part_3 = part_2 == 1.0
-        part_4 = tl.where(part_3, part_1, tl.log(part_2) * (part_1 / tl.where(part_3, 1.0, part_2 - 1.0)))
-        map_2 = -(tl.exp(load.to(tl.float32)) * (tl.maximum(part_0, 0.0) + part_4))  # [C]
-        inner = tl.where(valid, map_2, 0.0)  # [C]
-        g0 = tl.maximum(inner * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 8
+        load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
+        part_3_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
+        part_3_1 = tl.exp(-tl.abs(part_3_0))
+        part_3_2 = 1.0 + part_3_1
+        part_3_3 = part_3_2 == 1.0
+        part_3_4 = tl.where(part_3_3, part_3_1, tl.log(part_3_2) * (part_3_1 / tl.where(part_3_3, 1.0, part_3_2 - 1.0)))
+        map_3 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_3_0, 0.0) + part_3_4))  # [C]
+        inner_2 = tl.where(valid, map_3, 0.0)  # [C]
+        g0 = tl.maximum(inner_2 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 8
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -1274,25 +1276,11 @@ def _m_layer_states_kernel(
         g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
         g0_lo_end = tl.sum((g0 - g0_c), 0)
         decay = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
-        map_3 = decay * M  # [BLOCK_K, BLOCK_V]
-        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-        load_4 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-        part_4_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
-        part_4_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
-        map_4 = part_4_1 * part_4_1  # [C, BLOCK_K]
-        inner_2 = tl.where(in_K[None, :], map_4, 0.0)  # [C, BLOCK_K]
-        sum_2 = tl.sum(inner_2, 1)  # [C]
-        part_5_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
-        part_5_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-        map_5 = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
+        map_4 = decay * M  # [BLOCK_K, BLOCK_V]
         decay_2 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
-        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
-        load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-        part_6_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
-        map_6 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0)  # [C]
-        map_7 = decay_2[:, None] * map_6[:, None] * n_3  # [C, BLOCK_V]
-        dot_2 = tl.dot(tl.trans(map_5.to(DT)), map_7.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        M_next = map_3 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
+        map_5 = decay_2[:, None] * e  # [C, BLOCK_K]
+        dot_2 = tl.dot(tl.trans(map_5.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        M_next = map_4 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
     if final_state_ptr is not None:
         if last:
@@ -1363,49 +1351,48 @@ def _m_layer_outputs_kernel(
     sum_2 = tl.sum(inner_3, 1)  # [C]
     beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
     load_6 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-    part_5_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
-    map_5 = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)  # [C]
-    part_6_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
-    part_6_1 = load_5.to(tl.float32) * (tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))
-    map_6 = part_6_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
+    part_5_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
+    part_5_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)
+    part_5_2 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    part_5_3 = load_5.to(tl.float32) * (tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2))
+    e = part_5_1 * (part_5_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     inner_4 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
-    dot = tl.dot(inner_4.to(DT), tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_7 = map_5[None, :] * dot  # [C, C]
+    dot = tl.dot(inner_4.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
     g0_c = _coarse(g0, EXACT)  # [C]
     g0_hi = tl.cumsum(g0_c, 0)  # [C]
     g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
     decay = tl.exp2(_joined(g0_hi[:, None] - g0_hi[None, :], g0_lo[:, None] - g0_lo[None, :], EXACT))  # D(j, i] [C, C]
-    map_8 = decay * scale  # [C, C]
-    map_9 = map_7 * map_8  # [C, C]
-    Se_all = tl.where(token[:, None] >= token[None, :], map_9, 0.0)  # pairs with j <= i [C, C]
+    map_5 = decay * scale  # [C, C]
+    map_6 = dot * map_5  # [C, C]
+    Se_all = tl.where(token[:, None] >= token[None, :], map_6, 0.0)  # pairs with j <= i [C, C]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
     decay_2 = tl.exp2(_joined(g0_hi, g0_lo, EXACT))  # D(start, i] [C]
+    map_7 = decay_2[:, None] * s  # [C, BLOCK_K]
+    map_8 = map_7 * scale  # [C, BLOCK_K]
     y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
         M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
         n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-        dot_2 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        map_10 = decay_2[:, None] * scale * dot_2  # [C, BLOCK_V]
+        dot_2 = tl.dot(map_8.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
         dot_3 = tl.dot(Se_all.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = map_10 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel_c32(
-    A_log_ptr, a_raw_ptr, d_bias_ptr, P_ptr, Q_ptr, k_raw_ptr, beta_raw_ptr, initial_state_ptr,
-    h_2_ptr, n_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, A_log_ptr_h, A_log_ptr_g,
-    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h,
-    d_bias_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
-    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
-    k_raw_ptr_h, k_raw_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h,
-    beta_raw_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    beta_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, P_ptr, Q_ptr, initial_state_ptr,
+    h_2_ptr, n_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, beta_raw_ptr_b,
+    beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, k_raw_ptr_b,
+    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b,
+    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, P_ptr_b,
+    P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g,
+    n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -1418,20 +1405,20 @@ def _m_layer_states_kernel_c32(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
-    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
-    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
     else:
         M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
-    load = tl.load(A_log_ptr)  # load A_log
-    load_3 = tl.load(d_bias_ptr)  # load d_bias
+    load_3 = tl.load(A_log_ptr)  # load A_log
+    load_5 = tl.load(d_bias_ptr)  # load d_bias
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -1439,16 +1426,30 @@ def _m_layer_states_kernel_c32(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+        load = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+        load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+        part_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
+        map_2 = part_1 * part_1  # [C, BLOCK_K]
+        inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
+        sum_2 = tl.sum(inner, 1)  # [C]
+        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)[:, None]))
+        part_2_1 = tl.where(load.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
+        part_2_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_2_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
+        e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
         a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
-        part_0 = load_2.to(tl.float32) + load_3.to(tl.float32)
-        part_1 = tl.exp(-tl.abs(part_0))
-        part_2 = 1.0 + part_1
-        part_3 = part_2 == 1.0
-        part_4 = tl.where(part_3, part_1, tl.log(part_2) * (part_1 / tl.where(part_3, 1.0, part_2 - 1.0)))
-        map_2 = -(tl.exp(load.to(tl.float32)) * (tl.maximum(part_0, 0.0) + part_4))  # [C]
-        inner = tl.where(valid, map_2, 0.0)  # [C]
-        g0 = tl.maximum(inner * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 8
+        load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
+        part_3_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
+        part_3_1 = tl.exp(-tl.abs(part_3_0))
+        part_3_2 = 1.0 + part_3_1
+        part_3_3 = part_3_2 == 1.0
+        part_3_4 = tl.where(part_3_3, part_3_1, tl.log(part_3_2) * (part_3_1 / tl.where(part_3_3, 1.0, part_3_2 - 1.0)))
+        map_3 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_3_0, 0.0) + part_3_4))  # [C]
+        inner_2 = tl.where(valid, map_3, 0.0)  # [C]
+        g0 = tl.maximum(inner_2 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 8
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -1463,41 +1464,26 @@ def _m_layer_states_kernel_c32(
         g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
         g0_lo_end = tl.sum((g0 - g0_c), 0)
         decay = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
-        map_3 = decay * M  # [BLOCK_K, BLOCK_V]
-        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-        load_4 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-        part_4_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
-        part_4_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
-        map_4 = part_4_1 * part_4_1  # [C, BLOCK_K]
-        inner_2 = tl.where(in_K[None, :], map_4, 0.0)  # [C, BLOCK_K]
-        sum_2 = tl.sum(inner_2, 1)  # [C]
-        part_5_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
-        part_5_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-        map_5 = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
+        map_4 = decay * M  # [BLOCK_K, BLOCK_V]
         decay_2 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
-        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
-        load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-        part_6_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
-        map_6 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0)  # [C]
-        map_7 = decay_2[:, None] * map_6[:, None] * n_3  # [C, BLOCK_V]
-        dot_2 = tl.dot(tl.trans(map_5.to(DT)), map_7.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        M_next = map_3 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
+        map_5 = decay_2[:, None] * e  # [C, BLOCK_K]
+        dot_2 = tl.dot(tl.trans(map_5.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        M_next = map_4 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel_c64(
-    A_log_ptr, a_raw_ptr, d_bias_ptr, P_ptr, Q_ptr, k_raw_ptr, beta_raw_ptr, initial_state_ptr,
-    h_2_ptr, n_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, A_log_ptr_h, A_log_ptr_g,
-    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h,
-    d_bias_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
-    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
-    k_raw_ptr_h, k_raw_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h,
-    beta_raw_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    beta_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, P_ptr, Q_ptr, initial_state_ptr,
+    h_2_ptr, n_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, beta_raw_ptr_b,
+    beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, k_raw_ptr_b,
+    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b,
+    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, P_ptr_b,
+    P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g,
+    n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -1510,20 +1496,20 @@ def _m_layer_states_kernel_c64(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
+    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
-    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
-    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
     else:
         M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
-    load = tl.load(A_log_ptr)  # load A_log
-    load_3 = tl.load(d_bias_ptr)  # load d_bias
+    load_3 = tl.load(A_log_ptr)  # load A_log
+    load_5 = tl.load(d_bias_ptr)  # load d_bias
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -1531,16 +1517,30 @@ def _m_layer_states_kernel_c64(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+        load = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+        load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+        part_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
+        map_2 = part_1 * part_1  # [C, BLOCK_K]
+        inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
+        sum_2 = tl.sum(inner, 1)  # [C]
+        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)[:, None]))
+        part_2_1 = tl.where(load.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
+        part_2_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_2_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
+        e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
         a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
-        part_0 = load_2.to(tl.float32) + load_3.to(tl.float32)
-        part_1 = tl.exp(-tl.abs(part_0))
-        part_2 = 1.0 + part_1
-        part_3 = part_2 == 1.0
-        part_4 = tl.where(part_3, part_1, tl.log(part_2) * (part_1 / tl.where(part_3, 1.0, part_2 - 1.0)))
-        map_2 = -(tl.exp(load.to(tl.float32)) * (tl.maximum(part_0, 0.0) + part_4))  # [C]
-        inner = tl.where(valid, map_2, 0.0)  # [C]
-        g0 = tl.maximum(inner * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 8
+        load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
+        part_3_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
+        part_3_1 = tl.exp(-tl.abs(part_3_0))
+        part_3_2 = 1.0 + part_3_1
+        part_3_3 = part_3_2 == 1.0
+        part_3_4 = tl.where(part_3_3, part_3_1, tl.log(part_3_2) * (part_3_1 / tl.where(part_3_3, 1.0, part_3_2 - 1.0)))
+        map_3 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_3_0, 0.0) + part_3_4))  # [C]
+        inner_2 = tl.where(valid, map_3, 0.0)  # [C]
+        g0 = tl.maximum(inner_2 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 8
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -1555,36 +1555,22 @@ def _m_layer_states_kernel_c64(
         g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
         g0_lo_end = tl.sum((g0 - g0_c), 0)
         decay = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
-        map_3 = decay * M  # [BLOCK_K, BLOCK_V]
-        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-        load_4 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-        part_4_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
-        part_4_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
-        map_4 = part_4_1 * part_4_1  # [C, BLOCK_K]
-        inner_2 = tl.where(in_K[None, :], map_4, 0.0)  # [C, BLOCK_K]
-        sum_2 = tl.sum(inner_2, 1)  # [C]
-        part_5_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
-        part_5_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-        map_5 = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
+        map_4 = decay * M  # [BLOCK_K, BLOCK_V]
         decay_2 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
-        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
-        load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-        part_6_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
-        map_6 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0)  # [C]
-        map_7 = decay_2[:, None] * map_6[:, None] * n_3  # [C, BLOCK_V]
-        dot_2 = tl.dot(tl.trans(map_5.to(DT)), map_7.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        M_next = map_3 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
+        map_5 = decay_2[:, None] * e  # [C, BLOCK_K]
+        dot_2 = tl.dot(tl.trans(map_5.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        M_next = map_4 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_solve_adjoint_kernel(
-    k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, beta_raw_ptr, q_raw_ptr, scale, dy_ptr,
+    k_raw_ptr, beta_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, q_raw_ptr, scale, dy_ptr,
     Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N, STEPS, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
-    k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
-    a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, beta_raw_ptr_b,
-    beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, q_raw_ptr_b,
+    k_raw_ptr_h, k_raw_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h,
+    beta_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
+    a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, q_raw_ptr_b,
     q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
     dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h,
     P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr,
@@ -1603,16 +1589,16 @@ def _m_layer_solve_adjoint_kernel(
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
     k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
-    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
     P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
-    load_2 = tl.load(A_log_ptr)  # load A_log
-    load_4 = tl.load(d_bias_ptr)  # load d_bias
+    load_3 = tl.load(A_log_ptr)  # load A_log
+    load_5 = tl.load(d_bias_ptr)  # load d_bias
     rest = left
     valid = token < rest
     start = first
@@ -1623,62 +1609,59 @@ def _m_layer_solve_adjoint_kernel(
     map_2 = part_1 * part_1  # [C, BLOCK_K]
     inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
     sum_2 = tl.sum(inner, 1)  # [C]
-    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-    load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
-    part_2_0 = load_3.to(tl.float32) + load_4.to(tl.float32)
-    part_2_1 = tl.exp(-tl.abs(part_2_0))
-    part_2_2 = 1.0 + part_2_1
-    part_2_3 = part_2_2 == 1.0
-    part_2_4 = tl.where(part_2_3, part_2_1, tl.log(part_2_2) * (part_2_1 / tl.where(part_2_3, 1.0, part_2_2 - 1.0)))
-    map_3 = -(tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_2_0, 0.0) + part_2_4))  # [C]
-    inner_2 = tl.where(valid, map_3, 0.0)  # [C]
-    g0 = tl.maximum(inner_2 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 8
     beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
-    load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-    part_3_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
-    map_4 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0)  # [C]
-    part_4_0 = load_3.to(tl.float32) + load_4.to(tl.float32)
+    load_2 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)[:, None]))
+    part_2_1 = tl.where(load_2.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
+    part_2_2 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_2_3 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
+    e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
+    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+    load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
+    part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_3_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
+    part_3_2 = load_4.to(tl.float32)[:, None] + load_5.to(tl.float32)
+    part_3_3 = tl.exp(-tl.abs(part_3_2))
+    part_3_4 = 1.0 + part_3_3
+    part_3_5 = part_3_4 == 1.0
+    part_3_6 = tl.where(part_3_5, part_3_3, tl.log(part_3_4) * (part_3_3 / tl.where(part_3_5, 1.0, part_3_4 - 1.0)))
+    part_3_7 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_3_2, 0.0) + part_3_6))
+    w = part_3_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * tl.exp(part_3_7)  # what an erasure reads [C, BLOCK_K]
+    part_4_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
     part_4_1 = tl.exp(-tl.abs(part_4_0))
     part_4_2 = 1.0 + part_4_1
     part_4_3 = part_4_2 == 1.0
     part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
-    part_4_5 = -(tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_4_0, 0.0) + part_4_4))
-    map_5 = tl.exp(part_4_5)  # [C]
-    part_5_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_5_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-    map_6 = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
-    part_6_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_6_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))
-    map_7 = part_6_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
-    inner_3 = tl.where(in_K[None, :], map_6, 0.0)  # [C, BLOCK_K]
-    dot = tl.dot(inner_3.to(DT), tl.trans(map_7.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_8 = map_4[:, None] * map_5[None, :] * dot  # [C, C]
+    map_3 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_4_0, 0.0) + part_4_4))  # [C]
+    inner_2 = tl.where(valid, map_3, 0.0)  # [C]
+    g0 = tl.maximum(inner_2 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 8
+    inner_3 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
+    dot = tl.dot(inner_3.to(DT), tl.trans(w.to(DT)), input_precision=PRECISION)  # [C, C]
     g0_c = _coarse(g0, EXACT)  # [C]
     g0_hi = tl.cumsum(g0_c, 0)  # [C]
     g0_hi_before = g0_hi - g0_c  # [C]
     g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
     g0_lo_before = g0_lo - (g0 - g0_c)  # [C]
     decay = tl.exp2(_joined(g0_hi_before[None, :] - g0_hi[:, None], g0_lo_before[None, :] - g0_lo[:, None], EXACT))  # D(j, i-1] [C, C]
-    map_9 = map_8 * decay  # [C, C]
-    A_all = tl.where(token[None, :] > token[:, None], map_9, 0.0)  # pairs with j < i [C, C]
+    map_4 = dot * decay  # [C, C]
+    A_all = tl.where(token[None, :] > token[:, None], map_4, 0.0)  # pairs with j < i [C, C]
     solved = _inverse_of_unit(A_all, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
     load_6 = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
-    part_9_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
-    part_9_1 = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_9_0) / (1.0 + part_9_0))
-    map_10 = part_9_1 * part_9_1  # [C, BLOCK_K]
-    inner_4 = tl.where(in_K[None, :], map_10, 0.0)  # [C, BLOCK_K]
+    part_6_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+    part_6_1 = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))
+    map_5 = part_6_1 * part_6_1  # [C, BLOCK_K]
+    inner_4 = tl.where(in_K[None, :], map_5, 0.0)  # [C, BLOCK_K]
     sum_1 = tl.sum(inner_4, 1)  # [C]
-    part_10_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
-    part_10_1 = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_10_0) / (1.0 + part_10_0)
-    s = load_6.to(tl.float32) * part_10_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
-    inner_5 = tl.where(in_K[None, :], map_6, 0.0)  # [C, BLOCK_K]
+    part_7_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+    part_7_1 = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_7_0) / (1.0 + part_7_0))
+    s = part_7_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
+    inner_5 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
     dot_2 = tl.dot(inner_5.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_11 = map_4[:, None] * dot_2  # [C, C]
     decay_2 = tl.exp2(_joined(g0_hi[None, :] - g0_hi[:, None], g0_lo[None, :] - g0_lo[:, None], EXACT))  # D(j, i] [C, C]
-    map_12 = decay_2 * scale  # [C, C]
-    map_13 = map_11 * map_12  # [C, C]
-    S_all = tl.where(token[None, :] >= token[:, None], map_13, 0.0)  # pairs with j <= i [C, C]
+    map_6 = decay_2 * scale  # [C, C]
+    map_7 = dot_2 * map_6  # [C, C]
+    S_all = tl.where(token[None, :] >= token[:, None], map_7, 0.0)  # pairs with j <= i [C, C]
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     given = tl.dot(S_all.to(DT), dy_2.to(DT), input_precision=PRECISION)  # what u takes of dy [C, BLOCK_V]
@@ -1686,11 +1669,6 @@ def _m_layer_solve_adjoint_kernel(
     dot_3 = tl.dot(inner_6.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    part_15_0 = tl.exp(-tl.abs(load_5.to(tl.float32)[:, None]))
-    part_15_1 = tl.where(load_5.to(tl.float32)[:, None] >= 0.0, 1.0, part_15_0) / (1.0 + part_15_0)
-    part_15_2 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_15_3 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_15_2) / (1.0 + part_15_2))
-    e = part_15_1 * (part_15_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     g0_hi_end = tl.sum(g0_c, 0)
     g0_lo_end = tl.sum((g0 - g0_c), 0)
     decay_3 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
@@ -1704,14 +1682,14 @@ def _m_layer_solve_adjoint_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_adjoint_kernel(
-    q_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, dy_ptr, P_adjoint_ptr, Q_adjoint_ptr, scale,
-    k_raw_ptr, d_final_state_ptr, l_ptr, zeta_ptr, d_initial_state_ptr, cu, T, H, SEGMENT,
-    SEGMENTS, N, STEPS, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
-    A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
-    d_bias_ptr_h, d_bias_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
-    P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, P_adjoint_ptr_g,
-    Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, Q_adjoint_ptr_g,
-    k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, zeta_ptr_b,
+    q_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, dy_ptr, P_adjoint_ptr,
+    Q_adjoint_ptr, scale, d_final_state_ptr, l_ptr, zeta_ptr, d_initial_state_ptr, cu, T, H,
+    SEGMENT, SEGMENTS, N, STEPS, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h,
+    q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h,
+    A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h,
+    d_bias_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, P_adjoint_ptr_b,
+    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, P_adjoint_ptr_g, Q_adjoint_ptr_b,
+    Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, Q_adjoint_ptr_g, zeta_ptr_b,
     zeta_ptr_t: tl.constexpr, zeta_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
     V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
@@ -1728,20 +1706,20 @@ def _m_layer_states_adjoint_kernel(
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, P_adjoint_ptr_g)
     Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, Q_adjoint_ptr_g)
-    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, 1)
     if d_final_state_ptr is not None:
         L = tl.load(d_final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # adjoint after it [BLOCK_K, BLOCK_V]
     else:
         L = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
-    load_2 = tl.load(A_log_ptr)  # load A_log
-    load_4 = tl.load(d_bias_ptr)  # load d_bias
+    load_3 = tl.load(A_log_ptr)  # load A_log
+    load_5 = tl.load(d_bias_ptr)  # load d_bias
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = chunks - 1 - step
@@ -1759,16 +1737,32 @@ def _m_layer_states_adjoint_kernel(
         part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
         part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
         s = part_2_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
+        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+        load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+        part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_3_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
+        map_3 = part_3_1 * part_3_1  # [C, BLOCK_K]
+        inner_2 = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
+        sum_3 = tl.sum(inner_2, 1)  # [C]
         a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-        load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
-        part_3_0 = load_3.to(tl.float32) + load_4.to(tl.float32)
-        part_3_1 = tl.exp(-tl.abs(part_3_0))
-        part_3_2 = 1.0 + part_3_1
-        part_3_3 = part_3_2 == 1.0
-        part_3_4 = tl.where(part_3_3, part_3_1, tl.log(part_3_2) * (part_3_1 / tl.where(part_3_3, 1.0, part_3_2 - 1.0)))
-        map_3 = -(tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_3_0, 0.0) + part_3_4))  # [C]
-        inner_2 = tl.where(valid, map_3, 0.0)  # [C]
-        g0 = tl.maximum(inner_2 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 8
+        load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
+        part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        part_4_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
+        part_4_2 = load_4.to(tl.float32)[:, None] + load_5.to(tl.float32)
+        part_4_3 = tl.exp(-tl.abs(part_4_2))
+        part_4_4 = 1.0 + part_4_3
+        part_4_5 = part_4_4 == 1.0
+        part_4_6 = tl.where(part_4_5, part_4_3, tl.log(part_4_4) * (part_4_3 / tl.where(part_4_5, 1.0, part_4_4 - 1.0)))
+        part_4_7 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_4_2, 0.0) + part_4_6))
+        w = part_4_1 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24)) * tl.exp(part_4_7)  # what an erasure reads [C, BLOCK_K]
+        part_5_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
+        part_5_1 = tl.exp(-tl.abs(part_5_0))
+        part_5_2 = 1.0 + part_5_1
+        part_5_3 = part_5_2 == 1.0
+        part_5_4 = tl.where(part_5_3, part_5_1, tl.log(part_5_2) * (part_5_1 / tl.where(part_5_3, 1.0, part_5_2 - 1.0)))
+        map_4 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_5_0, 0.0) + part_5_4))  # [C]
+        inner_3 = tl.where(valid, map_4, 0.0)  # [C]
+        g0 = tl.maximum(inner_3 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 8
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
@@ -1785,35 +1779,18 @@ def _m_layer_states_adjoint_kernel(
         g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
         g0_lo_end = tl.sum((g0 - g0_c), 0)
         decay = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
-        map_4 = decay * L  # [BLOCK_K, BLOCK_V]
+        map_5 = decay * L  # [BLOCK_K, BLOCK_V]
         decay_2 = tl.exp2(_joined(g0_hi, g0_lo, EXACT))  # D(start, i] [C]
-        map_5 = decay_2[:, None] * s  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_5.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        map_6 = scale * dot_2  # [BLOCK_K, BLOCK_V]
-        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-        load_5 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-        part_8_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
-        part_8_1 = load_5.to(tl.float32) * (tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_8_0) / (1.0 + part_8_0))
-        map_7 = part_8_1 * part_8_1  # [C, BLOCK_K]
-        inner_3 = tl.where(in_K[None, :], map_7, 0.0)  # [C, BLOCK_K]
-        sum_3 = tl.sum(inner_3, 1)  # [C]
-        part_9_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
-        part_9_1 = load_5.to(tl.float32) * (tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_9_0) / (1.0 + part_9_0))
-        map_8 = part_9_1 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24))  # [C, BLOCK_K]
+        map_6 = decay_2[:, None] * s  # [C, BLOCK_K]
+        map_7 = map_6 * scale  # [C, BLOCK_K]
+        dot_2 = tl.dot(tl.trans(map_7.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         g0_hi_before = g0_hi - g0_c  # [C]
         g0_lo_before = g0_lo - (g0 - g0_c)  # [C]
         decay_3 = tl.exp2(_joined(g0_hi_before, g0_lo_before, EXACT))  # D(start, i-1] [C]
-        part_10_0 = load_3.to(tl.float32) + load_4.to(tl.float32)
-        part_10_1 = tl.exp(-tl.abs(part_10_0))
-        part_10_2 = 1.0 + part_10_1
-        part_10_3 = part_10_2 == 1.0
-        part_10_4 = tl.log(part_10_2) * (part_10_1 / tl.where(part_10_3, 1.0, part_10_2 - 1.0))
-        part_10_5 = tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_10_0, 0.0) + tl.where(part_10_3, part_10_1, part_10_4))
-        map_9 = tl.exp(-part_10_5)  # [C]
-        map_10 = decay_3[:, None] * map_9[:, None] * zeta_2  # [C, BLOCK_V]
-        dot_3 = tl.dot(tl.trans(map_8.to(DT)), map_10.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        map_11 = map_6 + dot_3  # [BLOCK_K, BLOCK_V]
-        L_next = map_4 + map_11  # decay, erase and write [BLOCK_K, BLOCK_V]
+        map_8 = decay_3[:, None] * w  # [C, BLOCK_K]
+        dot_3 = tl.dot(tl.trans(map_8.to(DT)), zeta_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        map_9 = dot_2 + dot_3  # [BLOCK_K, BLOCK_V]
+        L_next = map_5 + map_9  # decay, erase and write [BLOCK_K, BLOCK_V]
         L = L_next
     if d_initial_state_ptr is not None:
         if (segment == 0):
@@ -2282,25 +2259,24 @@ def m_forward(
     n_2 = torch.empty((*beta.shape[:2], H, V), dtype=dtype, device=beta.device)
     _, block, warps, stages, precision = _config("solve", beta.device, dtype.itemsize, K, V)
     _m_solve_kernel[(run.chunks(chunk) * H,)](
-        log_a, beta, k, v, Q, P, run.cu, run.T, H, run.N, run.steps, log_a.stride(0),
-        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], beta.stride(0), beta.stride(1),
-        beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], Q.stride(0),
-        Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _power(K), V,
-        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        k, log_a, beta, v, Q, P, run.cu, run.T, H, run.N, run.steps, k.stride(0), k.stride(1),
+        k.stride(2), H // k.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
+        H // log_a.shape[2], beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2],
+        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], Q.stride(0), Q.stride(1),
+        Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _power(K), V, _power(V), chunk,
+        DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states", beta.device, dtype.itemsize, K, V)
     _m_states_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
-        log_a, P, Q, k, beta, initial_state, h_2, n_2, final_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, log_a.stride(0), log_a.stride(1),
-        log_a.stride(2), H // log_a.shape[2], P.stride(0), P.stride(1), P.stride(2),
-        H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], k.stride(0),
-        k.stride(1), k.stride(2), H // k.shape[2], beta.stride(0), beta.stride(1),
-        beta.stride(2), H // beta.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K,
-        _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        beta, k, log_a, P, Q, initial_state, h_2, n_2, final_state, run.cu, run.T, H,
+        run.segment, run.segments, run.N, run.steps, beta.stride(0), beta.stride(1),
+        beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2),
+        H // k.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
+        P.stride(0), P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1),
+        Q.stride(2), H // Q.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _power(K),
+        V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2364,49 +2340,49 @@ def m_backward(
     zeta = torch.empty((*beta.shape[:2], H, V), dtype=dtype, device=beta.device)
     _, block, warps, stages, precision = _config("solve", beta.device, dtype.itemsize, K, V)
     _m_solve_kernel[(run.chunks(chunk) * H,)](
-        log_a, beta, k, v, Q, P, run.cu, run.T, H, run.N, run.steps, log_a.stride(0),
-        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], beta.stride(0), beta.stride(1),
-        beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], Q.stride(0),
-        Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _power(K), V,
-        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        k, log_a, beta, v, Q, P, run.cu, run.T, H, run.N, run.steps, k.stride(0), k.stride(1),
+        k.stride(2), H // k.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
+        H // log_a.shape[2], beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2],
+        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], Q.stride(0), Q.stride(1),
+        Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _power(K), V, _power(V), chunk,
+        DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states", beta.device, dtype.itemsize, K, V)
     {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _power(V))),)](
-        log_a, P, Q, k, beta, initial_state, h_2, n_2, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, log_a.stride(0), log_a.stride(1), log_a.stride(2),
-        H // log_a.shape[2], P.stride(0), P.stride(1), P.stride(2), H // P.shape[2],
-        Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], k.stride(0), k.stride(1),
-        k.stride(2), H // k.shape[2], beta.stride(0), beta.stride(1), beta.stride(2),
-        H // beta.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _power(K), V,
+        beta, k, log_a, P, Q, initial_state, h_2, n_2, run.cu, run.T, H, run.segment,
+        run.segments, run.N, run.steps, beta.stride(0), beta.stride(1), beta.stride(2),
+        H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], P.stride(0),
+        P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
+        H // Q.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _power(K), V,
         min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("solve_adjoint", beta.device, dtype.itemsize, K, V)
     _m_solve_adjoint_kernel[(run.chunks(chunk) * H,)](
-        log_a, beta, k, q, scale, dy, Q_adjoint, P_adjoint, run.cu, run.T, H, run.N, run.steps,
-        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], beta.stride(0),
-        beta.stride(1), beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1),
-        k.stride(2), H // k.shape[2], q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0),
-        Q_adjoint.stride(1), Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1),
-        P_adjoint.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        beta, k, log_a, q, scale, dy, Q_adjoint, P_adjoint, run.cu, run.T, H, run.N, run.steps,
+        beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2], k.stride(0),
+        k.stride(1), k.stride(2), H // k.shape[2], log_a.stride(0), log_a.stride(1),
+        log_a.stride(2), H // log_a.shape[2], q.stride(0), q.stride(1), q.stride(2),
+        H // q.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+        Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2), P_adjoint.stride(0),
+        P_adjoint.stride(1), P_adjoint.stride(2), K, _power(K), V, _power(V), chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states_adjoint", beta.device, dtype.itemsize, K, V)
     _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
-        q, log_a, dy, P_adjoint, Q_adjoint, scale, k, d_final_state, l, zeta, d_initial_state,
+        q, k, log_a, dy, P_adjoint, Q_adjoint, scale, d_final_state, l, zeta, d_initial_state,
         run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, q.stride(0), q.stride(1),
-        q.stride(2), H // q.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
-        H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), H // P_adjoint.shape[2],
-        Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2), H // Q_adjoint.shape[2],
-        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], zeta.stride(0), zeta.stride(1),
+        q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0),
+        dy.stride(1), dy.stride(2), H // dy.shape[2], P_adjoint.stride(0), P_adjoint.stride(1),
+        P_adjoint.stride(2), H // P_adjoint.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
+        Q_adjoint.stride(2), H // Q_adjoint.shape[2], zeta.stride(0), zeta.stride(1),
         zeta.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT,
         run.varlen, run.split,
         num_warps=warps,
@@ -2516,13 +2492,13 @@ def m_layer_forward(
     )
     _, block, warps, stages, precision = _config("states", beta_raw.device, dtype.itemsize, K, V)
     _m_layer_states_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
-        A_log, a_raw, d_bias, P, Q, k_raw, beta_raw, initial_state, h_2, n_2, final_state,
-        run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, A_log.stride(0),
+        beta_raw, k_raw, A_log, a_raw, d_bias, P, Q, initial_state, h_2, n_2, final_state,
+        run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, beta_raw.stride(0),
+        beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2], k_raw.stride(0),
+        k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], A_log.stride(0),
         H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
         H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], P.stride(0), P.stride(1),
         P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2],
-        k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2],
-        beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2],
         n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _power(K), V, min(block, _power(V)),
         chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
@@ -2609,26 +2585,26 @@ def m_layer_backward(
     )
     _, block, warps, stages, precision = _config("states", beta_raw.device, dtype.itemsize, K, V)
     {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _power(V))),)](
-        A_log, a_raw, d_bias, P, Q, k_raw, beta_raw, initial_state, h_2, n_2, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, A_log.stride(0), H // A_log.shape[0],
+        beta_raw, k_raw, A_log, a_raw, d_bias, P, Q, initial_state, h_2, n_2, run.cu, run.T, H,
+        run.segment, run.segments, run.N, run.steps, beta_raw.stride(0), beta_raw.stride(1),
+        beta_raw.stride(2), H // beta_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
+        k_raw.stride(2), H // k_raw.shape[2], A_log.stride(0), H // A_log.shape[0],
         a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
         d_bias.stride(0), H // d_bias.shape[0], P.stride(0), P.stride(1), P.stride(2),
-        H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2],
-        k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2],
-        beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2],
-        n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _power(K), V, min(block, _power(V)),
-        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], n_2.stride(0),
+        n_2.stride(1), n_2.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("solve_adjoint", beta_raw.device, dtype.itemsize, K, V)
     _m_layer_solve_adjoint_kernel[(run.chunks(chunk) * H,)](
-        k_raw, A_log, a_raw, d_bias, beta_raw, q_raw, scale, dy, Q_adjoint, P_adjoint, run.cu,
+        k_raw, beta_raw, A_log, a_raw, d_bias, q_raw, scale, dy, Q_adjoint, P_adjoint, run.cu,
         run.T, H, run.N, run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], A_log.stride(0), H // A_log.shape[0], a_raw.stride(0),
+        H // k_raw.shape[2], beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2),
+        H // beta_raw.shape[2], A_log.stride(0), H // A_log.shape[0], a_raw.stride(0),
         a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2], d_bias.stride(0),
-        H // d_bias.shape[0], beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2),
-        H // beta_raw.shape[2], q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
+        H // d_bias.shape[0], q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
         H // q_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
         Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2), P_adjoint.stride(0),
         P_adjoint.stride(1), P_adjoint.stride(2), K, _power(K), V, _power(V), chunk, DT, FT,
@@ -2638,17 +2614,17 @@ def m_layer_backward(
     )
     _, block, warps, stages, precision = _config("states_adjoint", beta_raw.device, dtype.itemsize, K, V)
     _m_layer_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
-        q_raw, A_log, a_raw, d_bias, dy, P_adjoint, Q_adjoint, scale, k_raw, d_final_state, l,
+        q_raw, k_raw, A_log, a_raw, d_bias, dy, P_adjoint, Q_adjoint, scale, d_final_state, l,
         zeta, d_initial_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
-        q_raw.stride(0), q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], A_log.stride(0),
+        q_raw.stride(0), q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], k_raw.stride(0),
+        k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], A_log.stride(0),
         H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
         H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], dy.stride(0), dy.stride(1),
         dy.stride(2), H // dy.shape[2], P_adjoint.stride(0), P_adjoint.stride(1),
         P_adjoint.stride(2), H // P_adjoint.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
-        Q_adjoint.stride(2), H // Q_adjoint.shape[2], k_raw.stride(0), k_raw.stride(1),
-        k_raw.stride(2), H // k_raw.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2), K,
-        _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        Q_adjoint.stride(2), H // Q_adjoint.shape[2], zeta.stride(0), zeta.stride(1),
+        zeta.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
         num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + min(block, _power(V)) + _power(K) + _power(K)) * dtype.itemsize),
     )

@@ -89,11 +89,11 @@ def test_erasures_that_no_mixer_of_the_zoo_has_are_proved(update: str, read: str
     assert len(found.lines) == 4
 
 
-def test_what_is_positive_is_not_also_said_to_differ_from_zero() -> None:
-    """The gradient of a norm divides by the root of a sum of squares."""
+def test_the_gradient_of_a_norm_needs_no_condition() -> None:
+    """It divides by the root of a sum of squares, which has a bound below it."""
     found = proofs.certify([("rwkv7", PIPELINE.program(zoo.mixer("rwkv7")))], triton=False)
-    conditions = {text for line in found.lines for text in line.conditions}
-    assert conditions == {"Σ_{j∈K} kappa[t,j]^(2) > 0"}
+    assert found.lines
+    assert not [text for line in found.lines for text in line.conditions]
 
 
 def test_a_build_without_proofs_says_so(tmp_path: Path) -> None:

@@ -8,13 +8,11 @@ from functools import cache, partial
 from pathlib import Path
 
 from eosc.backends.text import Library, docstring, render
-from eosc.backends.triton.factors import taken_out
 from eosc.backends.triton.kernel import Printed, folded
 from eosc.backends.triton.launch import Kernels, Launcher, print_chunked
 from eosc.backends.triton.split import split
 from eosc.backends.triton.step import print_step
 from eosc.ir.nodes import Algorithm
-from eosc.lowering.delta.scan import DeltaScan
 from eosc.lowering.family import AnyScan, family
 from eosc.lowering.guarded import guardable, guarded
 from eosc.lowering.parts import Form
@@ -49,11 +47,7 @@ def algorithms(
         main = lower(scan, next(iter(forms.values()))).launches[-1].name
         lengths = sorted({row.chunk for row in listed if row.kernel == main and row.chunk})
         found[use] = {length: lower(scan, forms[length]) for length in lengths}
-        if not isinstance(scan, Scan):
-            continue
-        if not scan.vector:
-            if isinstance(scan, DeltaScan):
-                found[use] = {length: taken_out(each) for length, each in found[use].items()}
+        if not isinstance(scan, Scan) or not scan.vector:
             continue
         for length, each in found[use].items():
             if family(scan).checked and guardable(scan, forms[length]):
