@@ -164,37 +164,29 @@ def _proofs(name: str, source: Origin, programs: list[tuple[str, Program]], trit
     return file(programs, triton, origin)
 
 
+OF_SCANS = (
+    f"Proved for every length, K and V over the exact reals (`{CERTIFICATE}`; check it with",
+    "`eosc check-cert`): the spec is the recurrence of its scan, and each printed algorithm",
+    "computes that recurrence or is its gradient. The printed text itself is tested.",
+)
+OF_THE_REST = (
+    f"Proved for every length and size over the exact reals (`{CERTIFICATE}`; check",
+    "it with `eosc check-cert`). How a convolution is summed is tested, and so is the",
+    "printed text.",
+)
+
+
 def _proved(lines: tuple[Line, ...], scanned: bool) -> str:
     """What the certificate says, for the README; of scans, that it holds their algorithms too."""
     if not lines:
         return ""
+    listed = [str(each) for each in lines]
     if all(each.unproved for each in lines):
-        reasons = dict.fromkeys(each.unproved for each in lines)
-        shown = [
-            "",
-            "Nothing here is proved yet; what is printed is tested. Why not:",
-            "",
-            *(f"- {_markdown(each)}" for each in reasons),
-        ]
-        return "\n".join(shown) + "\n"
-    if not scanned:
-        shown = [
-            "",
-            f"Proved for every length and size over the exact reals (`{CERTIFICATE}`; check",
-            "it with `eosc check-cert`). How a convolution is summed is tested, and so is the",
-            "printed text.",
-            "",
-            *(f"- {_markdown(str(each))}" for each in lines),
-        ]
-        return "\n".join(shown) + "\n"
-    shown = [
-        "",
-        f"Proved for every length, K and V over the exact reals (`{CERTIFICATE}`; check it with",
-        "`eosc check-cert`): the spec is the recurrence of its scan, and each printed algorithm",
-        "computes that recurrence or is its gradient. The printed text itself is tested.",
-        "",
-        *(f"- {_markdown(str(each))}" for each in lines),
-    ]
+        said = ["Nothing here is proved yet; what is printed is tested. Why not:"]
+        listed = list(dict.fromkeys(each.unproved for each in lines))
+    else:
+        said = list(OF_SCANS if scanned else OF_THE_REST)
+    shown = ["", *said, "", *(f"- {_markdown(each)}" for each in listed)]
     return "\n".join(shown) + "\n"
 
 

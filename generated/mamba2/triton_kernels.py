@@ -292,7 +292,9 @@ def _prepared(launcher: Any) -> Any:
     @functools.wraps(launcher)
     def call(*operands: Any) -> Any:
         kind = _kind(operands)
-        if kind not in known and _compiling(operands):
+        first = kind not in known
+        known.add(kind)
+        if first and _compiling(operands):
             # What does not compile fails again, and is reported, where it is launched.
             with (
                 ThreadPoolExecutor() as pool,
@@ -303,7 +305,6 @@ def _prepared(launcher: Any) -> Any:
                     launcher(*operands)
                 finally:
                     _Kernel.thread.preparing = False
-        known.add(kind)
         return launcher(*operands)
 
     return call

@@ -71,12 +71,11 @@ class Function:
 
 
 def print_algorithm(
-    algorithm: Algorithm, name: str, typed: tuple[str, ...], token: Function | None = None
+    algorithm: Algorithm, name: str, typed: tuple[str, ...]
 ) -> tuple[Function, ...]:
     """The public function of an algorithm and the function of equal sequences behind it.
 
-    typed: the operands whose dtype products take; y has that of the first. token: what sequences of
-    a single token are run by, where it is given: decoding then fills no chunk with zeros.
+    typed: the operands whose dtype products take; y has that of the first.
 
     Requires: launches of the chunk or token lowerings. Ensures: parameters are the inputs in
     order (tokens, heads, calls, then sequence arrays), `cu_seqlens` behind the first state.
@@ -84,16 +83,24 @@ def print_algorithm(
     Raises:
         NotPrintableError: an update is not affine in its own state, or a value has no torch form.
     """
-    printer = Printer(algorithm, name, typed, token)
+    printer = Printer(algorithm, name, typed)
     printer.write()
     return printer.functions()
 
 
 class Printer:
-    """One algorithm: its lines once they are written, and the functions that they make."""
+    """One algorithm: its lines once they are written, and the functions that they make.
+
+    typed: see `print_algorithm`. token: what sequences of a single token are run by, where it is
+    given: decoding then fills no chunk with zeros.
+    """
 
     def __init__(
-        self, algorithm: Algorithm, name: str, typed: tuple[str, ...], token: Function | None
+        self,
+        algorithm: Algorithm,
+        name: str,
+        typed: tuple[str, ...],
+        token: Function | None = None,
     ) -> None:
         self.algorithm, self.name, self.lead = algorithm, name, typed[0]
         self.token = token

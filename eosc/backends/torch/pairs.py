@@ -22,13 +22,13 @@ def print_pair(
     Where tiles are kept: `<name>_forward_kept` also returns them, [B, numbers], and the backward
     takes them. `<name>_kept` says how many numbers a sequence keeps, 0 for none: at most as many
     as the operands and their gradients hold, and of less than a chunk nothing. typed, token: see
-    `print_algorithm`.
+    `Printer`.
 
     Raises:
         NotPrintableError: see `print_algorithm`.
     """
     one = Printer(forward, f"{name}_forward", typed, token)
-    two = Printer(backward, f"{name}_backward", typed, None)
+    two = Printer(backward, f"{name}_backward", typed)
     one.write()
     two.write()
     chunk = forward.kernels[0].chunk

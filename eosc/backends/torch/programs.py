@@ -334,8 +334,9 @@ class _Printer:
             sizes = ", ".join(seq.size(axis) if axis in known else "-1" for axis in axes)
             if not sizes:
                 return seq.call("_grown_to", full.text, "(B, T, -1)")
-            narrow = f".to({self._operand_dtype()})" if name in self.rounded else ""
-            text = f"{full.operand}{narrow}" if narrow else full.text
+            text = full.text
+            if name in self.rounded:
+                text = f"{full.operand}.to({self._operand_dtype()})"
             return seq.call("_grown_to", text, f"(B, T, -1, {sizes})")
         assert crossed is not None, f"{name} is an operand or computed"
         return self.names(name)
