@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eosc.schedule.table import refused, structure_of
+from eosc.schedule.table import rows_of, structure_of
 
 GROUPS = ("ops", "layers", "steps", "programs", "memcheck")
 LIMITS = {"bf16": (5e-3, 1e-2), "fp16": (5e-3, 1e-2), "fp32": (1e-4, 1e-4)}
@@ -71,49 +72,63 @@ def cases(folder: Path, groups: tuple[str, ...], exact: bool = False) -> list[Ca
 
     exact: no canaries, for a tool that watches the bounds of allocations itself.
     """
-    scans = {path.stem: _scan(path) for path in sorted(folder.glob("*.scan"))}
+    printed = _printed(folder)
     layers = [path.parent.name for path in sorted((folder / "packages").glob("*/op.py"))]
     programs = [path.parent.name for path in sorted((folder / "programs").glob("*/op.py"))]
     made = {
         "programs": lambda: _programs(programs),
-        "ops": lambda: (*_ops(scans), *_tensors(folder)),
+        "ops": lambda: (*_ops(printed), *_tensors(folder)),
         "layers": lambda: _layers(layers),
-        "steps": lambda: _steps(scans),
-        "memcheck": lambda: _memory(scans, layers, not exact),
+        "steps": lambda: _steps(printed),
+        "memcheck": lambda: _memory(printed, layers, not exact),
     }
     found = (case for group in groups for case in made[group]())
-    return [case for case in found if not _refused(scans.get(case.mixer), case)]
+    return [case for case in found if case.kind != "ops" or printed.offers(case)]
 
 
-def _refused(scan: Any, case: Case) -> bool:
-    """Whether the table refuses a scan's sizes, so that there is no kernel to check."""
-    width = 4 if case.dtype == "fp32" else 2
-    return scan is not None and case.kind == "ops" and refused(scan, width, case.K, case.V)
+@dataclass(frozen=True)
+class Printed:
+    """The scans of some mixers, and the rows that their kernels ask for."""
+
+    scans: dict[str, Any]
+    asked: dict[str, frozenset[str]]
+
+    def first(self, by: str) -> set[str]:
+        """The first mixer of each structure (log-decays, what is read) or of each set of rows."""
+        found: dict[object, str] = {}
+        for name, scan in self.scans.items():
+            key: tuple[object, ...] = (structure_of(scan), self.asked[name])
+            if by == "structure":
+                key += (tuple((n, p.dims) for n, p in scan.logs()), scan.inclusive)
+            found.setdefault(key, name)
+        return {*found.values()}
+
+    def offers(self, case: Case) -> bool:
+        """Whether the table has a row for the sizes of a case, of each kernel."""
+        scan, width = self.scans[case.mixer], 4 if case.dtype == "fp32" else 2
+        K = case.K if len(scan.axes) > 1 else 1
+        fits = {
+            row.kernel
+            for row in rows_of(scan)
+            if row.width in (0, width) and K <= row.key and case.V <= row.value
+        }
+        return self.asked[case.mixer] <= fits
 
 
-def _scan(path: Path) -> Any:
-    # Only files that `generate` wrote are read here.
-    return pickle.loads(path.read_bytes())
+def _printed(folder: Path) -> Printed:
+    scans, asked = {}, {}
+    for path in sorted(folder.glob("*.scan")):
+        # Only files that `generate` wrote are read here.
+        scans[path.stem] = pickle.loads(path.read_bytes())
+        text = path.with_suffix(".py").read_text(encoding="utf-8")
+        asked[path.stem] = frozenset(re.findall(r'_config\("(\w+)"', text))
+    return Printed(scans, asked)
 
 
-def _first(scans: dict[str, Any], by: str) -> dict[str, object]:
-    """The first mixer of each structure (log-decays and what is read) or of each set of rows."""
-    found: dict[object, str] = {}
-    for name, scan in scans.items():
-        kind = structure_of(scan)
-        structure = (kind, tuple((n, p.dims) for n, p in scan.logs()), scan.inclusive)
-        if kind.startswith("delta"):
-            # What is summed over an axis decides which parts of the gradients there are.
-            timed = {each.axes for each in scan.operands if str(each.per) == "token"}
-            structure += (tuple(sorted(timed)),)
-        found.setdefault(structure if by == "structure" else kind, name)
-    return {name: key for key, name in found.items()}
-
-
-def _ops(scans: dict[str, Any]) -> Iterator[Case]:
+def _ops(printed: Printed) -> Iterator[Case]:
     """Every mixer in bf16; every dtype, segments and sizes once per structure."""
-    structures, tables = _first(scans, "structure"), _first(scans, "rows")
-    for name, scan in scans.items():
+    structures, tables = printed.first("structure"), printed.first("rows")
+    for name, scan in printed.scans.items():
         # The oracle holds a field at every token.
         plain = Case(name, T=1024, K=16) if structure_of(scan) == "field" else Case(name)
         yield replace(plain, gates="slow")
@@ -131,6 +146,8 @@ def _ops(scans: dict[str, Any]) -> Iterator[Case]:
             yield replace(short, K=16, V=72, dtype="fp32")
             yield replace(short, K=32, V=72, segment=256)
             yield replace(short, K=100, V=24)
+            yield replace(short, K=64, V=16)
+            yield replace(short, V=32)
             yield replace(short, T=300, K=200, V=136, gates="mixed")
             yield replace(short, T=300, K=24, V=24)
 
@@ -185,10 +202,10 @@ def _programs(programs: list[str]) -> Iterator[Case]:
         yield replace(plain, dtype="fp32", T=1)
 
 
-def _steps(scans: dict[str, Any]) -> Iterator[Case]:
+def _steps(printed: Printed) -> Iterator[Case]:
     """Decode of each mixer; other sizes, fp32 and fp16 once per structure."""
-    structures = _first(scans, "structure")
-    for name in scans:
+    structures = printed.first("structure")
+    for name in printed.scans:
         plain = Case(name, group="steps", kind="steps", B=7, T=6)
         yield plain
         if name in structures:
@@ -201,10 +218,10 @@ def _steps(scans: dict[str, Any]) -> Iterator[Case]:
             yield replace(plain, K=16, V=520, B=2)
 
 
-def _memory(scans: dict[str, Any], layers: list[str], guarded: bool) -> Iterator[Case]:
+def _memory(printed: Printed, layers: list[str], guarded: bool) -> Iterator[Case]:
     """Every mixer once at a small ragged shape, and every row of the table once."""
-    structures, tables = _first(scans, "structure"), _first(scans, "rows")
-    for name in scans:
+    structures, tables = printed.first("structure"), printed.first("rows")
+    for name in printed.scans:
         plain = Case(name, group="memcheck", guarded=guarded)
         run = replace(plain, T=SHORT[-1], cuts=SHORT, segment=64, K=100, V=72)
         step = replace(plain, kind="steps", B=3, T=2, K=100, V=72)
@@ -243,9 +260,12 @@ def tiny(case: Case) -> Case:
 
 
 def judged(case: Case, errors: dict[str, float], solved: bool = False) -> list[str]:
-    """The names of what is out of its limit; solved: by triangular solves, which round twice."""
+    """The names of what is out of its limit; solved: by triangular solves, which round twice.
+
+    So do operators of several scans.
+    """
     forward, gradient = LIMITS[case.dtype]
-    if solved and case.dtype != "fp32":
+    if (solved or case.kind == "programs") and case.dtype != "fp32":
         forward, gradient = 2 * forward, 2 * gradient
     if case.device == "cpu":
         # The interpreter rounds bf16 towards zero.

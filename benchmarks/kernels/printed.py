@@ -19,11 +19,11 @@ def generate(folder: Path) -> None:
     """
     from eosc import api
     from eosc.resources import zoo_folder
-    from eosc.schedule.table import REFUSED, TABLE
+    from eosc.schedule.table import TABLE
 
     folder.mkdir(parents=True, exist_ok=True)
     rows: dict[str, list[object]] = {}
-    for row in (each for each in TABLE if each.chunk != REFUSED):
+    for row in TABLE:
         rows.setdefault(row.structure, []).append(row.printed)
     (folder / "table.json").write_text(json.dumps(rows), encoding="utf-8")
     for path in (

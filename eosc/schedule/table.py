@@ -52,9 +52,8 @@ class Row:
     kernel: as in the IR. arch: like sm90; "" is any. structure: pairwise (the decay of each pair
     is formed directly) or levels, each behind "delta" with erasures; line or field (scans over
     memories of one axis, of two). width: bytes an element of the operands; 0 is any. key, value:
-    the largest K and V. chunk: tokens a chunk (one for an algorithm: its main kernel's row decides;
-    `REFUSED` where there is to be no kernel). block: of the blocked axis. warps, stages: of the
-    launch. precision: of fp32 products.
+    the largest K and V. chunk: tokens a chunk (an algorithm's by its main kernel's row);
+    block: of the blocked axis. warps, stages: of the launch. precision: of fp32 products.
     """
 
     kernel: str
@@ -106,8 +105,7 @@ def _rows(structure: str) -> tuple[Row, ...]:
     def add(
         kernel: str, width: int, size: int, chunk: int, block: int, warps: int, stages: int
     ) -> None:
-        # Any V: tiles are as wide as their block of it. With 32 columns, as K up to 256 needs, and
-        # a K up to 128, the forward gave wrong numbers on an H200.
+        # Any V: tiles are as wide as their block of it.
         value = ANY if pairwise and (width, size) == (2, 128) else size
         where = (kernel, "", structure, width, size, value)
         found.append(Row(*where, chunk, block, warps, stages, "ieee"))
@@ -118,18 +116,15 @@ def _rows(structure: str) -> tuple[Row, ...]:
             add(kernel, 2, 128, 64, 128, 8, 3)
         else:
             add(kernel, 2, 128, 64, 64, 4, 3)
-        add(kernel, 2, 256, 64, 32, 4, 2)
+        add(kernel, 2, 256, 64, 64 if pairwise else 32, 8 if pairwise else 4, 2)
         add(kernel, 4, 128, 32, 32, 4, 2)
     if pairwise:
         add("forward", 2, 128, 64, 64, 4, 2)
-        add("forward", 2, 256, 64, 32, 4, 1)
+        add("forward", 2, 256, 64, 64, 8, 1)
         add("forward", 4, 128, 32, 32, 4, 1)
     else:
         for mild in ("", "_mild"):
             wide = 128 if mild else 64
-            # With 4 warps, products of 32 columns in 16 bits came out wrong on an H200.
-            add(f"outputs{mild}", 2, 32, 64, 32, 8, 1)
-            add(f"gradients{mild}_value", 2, 32, 64, 32, 8, 1)
             add(f"outputs{mild}", 2, 128, 64, wide, 4, 1)
             add(f"outputs{mild}", 2, 256, 32, 32, 8, 1)
             add(f"outputs{mild}", 4, 128, 32, 32, 4, 1)
@@ -138,7 +133,6 @@ def _rows(structure: str) -> tuple[Row, ...]:
             add(f"gradients{mild}_value", 4, 128, 32, 32, 8, 1)
             add(f"gradients{mild}_whole", 2, 128, 64, 128, 8, 1)
             add(f"gradients{mild}_whole", 4, 128, 32, 128, 8, 1)
-        add("gradients_mild", 2, 32, 64, 32, 8, 1)
         add("gradients_mild", 2, 128, 64, 64, 4, 1)
         add("gradients_mild", 2, 256, 32, 32, 8, 1)
         add("gradients_mild", 4, 128, 32, 32, 8, 1)
@@ -167,16 +161,6 @@ def _element_rows(
         yield Row("element_step", "", structure, 0, key, 1 << 20, 1, block, 4, 1)
 
 
-REFUSED = 0
-"""The chunk of a row whose sizes no Triton kernel is offered for: the torch kernels run them."""
-
-
-def refused(scan: AnyScan, width: int, key: int, value: int) -> bool:
-    """Whether the table refuses operands of a width and sizes."""
-    fits = (row for row in rows_of(scan) if row.width == width and row.chunk == REFUSED)
-    return any(key <= row.key and value <= row.value for row in fits)
-
-
 def _delta_rows(structure: str) -> tuple[Row, ...]:
     """The rows of memories with erasures.
 
@@ -194,24 +178,17 @@ def _delta_rows(structure: str) -> tuple[Row, ...]:
         block: int,
         warps: int,
         stages: int = 0,
-        value: int = 0,
     ) -> None:
-        where = (kernel, "", structure, width, size, value or size)
+        where = (kernel, "", structure, width, size, size)
         stages = stages or (1 if width == 4 else 2)
         found.append(Row(*where, chunk, block, warps, stages, "ieee"))
 
     for kernel, stages in (("states", 2 if levels else 3), ("states_adjoint", 1 if levels else 3)):
         add(kernel, 2, 64, 64, 64, 4)
-        if not levels:  # tiles of 32 columns, which 4 warps are not trusted with
-            add(kernel, 2, 128, 64, 64, 8, value=32)
-            add(kernel, 2, 32, 64, 64, 8, value=128)
         add(kernel, 2, 128, 64, 64, 4, stages)
-        add(kernel, 2, 256, 32, 32, 8)
+        add(kernel, 2, 256, 32, 64, 8)
         add(kernel, 4, 128, 32, 32, 4)
     if levels:
-        # Wrong numbers, or a read out of bounds, at 16 bits and tiles of 32: Triton 3.6, H200.
-        for key, value in ((32, ANY), (ANY, 32)):
-            found.append(Row("solve", "", structure, 2, key, value, REFUSED, 0, 0, 0, "ieee"))
         add("halves", 2, 256, 64, 64, 4)
         add("halves", 4, 128, 32, 32, 4)
     for mild in ("", "_mild") if levels else ("",):
@@ -220,14 +197,14 @@ def _delta_rows(structure: str) -> tuple[Row, ...]:
             add(f"{kernel}{mild}", 2, 128, 64, 64, 8 if halved else 4)
             add(f"{kernel}{mild}", 2, 256, 32, 32, 8)
             add(f"{kernel}{mild}", 4, 128, 32, 32, 4)
-        wide = 64 if mild else 32 if levels else 128
-        for part in ("", "_value") if levels else ("",):
-            add(f"gradients{mild}{part}", 2, 128, 64, 32 if part else wide, 8)
+        for part in ("", "_value"):
+            add(f"gradients{mild}{part}", 2, 128, 64, 64, 8 if levels else 4)
             add(f"gradients{mild}{part}", 2, 256, 32, 32, 8)
-            add(f"gradients{mild}{part}", 4, 128, 32, 32 if levels else 128, 8)
-        if levels:
-            add(f"gradients{mild}_whole", 2, 128, 64, 128, 8)
-            add(f"gradients{mild}_whole", 4, 128, 32, 128, 8)
+            add(f"gradients{mild}{part}", 4, 128, 32, 32, 8)
+        add(f"gradients{mild}_whole", 2, 128, 64, 128, 8)
+        if not levels:
+            add("gradients_whole", 2, 256, 32, 256, 8)
+        add(f"gradients{mild}_whole", 4, 128, 32, 128, 8)
     add("step", 0, 256, 1, 32, 4)
     add("step", 0, 1024, 1, 16, 4)
     return tuple(found)

@@ -30,27 +30,18 @@ _TABLE = (
     ('states_adjoint', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
     ('states_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
-    ('outputs', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
-    ('gradients_value', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
     ('outputs', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
     ('outputs', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('outputs', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('gradients_value', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
     ('gradients_value', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('gradients_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_whole', '', 2, 128, 128, 64, 128, 8, 1, 'ieee'),
-    ('gradients_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
-    ('outputs_mild', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
-    ('gradients_mild_value', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
     ('outputs_mild', '', 2, 128, 128, 64, 128, 4, 1, 'ieee'),
     ('outputs_mild', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('outputs_mild', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('gradients_mild_value', '', 2, 128, 128, 64, 128, 4, 1, 'ieee'),
     ('gradients_mild_value', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('gradients_mild_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_mild_whole', '', 2, 128, 128, 64, 128, 8, 1, 'ieee'),
-    ('gradients_mild_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
-    ('gradients_mild', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
     ('gradients_mild', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
     ('gradients_mild', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('gradients_mild', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
@@ -195,9 +186,18 @@ def _local(weights, g, EXACT: tl.constexpr, PRECISION: tl.constexpr, SINGLE: tl.
         return tl.dot(w, second, acc=tl.dot(w, first))
 
 
-def _power(n: int) -> int:
-    """The power of two, at least 16, that holds n."""
-    return max(16, triton.next_power_of_2(n))
+def _tile(n: int, dtype: torch.dtype) -> int:
+    """The power of two that holds n and that products take.
+
+    Triton's products of 16 bits on a Hopper chip read past tiles of 16 or 32 columns where a kernel
+    has several of them (triton-lang/triton issue 11366).
+    """
+    return max(64 if dtype.itemsize == 2 else 16, triton.next_power_of_2(n))
+
+
+def _padded(n: int) -> int:
+    """The power of two that holds n."""
+    return triton.next_power_of_2(n)
 
 
 @functools.cache
@@ -251,12 +251,12 @@ def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
 
 @functools.cache
 def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
-    """The first row of the table that fits; None without one, or where it refuses the sizes."""
+    """The first row of the table that fits; None without one."""
     arch = _architecture(device)
     for row in _TABLE:
         if row[0] == kernel and row[1] in ("", arch) and row[2] in (0, width):
             if K <= row[3] and V <= row[4]:
-                return row[5:] if row[5] else None
+                return row[5:]
     return None
 
 
@@ -8426,7 +8426,7 @@ def mk_forward(
     config = _config("outputs", k.device, dtype.itemsize, K, S)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k.device, dtype.itemsize, K, S)
-    run = _Layout(k, H, cu_seqlens, -(-S // min(block, _power(S))))
+    run = _Layout(k, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, S), dtype=torch.float32, device=k.device)
     final_state = torch.empty((run.N, H, K, S), dtype=torch.float32, device=k.device)
@@ -8438,31 +8438,31 @@ def mk_forward(
         start_state = torch.empty((run.slots, H, K, S), dtype=torch.float32, device=k.device)
         segment_decay_V = torch.empty((run.slots, H, S), dtype=torch.float32, device=k.device)
         _, block, warps, stages, precision = _config("segment_ends", k.device, dtype.itemsize, K, S)
-        _mk_segment_ends_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+        _mk_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
             k, s_raw, z, z_before, start_state, segment_decay_V, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
             H // k.shape[2], s_raw.stride(0), s_raw.stride(1), s_raw.stride(2),
             H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
             z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-            K, _power(K), S, min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(S)) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
         )
         _mk_segment_scan_kernel[(run.N * H * -(-K * S // 1024),)](
             start_state, segment_decay_V, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, S, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, S)
-    {32: _mk_states_kernel, 64: _mk_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
+    {32: _mk_states_kernel, 64: _mk_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
         k, s_raw, z, z_before, start_state, h_2, first_V, second_V, final_state, run.cu, run.T,
         H, run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
         H // k.shape[2], s_raw.stride(0), s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2],
         z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0),
-        z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K, _power(K), S,
-        min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K, _tile(K, dtype), S,
+        min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(S)) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("outputs_mild", k.device, dtype.itemsize, K, S)
@@ -8473,7 +8473,8 @@ def mk_forward(
             q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1),
             k.stride(2), H // k.shape[2], s_raw.stride(0), s_raw.stride(1), s_raw.stride(2),
             H // s_raw.shape[2], y.stride(0), y.stride(1), y.stride(2), S,
-            min(block, _power(S)), K, _power(K), chunk, DT, FT, precision, EXACT, run.varlen,
+            min(block, _tile(S, dtype)), K, _tile(K, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8485,7 +8486,8 @@ def mk_forward(
         s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2], z.stride(0), z.stride(1),
         z.stride(2), H // z.shape[2], z_before.stride(0), z_before.stride(1),
         z_before.stride(2), H // z_before.shape[2], y.stride(0), y.stride(1), y.stride(2), K,
-        _power(K), S, min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen,
+        _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8521,7 +8523,7 @@ def mk_backward(
     config = _config("gradients", k.device, dtype.itemsize, K, S)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", k.device, dtype.itemsize, K, S)
-    run = _Layout(k, H, cu_seqlens, -(-S // min(block, _power(S))))
+    run = _Layout(k, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     d_k = _gradient(k, H)
     d_s_raw = _gradient(s_raw, H)
@@ -8540,58 +8542,58 @@ def mk_backward(
         segment_decay_V = torch.empty((run.slots, H, S), dtype=torch.float32, device=k.device)
         end_state = torch.empty((run.slots, H, K, S), dtype=torch.float32, device=k.device)
         _, block, warps, stages, precision = _config("segment_ends", k.device, dtype.itemsize, K, S)
-        _mk_segment_ends_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+        _mk_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
             k, s_raw, z, z_before, start_state, segment_decay_V, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
             H // k.shape[2], s_raw.stride(0), s_raw.stride(1), s_raw.stride(2),
             H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
             z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-            K, _power(K), S, min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(S)) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
         )
         _mk_segment_scan_kernel[(run.N * H * -(-K * S // 1024),)](
             start_state, segment_decay_V, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, S, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, S)
-    {32: _mk_states_kernel_c32, 64: _mk_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
+    {32: _mk_states_kernel_c32, 64: _mk_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
         k, s_raw, z, z_before, start_state, h_2, first_V, second_V, run.cu, run.T, H,
         run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
         H // k.shape[2], s_raw.stride(0), s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2],
         z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0),
-        z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K, _power(K), S,
-        min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K, _tile(K, dtype), S,
+        min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(S)) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", k.device, dtype.itemsize, K, S)
-        _mk_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+        _mk_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
             q, z_before, z, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
             run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
             z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
             z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], K, _power(K), S, min(block, _power(S)), chunk, DT,
-            FT, precision, EXACT, run.varlen, run.split,
+            dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), S, min(block, _tile(S, dtype)),
+            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (min(block, _power(S)) + _power(K) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (min(block, _tile(S, dtype)) + _tile(K, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
         )
         _mk_segment_scan_adjoint_kernel[(run.N * H * -(-K * S // 1024),)](
             end_state, segment_decay_V, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, K, S, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", k.device, dtype.itemsize, K, S)
-    _mk_states_adjoint_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+    _mk_states_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
         q, z_before, z, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
         z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
         z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], dy.stride(0), dy.stride(1),
-        dy.stride(2), H // dy.shape[2], K, _power(K), S, min(block, _power(S)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), S, min(block, _tile(S, dtype)),
+        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (min(block, _power(S)) + _power(K) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (min(block, _tile(S, dtype)) + _tile(K, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("gradients_mild_value", k.device, dtype.itemsize, K, S)
@@ -8604,13 +8606,13 @@ def mk_backward(
             z_before.stride(2), H // z_before.shape[2], dy.stride(0), dy.stride(1),
             dy.stride(2), H // dy.shape[2], d_s_raw.stride(0), d_s_raw.stride(1),
             d_s_raw.stride(2), d_z_before.stride(0), d_z_before.stride(1), d_z_before.stride(2),
-            d_z.stride(0), d_z.stride(1), d_z.stride(2), K, _power(K), S, min(block, _power(S)),
-            chunk, DT, FT, precision, EXACT, run.varlen,
+            d_z.stride(0), d_z.stride(1), d_z.stride(2), K, _tile(K, dtype), S,
+            min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
         _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, S)
-        {32: _mk_gradients_mild_kernel, 64: _mk_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
+        {32: _mk_gradients_mild_kernel, 64: _mk_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
             first_V, second_V, q, k, s_raw, z, z_before, dy, h_2, l, d_q, d_k, run.cu, run.T, H,
             run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
             k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], s_raw.stride(0),
@@ -8618,8 +8620,8 @@ def mk_backward(
             z.stride(2), H // z.shape[2], z_before.stride(0), z_before.stride(1),
             z_before.stride(2), H // z_before.shape[2], dy.stride(0), dy.stride(1),
             dy.stride(2), H // dy.shape[2], d_q.stride(0), d_q.stride(1), d_q.stride(2),
-            d_k.stride(0), d_k.stride(1), d_k.stride(2), K, min(block, _power(K)), S, _power(S),
-            chunk, DT, FT, precision, EXACT, run.varlen,
+            d_k.stride(0), d_k.stride(1), d_k.stride(2), K, min(block, _tile(K, dtype)), S,
+            _tile(S, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8633,13 +8635,13 @@ def mk_backward(
         z_before.stride(2), H // z_before.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
         H // dy.shape[2], d_s_raw.stride(0), d_s_raw.stride(1), d_s_raw.stride(2),
         d_z_before.stride(0), d_z_before.stride(1), d_z_before.stride(2), d_z.stride(0),
-        d_z.stride(1), d_z.stride(2), K, _power(K), S, min(block, _power(S)), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        d_z.stride(1), d_z.stride(2), K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk,
+        DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _mk_gradients_kernel, 64: _mk_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _power(K))),)](
+    {32: _mk_gradients_kernel, 64: _mk_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
         first_V, second_V, q, k, s_raw, z, z_before, dy, h_2, l, d_q, d_k, run.cu, run.T, H,
         run.N, run.steps, least, run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2),
         H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
@@ -8647,8 +8649,8 @@ def mk_backward(
         z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0), z_before.stride(1),
         z_before.stride(2), H // z_before.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
         H // dy.shape[2], d_q.stride(0), d_q.stride(1), d_q.stride(2), d_k.stride(0),
-        d_k.stride(1), d_k.stride(2), K, min(block, _power(K)), S, _power(S), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        d_k.stride(1), d_k.stride(2), K, min(block, _tile(K, dtype)), S, _tile(S, dtype), chunk,
+        DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8677,12 +8679,12 @@ def mk_step(
     _, block, warps, stages, _ = _config("step", k.device, dtype.itemsize, K, S)
     y = torch.empty((k.shape[0], H, S), dtype=torch.float32, device=k.device)
     held = state.contiguous()
-    _mk_step_kernel[(k.shape[0] * H * -(-S // min(block, _power(S))),)](
+    _mk_step_kernel[(k.shape[0] * H * -(-S // min(block, _padded(S))),)](
         q, k, s_raw, z, z_before, held, y, held, state_indices, H, q.stride(0), q.stride(1),
         H // q.shape[1], k.stride(0), k.stride(1), H // k.shape[1], s_raw.stride(0),
         s_raw.stride(1), H // s_raw.shape[1], z.stride(0), z.stride(1), H // z.shape[1],
         z_before.stride(0), z_before.stride(1), H // z_before.shape[1], y.stride(0),
-        y.stride(1), K, _power(K), S, min(block, _power(S)),
+        y.stride(1), K, _padded(K), S, min(block, _padded(S)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -8716,7 +8718,7 @@ def mv_forward(
     config = _config("outputs", s_raw.device, dtype.itemsize, S, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", s_raw.device, dtype.itemsize, S, V)
-    run = _Layout(s_raw, H, cu_seqlens, -(-S // min(block, _power(S))))
+    run = _Layout(s_raw, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*s_raw.shape[:2], H, V), dtype=s_raw.dtype, device=s_raw.device)
     final_state = torch.empty((run.N, H, S, V), dtype=torch.float32, device=s_raw.device)
@@ -8728,32 +8730,32 @@ def mv_forward(
         start_state = torch.empty((run.slots, H, S, V), dtype=torch.float32, device=s_raw.device)
         segment_decay_K = torch.empty((run.slots, H, S), dtype=torch.float32, device=s_raw.device)
         _, block, warps, stages, precision = _config("segment_ends", s_raw.device, dtype.itemsize, S, V)
-        _mv_segment_ends_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+        _mv_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
             s_raw, z, v, z_before, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, s_raw.stride(0), s_raw.stride(1), s_raw.stride(2),
             H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
             v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], z_before.stride(0),
             z_before.stride(1), z_before.stride(2), H // z_before.shape[2], S,
-            min(block, _power(S)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (min(block, _power(S)) + _power(V) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (min(block, _tile(S, dtype)) + _tile(V, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
         )
         _mv_segment_scan_kernel[(run.N * H * -(-S * V // 1024),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, S, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", s_raw.device, dtype.itemsize, S, V)
-    {32: _mv_states_kernel, 64: _mv_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
+    {32: _mv_states_kernel, 64: _mv_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
         s_raw, z, v, z_before, start_state, h_2, first_K, second_K, final_state, run.cu, run.T,
         H, run.segment, run.segments, run.N, run.steps, s_raw.stride(0), s_raw.stride(1),
         s_raw.stride(2), H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
         H // z.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
         z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2], S,
-        min(block, _power(S)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (min(block, _power(S)) + _power(V) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (min(block, _tile(S, dtype)) + _tile(V, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("outputs_mild", s_raw.device, dtype.itemsize, S, V)
@@ -8763,8 +8765,9 @@ def mv_forward(
             H // z_before.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
             part.stride(0), part.stride(1), part.stride(2), H // part.shape[2], s_raw.stride(0),
             s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2], v.stride(0), v.stride(1),
-            v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), S, _power(S),
-            V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+            v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), S,
+            _tile(S, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+            run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8776,8 +8779,8 @@ def mv_forward(
         H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
         z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
         v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], y.stride(0), y.stride(1),
-        y.stride(2), S, _power(S), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        y.stride(2), S, _tile(S, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8813,7 +8816,7 @@ def mv_backward(
     config = _config("gradients", s_raw.device, dtype.itemsize, S, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", s_raw.device, dtype.itemsize, S, V)
-    run = _Layout(s_raw, H, cu_seqlens, -(-S // min(block, _power(S))))
+    run = _Layout(s_raw, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     d_s_raw = _gradient(s_raw, H)
     d_z = _gradient(z, H)
@@ -8832,60 +8835,61 @@ def mv_backward(
         segment_decay_K = torch.empty((run.slots, H, S), dtype=torch.float32, device=s_raw.device)
         end_state = torch.empty((run.slots, H, S, V), dtype=torch.float32, device=s_raw.device)
         _, block, warps, stages, precision = _config("segment_ends", s_raw.device, dtype.itemsize, S, V)
-        _mv_segment_ends_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+        _mv_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
             s_raw, z, v, z_before, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, s_raw.stride(0), s_raw.stride(1), s_raw.stride(2),
             H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
             v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], z_before.stride(0),
             z_before.stride(1), z_before.stride(2), H // z_before.shape[2], S,
-            min(block, _power(S)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (min(block, _power(S)) + _power(V) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (min(block, _tile(S, dtype)) + _tile(V, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
         )
         _mv_segment_scan_kernel[(run.N * H * -(-S * V // 1024),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, S, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", s_raw.device, dtype.itemsize, S, V)
-    {32: _mv_states_kernel_c32, 64: _mv_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
+    {32: _mv_states_kernel_c32, 64: _mv_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
         s_raw, z, v, z_before, start_state, h_2, first_K, second_K, run.cu, run.T, H,
         run.segment, run.segments, run.N, run.steps, s_raw.stride(0), s_raw.stride(1),
         s_raw.stride(2), H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
         H // z.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
         z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2], S,
-        min(block, _power(S)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (min(block, _power(S)) + _power(V) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (min(block, _tile(S, dtype)) + _tile(V, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", s_raw.device, dtype.itemsize, S, V)
-        _mv_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+        _mv_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
             part, z_before, z, dy, end_state, run.cu, run.T, H, run.segment, run.segments,
             run.N, run.steps, part.stride(0), part.stride(1), part.stride(2),
             H // part.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
             H // z_before.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
             dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], S,
-            min(block, _power(S)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (_power(V) + min(block, _power(S)) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (_tile(V, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
         )
         _mv_segment_scan_adjoint_kernel[(run.N * H * -(-S * V // 1024),)](
             end_state, segment_decay_K, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, S, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", s_raw.device, dtype.itemsize, S, V)
-    _mv_states_adjoint_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+    _mv_states_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
         part, z_before, z, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, part.stride(0), part.stride(1), part.stride(2),
         H // part.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
         H // z_before.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], S, min(block, _power(S)), V,
-        _power(V), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], S,
+        min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(V) + min(block, _power(S)) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(V, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("gradients_mild_value", s_raw.device, dtype.itemsize, S, V)
@@ -8896,13 +8900,13 @@ def mv_backward(
             H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
             z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
             dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0),
-            d_v.stride(1), d_v.stride(2), S, _power(S), V, min(block, _power(V)), chunk, DT, FT,
-            precision, EXACT, run.varlen,
+            d_v.stride(1), d_v.stride(2), S, _tile(S, dtype), V, min(block, _tile(V, dtype)),
+            chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
         _, block, warps, stages, precision = _config("gradients_mild", s_raw.device, dtype.itemsize, S, V)
-        {32: _mv_gradients_mild_kernel, 64: _mv_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-S // min(block, _power(S))),)](
+        {32: _mv_gradients_mild_kernel, 64: _mv_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-S // min(block, _tile(S, dtype))),)](
             first_K, second_K, part, s_raw, z, v, z_before, dy, h_2, l, d_part, d_s_raw,
             d_z_before, d_z, run.cu, run.T, H, run.N, run.steps, least, part.stride(0),
             part.stride(1), part.stride(2), H // part.shape[2], s_raw.stride(0),
@@ -8913,7 +8917,8 @@ def mv_backward(
             d_part.stride(0), d_part.stride(1), d_part.stride(2), d_s_raw.stride(0),
             d_s_raw.stride(1), d_s_raw.stride(2), d_z_before.stride(0), d_z_before.stride(1),
             d_z_before.stride(2), d_z.stride(0), d_z.stride(1), d_z.stride(2), S,
-            min(block, _power(S)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+            min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8925,13 +8930,13 @@ def mv_backward(
         H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
         z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
         dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0),
-        d_v.stride(1), d_v.stride(2), S, _power(S), V, min(block, _power(V)), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        d_v.stride(1), d_v.stride(2), S, _tile(S, dtype), V, min(block, _tile(V, dtype)), chunk,
+        DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _mv_gradients_kernel, 64: _mv_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-S // min(block, _power(S))),)](
+    {32: _mv_gradients_kernel, 64: _mv_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-S // min(block, _tile(S, dtype))),)](
         first_K, second_K, part, s_raw, z, v, z_before, dy, h_2, l, d_part, d_s_raw, d_z_before,
         d_z, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk), part.stride(0),
         part.stride(1), part.stride(2), H // part.shape[2], s_raw.stride(0), s_raw.stride(1),
@@ -8941,8 +8946,8 @@ def mv_backward(
         dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_part.stride(0),
         d_part.stride(1), d_part.stride(2), d_s_raw.stride(0), d_s_raw.stride(1),
         d_s_raw.stride(2), d_z_before.stride(0), d_z_before.stride(1), d_z_before.stride(2),
-        d_z.stride(0), d_z.stride(1), d_z.stride(2), S, min(block, _power(S)), V, _power(V),
-        chunk, DT, FT, precision, EXACT, run.varlen,
+        d_z.stride(0), d_z.stride(1), d_z.stride(2), S, min(block, _tile(S, dtype)), V,
+        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8971,13 +8976,13 @@ def mv_step(
     _, block, warps, stages, _ = _config("step", s_raw.device, dtype.itemsize, S, V)
     y = torch.empty((s_raw.shape[0], H, V), dtype=s_raw.dtype, device=s_raw.device)
     held = state.contiguous()
-    _mv_step_kernel[(s_raw.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _mv_step_kernel[(s_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
         part, s_raw, z, v, z_before, held, y, held, state_indices, H, part.stride(0),
         part.stride(1), H // part.shape[1], s_raw.stride(0), s_raw.stride(1),
         H // s_raw.shape[1], z.stride(0), z.stride(1), H // z.shape[1], v.stride(0),
         v.stride(1), H // v.shape[1], z_before.stride(0), z_before.stride(1),
-        H // z_before.shape[1], y.stride(0), y.stride(1), S, _power(S), V,
-        min(block, _power(V)),
+        H // z_before.shape[1], y.stride(0), y.stride(1), S, _padded(S), V,
+        min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -9011,7 +9016,7 @@ def mk_layer_forward(
     config = _config("outputs", k.device, dtype.itemsize, K, S)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k.device, dtype.itemsize, K, S)
-    run = _Layout(k, H, cu_seqlens, -(-S // min(block, _power(S))))
+    run = _Layout(k, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, S), dtype=torch.float32, device=k.device)
     final_state = torch.empty((run.N, H, K, S), dtype=torch.float32, device=k.device)
@@ -9023,32 +9028,32 @@ def mk_layer_forward(
         start_state = torch.empty((run.slots, H, K, S), dtype=torch.float32, device=k.device)
         segment_decay_V = torch.empty((run.slots, H, S), dtype=torch.float32, device=k.device)
         _, block, warps, stages, precision = _config("segment_ends", k.device, dtype.itemsize, K, S)
-        _mk_layer_segment_ends_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+        _mk_layer_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
             k, s_raw_raw, z, z_before, start_state, segment_decay_V, run.cu, run.T, H,
             run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
             H // k.shape[2], s_raw_raw.stride(0), s_raw_raw.stride(1), s_raw_raw.stride(2),
             H // s_raw_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
             z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-            K, _power(K), S, min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(S)) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
         )
         _mk_layer_segment_scan_kernel[(run.N * H * -(-K * S // 1024),)](
             start_state, segment_decay_V, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, S, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, S)
-    {32: _mk_layer_states_kernel, 64: _mk_layer_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
+    {32: _mk_layer_states_kernel, 64: _mk_layer_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
         k, s_raw_raw, z, z_before, start_state, h_2, first_V, second_V, final_state, run.cu,
         run.T, H, run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1),
         k.stride(2), H // k.shape[2], s_raw_raw.stride(0), s_raw_raw.stride(1),
         s_raw_raw.stride(2), H // s_raw_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
         H // z.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
-        H // z_before.shape[2], K, _power(K), S, min(block, _power(S)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        H // z_before.shape[2], K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT,
+        FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(S)) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("outputs_mild", k.device, dtype.itemsize, K, S)
@@ -9059,7 +9064,8 @@ def mk_layer_forward(
             q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1),
             k.stride(2), H // k.shape[2], s_raw_raw.stride(0), s_raw_raw.stride(1),
             s_raw_raw.stride(2), H // s_raw_raw.shape[2], y.stride(0), y.stride(1), y.stride(2),
-            S, min(block, _power(S)), K, _power(K), chunk, DT, FT, precision, EXACT, run.varlen,
+            S, min(block, _tile(S, dtype)), K, _tile(K, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -9071,8 +9077,8 @@ def mk_layer_forward(
         s_raw_raw.stride(0), s_raw_raw.stride(1), s_raw_raw.stride(2), H // s_raw_raw.shape[2],
         z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0),
         z_before.stride(1), z_before.stride(2), H // z_before.shape[2], y.stride(0),
-        y.stride(1), y.stride(2), K, _power(K), S, min(block, _power(S)), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        y.stride(1), y.stride(2), K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT,
+        FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -9108,7 +9114,7 @@ def mk_layer_backward(
     config = _config("gradients", k.device, dtype.itemsize, K, S)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", k.device, dtype.itemsize, K, S)
-    run = _Layout(k, H, cu_seqlens, -(-S // min(block, _power(S))))
+    run = _Layout(k, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     d_k = _gradient(k, H)
     d_s_raw_raw = _gradient(s_raw_raw, H)
@@ -9127,59 +9133,59 @@ def mk_layer_backward(
         segment_decay_V = torch.empty((run.slots, H, S), dtype=torch.float32, device=k.device)
         end_state = torch.empty((run.slots, H, K, S), dtype=torch.float32, device=k.device)
         _, block, warps, stages, precision = _config("segment_ends", k.device, dtype.itemsize, K, S)
-        _mk_layer_segment_ends_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+        _mk_layer_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
             k, s_raw_raw, z, z_before, start_state, segment_decay_V, run.cu, run.T, H,
             run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
             H // k.shape[2], s_raw_raw.stride(0), s_raw_raw.stride(1), s_raw_raw.stride(2),
             H // s_raw_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
             z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-            K, _power(K), S, min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(S)) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
         )
         _mk_layer_segment_scan_kernel[(run.N * H * -(-K * S // 1024),)](
             start_state, segment_decay_V, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, S, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, S)
-    {32: _mk_layer_states_kernel_c32, 64: _mk_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
+    {32: _mk_layer_states_kernel_c32, 64: _mk_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
         k, s_raw_raw, z, z_before, start_state, h_2, first_V, second_V, run.cu, run.T, H,
         run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
         H // k.shape[2], s_raw_raw.stride(0), s_raw_raw.stride(1), s_raw_raw.stride(2),
         H // s_raw_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
         z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K,
-        _power(K), S, min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(S)) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", k.device, dtype.itemsize, K, S)
-        _mk_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+        _mk_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
             q, z_before, z, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
             run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
             z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
             z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], K, _power(K), S, min(block, _power(S)), chunk, DT,
-            FT, precision, EXACT, run.varlen, run.split,
+            dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), S, min(block, _tile(S, dtype)),
+            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (min(block, _power(S)) + _power(K) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (min(block, _tile(S, dtype)) + _tile(K, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
         )
         _mk_layer_segment_scan_adjoint_kernel[(run.N * H * -(-K * S // 1024),)](
             end_state, segment_decay_V, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, K, S, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", k.device, dtype.itemsize, K, S)
-    _mk_layer_states_adjoint_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+    _mk_layer_states_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
         q, z_before, z, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
         z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
         z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], dy.stride(0), dy.stride(1),
-        dy.stride(2), H // dy.shape[2], K, _power(K), S, min(block, _power(S)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), S, min(block, _tile(S, dtype)),
+        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (min(block, _power(S)) + _power(K) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (min(block, _tile(S, dtype)) + _tile(K, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("gradients_mild_value", k.device, dtype.itemsize, K, S)
@@ -9193,13 +9199,13 @@ def mk_layer_backward(
             dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_s_raw_raw.stride(0),
             d_s_raw_raw.stride(1), d_s_raw_raw.stride(2), d_z_before.stride(0),
             d_z_before.stride(1), d_z_before.stride(2), d_z.stride(0), d_z.stride(1),
-            d_z.stride(2), K, _power(K), S, min(block, _power(S)), chunk, DT, FT, precision,
-            EXACT, run.varlen,
+            d_z.stride(2), K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT,
+            precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
         _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, S)
-        {32: _mk_layer_gradients_mild_kernel, 64: _mk_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
+        {32: _mk_layer_gradients_mild_kernel, 64: _mk_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
             first_V, second_V, q, k, s_raw_raw, z, z_before, dy, h_2, l, d_q, d_k, run.cu,
             run.T, H, run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2),
             H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
@@ -9208,7 +9214,8 @@ def mk_layer_backward(
             z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
             dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_q.stride(0),
             d_q.stride(1), d_q.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), K,
-            min(block, _power(K)), S, _power(S), chunk, DT, FT, precision, EXACT, run.varlen,
+            min(block, _tile(K, dtype)), S, _tile(S, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -9223,12 +9230,13 @@ def mk_layer_backward(
         dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_s_raw_raw.stride(0),
         d_s_raw_raw.stride(1), d_s_raw_raw.stride(2), d_z_before.stride(0),
         d_z_before.stride(1), d_z_before.stride(2), d_z.stride(0), d_z.stride(1), d_z.stride(2),
-        K, _power(K), S, min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen,
+        K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _mk_layer_gradients_kernel, 64: _mk_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _power(K))),)](
+    {32: _mk_layer_gradients_kernel, 64: _mk_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
         first_V, second_V, q, k, s_raw_raw, z, z_before, dy, h_2, l, d_q, d_k, run.cu, run.T, H,
         run.N, run.steps, least, run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2),
         H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
@@ -9236,8 +9244,9 @@ def mk_layer_backward(
         z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0),
         z_before.stride(1), z_before.stride(2), H // z_before.shape[2], dy.stride(0),
         dy.stride(1), dy.stride(2), H // dy.shape[2], d_q.stride(0), d_q.stride(1),
-        d_q.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), K, min(block, _power(K)), S,
-        _power(S), chunk, DT, FT, precision, EXACT, run.varlen,
+        d_q.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), K,
+        min(block, _tile(K, dtype)), S, _tile(S, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -9266,12 +9275,12 @@ def mk_layer_step(
     _, block, warps, stages, _ = _config("step", k.device, dtype.itemsize, K, S)
     y = torch.empty((k.shape[0], H, S), dtype=torch.float32, device=k.device)
     held = state.contiguous()
-    _mk_layer_step_kernel[(k.shape[0] * H * -(-S // min(block, _power(S))),)](
+    _mk_layer_step_kernel[(k.shape[0] * H * -(-S // min(block, _padded(S))),)](
         q, k, s_raw_raw, z, z_before, held, y, held, state_indices, H, q.stride(0), q.stride(1),
         H // q.shape[1], k.stride(0), k.stride(1), H // k.shape[1], s_raw_raw.stride(0),
         s_raw_raw.stride(1), H // s_raw_raw.shape[1], z.stride(0), z.stride(1), H // z.shape[1],
         z_before.stride(0), z_before.stride(1), H // z_before.shape[1], y.stride(0),
-        y.stride(1), K, _power(K), S, min(block, _power(S)),
+        y.stride(1), K, _padded(K), S, min(block, _padded(S)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -9305,7 +9314,7 @@ def mv_layer_forward(
     config = _config("outputs", s_raw_raw.device, dtype.itemsize, S, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", s_raw_raw.device, dtype.itemsize, S, V)
-    run = _Layout(s_raw_raw, H, cu_seqlens, -(-S // min(block, _power(S))))
+    run = _Layout(s_raw_raw, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*s_raw_raw.shape[:2], H, V), dtype=s_raw_raw.dtype, device=s_raw_raw.device)
     final_state = torch.empty((run.N, H, S, V), dtype=torch.float32, device=s_raw_raw.device)
@@ -9317,32 +9326,32 @@ def mv_layer_forward(
         start_state = torch.empty((run.slots, H, S, V), dtype=torch.float32, device=s_raw_raw.device)
         segment_decay_K = torch.empty((run.slots, H, S), dtype=torch.float32, device=s_raw_raw.device)
         _, block, warps, stages, precision = _config("segment_ends", s_raw_raw.device, dtype.itemsize, S, V)
-        _mv_layer_segment_ends_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+        _mv_layer_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
             s_raw_raw, z, v, z_before, start_state, segment_decay_K, run.cu, run.T, H,
             run.segment, run.segments, run.N, run.steps, s_raw_raw.stride(0),
             s_raw_raw.stride(1), s_raw_raw.stride(2), H // s_raw_raw.shape[2], z.stride(0),
             z.stride(1), z.stride(2), H // z.shape[2], v.stride(0), v.stride(1), v.stride(2),
             H // v.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
-            H // z_before.shape[2], S, min(block, _power(S)), V, _power(V), chunk, DT, FT,
-            precision, EXACT, run.varlen, run.split,
+            H // z_before.shape[2], S, min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk,
+            DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (min(block, _power(S)) + _power(V) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (min(block, _tile(S, dtype)) + _tile(V, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
         )
         _mv_layer_segment_scan_kernel[(run.N * H * -(-S * V // 1024),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, S, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", s_raw_raw.device, dtype.itemsize, S, V)
-    {32: _mv_layer_states_kernel, 64: _mv_layer_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
+    {32: _mv_layer_states_kernel, 64: _mv_layer_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
         s_raw_raw, z, v, z_before, start_state, h_2, first_K, second_K, final_state, run.cu,
         run.T, H, run.segment, run.segments, run.N, run.steps, s_raw_raw.stride(0),
         s_raw_raw.stride(1), s_raw_raw.stride(2), H // s_raw_raw.shape[2], z.stride(0),
         z.stride(1), z.stride(2), H // z.shape[2], v.stride(0), v.stride(1), v.stride(2),
         H // v.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
-        H // z_before.shape[2], S, min(block, _power(S)), V, _power(V), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        H // z_before.shape[2], S, min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT,
+        FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (min(block, _power(S)) + _power(V) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (min(block, _tile(S, dtype)) + _tile(V, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("outputs_mild", s_raw_raw.device, dtype.itemsize, S, V)
@@ -9353,8 +9362,8 @@ def mv_layer_forward(
             part.stride(0), part.stride(1), part.stride(2), H // part.shape[2],
             s_raw_raw.stride(0), s_raw_raw.stride(1), s_raw_raw.stride(2),
             H // s_raw_raw.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            y.stride(0), y.stride(1), y.stride(2), S, _power(S), V, min(block, _power(V)),
-            chunk, DT, FT, precision, EXACT, run.varlen,
+            y.stride(0), y.stride(1), y.stride(2), S, _tile(S, dtype), V,
+            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -9366,8 +9375,8 @@ def mv_layer_forward(
         H // s_raw_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
         z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
         v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], y.stride(0), y.stride(1),
-        y.stride(2), S, _power(S), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        y.stride(2), S, _tile(S, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -9403,7 +9412,7 @@ def mv_layer_backward(
     config = _config("gradients", s_raw_raw.device, dtype.itemsize, S, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", s_raw_raw.device, dtype.itemsize, S, V)
-    run = _Layout(s_raw_raw, H, cu_seqlens, -(-S // min(block, _power(S))))
+    run = _Layout(s_raw_raw, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     d_s_raw_raw = _gradient(s_raw_raw, H)
     d_z = _gradient(z, H)
@@ -9422,60 +9431,61 @@ def mv_layer_backward(
         segment_decay_K = torch.empty((run.slots, H, S), dtype=torch.float32, device=s_raw_raw.device)
         end_state = torch.empty((run.slots, H, S, V), dtype=torch.float32, device=s_raw_raw.device)
         _, block, warps, stages, precision = _config("segment_ends", s_raw_raw.device, dtype.itemsize, S, V)
-        _mv_layer_segment_ends_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+        _mv_layer_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
             s_raw_raw, z, v, z_before, start_state, segment_decay_K, run.cu, run.T, H,
             run.segment, run.segments, run.N, run.steps, s_raw_raw.stride(0),
             s_raw_raw.stride(1), s_raw_raw.stride(2), H // s_raw_raw.shape[2], z.stride(0),
             z.stride(1), z.stride(2), H // z.shape[2], v.stride(0), v.stride(1), v.stride(2),
             H // v.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
-            H // z_before.shape[2], S, min(block, _power(S)), V, _power(V), chunk, DT, FT,
-            precision, EXACT, run.varlen, run.split,
+            H // z_before.shape[2], S, min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk,
+            DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (min(block, _power(S)) + _power(V) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (min(block, _tile(S, dtype)) + _tile(V, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
         )
         _mv_layer_segment_scan_kernel[(run.N * H * -(-S * V // 1024),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, S, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", s_raw_raw.device, dtype.itemsize, S, V)
-    {32: _mv_layer_states_kernel_c32, 64: _mv_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
+    {32: _mv_layer_states_kernel_c32, 64: _mv_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
         s_raw_raw, z, v, z_before, start_state, h_2, first_K, second_K, run.cu, run.T, H,
         run.segment, run.segments, run.N, run.steps, s_raw_raw.stride(0), s_raw_raw.stride(1),
         s_raw_raw.stride(2), H // s_raw_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
         H // z.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
         z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2], S,
-        min(block, _power(S)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (min(block, _power(S)) + _power(V) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (min(block, _tile(S, dtype)) + _tile(V, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", s_raw_raw.device, dtype.itemsize, S, V)
-        _mv_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+        _mv_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
             part, z_before, z, dy, end_state, run.cu, run.T, H, run.segment, run.segments,
             run.N, run.steps, part.stride(0), part.stride(1), part.stride(2),
             H // part.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
             H // z_before.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
             dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], S,
-            min(block, _power(S)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (_power(V) + min(block, _power(S)) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (_tile(V, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
         )
         _mv_layer_segment_scan_adjoint_kernel[(run.N * H * -(-S * V // 1024),)](
             end_state, segment_decay_K, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, S, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", s_raw_raw.device, dtype.itemsize, S, V)
-    _mv_layer_states_adjoint_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+    _mv_layer_states_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
         part, z_before, z, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, part.stride(0), part.stride(1), part.stride(2),
         H // part.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
         H // z_before.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], S, min(block, _power(S)), V,
-        _power(V), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], S,
+        min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(V) + min(block, _power(S)) + min(block, _power(S)) + min(block, _power(S))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(V, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("gradients_mild_value", s_raw_raw.device, dtype.itemsize, S, V)
@@ -9486,13 +9496,13 @@ def mv_layer_backward(
             H // s_raw_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
             z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
             dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0),
-            d_v.stride(1), d_v.stride(2), S, _power(S), V, min(block, _power(V)), chunk, DT, FT,
-            precision, EXACT, run.varlen,
+            d_v.stride(1), d_v.stride(2), S, _tile(S, dtype), V, min(block, _tile(V, dtype)),
+            chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
         _, block, warps, stages, precision = _config("gradients_mild", s_raw_raw.device, dtype.itemsize, S, V)
-        {32: _mv_layer_gradients_mild_kernel, 64: _mv_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-S // min(block, _power(S))),)](
+        {32: _mv_layer_gradients_mild_kernel, 64: _mv_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-S // min(block, _tile(S, dtype))),)](
             first_K, second_K, part, s_raw_raw, z, v, z_before, dy, h_2, l, d_part, d_s_raw_raw,
             d_z_before, d_z, run.cu, run.T, H, run.N, run.steps, least, part.stride(0),
             part.stride(1), part.stride(2), H // part.shape[2], s_raw_raw.stride(0),
@@ -9503,8 +9513,8 @@ def mv_layer_backward(
             d_part.stride(0), d_part.stride(1), d_part.stride(2), d_s_raw_raw.stride(0),
             d_s_raw_raw.stride(1), d_s_raw_raw.stride(2), d_z_before.stride(0),
             d_z_before.stride(1), d_z_before.stride(2), d_z.stride(0), d_z.stride(1),
-            d_z.stride(2), S, min(block, _power(S)), V, _power(V), chunk, DT, FT, precision,
-            EXACT, run.varlen,
+            d_z.stride(2), S, min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT,
+            precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -9516,13 +9526,13 @@ def mv_layer_backward(
         H // s_raw_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
         z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
         dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0),
-        d_v.stride(1), d_v.stride(2), S, _power(S), V, min(block, _power(V)), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        d_v.stride(1), d_v.stride(2), S, _tile(S, dtype), V, min(block, _tile(V, dtype)), chunk,
+        DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _mv_layer_gradients_kernel, 64: _mv_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-S // min(block, _power(S))),)](
+    {32: _mv_layer_gradients_kernel, 64: _mv_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-S // min(block, _tile(S, dtype))),)](
         first_K, second_K, part, s_raw_raw, z, v, z_before, dy, h_2, l, d_part, d_s_raw_raw,
         d_z_before, d_z, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk),
         part.stride(0), part.stride(1), part.stride(2), H // part.shape[2], s_raw_raw.stride(0),
@@ -9533,7 +9543,8 @@ def mv_layer_backward(
         d_part.stride(0), d_part.stride(1), d_part.stride(2), d_s_raw_raw.stride(0),
         d_s_raw_raw.stride(1), d_s_raw_raw.stride(2), d_z_before.stride(0),
         d_z_before.stride(1), d_z_before.stride(2), d_z.stride(0), d_z.stride(1), d_z.stride(2),
-        S, min(block, _power(S)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        S, min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -9562,13 +9573,13 @@ def mv_layer_step(
     _, block, warps, stages, _ = _config("step", s_raw_raw.device, dtype.itemsize, S, V)
     y = torch.empty((s_raw_raw.shape[0], H, V), dtype=s_raw_raw.dtype, device=s_raw_raw.device)
     held = state.contiguous()
-    _mv_layer_step_kernel[(s_raw_raw.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _mv_layer_step_kernel[(s_raw_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
         part, s_raw_raw, z, v, z_before, held, y, held, state_indices, H, part.stride(0),
         part.stride(1), H // part.shape[1], s_raw_raw.stride(0), s_raw_raw.stride(1),
         H // s_raw_raw.shape[1], z.stride(0), z.stride(1), H // z.shape[1], v.stride(0),
         v.stride(1), H // v.shape[1], z_before.stride(0), z_before.stride(1),
-        H // z_before.shape[1], y.stride(0), y.stride(1), S, _power(S), V,
-        min(block, _power(V)),
+        H // z_before.shape[1], y.stride(0), y.stride(1), S, _padded(S), V,
+        min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )

@@ -514,47 +514,44 @@ def _m_backward(
     del P_adjoint, Q_adjoint
     de_out = (n @ l.mT).mul_(suffix32_g0[:, :, :, :, None])  # through L
     del suffix32_g0
-    R_se_all = n @ dy_tile.mT  # the weights of the pairs
-    part_5 = (R_se_all * (pairs32_g0_2.mT * scale)).triu()
-    R_we_all = n @ zeta.mT  # the weights of the pairs
-    part_6 = (R_we_all * pairs32_g0.mT).triu(1)
-    de = (part_5 @ q_tile).add_(de_out).add_(part_6 @ w)  # gradient of e
-    del part_5, part_6
-    part_7 = k_tile * de
+    Bt_se_all = (n @ dy_tile.mT).mul_(pairs32_g0_2.mT * scale).triu_()  # the weights of the pairs
+    Bt_we_all = (n @ zeta.mT).mul_(pairs32_g0.mT).triu_(1)  # the weights of the pairs
+    de = (Bt_se_all @ q_tile).add_(de_out).add_(Bt_we_all @ w)  # gradient of e
+    part_5 = k_tile * de
     del k_tile
-    d_beta = part_7.sum(4)  # gradient of beta
-    del part_7
+    d_beta = part_5.sum(4)  # gradient of beta
+    del part_5
     d_k = beta_tile[:, :, :, :, None] * de  # gradient of k
     del beta_tile, de
     d_v = -zeta  # gradient of v
     ds_out = (dy_tile @ h.mT).mul_(prefix32_g0[:, :, :, :, None]).mul_(scale)  # through M
-    part_8 = (dy_tile @ n.mT).mul_(pairs32_g0_2 * scale).tril_()
-    del dy_tile
-    d_q = (part_8 @ e).add_(ds_out)  # gradient of q
-    del part_8
+    part_6 = (dy_tile @ n.mT).mul_(pairs32_g0_2 * scale).tril_()
+    del dy_tile, pairs32_g0_2
+    d_q = (part_6 @ e).add_(ds_out)  # gradient of q
+    del part_6
     dw_out = (zeta @ h.mT).mul_(before32_g0[:, :, :, :, None])  # through M
     del before32_g0
-    part_9 = (zeta @ n.mT).mul_(pairs32_g0).tril_(-1)
-    del n, zeta
-    dw = (part_9 @ e).add_(dw_out)  # gradient of w
-    del part_9
-    part_10 = p_tile * torch.exp(log_a_tile[:, :, :, :, None]) * dw
+    part_7 = (zeta @ n.mT).mul_(pairs32_g0).tril_(-1)
+    del pairs32_g0, n, zeta
+    dw = (part_7 @ e).add_(dw_out)  # gradient of w
+    del part_7
+    part_8 = p_tile * torch.exp(log_a_tile[:, :, :, :, None]) * dw
     del p_tile
-    part_11 = w * dw_out
-    del dw_out
-    pairs_we_all = (e @ w.mT).mul_(pairs32_g0.mT).triu_(1).mul_(R_we_all)  # contribution of each pair
-    del w, pairs32_g0, R_we_all
-    part_12 = q_tile * ds_out
+    pairs_we_all = (e @ w.mT).mul_(Bt_we_all)  # contribution of each pair
+    del Bt_we_all
+    part_9 = w * dw_out
+    del w, dw_out
+    part_10 = q_tile * ds_out
     del ds_out
-    pairs_se_all = (e @ q_tile.mT).mul_(pairs32_g0_2.mT * scale).triu_().mul_(R_se_all)  # contribution of each pair
-    del q_tile, pairs32_g0_2, R_se_all
-    part_13 = e * de_out
+    pairs_se_all = (e @ q_tile.mT).mul_(Bt_se_all)  # contribution of each pair
+    del q_tile, Bt_se_all
+    part_11 = e * de_out
     del e, de_out
-    part_14 = part_13.sum(4)
-    part_15 = h * l
+    part_12 = part_11.sum(4)
+    part_13 = h * l
     del h, l
-    d_log_a = _running(part_11.sum(4) + pairs_we_all.sum(3), True, True).add_(_running((part_12.sum(4) + pairs_se_all.sum(3)) - (pairs_se_all.sum(4) + pairs_we_all.sum(4) + part_13.sum(4)), True, False)).add_(_valid(part_14, T).sum(3)[:, :, :, None]).add_((prefix32_g0[:, :, :, -1] * part_15.sum((3, 4)))[:, :, :, None]).add_(part_10.sum(4))  # gradient of log_a
-    del prefix32_g0, part_10, part_11, pairs_we_all, part_12, pairs_se_all, part_13, part_14, part_15
+    d_log_a = _running(pairs_we_all.sum(3) + part_9.sum(4), True, True).add_(_running((part_10.sum(4) + pairs_se_all.sum(3)) - (pairs_se_all.sum(4) + pairs_we_all.sum(4) + part_11.sum(4)), True, False)).add_(_valid(part_12, T).sum(3)[:, :, :, None]).add_((prefix32_g0[:, :, :, -1] * part_13.sum((3, 4)))[:, :, :, None]).add_(part_8.sum(4))  # gradient of log_a
+    del prefix32_g0, part_8, pairs_we_all, part_9, part_10, pairs_se_all, part_11, part_12, part_13
     d_p = torch.exp(log_a_tile[:, :, :, :, None]) * dw  # gradient of p
     return (
         _tokens(d_beta.expand(chunks, B, H, 32), beta.shape[2], beta.dtype),
@@ -957,174 +954,171 @@ def _m_layer_backward(
     del P_adjoint, Q_adjoint
     de_out = (n @ l.mT).mul_(suffix32_g0[:, :, :, :, None])  # through L
     del suffix32_g0
-    R_se_all = n @ dy_tile.mT  # the weights of the pairs
-    part_9 = (R_se_all * (pairs32_g0_2.mT * scale)).triu()
-    R_we_all = n @ zeta.mT  # the weights of the pairs
-    part_10 = (R_we_all * pairs32_g0.mT).triu(1)
-    de = (part_9 @ s).add_(de_out).add_(part_10 @ w)  # gradient of e
-    del part_9, part_10
+    Bt_se_all = (n @ dy_tile.mT).mul_(pairs32_g0_2.mT * scale).triu_()  # the weights of the pairs
+    Bt_we_all = (n @ zeta.mT).mul_(pairs32_g0.mT).triu_(1)  # the weights of the pairs
+    de = (Bt_se_all @ s).add_(de_out).add_(Bt_we_all @ w)  # gradient of e
     x_13 = torch.nn.functional.silu(k_raw_tile)
-    part_11 = x_13 * x_13
+    part_9 = x_13 * x_13
     del x_13
-    x_14 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_11.sum(4)[:, :, :, :, None], min=1e-24))
-    del part_11
+    x_14 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_9.sum(4)[:, :, :, :, None], min=1e-24))
+    del part_9
     x_15 = x_14 * (torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * torch.sigmoid(-beta_raw_tile[:, :, :, :, None]))
     del x_14
-    part_12 = x_15 * de
+    part_10 = x_15 * de
     del x_15
-    d_beta_raw = part_12.sum(4)  # gradient of beta_raw
-    del part_12
+    d_beta_raw = part_10.sum(4)  # gradient of beta_raw
+    del part_10
     ds_out = (dy_tile @ h.mT).mul_(prefix32_g0[:, :, :, :, None]).mul_(scale)  # through M
-    part_13 = (dy_tile @ n.mT).mul_(pairs32_g0_2 * scale).tril_()
-    del dy_tile
-    ds = (part_13 @ e).add_(ds_out)  # gradient of s
-    del part_13
+    part_11 = (dy_tile @ n.mT).mul_(pairs32_g0_2 * scale).tril_()
+    del dy_tile, pairs32_g0_2
+    ds = (part_11 @ e).add_(ds_out)  # gradient of s
+    del part_11
     x_16 = torch.nn.functional.silu(k_raw_tile)
-    part_14 = x_16 * x_16
+    part_12 = x_16 * x_16
     del x_16
     x_17 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
-    x_18 = -correction_tile[:, :, :, None, None] * (1.0 / torch.sqrt(torch.clamp(part_14.sum(4)[:, :, :, :, None], min=1e-24))) * x_17
-    del part_14, x_17
+    x_18 = -correction_tile[:, :, :, None, None] * (1.0 / torch.sqrt(torch.clamp(part_12.sum(4)[:, :, :, :, None], min=1e-24))) * x_17
+    del part_12, x_17
     x_19 = torch.nn.functional.silu(k_raw_tile)
-    part_15 = x_19 * x_19
+    part_13 = x_19 * x_19
     del x_19
-    part_16 = part_15.sum(4)[:, :, :, :, None]
-    del part_15
-    x_20 = torch.sqrt(torch.clamp(part_16, min=1e-24))
+    part_14 = part_13.sum(4)[:, :, :, :, None]
+    del part_13
+    x_20 = torch.sqrt(torch.clamp(part_14, min=1e-24))
     x_21 = -torch.nn.functional.silu(k_raw_tile) / (x_20 * x_20)
-    x_22 = torch.where(part_16 == 1e-24, torch.full_like(part_16, 0.5), 0.0)
-    x_23 = -correction_tile[:, :, :, None, None] * x_21 * (0.5 / x_20) * torch.where(part_16 > 1e-24, 1.0, x_22)
-    del correction_tile, part_16, x_20, x_21, x_22
-    part_17 = x_23 * ds
+    x_22 = torch.where(part_14 == 1e-24, torch.full_like(part_14, 0.5), 0.0)
+    x_23 = -correction_tile[:, :, :, None, None] * x_21 * (0.5 / x_20) * torch.where(part_14 > 1e-24, 1.0, x_22)
+    del correction_tile, part_14, x_20, x_21, x_22
+    part_15 = x_23 * ds
     del x_23
     x_24 = torch.nn.functional.silu(k_raw_tile)
     x_25 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
     dw_out = (zeta @ h.mT).mul_(before32_g0[:, :, :, :, None])  # through M
     del before32_g0
-    part_18 = (zeta @ n.mT).mul_(pairs32_g0).tril_(-1)
-    del n
-    dw = (part_18 @ e).add_(dw_out)  # gradient of w
-    del part_18
+    part_16 = (zeta @ n.mT).mul_(pairs32_g0).tril_(-1)
+    del pairs32_g0, n
+    dw = (part_16 @ e).add_(dw_out)  # gradient of w
+    del part_16
     x_26 = torch.nn.functional.silu(k_raw_tile)
-    part_19 = x_26 * x_26
+    part_17 = x_26 * x_26
     del x_26
     x_27 = torch.nn.functional.softplus(a_raw_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None], threshold=40.0)
     x_28 = torch.sigmoid(inner_tile[:, :, :, None, None]) * torch.exp(-(torch.exp(A_log_tile[:, :, :, None, None]) * x_27))
     del x_27
     x_29 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
-    x_30 = x_28 * (1.0 / torch.sqrt(torch.clamp(part_19.sum(4)[:, :, :, :, None], min=1e-24))) * x_29
-    del part_19, x_28, x_29
+    x_30 = x_28 * (1.0 / torch.sqrt(torch.clamp(part_17.sum(4)[:, :, :, :, None], min=1e-24))) * x_29
+    del part_17, x_28, x_29
     x_31 = torch.nn.functional.silu(k_raw_tile)
-    part_20 = x_31 * x_31
+    part_18 = x_31 * x_31
     del x_31
-    part_21 = part_20.sum(4)[:, :, :, :, None]
-    del part_20
+    part_19 = part_18.sum(4)[:, :, :, :, None]
+    del part_18
     x_32 = torch.nn.functional.softplus(a_raw_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None], threshold=40.0)
     x_33 = torch.sigmoid(inner_tile[:, :, :, None, None]) * torch.exp(-(torch.exp(A_log_tile[:, :, :, None, None]) * x_32))
     del x_32
-    x_34 = torch.sqrt(torch.clamp(part_21, min=1e-24))
+    x_34 = torch.sqrt(torch.clamp(part_19, min=1e-24))
     x_35 = -torch.nn.functional.silu(k_raw_tile) / (x_34 * x_34)
-    x_36 = torch.where(part_21 == 1e-24, torch.full_like(part_21, 0.5), 0.0)
-    x_37 = x_33 * x_35 * (0.5 / x_34) * torch.where(part_21 > 1e-24, 1.0, x_36)
-    del part_21, x_33, x_34, x_35, x_36
-    part_22 = x_37 * dw
+    x_36 = torch.where(part_19 == 1e-24, torch.full_like(part_19, 0.5), 0.0)
+    x_37 = x_33 * x_35 * (0.5 / x_34) * torch.where(part_19 > 1e-24, 1.0, x_36)
+    del part_19, x_33, x_34, x_35, x_36
+    part_20 = x_37 * dw
     del x_37
     x_38 = torch.nn.functional.silu(k_raw_tile)
     x_39 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
     x_40 = torch.nn.functional.silu(k_raw_tile)
-    part_23 = x_40 * x_40
+    part_21 = x_40 * x_40
     del x_40
-    x_41 = torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * (1.0 / torch.sqrt(torch.clamp(part_23.sum(4)[:, :, :, :, None], min=1e-24)))
-    del part_23
+    x_41 = torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * (1.0 / torch.sqrt(torch.clamp(part_21.sum(4)[:, :, :, :, None], min=1e-24)))
+    del part_21
     x_42 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
     x_43 = torch.nn.functional.silu(k_raw_tile)
-    part_24 = x_43 * x_43
+    part_22 = x_43 * x_43
     del x_43
-    part_25 = part_24.sum(4)[:, :, :, :, None]
-    del part_24
-    x_44 = torch.sqrt(torch.clamp(part_25, min=1e-24))
+    part_23 = part_22.sum(4)[:, :, :, :, None]
+    del part_22
+    x_44 = torch.sqrt(torch.clamp(part_23, min=1e-24))
     x_45 = -torch.nn.functional.silu(k_raw_tile) / (x_44 * x_44)
-    x_46 = torch.where(part_25 == 1e-24, torch.full_like(part_25, 0.5), 0.0)
-    x_47 = torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * x_45 * (0.5 / x_44) * torch.where(part_25 > 1e-24, 1.0, x_46)
-    del beta_raw_tile, part_25, x_44, x_45, x_46
-    part_26 = x_47 * de
+    x_46 = torch.where(part_23 == 1e-24, torch.full_like(part_23, 0.5), 0.0)
+    x_47 = torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * x_45 * (0.5 / x_44) * torch.where(part_23 > 1e-24, 1.0, x_46)
+    del beta_raw_tile, part_23, x_44, x_45, x_46
+    part_24 = x_47 * de
     del x_47
     x_48 = torch.nn.functional.silu(k_raw_tile)
     x_49 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
-    x_50 = (x_18 * ds) + ((x_24 + x_24) * x_25 * part_17.sum(4)[:, :, :, :, None]) + (x_30 * dw) + ((x_38 + x_38) * x_39 * part_22.sum(4)[:, :, :, :, None]) + (x_41 * x_42 * de) + ((x_48 + x_48) * x_49 * part_26.sum(4)[:, :, :, :, None])
-    del de, x_18, part_17, x_24, x_25, x_30, part_22, x_38, x_39, x_41, x_42, part_26, x_48, x_49
+    x_50 = (x_18 * ds) + ((x_24 + x_24) * x_25 * part_15.sum(4)[:, :, :, :, None]) + (x_30 * dw) + ((x_38 + x_38) * x_39 * part_20.sum(4)[:, :, :, :, None]) + (x_41 * x_42 * de) + ((x_48 + x_48) * x_49 * part_24.sum(4)[:, :, :, :, None])
+    del de, x_18, part_15, x_24, x_25, x_30, part_20, x_38, x_39, x_41, x_42, part_24, x_48, x_49
     x_51 = torch.sigmoid(v_raw_tile) * (1.0 + v_raw_tile * torch.sigmoid(-v_raw_tile))
     del v_raw_tile
     d_v_raw = x_51 * (-zeta)  # gradient of v_raw
     del zeta, x_51
     x_52 = torch.nn.functional.silu(q_raw_tile)
-    part_27 = x_52 * x_52
+    part_25 = x_52 * x_52
     del x_52
     x_53 = torch.sigmoid(q_raw_tile) * (1.0 + q_raw_tile * torch.sigmoid(-q_raw_tile))
-    x_54 = 1.0 / torch.sqrt(torch.clamp(part_27.sum(4)[:, :, :, :, None], min=1e-24)) * x_53 * ds
-    del part_27, x_53
+    x_54 = 1.0 / torch.sqrt(torch.clamp(part_25.sum(4)[:, :, :, :, None], min=1e-24)) * x_53 * ds
+    del part_25, x_53
     x_55 = torch.nn.functional.silu(q_raw_tile)
-    part_28 = x_55 * x_55
+    part_26 = x_55 * x_55
     del x_55
-    part_29 = part_28.sum(4)[:, :, :, :, None]
-    del part_28
-    x_56 = torch.sqrt(torch.clamp(part_29, min=1e-24))
+    part_27 = part_26.sum(4)[:, :, :, :, None]
+    del part_26
+    x_56 = torch.sqrt(torch.clamp(part_27, min=1e-24))
     x_57 = -torch.nn.functional.silu(q_raw_tile) / (x_56 * x_56)
-    x_58 = torch.where(part_29 == 1e-24, torch.full_like(part_29, 0.5), 0.0)
-    x_59 = x_57 * (0.5 / x_56) * torch.where(part_29 > 1e-24, 1.0, x_58)
-    del part_29, x_56, x_57, x_58
-    part_30 = x_59 * ds
+    x_58 = torch.where(part_27 == 1e-24, torch.full_like(part_27, 0.5), 0.0)
+    x_59 = x_57 * (0.5 / x_56) * torch.where(part_27 > 1e-24, 1.0, x_58)
+    del part_27, x_56, x_57, x_58
+    part_28 = x_59 * ds
     del x_59
     x_60 = torch.nn.functional.silu(q_raw_tile)
     x_61 = torch.sigmoid(q_raw_tile) * (1.0 + q_raw_tile * torch.sigmoid(-q_raw_tile))
     del q_raw_tile
-    d_q_raw = x_54 + ((x_60 + x_60) * x_61 * part_30.sum(4)[:, :, :, :, None])  # gradient of q_raw
-    del x_54, part_30, x_60, x_61
+    d_q_raw = x_54 + ((x_60 + x_60) * x_61 * part_28.sum(4)[:, :, :, :, None])  # gradient of q_raw
+    del x_54, part_28, x_60, x_61
     x_62 = torch.nn.functional.silu(k_raw_tile)
-    part_31 = x_62 * x_62
+    part_29 = x_62 * x_62
     del x_62
-    x_63 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_31.sum(4)[:, :, :, :, None], min=1e-24))
-    del part_31
-    part_32 = -x_63 * ds
+    x_63 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_29.sum(4)[:, :, :, :, None], min=1e-24))
+    del part_29
+    part_30 = -x_63 * ds
     del ds, x_63
-    d_correction = _valid(part_32, T).sum((3, 4))  # gradient of correction, of this chunk
-    del part_32
+    d_correction = _valid(part_30, T).sum((3, 4))  # gradient of correction, of this chunk
+    del part_30
     x_64 = torch.nn.functional.silu(k_raw_tile)
-    part_33 = x_64 * x_64
+    part_31 = x_64 * x_64
     del x_64
-    x_65 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_33.sum(4)[:, :, :, :, None], min=1e-24))
-    del part_33
+    x_65 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_31.sum(4)[:, :, :, :, None], min=1e-24))
+    del part_31
     x_66 = torch.exp(A_log_tile[:, :, :, None, None])
     x_67 = torch.nn.functional.softplus(a_raw_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None], threshold=40.0)
     x_68 = x_65 * torch.sigmoid(inner_tile[:, :, :, None, None]) * torch.exp(-(x_66 * x_67))
     del x_65
-    part_34 = -x_68 * x_67 * x_66 * dw
+    part_32 = -x_68 * x_67 * x_66 * dw
     del x_66, x_67, x_68
-    part_35 = w * dw_out
-    del dw_out
-    pairs_we_all = (e @ w.mT).mul_(pairs32_g0.mT).triu_(1).mul_(R_we_all)  # contribution of each pair
-    del w, pairs32_g0, R_we_all
-    part_36 = s * ds_out
+    pairs_we_all = (e @ w.mT).mul_(Bt_we_all)  # contribution of each pair
+    del Bt_we_all
+    part_33 = w * dw_out
+    del w, dw_out
+    part_34 = s * ds_out
     del ds_out
-    pairs_se_all = (e @ s.mT).mul_(pairs32_g0_2.mT * scale).triu_().mul_(R_se_all)  # contribution of each pair
-    del s, pairs32_g0_2, R_se_all
-    part_37 = e * de_out
+    pairs_se_all = (e @ s.mT).mul_(Bt_se_all)  # contribution of each pair
+    del s, Bt_se_all
+    part_35 = e * de_out
     del de_out
-    part_38 = part_37.sum(4)
-    part_39 = h * l
+    part_36 = part_35.sum(4)
+    part_37 = h * l
     del h, l
-    dg0 = _running(part_35.sum(4) + pairs_we_all.sum(3), True, True).add_(_running((part_36.sum(4) + pairs_se_all.sum(3)) - (pairs_se_all.sum(4) + pairs_we_all.sum(4) + part_37.sum(4)), True, False)).add_(_valid(part_38, T).sum(3)[:, :, :, None]).add_((prefix32_g0[:, :, :, -1] * part_39.sum((3, 4)))[:, :, :, None])  # gradient of the log-decay
-    del prefix32_g0, part_35, pairs_we_all, part_36, pairs_se_all, part_37, part_38, part_39
+    dg0 = _running(pairs_we_all.sum(3) + part_33.sum(4), True, True).add_(_running((part_34.sum(4) + pairs_se_all.sum(3)) - (pairs_se_all.sum(4) + pairs_we_all.sum(4) + part_35.sum(4)), True, False)).add_(_valid(part_36, T).sum(3)[:, :, :, None]).add_((prefix32_g0[:, :, :, -1] * part_37.sum((3, 4)))[:, :, :, None])  # gradient of the log-decay
+    del prefix32_g0, pairs_we_all, part_33, part_34, pairs_se_all, part_35, part_36, part_37
     x_69 = torch.nn.functional.softplus(a_raw_tile + d_bias_tile[:, :, :, None], threshold=40.0)
-    part_40 = -x_69 * torch.exp(A_log_tile[:, :, :, None]) * dg0
+    part_38 = -x_69 * torch.exp(A_log_tile[:, :, :, None]) * dg0
     del x_69
-    d_A_log = _valid(part_34, T).sum((3, 4)) + _valid(part_40, T).sum(3)  # gradient of A_log, of this chunk
-    del part_34, part_40
+    d_A_log = _valid(part_32, T).sum((3, 4)) + _valid(part_38, T).sum(3)  # gradient of A_log, of this chunk
+    del part_32, part_38
     x_70 = torch.nn.functional.silu(k_raw_tile)
-    part_41 = x_70 * x_70
+    part_39 = x_70 * x_70
     del x_70
-    x_71 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_41.sum(4)[:, :, :, :, None], min=1e-24))
-    del part_41
+    x_71 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_39.sum(4)[:, :, :, :, None], min=1e-24))
+    del part_39
     x_72 = torch.exp(A_log_tile[:, :, :, None, None])
     x_73 = a_raw_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None]
     x_74 = x_72 * torch.nn.functional.softplus(x_73, threshold=40.0)
@@ -1136,10 +1130,10 @@ def _m_layer_backward(
     d_a_raw = x_76.sum(4) + x_77  # gradient of a_raw
     del x_76, x_77
     x_78 = torch.nn.functional.silu(k_raw_tile)
-    part_42 = x_78 * x_78
+    part_40 = x_78 * x_78
     del x_78
-    x_79 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_42.sum(4)[:, :, :, :, None], min=1e-24))
-    del part_42
+    x_79 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_40.sum(4)[:, :, :, :, None], min=1e-24))
+    del part_40
     x_80 = torch.exp(A_log_tile[:, :, :, None, None])
     x_81 = a_raw_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None]
     x_82 = x_80 * torch.nn.functional.softplus(x_81, threshold=40.0)
@@ -1152,17 +1146,17 @@ def _m_layer_backward(
     d_d_bias = _valid(x_84, T).sum((3, 4)) + _valid(x_85, T).sum(3)  # gradient of d_bias, of this chunk
     del x_84, x_85
     x_86 = torch.nn.functional.silu(k_raw_tile)
-    part_43 = x_86 * x_86
+    part_41 = x_86 * x_86
     del x_86
-    x_87 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_43.sum(4)[:, :, :, :, None], min=1e-24))
-    del k_raw_tile, e, part_43
+    x_87 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_41.sum(4)[:, :, :, :, None], min=1e-24))
+    del k_raw_tile, e, part_41
     x_88 = torch.nn.functional.softplus(a_raw_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None], threshold=40.0)
     del a_raw_tile, d_bias_tile
     x_89 = x_87 * torch.exp(-(torch.exp(A_log_tile[:, :, :, None, None]) * x_88)) * (torch.sigmoid(inner_tile[:, :, :, None, None]) * torch.sigmoid(-inner_tile[:, :, :, None, None]))
     del A_log_tile, inner_tile, x_87, x_88
-    part_44 = x_89 * dw
+    part_42 = x_89 * dw
     del dw, x_89
-    d_inner = _valid(part_44, T).sum((3, 4))  # gradient of inner, of this chunk
+    d_inner = _valid(part_42, T).sum((3, 4))  # gradient of inner, of this chunk
     return (
         _tokens(d_beta_raw.expand(chunks, B, H, 32), beta_raw.shape[2], beta_raw.dtype),
         _tokens(x_50.expand(chunks, B, H, 32, K), k_raw.shape[2], k_raw.dtype),

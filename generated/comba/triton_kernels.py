@@ -15,16 +15,12 @@ import triton.language as tl
 # kernel, arch, bytes, K up to, V up to; chunk, block of V, warps, stages, fp32 products
 _TABLE = (
     ('states', '', 2, 64, 64, 64, 64, 4, 2, 'ieee'),
-    ('states', '', 2, 128, 32, 64, 64, 8, 2, 'ieee'),
-    ('states', '', 2, 32, 128, 64, 64, 8, 2, 'ieee'),
     ('states', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
-    ('states', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
+    ('states', '', 2, 256, 256, 32, 64, 8, 2, 'ieee'),
     ('states', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('states_adjoint', '', 2, 64, 64, 64, 64, 4, 2, 'ieee'),
-    ('states_adjoint', '', 2, 128, 32, 64, 64, 8, 2, 'ieee'),
-    ('states_adjoint', '', 2, 32, 128, 64, 64, 8, 2, 'ieee'),
     ('states_adjoint', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
-    ('states_adjoint', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
+    ('states_adjoint', '', 2, 256, 256, 32, 64, 8, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('solve', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
     ('solve', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
@@ -35,9 +31,15 @@ _TABLE = (
     ('outputs', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
     ('outputs', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('outputs', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
-    ('gradients', '', 2, 128, 128, 64, 128, 8, 2, 'ieee'),
+    ('gradients', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
     ('gradients', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
-    ('gradients', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
+    ('gradients', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
+    ('gradients_value', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('gradients_value', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
+    ('gradients_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
+    ('gradients_whole', '', 2, 128, 128, 64, 128, 8, 2, 'ieee'),
+    ('gradients_whole', '', 2, 256, 256, 32, 256, 8, 2, 'ieee'),
+    ('gradients_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
     ('step', '', 0, 256, 256, 1, 32, 4, 2, 'ieee'),
     ('step', '', 0, 1024, 1024, 1, 16, 4, 2, 'ieee'),
 )
@@ -175,9 +177,18 @@ def _inverse_of_unit(x, token, C: tl.constexpr, EXACT: tl.constexpr, PRECISION: 
     return found
 
 
-def _power(n: int) -> int:
-    """The power of two, at least 16, that holds n."""
-    return max(16, triton.next_power_of_2(n))
+def _tile(n: int, dtype: torch.dtype) -> int:
+    """The power of two that holds n and that products take.
+
+    Triton's products of 16 bits on a Hopper chip read past tiles of 16 or 32 columns where a kernel
+    has several of them (triton-lang/triton issue 11366).
+    """
+    return max(64 if dtype.itemsize == 2 else 16, triton.next_power_of_2(n))
+
+
+def _padded(n: int) -> int:
+    """The power of two that holds n."""
+    return triton.next_power_of_2(n)
 
 
 @functools.cache
@@ -231,12 +242,12 @@ def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
 
 @functools.cache
 def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
-    """The first row of the table that fits; None without one, or where it refuses the sizes."""
+    """The first row of the table that fits; None without one."""
     arch = _architecture(device)
     for row in _TABLE:
         if row[0] == kernel and row[1] in ("", arch) and row[2] in (0, width):
             if K <= row[3] and V <= row[4]:
-                return row[5:] if row[5] else None
+                return row[5:]
     return None
 
 
@@ -394,11 +405,11 @@ def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_kernel(
-    p_ptr, log_a_ptr, beta_ptr, k_ptr, v_ptr, Q_ptr, P_ptr, cu, T, H, N, STEPS, p_ptr_b,
-    p_ptr_t: tl.constexpr, p_ptr_h, p_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
-    log_a_ptr_h, log_a_ptr_g, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g,
-    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h,
-    v_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h,
+    log_a_ptr, beta_ptr, p_ptr, k_ptr, v_ptr, Q_ptr, P_ptr, cu, T, H, N, STEPS, log_a_ptr_b,
+    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, beta_ptr_b, beta_ptr_t: tl.constexpr,
+    beta_ptr_h, beta_ptr_g, p_ptr_b, p_ptr_t: tl.constexpr, p_ptr_h, p_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
+    Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h,
     K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
     EXACT: tl.constexpr, VARLEN: tl.constexpr,
@@ -413,9 +424,9 @@ def _m_solve_kernel(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
-    p_ptr = _head(p_ptr, batch, h, p_ptr_b, p_ptr_h, p_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
+    p_ptr = _head(p_ptr, batch, h, p_ptr_b, p_ptr_h, p_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
@@ -423,32 +434,33 @@ def _m_solve_kernel(
     rest = left
     valid = token < rest
     start = first
-    p_ptr_c = p_ptr + start * p_ptr_t  # first token of the chunk
-    load = tl.load(p_ptr_c + (token * p_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load p [C, BLOCK_K]
     log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    load_2 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-    w = load.to(tl.float32) * tl.exp(load_2[:, None])  # what an erasure reads [C, BLOCK_K]
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
+    g0 = tl.maximum(load * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 9
+    map_2 = tl.exp(load)  # [C]
     beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-    load_3 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
+    load_2 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
+    p_ptr_c = p_ptr + start * p_ptr_t  # first token of the chunk
+    load_3 = tl.load(p_ptr_c + (token * p_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load p [C, BLOCK_K]
     k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
     load_4 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-    e = load_3.to(tl.float32)[:, None] * load_4.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
-    g0 = tl.maximum(load_2 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 9
-    dot = tl.dot(w.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
+    dot = tl.dot(load_3.to(DT), tl.trans(load_4.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_3 = map_2[:, None] * load_2.to(tl.float32)[None, :] * dot  # [C, C]
     g0_c = _coarse(g0, EXACT)  # [C]
     g0_hi = tl.cumsum(g0_c, 0)  # [C]
     g0_hi_before = g0_hi - g0_c  # [C]
     g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
     g0_lo_before = g0_lo - (g0 - g0_c)  # [C]
     decay = tl.exp2(_joined(g0_hi_before[:, None] - g0_hi[None, :], g0_lo_before[:, None] - g0_lo[None, :], EXACT))  # D(j, i-1] [C, C]
-    map_2 = dot * decay  # [C, C]
-    A_all = tl.where(token[:, None] > token[None, :], map_2, 0.0)  # pairs with j < i [C, C]
+    map_4 = map_3 * decay  # [C, C]
+    A_all = tl.where(token[:, None] > token[None, :], map_4, 0.0)  # pairs with j < i [C, C]
     solved = _inverse_of_unit(A_all, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
     x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
     Q_new = tl.dot(solved.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
     tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    w = load_3.to(tl.float32) * tl.exp(load[:, None])  # what an erasure reads [C, BLOCK_K]
     decay_2 = tl.exp2(_joined(g0_hi_before, g0_lo_before, EXACT))  # D(start, i-1] [C]
     opening = decay_2[:, None] * w  # w from the start of the chunk [C, BLOCK_K]
     P_new = tl.dot(solved.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
@@ -459,14 +471,15 @@ def _m_solve_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel(
-    beta_ptr, k_ptr, log_a_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr,
-    final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, beta_ptr_b,
-    beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
-    k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, P_ptr_b,
-    P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g,
-    n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    log_a_ptr, P_ptr, Q_ptr, k_ptr, beta_ptr, initial_state_ptr, h_2_ptr, n_2_ptr,
+    final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, log_a_ptr_b,
+    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr,
+    P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h,
+    beta_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -479,11 +492,11 @@ def _m_states_kernel(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
-    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
@@ -496,14 +509,9 @@ def _m_states_kernel(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-        load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-        e = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-        load_3 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-        g0 = tl.maximum(load_3 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 9
+        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
+        g0 = tl.maximum(load * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 9
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -519,9 +527,13 @@ def _m_states_kernel(
         g0_lo_end = tl.sum((g0 - g0_c), 0)
         decay = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
         map_2 = decay * M  # [BLOCK_K, BLOCK_V]
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
         decay_2 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
-        map_3 = decay_2[:, None] * e  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_3.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+        load_3 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
+        map_3 = decay_2[:, None] * load_3.to(tl.float32)[:, None] * n_3  # [C, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(load_2.to(DT)), map_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = map_2 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
     if final_state_ptr is not None:
@@ -567,42 +579,41 @@ def _m_outputs_kernel(
     load_2 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
     k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
     load_3 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-    e = load_2.to(tl.float32)[:, None] * load_3.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
-    dot = tl.dot(s.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
+    dot = tl.dot(s.to(DT), tl.trans(load_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_2 = load_2.to(tl.float32)[None, :] * dot  # [C, C]
     g0_c = _coarse(g0, EXACT)  # [C]
     g0_hi = tl.cumsum(g0_c, 0)  # [C]
     g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
     decay = tl.exp2(_joined(g0_hi[:, None] - g0_hi[None, :], g0_lo[:, None] - g0_lo[None, :], EXACT))  # D(j, i] [C, C]
-    map_2 = decay * scale  # [C, C]
-    map_3 = dot * map_2  # [C, C]
-    Se_all = tl.where(token[:, None] >= token[None, :], map_3, 0.0)  # pairs with j <= i [C, C]
+    map_3 = decay * scale  # [C, C]
+    map_4 = map_2 * map_3  # [C, C]
+    Se_all = tl.where(token[:, None] >= token[None, :], map_4, 0.0)  # pairs with j <= i [C, C]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
     decay_2 = tl.exp2(_joined(g0_hi, g0_lo, EXACT))  # D(start, i] [C]
-    map_4 = decay_2[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
-    map_5 = map_4 * scale  # [C, BLOCK_K]
     y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
         M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
         n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-        dot_2 = tl.dot(map_5.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_2 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        map_5 = decay_2[:, None] * scale * dot_2  # [C, BLOCK_V]
         dot_3 = tl.dot(Se_all.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        y_new = map_5 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c32(
-    beta_ptr, k_ptr, log_a_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H,
-    SEGMENT, SEGMENTS, N, STEPS, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g,
-    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
-    log_a_ptr_h, log_a_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
-    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    log_a_ptr, P_ptr, Q_ptr, k_ptr, beta_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H,
+    SEGMENT, SEGMENTS, N, STEPS, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h,
+    log_a_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
+    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, n_2_ptr_b,
+    n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -615,11 +626,11 @@ def _m_states_kernel_c32(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
-    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
@@ -632,14 +643,9 @@ def _m_states_kernel_c32(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-        load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-        e = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-        load_3 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-        g0 = tl.maximum(load_3 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 9
+        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
+        g0 = tl.maximum(load * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 9
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -655,9 +661,13 @@ def _m_states_kernel_c32(
         g0_lo_end = tl.sum((g0 - g0_c), 0)
         decay = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
         map_2 = decay * M  # [BLOCK_K, BLOCK_V]
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
         decay_2 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
-        map_3 = decay_2[:, None] * e  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_3.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+        load_3 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
+        map_3 = decay_2[:, None] * load_3.to(tl.float32)[:, None] * n_3  # [C, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(load_2.to(DT)), map_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = map_2 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
 
@@ -665,14 +675,14 @@ def _m_states_kernel_c32(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c64(
-    beta_ptr, k_ptr, log_a_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H,
-    SEGMENT, SEGMENTS, N, STEPS, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g,
-    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
-    log_a_ptr_h, log_a_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
-    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    log_a_ptr, P_ptr, Q_ptr, k_ptr, beta_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H,
+    SEGMENT, SEGMENTS, N, STEPS, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h,
+    log_a_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
+    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, n_2_ptr_b,
+    n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -685,11 +695,11 @@ def _m_states_kernel_c64(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
-    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
@@ -702,14 +712,9 @@ def _m_states_kernel_c64(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-        load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-        e = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-        load_3 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-        g0 = tl.maximum(load_3 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 9
+        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
+        g0 = tl.maximum(load * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 9
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -725,9 +730,13 @@ def _m_states_kernel_c64(
         g0_lo_end = tl.sum((g0 - g0_c), 0)
         decay = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
         map_2 = decay * M  # [BLOCK_K, BLOCK_V]
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
         decay_2 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
-        map_3 = decay_2[:, None] * e  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_3.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+        load_3 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
+        map_3 = decay_2[:, None] * load_3.to(tl.float32)[:, None] * n_3  # [C, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(load_2.to(DT)), map_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = map_2 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
 
@@ -735,15 +744,16 @@ def _m_states_kernel_c64(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_adjoint_kernel(
-    beta_ptr, k_ptr, p_ptr, log_a_ptr, q_ptr, scale, dy_ptr, Q_adjoint_ptr, P_adjoint_ptr, cu,
-    T, H, N, STEPS, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b,
+    log_a_ptr, beta_ptr, k_ptr, p_ptr, q_ptr, scale, dy_ptr, Q_adjoint_ptr, P_adjoint_ptr, cu,
+    T, H, N, STEPS, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g,
+    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b,
     k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, p_ptr_b, p_ptr_t: tl.constexpr, p_ptr_h, p_ptr_g,
-    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, q_ptr_b,
-    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h,
-    dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
-    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h,
+    P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'the transposed systems of each chunk, solved'
     program = tl.program_id(0)
@@ -755,10 +765,10 @@ def _m_solve_adjoint_kernel(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     p_ptr = _head(p_ptr, batch, h, p_ptr_b, p_ptr_h, p_ptr_g)
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
@@ -766,40 +776,42 @@ def _m_solve_adjoint_kernel(
     rest = left
     valid = token < rest
     start = first
-    beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-    load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-    e = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
-    p_ptr_c = p_ptr + start * p_ptr_t  # first token of the chunk
-    load_3 = tl.load(p_ptr_c + (token * p_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load p [C, BLOCK_K]
     log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    load_4 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-    w = load_3.to(tl.float32) * tl.exp(load_4[:, None])  # what an erasure reads [C, BLOCK_K]
-    g0 = tl.maximum(load_4 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 9
-    dot = tl.dot(e.to(DT), tl.trans(w.to(DT)), input_precision=PRECISION)  # [C, C]
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
+    g0 = tl.maximum(load * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 9
+    beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+    load_2 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
+    map_2 = tl.exp(load)  # [C]
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    load_3 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    p_ptr_c = p_ptr + start * p_ptr_t  # first token of the chunk
+    load_4 = tl.load(p_ptr_c + (token * p_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load p [C, BLOCK_K]
+    dot = tl.dot(load_3.to(DT), tl.trans(load_4.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_3 = load_2.to(tl.float32)[:, None] * map_2[None, :] * dot  # [C, C]
     g0_c = _coarse(g0, EXACT)  # [C]
     g0_hi = tl.cumsum(g0_c, 0)  # [C]
     g0_hi_before = g0_hi - g0_c  # [C]
     g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
     g0_lo_before = g0_lo - (g0 - g0_c)  # [C]
     decay = tl.exp2(_joined(g0_hi_before[None, :] - g0_hi[:, None], g0_lo_before[None, :] - g0_lo[:, None], EXACT))  # D(j, i-1] [C, C]
-    map_2 = dot * decay  # [C, C]
-    A_all = tl.where(token[None, :] > token[:, None], map_2, 0.0)  # pairs with j < i [C, C]
+    map_4 = map_3 * decay  # [C, C]
+    A_all = tl.where(token[None, :] > token[:, None], map_4, 0.0)  # pairs with j < i [C, C]
     solved = _inverse_of_unit(A_all, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
     s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-    dot_2 = tl.dot(e.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+    dot_2 = tl.dot(load_3.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_5 = load_2.to(tl.float32)[:, None] * dot_2  # [C, C]
     decay_2 = tl.exp2(_joined(g0_hi[None, :] - g0_hi[:, None], g0_lo[None, :] - g0_lo[:, None], EXACT))  # D(j, i] [C, C]
-    map_3 = decay_2 * scale  # [C, C]
-    map_4 = dot_2 * map_3  # [C, C]
-    S_all = tl.where(token[None, :] >= token[:, None], map_4, 0.0)  # pairs with j <= i [C, C]
+    map_6 = decay_2 * scale  # [C, C]
+    map_7 = map_5 * map_6  # [C, C]
+    S_all = tl.where(token[None, :] >= token[:, None], map_7, 0.0)  # pairs with j <= i [C, C]
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     given = tl.dot(S_all.to(DT), dy_2.to(DT), input_precision=PRECISION)  # what u takes of dy [C, BLOCK_V]
     dot_3 = tl.dot(solved.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    e = load_2.to(tl.float32)[:, None] * load_3.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
     g0_hi_end = tl.sum(g0_c, 0)
     g0_lo_end = tl.sum((g0 - g0_c), 0)
     decay_3 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
@@ -812,13 +824,13 @@ def _m_solve_adjoint_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_adjoint_kernel(
-    q_ptr, p_ptr, log_a_ptr, dy_ptr, P_adjoint_ptr, Q_adjoint_ptr, scale, d_final_state_ptr,
+    q_ptr, log_a_ptr, dy_ptr, P_adjoint_ptr, Q_adjoint_ptr, scale, p_ptr, d_final_state_ptr,
     l_ptr, zeta_ptr, d_initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, q_ptr_b,
-    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, p_ptr_b, p_ptr_t: tl.constexpr, p_ptr_h, p_ptr_g,
-    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr,
-    P_adjoint_ptr_h, P_adjoint_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr,
-    Q_adjoint_ptr_h, Q_adjoint_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h,
+    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
+    P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, P_adjoint_ptr_g,
+    Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, Q_adjoint_ptr_g, p_ptr_b,
+    p_ptr_t: tl.constexpr, p_ptr_h, p_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h,
     K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
     EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
@@ -835,11 +847,11 @@ def _m_states_adjoint_kernel(
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    p_ptr = _head(p_ptr, batch, h, p_ptr_b, p_ptr_h, p_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, P_adjoint_ptr_g)
     Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, Q_adjoint_ptr_g)
+    p_ptr = _head(p_ptr, batch, h, p_ptr_b, p_ptr_h, p_ptr_g)
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, 1)
     if d_final_state_ptr is not None:
         L = tl.load(d_final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # adjoint after it [BLOCK_K, BLOCK_V]
@@ -854,12 +866,9 @@ def _m_states_adjoint_kernel(
         tl.store(l_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(l_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
         q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
         s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-        p_ptr_c = p_ptr + start * p_ptr_t  # first token of the chunk
-        load = tl.load(p_ptr_c + (token * p_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load p [C, BLOCK_K]
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-        load_2 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-        w = load.to(tl.float32) * tl.exp(load_2[:, None])  # what an erasure reads [C, BLOCK_K]
-        g0 = tl.maximum(load_2 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 9
+        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
+        g0 = tl.maximum(load * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 9
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
@@ -878,16 +887,19 @@ def _m_states_adjoint_kernel(
         decay = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
         map_2 = decay * L  # [BLOCK_K, BLOCK_V]
         decay_2 = tl.exp2(_joined(g0_hi, g0_lo, EXACT))  # D(start, i] [C]
-        map_3 = decay_2[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
-        map_4 = map_3 * scale  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_4.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        map_3 = decay_2[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(s.to(DT)), map_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        map_4 = scale * dot_2  # [BLOCK_K, BLOCK_V]
+        p_ptr_c = p_ptr + start * p_ptr_t  # first token of the chunk
+        load_2 = tl.load(p_ptr_c + (token * p_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load p [C, BLOCK_K]
         g0_hi_before = g0_hi - g0_c  # [C]
         g0_lo_before = g0_lo - (g0 - g0_c)  # [C]
         decay_3 = tl.exp2(_joined(g0_hi_before, g0_lo_before, EXACT))  # D(start, i-1] [C]
-        map_5 = decay_3[:, None] * w  # [C, BLOCK_K]
-        dot_3 = tl.dot(tl.trans(map_5.to(DT)), zeta_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        map_6 = dot_2 + dot_3  # [BLOCK_K, BLOCK_V]
-        L_next = map_2 + map_6  # decay, erase and write [BLOCK_K, BLOCK_V]
+        map_5 = tl.exp(load)  # [C]
+        map_6 = decay_3[:, None] * map_5[:, None] * zeta_2  # [C, BLOCK_V]
+        dot_3 = tl.dot(tl.trans(load_2.to(DT)), map_6.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        map_7 = map_4 + dot_3  # [BLOCK_K, BLOCK_V]
+        L_next = map_2 + map_7  # decay, erase and write [BLOCK_K, BLOCK_V]
         L = L_next
     if d_initial_state_ptr is not None:
         if (segment == 0):
@@ -897,161 +909,169 @@ def _m_states_adjoint_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_kernel(
-    q_ptr, p_ptr, log_a_ptr, beta_ptr, k_ptr, dy_ptr, n_2_ptr, zeta_ptr, h_2_ptr, l_ptr, scale,
-    d_v_ptr, d_q_ptr, d_p_ptr, d_k_ptr, d_beta_ptr, d_log_a_ptr, cu, T, H, N, STEPS, q_ptr_b,
-    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, p_ptr_b, p_ptr_t: tl.constexpr, p_ptr_h, p_ptr_g,
-    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, beta_ptr_b,
-    beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
-    k_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b,
-    n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr,
-    zeta_ptr_h, zeta_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_q_ptr_b,
-    d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_p_ptr_b, d_p_ptr_t: tl.constexpr, d_p_ptr_h,
-    d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_beta_ptr_b, d_beta_ptr_t: tl.constexpr,
-    d_beta_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
+    q_ptr, log_a_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr, scale, beta_ptr, k_ptr, zeta_ptr, p_ptr,
+    d_q_ptr, d_v_ptr, d_k_ptr, d_beta_ptr, d_p_ptr, d_log_a_ptr, cu, T, H, N, STEPS, q_ptr_b,
+    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b,
+    n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, beta_ptr_b, beta_ptr_t: tl.constexpr,
+    beta_ptr_h, beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, zeta_ptr_b,
+    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, p_ptr_b, p_ptr_t: tl.constexpr, p_ptr_h,
+    p_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
+    d_v_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_beta_ptr_o, d_beta_ptr_b,
+    d_beta_ptr_t: tl.constexpr, d_beta_ptr_h, d_p_ptr_b, d_p_ptr_t: tl.constexpr, d_p_ptr_h,
+    d_log_a_ptr_o, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
     VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk'
+    'every gradient, chunk by chunk: d_v, d_beta, d_k, d_q, d_log_a, d_p'
     program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
     token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    p_ptr = _head(p_ptr, batch, h, p_ptr_b, p_ptr_h, p_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
-    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    p_ptr = _head(p_ptr, batch, h, p_ptr_b, p_ptr_h, p_ptr_g)
     d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
-    d_p_ptr = _head(d_p_ptr, batch, h, d_p_ptr_b, d_p_ptr_h, 1)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
     d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+    d_beta_ptr = d_beta_ptr + block.to(tl.int64) * d_beta_ptr_o  # its part of the sum
     d_beta_ptr = _head(d_beta_ptr, batch, h, d_beta_ptr_b, d_beta_ptr_h, 1)
+    d_p_ptr = _head(d_p_ptr, batch, h, d_p_ptr_b, d_p_ptr_h, 1)
+    d_log_a_ptr = d_log_a_ptr + block.to(tl.int64) * d_log_a_ptr_o  # its part of the sum
     d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
     rest = left
     valid = token < rest
     start = first
     q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
     s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-    p_ptr_c = p_ptr + start * p_ptr_t  # first token of the chunk
-    load = tl.load(p_ptr_c + (token * p_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load p [C, BLOCK_K]
     log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    load_2 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-    w = load.to(tl.float32) * tl.exp(load_2[:, None])  # what an erasure reads [C, BLOCK_K]
-    beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-    load_3 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    load_4 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-    e = load_3.to(tl.float32)[:, None] * load_4.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
-    g0 = tl.maximum(load_2 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 9
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
+    g0 = tl.maximum(load * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 9
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
     n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], (-zeta_2.to(tl.float32)).to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+    map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    sum_8 = tl.sum(tl.sum(map_2, 1), 0)
+    ds_out_bare = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_3 = s.to(tl.float32) * ds_out_bare  # [C, BLOCK_K]
+    sum_7 = tl.sum(map_3, 1)  # [C]
     g0_c = _coarse(g0, EXACT)  # [C]
     g0_hi = tl.cumsum(g0_c, 0)  # [C]
-    g0_hi_end = tl.sum(g0_c, 0)
     g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
-    g0_lo_end = tl.sum((g0 - g0_c), 0)
-    decay = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
-    map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    map_3 = decay * map_2  # [BLOCK_K, BLOCK_V]
-    sum_8 = tl.sum(tl.sum(map_3, 1), 0)
-    decay_2 = tl.exp2(_joined(g0_hi, g0_lo, EXACT))  # D(start, i] [C]
-    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_4 = decay_2[:, None] * dot  # [C, BLOCK_K]
-    ds_out = map_4 * scale  # through M [C, BLOCK_K]
-    map_5 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-    sum_7 = tl.sum(map_5, 1)  # [C]
-    g0_hi_before = g0_hi - g0_c  # [C]
-    g0_lo_before = g0_lo - (g0 - g0_c)  # [C]
-    decay_3 = tl.exp2(_joined(g0_hi_before, g0_lo_before, EXACT))  # D(start, i-1] [C]
-    dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    dw_out = decay_3[:, None] * dot_2  # through M [C, BLOCK_K]
-    map_6 = w * dw_out  # [C, BLOCK_K]
-    sum_2 = tl.sum(map_6, 1)  # [C]
-    decay_4 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
-    dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_4[:, None] * dot_3  # through L [C, BLOCK_K]
-    map_7 = e * de_out  # [C, BLOCK_K]
-    sum_3 = tl.sum(map_7, 1)  # [C]
-    dot_4 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    decay_5 = tl.exp2(_joined(g0_hi[:, None] - g0_hi[None, :], g0_lo[:, None] - g0_lo[None, :], EXACT))  # D(j, i] [C, C]
-    map_8 = decay_5 * scale  # [C, C]
-    map_9 = dot_4 * map_8  # [C, C]
-    B_se_all = tl.where(token[:, None] >= token[None, :], map_9, 0.0)  # pairs with j <= i [C, C]
-    R_se_all = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    decay_6 = tl.exp2(_joined(g0_hi[None, :] - g0_hi[:, None], g0_lo[None, :] - g0_lo[:, None], EXACT))  # D(j, i] [C, C]
-    map_10 = decay_6 * scale  # [C, C]
-    map_11 = R_se_all * map_10  # [C, C]
-    Bt_se_all = tl.where(token[None, :] >= token[:, None], map_11, 0.0)  # pairs with j <= i [C, C]
-    dq_se_all = tl.dot(B_se_all.to(DT), e.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    decay = tl.exp2(_joined(g0_hi, g0_lo, EXACT))  # D(start, i] [C]
+    ds_out = decay[:, None] * scale * ds_out_bare  # through M [C, BLOCK_K]
+    dot = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    decay_2 = tl.exp2(_joined(g0_hi[:, None] - g0_hi[None, :], g0_lo[:, None] - g0_lo[None, :], EXACT))  # D(j, i] [C, C]
+    map_4 = decay_2 * scale  # [C, C]
+    map_5 = dot * map_4  # [C, C]
+    B_se_all = tl.where(token[:, None] >= token[None, :], map_5, 0.0)  # pairs with j <= i [C, C]
+    beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+    load_2 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
+    map_6 = load_2.to(tl.float32)[None, :] * B_se_all  # [C, C]
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    load_3 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    dq_se_all = tl.dot(map_6.to(DT), load_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     total = tl.fma(dq_se_all, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
     d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
     tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    de_out_bare = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_7 = load_3.to(tl.float32) * de_out_bare  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_7, 1)  # [C]
+    g0_hi_end = tl.sum(g0_c, 0)
+    g0_lo_end = tl.sum((g0 - g0_c), 0)
+    decay_3 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
+    de_out = decay_3[:, None] * de_out_bare  # through L [C, BLOCK_K]
+    dot_2 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    decay_4 = tl.exp2(_joined(g0_hi[None, :] - g0_hi[:, None], g0_lo[None, :] - g0_lo[:, None], EXACT))  # D(j, i] [C, C]
+    map_8 = decay_4 * scale  # [C, C]
+    map_9 = dot_2 * map_8  # [C, C]
+    Bt_se_all = tl.where(token[None, :] >= token[:, None], map_9, 0.0)  # the weights of the pairs: pairs with j <= i [C, C]
     dk_se_all = tl.dot(Bt_se_all.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_2 = tl.fma(dk_se_all, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    dot_5 = tl.dot(e.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_12 = dot_5 * map_10  # [C, C]
-    At_se_all = tl.where(token[None, :] >= token[:, None], map_12, 0.0)  # scores of the pairs: pairs with j <= i [C, C]
-    pairs_se_all = At_se_all * R_se_all  # contribution of each pair [C, C]
+    dot_3 = tl.dot(load_3.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_10 = load_2.to(tl.float32)[:, None] * dot_3  # [C, C]
+    pairs_se_all = Bt_se_all * map_10  # contribution of each pair [C, C]
     sum_5 = tl.sum(pairs_se_all, 1)  # [C]
     sum_6 = tl.sum(pairs_se_all, 0)  # [C]
-    dot_6 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    decay_7 = tl.exp2(_joined(g0_hi_before[:, None] - g0_hi[None, :], g0_lo_before[:, None] - g0_lo[None, :], EXACT))  # D(j, i-1] [C, C]
-    map_13 = dot_6 * decay_7  # [C, C]
-    B_we_all = tl.where(token[:, None] > token[None, :], map_13, 0.0)  # pairs with j < i [C, C]
-    R_we_all = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    decay_8 = tl.exp2(_joined(g0_hi_before[None, :] - g0_hi[:, None], g0_lo_before[None, :] - g0_lo[:, None], EXACT))  # D(j, i-1] [C, C]
-    map_14 = R_we_all * decay_8  # [C, C]
-    Bt_we_all = tl.where(token[None, :] > token[:, None], map_14, 0.0)  # pairs with j < i [C, C]
-    dq_we_all = tl.dot(B_we_all.to(DT), e.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_3 = tl.fma(dq_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    map_15 = load.to(tl.float32) * tl.exp(load_2[:, None]) * total_3  # [C, BLOCK_K]
-    sum_10 = tl.sum(map_15, 1)  # [C]
-    d_p_new = tl.exp(load_2[:, None]) * total_3  # gradient of p [C, BLOCK_K]
-    d_p_ptr_c = d_p_ptr + start * d_p_ptr_t  # first token of the chunk
-    tl.store(d_p_ptr_c + (token * d_p_ptr_t)[:, None] + at_K[None, :], d_p_new.to(d_p_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dk_we_all = tl.dot(Bt_we_all.to(DT), w.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_4 = tl.fma(dk_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-    map_16 = load_4.to(tl.float32) * total_4  # [C, BLOCK_K]
-    sum_9 = tl.sum(map_16, 1)  # [C]
-    d_k_new = load_3.to(tl.float32)[:, None] * total_4  # gradient of k [C, BLOCK_K]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    if block == 0:
+        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], (-zeta_2.to(tl.float32)).to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    dot_4 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    g0_hi_before = g0_hi - g0_c  # [C]
+    g0_lo_before = g0_lo - (g0 - g0_c)  # [C]
+    decay_5 = tl.exp2(_joined(g0_hi_before[None, :] - g0_hi[:, None], g0_lo_before[None, :] - g0_lo[:, None], EXACT))  # D(j, i-1] [C, C]
+    map_11 = dot_4 * decay_5  # [C, C]
+    Bt_we_all = tl.where(token[None, :] > token[:, None], map_11, 0.0)  # the weights of the pairs: pairs with j < i [C, C]
+    map_12 = tl.exp(load)  # [C]
+    map_13 = map_12[None, :] * Bt_we_all  # [C, C]
+    p_ptr_c = p_ptr + start * p_ptr_t  # first token of the chunk
+    load_4 = tl.load(p_ptr_c + (token * p_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load p [C, BLOCK_K]
+    dk_we_all = tl.dot(map_13.to(DT), load_4.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_3 = tl.fma(dk_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+    map_14 = load_3.to(tl.float32) * total_3  # [C, BLOCK_K]
+    sum_9 = tl.sum(map_14, 1)  # [C]
+    d_k_new = load_2.to(tl.float32)[:, None] * total_3  # gradient of k [C, BLOCK_K]
     d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
     tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], d_k_new.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     d_beta_ptr_c = d_beta_ptr + start * d_beta_ptr_t  # first token of the chunk
     tl.store(d_beta_ptr_c + (token * d_beta_ptr_t), sum_9.to(d_beta_ptr.dtype.element_ty), mask=valid)
-    dot_7 = tl.dot(e.to(DT), tl.trans(w.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_17 = dot_7 * decay_8  # [C, C]
-    At_we_all = tl.where(token[None, :] > token[:, None], map_17, 0.0)  # scores of the pairs: pairs with j < i [C, C]
-    pairs_we_all = At_we_all * R_we_all  # contribution of each pair [C, C]
-    sum_1 = tl.sum(pairs_we_all, 0)  # [C]
+    dot_5 = tl.dot(load_3.to(DT), tl.trans(load_4.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_15 = load_2.to(tl.float32)[:, None] * map_12[None, :] * dot_5  # [C, C]
+    pairs_we_all = Bt_we_all * map_15  # contribution of each pair [C, C]
+    sum_2 = tl.sum(pairs_we_all, 0)  # [C]
     sum_4 = tl.sum(pairs_we_all, 1)  # [C]
-    map_18 = sum_2 + sum_1  # [C]
-    terms = map_18  # [C]
+    dw_out_bare = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_16 = load_4.to(tl.float32) * dw_out_bare  # [C, BLOCK_K]
+    sum_1 = tl.sum(map_16, 1)  # [C]
+    decay_6 = tl.exp2(_joined(g0_hi_before, g0_lo_before, EXACT))  # D(start, i-1] [C]
+    dw_out = decay_6[:, None] * dw_out_bare  # through M [C, BLOCK_K]
+    dot_6 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    decay_7 = tl.exp2(_joined(g0_hi_before[:, None] - g0_hi[None, :], g0_lo_before[:, None] - g0_lo[None, :], EXACT))  # D(j, i-1] [C, C]
+    map_17 = dot_6 * decay_7  # [C, C]
+    B_we_all = tl.where(token[:, None] > token[None, :], map_17, 0.0)  # pairs with j < i [C, C]
+    map_18 = load_2.to(tl.float32)[None, :] * B_we_all  # [C, C]
+    dq_we_all = tl.dot(map_18.to(DT), load_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_4 = tl.fma(dq_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    map_19 = load_4.to(tl.float32) * total_4  # [C, BLOCK_K]
+    sum_10 = tl.sum(map_19, 1)  # [C]
+    d_p_new = tl.exp(load[:, None]) * total_4  # gradient of p [C, BLOCK_K]
+    d_p_ptr_c = d_p_ptr + start * d_p_ptr_t  # first token of the chunk
+    tl.store(d_p_ptr_c + (token * d_p_ptr_t)[:, None] + at_K[None, :], d_p_new.to(d_p_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    map_20 = map_12 * decay_6 * sum_1  # [C]
+    map_21 = sum_2 + map_20  # [C]
+    terms = map_21  # [C]
     later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C]
-    map_19 = sum_7 + sum_6  # [C]
-    map_20 = sum_5 + sum_4 + sum_3  # [C]
-    map_21 = map_19 - map_20  # [C]
-    terms_2 = map_21  # [C]
+    map_22 = decay * scale * sum_7  # [C]
+    map_23 = map_22 + sum_6  # [C]
+    map_24 = load_2.to(tl.float32) * decay_3 * sum_3  # [C]
+    map_25 = sum_5 + sum_4 + map_24  # [C]
+    map_26 = map_23 - map_25  # [C]
+    terms_2 = map_26  # [C]
     inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C]
-    sum_11 = tl.sum(sum_3, 0)
-    dg0 = later_2 + inside_2 + sum_11 + sum_8  # gradient of the log-decay [C]
-    d_log_a_new = sum_10 + dg0  # gradient of log_a [C]
+    sum_11 = tl.sum(map_24, 0)
+    decay_8 = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
+    map_27 = decay_8 * sum_8
+    dg0 = later_2 + inside_2 + sum_11 + map_27  # gradient of the log-decay [C]
+    map_28 = map_12 * sum_10  # [C]
+    d_log_a_new = map_28 + dg0  # gradient of log_a [C]
     d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
     tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t), d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid)
 
@@ -1117,10 +1137,10 @@ def _m_step_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_solve_kernel(
-    k_raw_ptr, inner_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, beta_raw_ptr, v_raw_ptr, Q_ptr,
+    k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, inner_ptr, beta_raw_ptr, v_raw_ptr, Q_ptr,
     P_ptr, cu, T, H, N, STEPS, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g,
-    inner_ptr_h, inner_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
-    a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, beta_raw_ptr_b,
+    A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
+    d_bias_ptr_h, d_bias_ptr_g, inner_ptr_h, inner_ptr_g, beta_raw_ptr_b,
     beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, v_raw_ptr_b,
     v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr,
     Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
@@ -1138,17 +1158,19 @@ def _m_layer_solve_kernel(
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
     k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
-    inner_ptr = inner_ptr + (h // inner_ptr_g) * inner_ptr_h
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
+    inner_ptr = inner_ptr + (h // inner_ptr_g) * inner_ptr_h
     beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
     v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
-    load_2 = tl.load(inner_ptr)  # load inner
-    load_3 = tl.load(A_log_ptr)  # load A_log
-    load_5 = tl.load(d_bias_ptr)  # load d_bias
+    load_2 = tl.load(A_log_ptr)  # load A_log
+    load_4 = tl.load(d_bias_ptr)  # load d_bias
+    load_5 = tl.load(inner_ptr)  # load inner
+    part_3_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    map_4 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0)
     rest = left
     valid = token < rest
     start = first
@@ -1160,52 +1182,64 @@ def _m_layer_solve_kernel(
     inner_2 = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
     sum_1 = tl.sum(inner_2, 1)  # [C]
     a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-    load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
-    part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-    part_2_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_2_3 = load_4.to(tl.float32)[:, None] + load_5.to(tl.float32)
-    part_2_4 = tl.exp(-tl.abs(part_2_3))
-    part_2_5 = 1.0 + part_2_4
-    part_2_6 = part_2_5 == 1.0
-    part_2_7 = tl.where(part_2_6, part_2_4, tl.log(part_2_5) * (part_2_4 / tl.where(part_2_6, 1.0, part_2_5 - 1.0)))
-    part_2_8 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_2_3, 0.0) + part_2_7))
-    part_2_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2) * tl.exp(part_2_8)
-    w = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_2_9  # what an erasure reads [C, BLOCK_K]
-    beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
-    load_6 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-    part_3_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
-    part_3_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0)
-    part_3_2 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_3_3 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2))
-    e = part_3_1 * (part_3_3 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
-    part_4_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
+    load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
+    part_2_0 = load_3.to(tl.float32) + load_4.to(tl.float32)
+    part_2_1 = tl.exp(-tl.abs(part_2_0))
+    part_2_2 = 1.0 + part_2_1
+    part_2_3 = part_2_2 == 1.0
+    part_2_4 = tl.where(part_2_3, part_2_1, tl.log(part_2_2) * (part_2_1 / tl.where(part_2_3, 1.0, part_2_2 - 1.0)))
+    map_3 = -(tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_2_0, 0.0) + part_2_4))  # [C]
+    inner_3 = tl.where(valid, map_3, 0.0)  # [C]
+    g0 = tl.maximum(inner_3 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 9
+    part_4_0 = load_3.to(tl.float32) + load_4.to(tl.float32)
     part_4_1 = tl.exp(-tl.abs(part_4_0))
     part_4_2 = 1.0 + part_4_1
     part_4_3 = part_4_2 == 1.0
     part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
-    map_3 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_4_0, 0.0) + part_4_4))  # [C]
-    inner_3 = tl.where(valid, map_3, 0.0)  # [C]
-    g0 = tl.maximum(inner_3 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 9
-    inner_4 = tl.where(in_K[None, :], w, 0.0)  # [C, BLOCK_K]
-    dot = tl.dot(inner_4.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
+    part_4_5 = -(tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_4_0, 0.0) + part_4_4))
+    map_5 = tl.exp(part_4_5)  # [C]
+    beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+    load_6 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+    part_5_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+    map_6 = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)  # [C]
+    part_6_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_6_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))
+    map_7 = part_6_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # [C, BLOCK_K]
+    part_7_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_7_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_7_0) / (1.0 + part_7_0))
+    map_8 = part_7_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # [C, BLOCK_K]
+    inner_4 = tl.where(in_K[None, :], map_7, 0.0)  # [C, BLOCK_K]
+    dot = tl.dot(inner_4.to(DT), tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_9 = map_4 * map_5[:, None] * map_6[None, :] * dot  # [C, C]
     g0_c = _coarse(g0, EXACT)  # [C]
     g0_hi = tl.cumsum(g0_c, 0)  # [C]
     g0_hi_before = g0_hi - g0_c  # [C]
     g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
     g0_lo_before = g0_lo - (g0 - g0_c)  # [C]
     decay = tl.exp2(_joined(g0_hi_before[:, None] - g0_hi[None, :], g0_lo_before[:, None] - g0_lo[None, :], EXACT))  # D(j, i-1] [C, C]
-    map_4 = dot * decay  # [C, C]
-    A_all = tl.where(token[:, None] > token[None, :], map_4, 0.0)  # pairs with j < i [C, C]
+    map_10 = map_9 * decay  # [C, C]
+    A_all = tl.where(token[:, None] > token[None, :], map_10, 0.0)  # pairs with j < i [C, C]
     solved = _inverse_of_unit(A_all, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
     load_7 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
-    part_6_0 = tl.exp(-tl.abs(load_7.to(tl.float32)))
-    x = load_7.to(tl.float32) * (tl.where(load_7.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))  # input [C, BLOCK_V]  # line 7
+    part_10_0 = tl.exp(-tl.abs(load_7.to(tl.float32)))
+    part_10_1 = tl.where(load_7.to(tl.float32) >= 0.0, 1.0, part_10_0) / (1.0 + part_10_0)
+    x = load_7.to(tl.float32) * part_10_1  # input [C, BLOCK_V]  # line 7
     inner_5 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     Q_new = tl.dot(inner_5.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
     tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    part_11_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_11_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_11_0) / (1.0 + part_11_0))
+    part_11_2 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    part_11_3 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_11_2) / (1.0 + part_11_2)
+    part_11_4 = load_3.to(tl.float32)[:, None] + load_4.to(tl.float32)
+    part_11_5 = tl.exp(-tl.abs(part_11_4))
+    part_11_6 = 1.0 + part_11_5
+    part_11_7 = part_11_6 == 1.0
+    part_11_8 = tl.log(part_11_6) * (part_11_5 / tl.where(part_11_7, 1.0, part_11_6 - 1.0))
+    part_11_9 = tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_11_4, 0.0) + tl.where(part_11_7, part_11_5, part_11_8))
+    w = part_11_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * (part_11_3 * tl.exp(-part_11_9))  # what an erasure reads [C, BLOCK_K]
     decay_2 = tl.exp2(_joined(g0_hi_before, g0_lo_before, EXACT))  # D(start, i-1] [C]
     opening = decay_2[:, None] * w  # w from the start of the chunk [C, BLOCK_K]
     inner_6 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
@@ -1217,15 +1251,16 @@ def _m_layer_solve_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel(
-    beta_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, P_ptr, Q_ptr, initial_state_ptr,
-    h_2_ptr, n_2_ptr, final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, beta_raw_ptr_b,
-    beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, k_raw_ptr_b,
-    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b,
-    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, P_ptr_b,
-    P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g,
-    n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    A_log_ptr, a_raw_ptr, d_bias_ptr, P_ptr, Q_ptr, k_raw_ptr, beta_raw_ptr, initial_state_ptr,
+    h_2_ptr, n_2_ptr, final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, A_log_ptr_h,
+    A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h,
+    d_bias_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
+    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
+    k_raw_ptr_h, k_raw_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h,
+    beta_raw_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -1238,20 +1273,20 @@ def _m_layer_states_kernel(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
-    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
-    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
     else:
         M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
-    load_3 = tl.load(A_log_ptr)  # load A_log
-    load_5 = tl.load(d_bias_ptr)  # load d_bias
+    load = tl.load(A_log_ptr)  # load A_log
+    load_3 = tl.load(d_bias_ptr)  # load d_bias
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -1259,30 +1294,16 @@ def _m_layer_states_kernel(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
-        load = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-        part_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
-        map_2 = part_1 * part_1  # [C, BLOCK_K]
-        inner_2 = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-        sum_2 = tl.sum(inner_2, 1)  # [C]
-        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)[:, None]))
-        part_2_1 = tl.where(load.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
-        part_2_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_2_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
-        e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
         a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-        load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
-        part_3_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
-        part_3_1 = tl.exp(-tl.abs(part_3_0))
-        part_3_2 = 1.0 + part_3_1
-        part_3_3 = part_3_2 == 1.0
-        part_3_4 = tl.where(part_3_3, part_3_1, tl.log(part_3_2) * (part_3_1 / tl.where(part_3_3, 1.0, part_3_2 - 1.0)))
-        map_3 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_3_0, 0.0) + part_3_4))  # [C]
-        inner_3 = tl.where(valid, map_3, 0.0)  # [C]
-        g0 = tl.maximum(inner_3 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 9
+        load_2 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
+        part_0 = load_2.to(tl.float32) + load_3.to(tl.float32)
+        part_1 = tl.exp(-tl.abs(part_0))
+        part_2 = 1.0 + part_1
+        part_3 = part_2 == 1.0
+        part_4 = tl.where(part_3, part_1, tl.log(part_2) * (part_1 / tl.where(part_3, 1.0, part_2 - 1.0)))
+        map_2 = -(tl.exp(load.to(tl.float32)) * (tl.maximum(part_0, 0.0) + part_4))  # [C]
+        inner_2 = tl.where(valid, map_2, 0.0)  # [C]
+        g0 = tl.maximum(inner_2 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 9
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -1297,11 +1318,25 @@ def _m_layer_states_kernel(
         g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
         g0_lo_end = tl.sum((g0 - g0_c), 0)
         decay = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
-        map_4 = decay * M  # [BLOCK_K, BLOCK_V]
+        map_3 = decay * M  # [BLOCK_K, BLOCK_V]
+        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+        load_4 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+        part_4_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+        part_4_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
+        map_4 = part_4_1 * part_4_1  # [C, BLOCK_K]
+        inner_3 = tl.where(in_K[None, :], map_4, 0.0)  # [C, BLOCK_K]
+        sum_2 = tl.sum(inner_3, 1)  # [C]
+        part_5_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+        part_5_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
+        map_5 = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
         decay_2 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
-        map_5 = decay_2[:, None] * e  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_5.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        M_next = map_4 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
+        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+        load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+        part_6_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+        map_6 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0)  # [C]
+        map_7 = decay_2[:, None] * map_6[:, None] * n_3  # [C, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(map_5.to(DT)), map_7.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        M_next = map_3 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
     if final_state_ptr is not None:
         if last:
@@ -1377,48 +1412,49 @@ def _m_layer_outputs_kernel(
     s = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) - part_4_4  # shrink [C, BLOCK_K]  # line 5
     beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
     load_7 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-    part_5_0 = tl.exp(-tl.abs(load_7.to(tl.float32)[:, None]))
-    part_5_1 = tl.where(load_7.to(tl.float32)[:, None] >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)
-    part_5_2 = tl.exp(-tl.abs(load_5.to(tl.float32)))
-    part_5_3 = load_5.to(tl.float32) * (tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2))
-    e = part_5_1 * (part_5_3 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
+    part_5_0 = tl.exp(-tl.abs(load_7.to(tl.float32)))
+    map_5 = tl.where(load_7.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)  # [C]
+    part_6_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    part_6_1 = load_5.to(tl.float32) * (tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))
+    map_6 = part_6_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # [C, BLOCK_K]
     inner_5 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
-    dot = tl.dot(inner_5.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
+    dot = tl.dot(inner_5.to(DT), tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_7 = map_5[None, :] * dot  # [C, C]
     g0_c = _coarse(g0, EXACT)  # [C]
     g0_hi = tl.cumsum(g0_c, 0)  # [C]
     g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
     decay = tl.exp2(_joined(g0_hi[:, None] - g0_hi[None, :], g0_lo[:, None] - g0_lo[None, :], EXACT))  # D(j, i] [C, C]
-    map_5 = decay * scale  # [C, C]
-    map_6 = dot * map_5  # [C, C]
-    Se_all = tl.where(token[:, None] >= token[None, :], map_6, 0.0)  # pairs with j <= i [C, C]
+    map_8 = decay * scale  # [C, C]
+    map_9 = map_7 * map_8  # [C, C]
+    Se_all = tl.where(token[:, None] >= token[None, :], map_9, 0.0)  # pairs with j <= i [C, C]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
     decay_2 = tl.exp2(_joined(g0_hi, g0_lo, EXACT))  # D(start, i] [C]
-    map_7 = decay_2[:, None] * s  # [C, BLOCK_K]
-    map_8 = map_7 * scale  # [C, BLOCK_K]
     y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
         M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
         n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-        dot_2 = tl.dot(map_8.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_2 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        map_10 = decay_2[:, None] * scale * dot_2  # [C, BLOCK_V]
         dot_3 = tl.dot(Se_all.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        y_new = map_10 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel_c32(
-    beta_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, P_ptr, Q_ptr, initial_state_ptr,
-    h_2_ptr, n_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, beta_raw_ptr_b,
-    beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, k_raw_ptr_b,
-    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b,
-    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, P_ptr_b,
-    P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g,
-    n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    A_log_ptr, a_raw_ptr, d_bias_ptr, P_ptr, Q_ptr, k_raw_ptr, beta_raw_ptr, initial_state_ptr,
+    h_2_ptr, n_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, A_log_ptr_h, A_log_ptr_g,
+    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h,
+    d_bias_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
+    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
+    k_raw_ptr_h, k_raw_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h,
+    beta_raw_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -1431,20 +1467,20 @@ def _m_layer_states_kernel_c32(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
-    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
-    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
     else:
         M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
-    load_3 = tl.load(A_log_ptr)  # load A_log
-    load_5 = tl.load(d_bias_ptr)  # load d_bias
+    load = tl.load(A_log_ptr)  # load A_log
+    load_3 = tl.load(d_bias_ptr)  # load d_bias
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -1452,30 +1488,16 @@ def _m_layer_states_kernel_c32(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
-        load = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-        part_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
-        map_2 = part_1 * part_1  # [C, BLOCK_K]
-        inner_2 = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-        sum_2 = tl.sum(inner_2, 1)  # [C]
-        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)[:, None]))
-        part_2_1 = tl.where(load.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
-        part_2_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_2_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
-        e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
         a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-        load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
-        part_3_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
-        part_3_1 = tl.exp(-tl.abs(part_3_0))
-        part_3_2 = 1.0 + part_3_1
-        part_3_3 = part_3_2 == 1.0
-        part_3_4 = tl.where(part_3_3, part_3_1, tl.log(part_3_2) * (part_3_1 / tl.where(part_3_3, 1.0, part_3_2 - 1.0)))
-        map_3 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_3_0, 0.0) + part_3_4))  # [C]
-        inner_3 = tl.where(valid, map_3, 0.0)  # [C]
-        g0 = tl.maximum(inner_3 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 9
+        load_2 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
+        part_0 = load_2.to(tl.float32) + load_3.to(tl.float32)
+        part_1 = tl.exp(-tl.abs(part_0))
+        part_2 = 1.0 + part_1
+        part_3 = part_2 == 1.0
+        part_4 = tl.where(part_3, part_1, tl.log(part_2) * (part_1 / tl.where(part_3, 1.0, part_2 - 1.0)))
+        map_2 = -(tl.exp(load.to(tl.float32)) * (tl.maximum(part_0, 0.0) + part_4))  # [C]
+        inner_2 = tl.where(valid, map_2, 0.0)  # [C]
+        g0 = tl.maximum(inner_2 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 9
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -1490,26 +1512,41 @@ def _m_layer_states_kernel_c32(
         g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
         g0_lo_end = tl.sum((g0 - g0_c), 0)
         decay = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
-        map_4 = decay * M  # [BLOCK_K, BLOCK_V]
+        map_3 = decay * M  # [BLOCK_K, BLOCK_V]
+        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+        load_4 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+        part_4_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+        part_4_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
+        map_4 = part_4_1 * part_4_1  # [C, BLOCK_K]
+        inner_3 = tl.where(in_K[None, :], map_4, 0.0)  # [C, BLOCK_K]
+        sum_2 = tl.sum(inner_3, 1)  # [C]
+        part_5_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+        part_5_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
+        map_5 = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
         decay_2 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
-        map_5 = decay_2[:, None] * e  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_5.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        M_next = map_4 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
+        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+        load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+        part_6_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+        map_6 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0)  # [C]
+        map_7 = decay_2[:, None] * map_6[:, None] * n_3  # [C, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(map_5.to(DT)), map_7.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        M_next = map_3 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel_c64(
-    beta_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, P_ptr, Q_ptr, initial_state_ptr,
-    h_2_ptr, n_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, beta_raw_ptr_b,
-    beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, k_raw_ptr_b,
-    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b,
-    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, P_ptr_b,
-    P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g,
-    n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    A_log_ptr, a_raw_ptr, d_bias_ptr, P_ptr, Q_ptr, k_raw_ptr, beta_raw_ptr, initial_state_ptr,
+    h_2_ptr, n_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, A_log_ptr_h, A_log_ptr_g,
+    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h,
+    d_bias_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
+    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
+    k_raw_ptr_h, k_raw_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h,
+    beta_raw_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -1522,20 +1559,20 @@ def _m_layer_states_kernel_c64(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
-    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
-    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
     else:
         M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
-    load_3 = tl.load(A_log_ptr)  # load A_log
-    load_5 = tl.load(d_bias_ptr)  # load d_bias
+    load = tl.load(A_log_ptr)  # load A_log
+    load_3 = tl.load(d_bias_ptr)  # load d_bias
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -1543,30 +1580,16 @@ def _m_layer_states_kernel_c64(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
-        load = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-        part_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
-        map_2 = part_1 * part_1  # [C, BLOCK_K]
-        inner_2 = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-        sum_2 = tl.sum(inner_2, 1)  # [C]
-        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)[:, None]))
-        part_2_1 = tl.where(load.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
-        part_2_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_2_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
-        e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
         a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-        load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
-        part_3_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
-        part_3_1 = tl.exp(-tl.abs(part_3_0))
-        part_3_2 = 1.0 + part_3_1
-        part_3_3 = part_3_2 == 1.0
-        part_3_4 = tl.where(part_3_3, part_3_1, tl.log(part_3_2) * (part_3_1 / tl.where(part_3_3, 1.0, part_3_2 - 1.0)))
-        map_3 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_3_0, 0.0) + part_3_4))  # [C]
-        inner_3 = tl.where(valid, map_3, 0.0)  # [C]
-        g0 = tl.maximum(inner_3 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 9
+        load_2 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
+        part_0 = load_2.to(tl.float32) + load_3.to(tl.float32)
+        part_1 = tl.exp(-tl.abs(part_0))
+        part_2 = 1.0 + part_1
+        part_3 = part_2 == 1.0
+        part_4 = tl.where(part_3, part_1, tl.log(part_2) * (part_1 / tl.where(part_3, 1.0, part_2 - 1.0)))
+        map_2 = -(tl.exp(load.to(tl.float32)) * (tl.maximum(part_0, 0.0) + part_4))  # [C]
+        inner_2 = tl.where(valid, map_2, 0.0)  # [C]
+        g0 = tl.maximum(inner_2 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 9
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -1581,25 +1604,39 @@ def _m_layer_states_kernel_c64(
         g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
         g0_lo_end = tl.sum((g0 - g0_c), 0)
         decay = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
-        map_4 = decay * M  # [BLOCK_K, BLOCK_V]
+        map_3 = decay * M  # [BLOCK_K, BLOCK_V]
+        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+        load_4 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+        part_4_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+        part_4_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
+        map_4 = part_4_1 * part_4_1  # [C, BLOCK_K]
+        inner_3 = tl.where(in_K[None, :], map_4, 0.0)  # [C, BLOCK_K]
+        sum_2 = tl.sum(inner_3, 1)  # [C]
+        part_5_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+        part_5_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
+        map_5 = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
         decay_2 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
-        map_5 = decay_2[:, None] * e  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_5.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        M_next = map_4 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
+        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+        load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+        part_6_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+        map_6 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0)  # [C]
+        map_7 = decay_2[:, None] * map_6[:, None] * n_3  # [C, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(map_5.to(DT)), map_7.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        M_next = map_3 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_solve_adjoint_kernel(
-    k_raw_ptr, beta_raw_ptr, inner_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, q_raw_ptr,
+    k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, beta_raw_ptr, inner_ptr, q_raw_ptr,
     correction_ptr, scale, dy_ptr, Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N, STEPS,
-    k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, beta_raw_ptr_b,
-    beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, inner_ptr_h, inner_ptr_g,
-    A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
-    d_bias_ptr_h, d_bias_ptr_g, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h,
-    q_raw_ptr_g, correction_ptr_h, correction_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h,
-    dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
+    k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h, A_log_ptr_g,
+    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h,
+    d_bias_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g,
+    inner_ptr_h, inner_ptr_g, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
+    correction_ptr_h, correction_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
+    Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
     P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
     V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
@@ -1615,19 +1652,21 @@ def _m_layer_solve_adjoint_kernel(
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
     k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
-    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
-    inner_ptr = inner_ptr + (h // inner_ptr_g) * inner_ptr_h
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
+    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
+    inner_ptr = inner_ptr + (h // inner_ptr_g) * inner_ptr_h
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
     correction_ptr = correction_ptr + (h // correction_ptr_g) * correction_ptr_h
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
     P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
-    load_3 = tl.load(inner_ptr)  # load inner
-    load_4 = tl.load(A_log_ptr)  # load A_log
-    load_6 = tl.load(d_bias_ptr)  # load d_bias
+    load_2 = tl.load(A_log_ptr)  # load A_log
+    load_4 = tl.load(d_bias_ptr)  # load d_bias
+    load_6 = tl.load(inner_ptr)  # load inner
+    part_4_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+    map_5 = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0)
     load_8 = tl.load(correction_ptr)  # load correction
     rest = left
     valid = token < rest
@@ -1639,64 +1678,67 @@ def _m_layer_solve_adjoint_kernel(
     map_2 = part_1 * part_1  # [C, BLOCK_K]
     inner_2 = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
     sum_1 = tl.sum(inner_2, 1)  # [C]
-    beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)[:, None]))
-    part_2_1 = tl.where(load_2.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
-    part_2_2 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_2_3 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
-    e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-    load_5 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
-    part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_3_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-    part_3_2 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_3_3 = load_5.to(tl.float32)[:, None] + load_6.to(tl.float32)
-    part_3_4 = tl.exp(-tl.abs(part_3_3))
-    part_3_5 = 1.0 + part_3_4
-    part_3_6 = part_3_5 == 1.0
-    part_3_7 = tl.where(part_3_6, part_3_4, tl.log(part_3_5) * (part_3_4 / tl.where(part_3_6, 1.0, part_3_5 - 1.0)))
-    part_3_8 = -(tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_3_3, 0.0) + part_3_7))
-    part_3_9 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2) * tl.exp(part_3_8)
-    w = part_3_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_3_9  # what an erasure reads [C, BLOCK_K]
-    part_4_0 = load_5.to(tl.float32) + load_6.to(tl.float32)
-    part_4_1 = tl.exp(-tl.abs(part_4_0))
-    part_4_2 = 1.0 + part_4_1
-    part_4_3 = part_4_2 == 1.0
-    part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
-    map_3 = -(tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_4_0, 0.0) + part_4_4))  # [C]
+    load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
+    part_2_0 = load_3.to(tl.float32) + load_4.to(tl.float32)
+    part_2_1 = tl.exp(-tl.abs(part_2_0))
+    part_2_2 = 1.0 + part_2_1
+    part_2_3 = part_2_2 == 1.0
+    part_2_4 = tl.where(part_2_3, part_2_1, tl.log(part_2_2) * (part_2_1 / tl.where(part_2_3, 1.0, part_2_2 - 1.0)))
+    map_3 = -(tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_2_0, 0.0) + part_2_4))  # [C]
     inner_3 = tl.where(valid, map_3, 0.0)  # [C]
     g0 = tl.maximum(inner_3 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 9
-    inner_4 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
-    dot = tl.dot(inner_4.to(DT), tl.trans(w.to(DT)), input_precision=PRECISION)  # [C, C]
+    beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+    load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+    part_3_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    map_4 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0)  # [C]
+    part_5_0 = load_3.to(tl.float32) + load_4.to(tl.float32)
+    part_5_1 = tl.exp(-tl.abs(part_5_0))
+    part_5_2 = 1.0 + part_5_1
+    part_5_3 = part_5_2 == 1.0
+    part_5_4 = tl.where(part_5_3, part_5_1, tl.log(part_5_2) * (part_5_1 / tl.where(part_5_3, 1.0, part_5_2 - 1.0)))
+    part_5_5 = -(tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_5_0, 0.0) + part_5_4))
+    map_6 = tl.exp(part_5_5)  # [C]
+    part_6_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_6_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))
+    map_7 = part_6_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # [C, BLOCK_K]
+    part_7_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_7_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_7_0) / (1.0 + part_7_0))
+    map_8 = part_7_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # [C, BLOCK_K]
+    inner_4 = tl.where(in_K[None, :], map_7, 0.0)  # [C, BLOCK_K]
+    dot = tl.dot(inner_4.to(DT), tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_9 = map_4[:, None] * map_5 * map_6[None, :] * dot  # [C, C]
     g0_c = _coarse(g0, EXACT)  # [C]
     g0_hi = tl.cumsum(g0_c, 0)  # [C]
     g0_hi_before = g0_hi - g0_c  # [C]
     g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
     g0_lo_before = g0_lo - (g0 - g0_c)  # [C]
     decay = tl.exp2(_joined(g0_hi_before[None, :] - g0_hi[:, None], g0_lo_before[None, :] - g0_lo[:, None], EXACT))  # D(j, i-1] [C, C]
-    map_4 = dot * decay  # [C, C]
-    A_all = tl.where(token[None, :] > token[:, None], map_4, 0.0)  # pairs with j < i [C, C]
+    map_10 = map_9 * decay  # [C, C]
+    A_all = tl.where(token[None, :] > token[:, None], map_10, 0.0)  # pairs with j < i [C, C]
     solved = _inverse_of_unit(A_all, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
     load_7 = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
-    part_6_0 = tl.exp(-tl.abs(load_7.to(tl.float32)))
-    part_6_1 = load_7.to(tl.float32) * (tl.where(load_7.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))
-    map_5 = part_6_1 * part_6_1  # [C, BLOCK_K]
-    inner_5 = tl.where(in_K[None, :], map_5, 0.0)  # [C, BLOCK_K]
+    part_10_0 = tl.exp(-tl.abs(load_7.to(tl.float32)))
+    part_10_1 = tl.where(load_7.to(tl.float32) >= 0.0, 1.0, part_10_0) / (1.0 + part_10_0)
+    part_10_2 = load_7.to(tl.float32) * part_10_1
+    map_11 = part_10_2 * part_10_2  # [C, BLOCK_K]
+    inner_5 = tl.where(in_K[None, :], map_11, 0.0)  # [C, BLOCK_K]
     sum_2 = tl.sum(inner_5, 1)  # [C]
-    part_7_0 = tl.exp(-tl.abs(load_7.to(tl.float32)))
-    part_7_1 = load_7.to(tl.float32) * (tl.where(load_7.to(tl.float32) >= 0.0, 1.0, part_7_0) / (1.0 + part_7_0))
-    part_7_2 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_7_3 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_7_2) / (1.0 + part_7_2))
-    part_7_4 = load_8.to(tl.float32) * (part_7_3 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
-    s = part_7_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) - part_7_4  # shrink [C, BLOCK_K]  # line 5
-    inner_6 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
+    part_11_0 = tl.exp(-tl.abs(load_7.to(tl.float32)))
+    part_11_1 = tl.where(load_7.to(tl.float32) >= 0.0, 1.0, part_11_0) / (1.0 + part_11_0)
+    part_11_2 = load_7.to(tl.float32) * part_11_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    part_11_3 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_11_4 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_11_3) / (1.0 + part_11_3))
+    part_11_5 = load_8.to(tl.float32) * (part_11_4 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
+    s = part_11_2 - part_11_5  # shrink [C, BLOCK_K]  # line 5
+    inner_6 = tl.where(in_K[None, :], map_7, 0.0)  # [C, BLOCK_K]
     dot_2 = tl.dot(inner_6.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_12 = map_4[:, None] * dot_2  # [C, C]
     decay_2 = tl.exp2(_joined(g0_hi[None, :] - g0_hi[:, None], g0_lo[None, :] - g0_lo[:, None], EXACT))  # D(j, i] [C, C]
-    map_6 = decay_2 * scale  # [C, C]
-    map_7 = dot_2 * map_6  # [C, C]
-    S_all = tl.where(token[None, :] >= token[:, None], map_7, 0.0)  # pairs with j <= i [C, C]
+    map_13 = decay_2 * scale  # [C, C]
+    map_14 = map_12 * map_13  # [C, C]
+    S_all = tl.where(token[None, :] >= token[:, None], map_14, 0.0)  # pairs with j <= i [C, C]
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     given = tl.dot(S_all.to(DT), dy_2.to(DT), input_precision=PRECISION)  # what u takes of dy [C, BLOCK_V]
@@ -1704,6 +1746,11 @@ def _m_layer_solve_adjoint_kernel(
     dot_3 = tl.dot(inner_7.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    part_16_0 = tl.exp(-tl.abs(load_5.to(tl.float32)[:, None]))
+    part_16_1 = tl.where(load_5.to(tl.float32)[:, None] >= 0.0, 1.0, part_16_0) / (1.0 + part_16_0)
+    part_16_2 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_16_3 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_16_2) / (1.0 + part_16_2))
+    e = part_16_1 * (part_16_3 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     g0_hi_end = tl.sum(g0_c, 0)
     g0_lo_end = tl.sum((g0 - g0_c), 0)
     decay_3 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
@@ -1717,15 +1764,15 @@ def _m_layer_solve_adjoint_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_adjoint_kernel(
-    q_raw_ptr, correction_ptr, k_raw_ptr, inner_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, dy_ptr,
-    P_adjoint_ptr, Q_adjoint_ptr, scale, d_final_state_ptr, l_ptr, zeta_ptr,
+    q_raw_ptr, correction_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, dy_ptr,
+    P_adjoint_ptr, Q_adjoint_ptr, scale, inner_ptr, d_final_state_ptr, l_ptr, zeta_ptr,
     d_initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, q_raw_ptr_b,
     q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, correction_ptr_h, correction_ptr_g,
-    k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, inner_ptr_h, inner_ptr_g,
-    A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
-    d_bias_ptr_h, d_bias_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
-    P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, P_adjoint_ptr_g,
-    Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, Q_adjoint_ptr_g,
+    k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h, A_log_ptr_g,
+    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h,
+    d_bias_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, P_adjoint_ptr_b,
+    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, P_adjoint_ptr_g, Q_adjoint_ptr_b,
+    Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, Q_adjoint_ptr_g, inner_ptr_h, inner_ptr_g,
     zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
     V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
@@ -1744,22 +1791,24 @@ def _m_layer_states_adjoint_kernel(
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
     correction_ptr = correction_ptr + (h // correction_ptr_g) * correction_ptr_h
     k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
-    inner_ptr = inner_ptr + (h // inner_ptr_g) * inner_ptr_h
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, P_adjoint_ptr_g)
     Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, Q_adjoint_ptr_g)
+    inner_ptr = inner_ptr + (h // inner_ptr_g) * inner_ptr_h
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, 1)
     if d_final_state_ptr is not None:
         L = tl.load(d_final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # adjoint after it [BLOCK_K, BLOCK_V]
     else:
         L = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
     load_2 = tl.load(correction_ptr)  # load correction
-    load_4 = tl.load(inner_ptr)  # load inner
-    load_5 = tl.load(A_log_ptr)  # load A_log
-    load_7 = tl.load(d_bias_ptr)  # load d_bias
+    load_4 = tl.load(A_log_ptr)  # load A_log
+    load_6 = tl.load(d_bias_ptr)  # load d_bias
+    load_7 = tl.load(inner_ptr)  # load inner
+    part_9_0 = tl.exp(-tl.abs(load_7.to(tl.float32)))
+    map_8 = tl.where(load_7.to(tl.float32) >= 0.0, 1.0, part_9_0) / (1.0 + part_9_0)
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = chunks - 1 - step
@@ -1788,24 +1837,13 @@ def _m_layer_states_adjoint_kernel(
         part_3_4 = load_2.to(tl.float32) * (part_3_3 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24)))
         s = part_3_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) - part_3_4  # shrink [C, BLOCK_K]  # line 5
         a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-        load_6 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
-        part_4_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-        part_4_1 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
-        part_4_2 = tl.exp(-tl.abs(load_4.to(tl.float32)))
-        part_4_3 = load_6.to(tl.float32)[:, None] + load_7.to(tl.float32)
-        part_4_4 = tl.exp(-tl.abs(part_4_3))
-        part_4_5 = 1.0 + part_4_4
-        part_4_6 = part_4_5 == 1.0
-        part_4_7 = tl.where(part_4_6, part_4_4, tl.log(part_4_5) * (part_4_4 / tl.where(part_4_6, 1.0, part_4_5 - 1.0)))
-        part_4_8 = -(tl.exp(load_5.to(tl.float32)) * (tl.maximum(part_4_3, 0.0) + part_4_7))
-        part_4_9 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_4_2) / (1.0 + part_4_2) * tl.exp(part_4_8)
-        w = part_4_1 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24)) * part_4_9  # what an erasure reads [C, BLOCK_K]
-        part_5_0 = load_6.to(tl.float32) + load_7.to(tl.float32)
-        part_5_1 = tl.exp(-tl.abs(part_5_0))
-        part_5_2 = 1.0 + part_5_1
-        part_5_3 = part_5_2 == 1.0
-        part_5_4 = tl.where(part_5_3, part_5_1, tl.log(part_5_2) * (part_5_1 / tl.where(part_5_3, 1.0, part_5_2 - 1.0)))
-        map_4 = -(tl.exp(load_5.to(tl.float32)) * (tl.maximum(part_5_0, 0.0) + part_5_4))  # [C]
+        load_5 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
+        part_4_0 = load_5.to(tl.float32) + load_6.to(tl.float32)
+        part_4_1 = tl.exp(-tl.abs(part_4_0))
+        part_4_2 = 1.0 + part_4_1
+        part_4_3 = part_4_2 == 1.0
+        part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
+        map_4 = -(tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_4_0, 0.0) + part_4_4))  # [C]
         inner_4 = tl.where(valid, map_4, 0.0)  # [C]
         g0 = tl.maximum(inner_4 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 9
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
@@ -1827,15 +1865,26 @@ def _m_layer_states_adjoint_kernel(
         map_5 = decay * L  # [BLOCK_K, BLOCK_V]
         decay_2 = tl.exp2(_joined(g0_hi, g0_lo, EXACT))  # D(start, i] [C]
         map_6 = decay_2[:, None] * s  # [C, BLOCK_K]
-        map_7 = map_6 * scale  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_7.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(map_6.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        map_7 = scale * dot_2  # [BLOCK_K, BLOCK_V]
+        part_10_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+        part_10_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_10_0) / (1.0 + part_10_0)
+        map_9 = load_3.to(tl.float32) * part_10_1 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24))  # [C, BLOCK_K]
         g0_hi_before = g0_hi - g0_c  # [C]
         g0_lo_before = g0_lo - (g0 - g0_c)  # [C]
         decay_3 = tl.exp2(_joined(g0_hi_before, g0_lo_before, EXACT))  # D(start, i-1] [C]
-        map_8 = decay_3[:, None] * w  # [C, BLOCK_K]
-        dot_3 = tl.dot(tl.trans(map_8.to(DT)), zeta_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        map_9 = dot_2 + dot_3  # [BLOCK_K, BLOCK_V]
-        L_next = map_5 + map_9  # decay, erase and write [BLOCK_K, BLOCK_V]
+        part_11_0 = load_5.to(tl.float32) + load_6.to(tl.float32)
+        part_11_1 = tl.exp(-tl.abs(part_11_0))
+        part_11_2 = 1.0 + part_11_1
+        part_11_3 = part_11_2 == 1.0
+        part_11_4 = tl.log(part_11_2) * (part_11_1 / tl.where(part_11_3, 1.0, part_11_2 - 1.0))
+        part_11_5 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_11_0, 0.0) + tl.where(part_11_3, part_11_1, part_11_4))
+        map_10 = tl.exp(-part_11_5)  # [C]
+        map_11 = decay_3[:, None] * map_10[:, None] * zeta_2  # [C, BLOCK_V]
+        dot_3 = tl.dot(tl.trans(map_9.to(DT)), map_11.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        map_12 = map_8 * dot_3  # [BLOCK_K, BLOCK_V]
+        map_13 = map_7 + map_12  # [BLOCK_K, BLOCK_V]
+        L_next = map_5 + map_13  # decay, erase and write [BLOCK_K, BLOCK_V]
         L = L_next
     if d_initial_state_ptr is not None:
         if (segment == 0):
@@ -1844,26 +1893,24 @@ def _m_layer_states_adjoint_kernel(
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_layer_gradients_kernel(
-    q_raw_ptr, k_raw_ptr, correction_ptr, inner_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr,
-    beta_raw_ptr, dy_ptr, n_2_ptr, zeta_ptr, v_raw_ptr, h_2_ptr, l_ptr, scale, d_v_raw_ptr,
-    d_q_raw_ptr, d_correction_ptr, d_inner_ptr, d_k_raw_ptr, d_beta_raw_ptr, d_A_log_ptr,
-    d_a_raw_ptr, d_d_bias_ptr, cu, T, H, N, STEPS, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr,
-    q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g,
-    correction_ptr_h, correction_ptr_g, inner_ptr_h, inner_ptr_g, A_log_ptr_h, A_log_ptr_g,
-    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h,
-    d_bias_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g,
-    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr,
-    n_2_ptr_h, n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g,
-    v_raw_ptr_b, v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, d_v_raw_ptr_b,
-    d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h, d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr,
-    d_q_raw_ptr_h, d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr, d_k_raw_ptr_h, d_beta_raw_ptr_b,
-    d_beta_raw_ptr_t: tl.constexpr, d_beta_raw_ptr_h, d_a_raw_ptr_b,
+def _m_layer_gradients_whole_kernel(
+    q_raw_ptr, k_raw_ptr, correction_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, dy_ptr, n_2_ptr,
+    h_2_ptr, l_ptr, scale, beta_raw_ptr, zeta_ptr, inner_ptr, d_q_raw_ptr, d_correction_ptr,
+    d_beta_raw_ptr, d_k_raw_ptr, d_inner_ptr, d_A_log_ptr, d_a_raw_ptr, d_d_bias_ptr, cu, T, H,
+    N, STEPS, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b,
+    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, correction_ptr_h, correction_ptr_g,
+    A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
+    d_bias_ptr_h, d_bias_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b,
+    n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr,
+    beta_raw_ptr_h, beta_raw_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h,
+    zeta_ptr_g, inner_ptr_h, inner_ptr_g, d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr,
+    d_q_raw_ptr_h, d_beta_raw_ptr_b, d_beta_raw_ptr_t: tl.constexpr, d_beta_raw_ptr_h,
+    d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr, d_k_raw_ptr_h, d_a_raw_ptr_b,
     d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
     V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk'
+    'every gradient, chunk by chunk: d_beta_raw, d_k_raw, d_q_raw, d_correction, d_A_log, d_a_raw, d_d_bias, d_inner'
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
@@ -1876,24 +1923,25 @@ def _m_layer_gradients_kernel(
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
     k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
     correction_ptr = correction_ptr + (h // correction_ptr_g) * correction_ptr_h
-    inner_ptr = inner_ptr + (h // inner_ptr_g) * inner_ptr_h
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
-    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
+    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
-    d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
+    inner_ptr = inner_ptr + (h // inner_ptr_g) * inner_ptr_h
     d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
-    d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
     d_beta_raw_ptr = _head(d_beta_raw_ptr, batch, h, d_beta_raw_ptr_b, d_beta_raw_ptr_h, 1)
+    d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
     d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
     load_3 = tl.load(correction_ptr)  # load correction
-    load_4 = tl.load(inner_ptr)  # load inner
-    load_5 = tl.load(A_log_ptr)  # load A_log
-    load_7 = tl.load(d_bias_ptr)  # load d_bias
+    load_4 = tl.load(A_log_ptr)  # load A_log
+    load_6 = tl.load(d_bias_ptr)  # load d_bias
+    load_8 = tl.load(inner_ptr)  # load inner
+    part_39_0 = tl.exp(-tl.abs(load_8.to(tl.float32)))
+    map_33 = tl.where(load_8.to(tl.float32) >= 0.0, 1.0, part_39_0) / (1.0 + part_39_0)
+    map_65 = tl.exp(load_4.to(tl.float32))
     rest = left
     valid = token < rest
     start = first
@@ -1918,326 +1966,359 @@ def _m_layer_gradients_kernel(
     part_3_4 = load_3.to(tl.float32) * (part_3_3 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
     s = part_3_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) - part_3_4  # shrink [C, BLOCK_K]  # line 5
     a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-    load_6 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
-    part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_4_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
-    part_4_2 = tl.exp(-tl.abs(load_4.to(tl.float32)))
-    part_4_3 = load_6.to(tl.float32)[:, None] + load_7.to(tl.float32)
-    part_4_4 = tl.exp(-tl.abs(part_4_3))
-    part_4_5 = 1.0 + part_4_4
-    part_4_6 = part_4_5 == 1.0
-    part_4_7 = tl.where(part_4_6, part_4_4, tl.log(part_4_5) * (part_4_4 / tl.where(part_4_6, 1.0, part_4_5 - 1.0)))
-    part_4_8 = -(tl.exp(load_5.to(tl.float32)) * (tl.maximum(part_4_3, 0.0) + part_4_7))
-    part_4_9 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_4_2) / (1.0 + part_4_2) * tl.exp(part_4_8)
-    w = part_4_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_4_9  # what an erasure reads [C, BLOCK_K]
-    beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
-    load_8 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-    part_5_0 = tl.exp(-tl.abs(load_8.to(tl.float32)[:, None]))
-    part_5_1 = tl.where(load_8.to(tl.float32)[:, None] >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)
-    part_5_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_5_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2))
-    e = part_5_1 * (part_5_3 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
-    part_6_0 = load_6.to(tl.float32) + load_7.to(tl.float32)
-    part_6_1 = tl.exp(-tl.abs(part_6_0))
-    part_6_2 = 1.0 + part_6_1
-    part_6_3 = part_6_2 == 1.0
-    part_6_4 = tl.where(part_6_3, part_6_1, tl.log(part_6_2) * (part_6_1 / tl.where(part_6_3, 1.0, part_6_2 - 1.0)))
-    map_4 = -(tl.exp(load_5.to(tl.float32)) * (tl.maximum(part_6_0, 0.0) + part_6_4))  # [C]
+    load_5 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
+    part_4_0 = load_5.to(tl.float32) + load_6.to(tl.float32)
+    part_4_1 = tl.exp(-tl.abs(part_4_0))
+    part_4_2 = 1.0 + part_4_1
+    part_4_3 = part_4_2 == 1.0
+    part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
+    map_4 = -(tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_4_0, 0.0) + part_4_4))  # [C]
     inner_4 = tl.where(valid, map_4, 0.0)  # [C]
     g0 = tl.maximum(inner_4 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 9
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
     n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
-    load_9 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
-    part_8_0 = tl.exp(-tl.abs(load_9.to(tl.float32)))
-    part_8_1 = 1.0 + part_8_0
-    part_8_2 = load_9.to(tl.float32) * (tl.where(-load_9.to(tl.float32) >= 0.0, 1.0, part_8_0) / part_8_1)
-    part_8_3 = tl.where(load_9.to(tl.float32) >= 0.0, 1.0, part_8_0) / part_8_1 * (1.0 + part_8_2)
-    d_v_raw_new = part_8_3 * -zeta_2.to(tl.float32)  # gradient of v_raw [C, BLOCK_V]
-    d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
-    tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+    map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    sum_10 = tl.sum(tl.sum(map_5, 1), 0)
+    ds_out_bare = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_6 = s * ds_out_bare  # [C, BLOCK_K]
+    sum_9 = tl.sum(map_6, 1)  # [C]
     g0_c = _coarse(g0, EXACT)  # [C]
     g0_hi = tl.cumsum(g0_c, 0)  # [C]
-    g0_hi_end = tl.sum(g0_c, 0)
     g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
-    g0_lo_end = tl.sum((g0 - g0_c), 0)
-    decay = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
-    map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    map_6 = decay * map_5  # [BLOCK_K, BLOCK_V]
-    sum_10 = tl.sum(tl.sum(map_6, 1), 0)
-    decay_2 = tl.exp2(_joined(g0_hi, g0_lo, EXACT))  # D(start, i] [C]
-    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_7 = decay_2[:, None] * dot  # [C, BLOCK_K]
-    ds_out = map_7 * scale  # through M [C, BLOCK_K]
-    map_8 = s * ds_out  # [C, BLOCK_K]
-    sum_9 = tl.sum(map_8, 1)  # [C]
-    g0_hi_before = g0_hi - g0_c  # [C]
-    g0_lo_before = g0_lo - (g0 - g0_c)  # [C]
-    decay_3 = tl.exp2(_joined(g0_hi_before, g0_lo_before, EXACT))  # D(start, i-1] [C]
-    dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    dw_out = decay_3[:, None] * dot_2  # through M [C, BLOCK_K]
-    map_9 = w * dw_out  # [C, BLOCK_K]
-    sum_4 = tl.sum(map_9, 1)  # [C]
-    decay_4 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
-    dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_4[:, None] * dot_3  # through L [C, BLOCK_K]
-    map_10 = e * de_out  # [C, BLOCK_K]
-    sum_5 = tl.sum(map_10, 1)  # [C]
-    dot_4 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    decay_5 = tl.exp2(_joined(g0_hi[:, None] - g0_hi[None, :], g0_lo[:, None] - g0_lo[None, :], EXACT))  # D(j, i] [C, C]
-    map_11 = decay_5 * scale  # [C, C]
-    map_12 = dot_4 * map_11  # [C, C]
-    B_se_all = tl.where(token[:, None] >= token[None, :], map_12, 0.0)  # pairs with j <= i [C, C]
-    R_se_all = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    decay_6 = tl.exp2(_joined(g0_hi[None, :] - g0_hi[:, None], g0_lo[None, :] - g0_lo[:, None], EXACT))  # D(j, i] [C, C]
-    map_13 = decay_6 * scale  # [C, C]
-    map_14 = R_se_all * map_13  # [C, C]
-    Bt_se_all = tl.where(token[None, :] >= token[:, None], map_14, 0.0)  # pairs with j <= i [C, C]
-    dq_se_all = tl.dot(B_se_all.to(DT), e.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    decay = tl.exp2(_joined(g0_hi, g0_lo, EXACT))  # D(start, i] [C]
+    ds_out = decay[:, None] * scale * ds_out_bare  # through M [C, BLOCK_K]
+    dot = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    decay_2 = tl.exp2(_joined(g0_hi[:, None] - g0_hi[None, :], g0_lo[:, None] - g0_lo[None, :], EXACT))  # D(j, i] [C, C]
+    map_7 = decay_2 * scale  # [C, C]
+    map_8 = dot * map_7  # [C, C]
+    B_se_all = tl.where(token[:, None] >= token[None, :], map_8, 0.0)  # pairs with j <= i [C, C]
+    beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+    load_7 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+    part_10_0 = tl.exp(-tl.abs(load_7.to(tl.float32)))
+    map_9 = tl.where(load_7.to(tl.float32) >= 0.0, 1.0, part_10_0) / (1.0 + part_10_0)  # [C]
+    map_10 = map_9[None, :] * B_se_all  # [C, C]
+    part_12_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_12_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_12_0) / (1.0 + part_12_0)
+    map_11 = load_2.to(tl.float32) * part_12_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # [C, BLOCK_K]
+    dq_se_all = tl.dot(map_10.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     total = tl.fma(dq_se_all, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    part_22_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_22_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_22_0) / (1.0 + part_22_0)
-    part_22_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    part_22_3 = -load_3.to(tl.float32) * (-(load_2.to(tl.float32) * part_22_1) / (part_22_2 * part_22_2))
-    part_22_4 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
-    map_15 = part_22_3 * (0.5 / part_22_2) * part_22_4 * total  # [C, BLOCK_K]
-    inner_5 = tl.where(in_K[None, :], map_15, 0.0)  # [C, BLOCK_K]
+    part_13_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_13_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_13_0) / (1.0 + part_13_0)
+    part_13_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    map_12 = -(load_2.to(tl.float32) * part_13_1) / (part_13_2 * part_13_2) * total  # [C, BLOCK_K]
+    inner_5 = tl.where(in_K[None, :], map_12, 0.0)  # [C, BLOCK_K]
     sum_14 = tl.sum(inner_5, 1)  # [C]
-    part_23_0 = -load_3.to(tl.float32) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
-    part_23_1 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_23_2 = 1.0 + part_23_1
-    part_23_3 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_23_1) / part_23_2)
-    part_23_4 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_23_1) / part_23_2 * (1.0 + part_23_3)
-    map_16 = part_23_0 * part_23_4 * total  # [C, BLOCK_K]
-    part_24_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_24_1 = 1.0 + part_24_0
-    part_24_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_24_0) / part_24_1
-    part_24_3 = load_2.to(tl.float32) * part_24_2
-    part_24_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_24_0) / part_24_1)
-    map_17 = (part_24_3 + part_24_3) * (part_24_2 * (1.0 + part_24_4)) * sum_14[:, None]  # [C, BLOCK_K]
-    total_2 = map_16 + map_17  # [C, BLOCK_K]
-    part_26_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_26_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_26_0) / (1.0 + part_26_0))
-    part_26_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_26_3 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
-    map_18 = -part_26_1 / (part_26_2 * part_26_2) * (0.5 / part_26_2) * part_26_3 * total  # [C, BLOCK_K]
+    part_14_0 = -load_3.to(tl.float32) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
+    part_14_1 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_14_2 = 1.0 + part_14_1
+    part_14_3 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_14_1) / part_14_2)
+    part_14_4 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_14_1) / part_14_2 * (1.0 + part_14_3)
+    map_13 = part_14_0 * part_14_4 * total  # [C, BLOCK_K]
+    map_14 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
+    map_15 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
+    map_16 = -load_3.to(tl.float32) * map_14 * map_15 * sum_14  # [C]
+    part_19_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_19_1 = 1.0 + part_19_0
+    part_19_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_19_0) / part_19_1
+    part_19_3 = load_2.to(tl.float32) * part_19_2
+    part_19_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_19_0) / part_19_1)
+    map_17 = (part_19_3 + part_19_3) * (part_19_2 * (1.0 + part_19_4)) * map_16[:, None]  # [C, BLOCK_K]
+    total_2 = map_13 + map_17  # [C, BLOCK_K]
+    part_21_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_21_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_21_0) / (1.0 + part_21_0))
+    part_21_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    map_18 = -part_21_1 / (part_21_2 * part_21_2) * total  # [C, BLOCK_K]
     inner_6 = tl.where(in_K[None, :], map_18, 0.0)  # [C, BLOCK_K]
     sum_15 = tl.sum(inner_6, 1)  # [C]
-    part_27_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_27_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_27_0) / (1.0 + part_27_0)
-    part_27_2 = load_2.to(tl.float32) * part_27_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    map_19 = -part_27_2 * total  # [C, BLOCK_K]
+    part_22_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_22_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_22_0) / (1.0 + part_22_0)
+    part_22_2 = load_2.to(tl.float32) * part_22_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    map_19 = -part_22_2 * total  # [C, BLOCK_K]
     inner_7 = tl.where(in_K[None, :], map_19, 0.0)  # [C, BLOCK_K]
     sum_16 = tl.sum(tl.sum(inner_7, 1), 0)
-    part_28_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_28_1 = 1.0 + part_28_0
-    part_28_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_28_0) / part_28_1)
-    part_28_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_28_0) / part_28_1 * (1.0 + part_28_2)
-    map_20 = 1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_28_3 * total  # [C, BLOCK_K]
-    part_29_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_29_1 = 1.0 + part_29_0
-    part_29_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_29_0) / part_29_1
-    part_29_3 = load.to(tl.float32) * part_29_2
-    part_29_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_29_0) / part_29_1)
-    map_21 = (part_29_3 + part_29_3) * (part_29_2 * (1.0 + part_29_4)) * sum_15[:, None]  # [C, BLOCK_K]
-    d_q_raw_new = map_20 + map_21  # gradient of q_raw [C, BLOCK_K]
+    part_23_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_23_1 = 1.0 + part_23_0
+    part_23_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_23_0) / part_23_1)
+    part_23_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_23_0) / part_23_1 * (1.0 + part_23_2)
+    map_20 = 1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_23_3 * total  # [C, BLOCK_K]
+    map_21 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
+    map_22 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
+    map_23 = map_21 * map_22 * sum_15  # [C]
+    part_27_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_27_1 = 1.0 + part_27_0
+    part_27_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_27_0) / part_27_1
+    part_27_3 = load.to(tl.float32) * part_27_2
+    part_27_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_27_0) / part_27_1)
+    map_24 = (part_27_3 + part_27_3) * (part_27_2 * (1.0 + part_27_4)) * map_23[:, None]  # [C, BLOCK_K]
+    d_q_raw_new = map_20 + map_24  # gradient of q_raw [C, BLOCK_K]
     d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
     tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     tl.store(d_correction_ptr + _row(slot, h, H) * (1), sum_16)
+    de_out_bare = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_25 = map_11 * de_out_bare  # [C, BLOCK_K]
+    sum_5 = tl.sum(map_25, 1)  # [C]
+    g0_hi_end = tl.sum(g0_c, 0)
+    g0_lo_end = tl.sum((g0 - g0_c), 0)
+    decay_3 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
+    de_out = decay_3[:, None] * de_out_bare  # through L [C, BLOCK_K]
+    dot_2 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    decay_4 = tl.exp2(_joined(g0_hi[None, :] - g0_hi[:, None], g0_lo[None, :] - g0_lo[:, None], EXACT))  # D(j, i] [C, C]
+    map_26 = decay_4 * scale  # [C, C]
+    map_27 = dot_2 * map_26  # [C, C]
+    Bt_se_all = tl.where(token[None, :] >= token[:, None], map_27, 0.0)  # the weights of the pairs: pairs with j <= i [C, C]
     dk_se_all = tl.dot(Bt_se_all.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_3 = tl.fma(dk_se_all, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    inner_8 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
-    dot_5 = tl.dot(inner_8.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_22 = dot_5 * map_13  # [C, C]
-    At_se_all = tl.where(token[None, :] >= token[:, None], map_22, 0.0)  # scores of the pairs: pairs with j <= i [C, C]
-    pairs_se_all = At_se_all * R_se_all  # contribution of each pair [C, C]
+    inner_8 = tl.where(in_K[None, :], map_11, 0.0)  # [C, BLOCK_K]
+    dot_3 = tl.dot(inner_8.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_28 = map_9[:, None] * dot_3  # [C, C]
+    pairs_se_all = Bt_se_all * map_28  # contribution of each pair [C, C]
     sum_7 = tl.sum(pairs_se_all, 1)  # [C]
     sum_8 = tl.sum(pairs_se_all, 0)  # [C]
-    dot_6 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    decay_7 = tl.exp2(_joined(g0_hi_before[:, None] - g0_hi[None, :], g0_lo_before[:, None] - g0_lo[None, :], EXACT))  # D(j, i-1] [C, C]
-    map_23 = dot_6 * decay_7  # [C, C]
-    B_we_all = tl.where(token[:, None] > token[None, :], map_23, 0.0)  # pairs with j < i [C, C]
-    R_we_all = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    decay_8 = tl.exp2(_joined(g0_hi_before[None, :] - g0_hi[:, None], g0_lo_before[None, :] - g0_lo[:, None], EXACT))  # D(j, i-1] [C, C]
-    map_24 = R_we_all * decay_8  # [C, C]
-    Bt_we_all = tl.where(token[None, :] > token[:, None], map_24, 0.0)  # pairs with j < i [C, C]
-    dq_we_all = tl.dot(B_we_all.to(DT), e.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_4 = tl.fma(dq_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    part_35_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
-    part_35_1 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_35_0) / (1.0 + part_35_0)
-    part_35_2 = load_6.to(tl.float32)[:, None] + load_7.to(tl.float32)
-    part_35_3 = tl.exp(-tl.abs(part_35_2))
-    part_35_4 = 1.0 + part_35_3
-    part_35_5 = part_35_4 == 1.0
-    part_35_6 = tl.log(part_35_4) * (part_35_3 / tl.where(part_35_5, 1.0, part_35_4 - 1.0))
-    part_35_7 = tl.exp(load_5.to(tl.float32)) * (tl.maximum(part_35_2, 0.0) + tl.where(part_35_5, part_35_3, part_35_6))
-    part_35_8 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_35_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_35_8) / (1.0 + part_35_8)
-    part_35_10 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    part_35_11 = part_35_1 * tl.exp(-part_35_7) * (-(load_2.to(tl.float32) * part_35_9) / (part_35_10 * part_35_10))
-    part_35_12 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
-    map_25 = part_35_11 * (0.5 / part_35_10) * part_35_12 * total_4  # [C, BLOCK_K]
-    inner_9 = tl.where(in_K[None, :], map_25, 0.0)  # [C, BLOCK_K]
-    sum_13 = tl.sum(inner_9, 1)  # [C]
-    part_36_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
-    part_36_1 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_36_0) / (1.0 + part_36_0)
-    part_36_2 = load_6.to(tl.float32)[:, None] + load_7.to(tl.float32)
-    part_36_3 = tl.exp(-tl.abs(part_36_2))
-    part_36_4 = 1.0 + part_36_3
-    part_36_5 = part_36_4 == 1.0
-    part_36_6 = tl.log(part_36_4) * (part_36_3 / tl.where(part_36_5, 1.0, part_36_4 - 1.0))
-    part_36_7 = tl.exp(load_5.to(tl.float32)) * (tl.maximum(part_36_2, 0.0) + tl.where(part_36_5, part_36_3, part_36_6))
-    part_36_8 = part_36_1 * tl.exp(-part_36_7) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
-    part_36_9 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_36_10 = 1.0 + part_36_9
-    part_36_11 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_36_9) / part_36_10)
-    part_36_12 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_36_9) / part_36_10 * (1.0 + part_36_11)
-    map_26 = part_36_8 * part_36_12 * total_4  # [C, BLOCK_K]
-    total_5 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-    part_37_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_37_1 = 1.0 + part_37_0
-    part_37_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_37_0) / part_37_1
-    part_37_3 = load_2.to(tl.float32) * part_37_2
-    part_37_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_37_0) / part_37_1)
-    map_27 = (part_37_3 + part_37_3) * (part_37_2 * (1.0 + part_37_4)) * sum_13[:, None]  # [C, BLOCK_K]
-    total_4_2 = total_5 + map_27  # [C, BLOCK_K]
-    part_39_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_39_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_39_0) / (1.0 + part_39_0)
-    part_39_2 = load_2.to(tl.float32) * part_39_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    part_39_3 = tl.exp(-tl.abs(load_4.to(tl.float32)))
-    part_39_4 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_39_3) / (1.0 + part_39_3)
-    part_39_5 = tl.exp(load_5.to(tl.float32))
-    part_39_6 = load_6.to(tl.float32)[:, None] + load_7.to(tl.float32)
-    part_39_7 = tl.exp(-tl.abs(part_39_6))
-    part_39_8 = 1.0 + part_39_7
-    part_39_9 = part_39_8 == 1.0
-    part_39_10 = tl.log(part_39_8) * (part_39_7 / tl.where(part_39_9, 1.0, part_39_8 - 1.0))
-    part_39_11 = tl.maximum(part_39_6, 0.0) + tl.where(part_39_9, part_39_7, part_39_10)
-    part_39_12 = -(part_39_2 * part_39_4 * tl.exp(-(part_39_5 * part_39_11))) * part_39_11
-    map_28 = part_39_12 * part_39_5 * total_4  # [C, BLOCK_K]
-    inner_10 = tl.where(in_K[None, :], map_28, 0.0)  # [C, BLOCK_K]
-    sum_17 = tl.sum(tl.sum(inner_10, 1), 0)
-    part_40_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_40_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_40_0) / (1.0 + part_40_0)
-    part_40_2 = load_2.to(tl.float32) * part_40_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    part_40_3 = tl.exp(-tl.abs(load_4.to(tl.float32)))
-    part_40_4 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_40_3) / (1.0 + part_40_3)
-    part_40_5 = tl.exp(load_5.to(tl.float32))
-    part_40_6 = load_6.to(tl.float32)[:, None] + load_7.to(tl.float32)
-    part_40_7 = tl.exp(-tl.abs(part_40_6))
-    part_40_8 = 1.0 + part_40_7
-    part_40_9 = part_40_8 == 1.0
-    part_40_10 = tl.log(part_40_8) * (part_40_7 / tl.where(part_40_9, 1.0, part_40_8 - 1.0))
-    part_40_11 = part_40_5 * (tl.maximum(part_40_6, 0.0) + tl.where(part_40_9, part_40_7, part_40_10))
-    part_40_12 = -(part_40_2 * part_40_4 * tl.exp(-part_40_11)) * part_40_5 * (tl.where(part_40_6 >= 0.0, 1.0, part_40_7) / part_40_8)
-    map_29 = part_40_12 * total_4  # [C, BLOCK_K]
-    inner_11 = tl.where(in_K[None, :], map_29, 0.0)  # [C, BLOCK_K]
-    sum_18 = tl.sum(inner_11, 1)  # [C]
-    inner_12 = tl.where(in_K[None, :], map_29, 0.0)  # [C, BLOCK_K]
-    sum_19 = tl.sum(tl.sum(inner_12, 1), 0)
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    dot_4 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    g0_hi_before = g0_hi - g0_c  # [C]
+    g0_lo_before = g0_lo - (g0 - g0_c)  # [C]
+    decay_5 = tl.exp2(_joined(g0_hi_before[None, :] - g0_hi[:, None], g0_lo_before[None, :] - g0_lo[:, None], EXACT))  # D(j, i-1] [C, C]
+    map_29 = dot_4 * decay_5  # [C, C]
+    Bt_we_all = tl.where(token[None, :] > token[:, None], map_29, 0.0)  # the weights of the pairs: pairs with j < i [C, C]
+    part_36_0 = load_5.to(tl.float32) + load_6.to(tl.float32)
+    part_36_1 = tl.exp(-tl.abs(part_36_0))
+    part_36_2 = 1.0 + part_36_1
+    part_36_3 = part_36_2 == 1.0
+    part_36_4 = tl.log(part_36_2) * (part_36_1 / tl.where(part_36_3, 1.0, part_36_2 - 1.0))
+    part_36_5 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_36_0, 0.0) + tl.where(part_36_3, part_36_1, part_36_4))
+    map_30 = tl.exp(-part_36_5)  # [C]
+    map_31 = map_30[None, :] * Bt_we_all  # [C, C]
+    part_38_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_38_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_38_0) / (1.0 + part_38_0)
+    map_32 = load_2.to(tl.float32) * part_38_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # [C, BLOCK_K]
+    dk_we_all_bare = tl.dot(map_31.to(DT), map_32.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    dk_we_all = map_33 * dk_we_all_bare  # [C, BLOCK_K]
+    total_4 = tl.fma(dk_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
     part_41_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_41_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_41_0) / (1.0 + part_41_0)
     part_41_2 = load_2.to(tl.float32) * part_41_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    part_41_3 = load_6.to(tl.float32)[:, None] + load_7.to(tl.float32)
-    part_41_4 = tl.exp(-tl.abs(part_41_3))
-    part_41_5 = 1.0 + part_41_4
-    part_41_6 = part_41_5 == 1.0
-    part_41_7 = tl.log(part_41_5) * (part_41_4 / tl.where(part_41_6, 1.0, part_41_5 - 1.0))
-    part_41_8 = tl.exp(load_5.to(tl.float32)) * (tl.maximum(part_41_3, 0.0) + tl.where(part_41_6, part_41_4, part_41_7))
-    part_41_9 = tl.exp(-tl.abs(load_4.to(tl.float32)))
-    part_41_10 = 1.0 + part_41_9
-    part_41_11 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_41_9) / part_41_10 * (tl.where(-load_4.to(tl.float32) >= 0.0, 1.0, part_41_9) / part_41_10)
-    map_30 = part_41_2 * tl.exp(-part_41_8) * part_41_11 * total_4  # [C, BLOCK_K]
-    inner_13 = tl.where(in_K[None, :], map_30, 0.0)  # [C, BLOCK_K]
-    sum_20 = tl.sum(tl.sum(inner_13, 1), 0)
-    tl.store(d_inner_ptr + _row(slot, h, H) * (1), sum_20)
-    dk_we_all = tl.dot(Bt_we_all.to(DT), w.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_6 = tl.fma(dk_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+    map_34 = part_41_2 * total_4  # [C, BLOCK_K]
+    inner_9 = tl.where(in_K[None, :], map_34, 0.0)  # [C, BLOCK_K]
+    sum_11 = tl.sum(inner_9, 1)  # [C]
     part_42_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_42_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_42_0) / (1.0 + part_42_0)
-    part_42_2 = load_2.to(tl.float32) * part_42_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    part_42_3 = tl.exp(-tl.abs(load_8.to(tl.float32)[:, None]))
-    part_42_4 = 1.0 + part_42_3
-    part_42_5 = tl.where(load_8.to(tl.float32)[:, None] >= 0.0, 1.0, part_42_3) / part_42_4
-    part_42_6 = tl.where(-load_8.to(tl.float32)[:, None] >= 0.0, 1.0, part_42_3) / part_42_4
-    map_31 = part_42_2 * (part_42_5 * part_42_6) * total_6  # [C, BLOCK_K]
-    inner_14 = tl.where(in_K[None, :], map_31, 0.0)  # [C, BLOCK_K]
-    sum_11 = tl.sum(inner_14, 1)  # [C]
-    part_43_0 = tl.exp(-tl.abs(load_8.to(tl.float32)[:, None]))
-    part_43_1 = tl.where(load_8.to(tl.float32)[:, None] >= 0.0, 1.0, part_43_0) / (1.0 + part_43_0)
-    part_43_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_43_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_43_2) / (1.0 + part_43_2)
-    part_43_4 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    part_43_5 = part_43_1 * (-(load_2.to(tl.float32) * part_43_3) / (part_43_4 * part_43_4))
-    part_43_6 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
-    map_32 = part_43_5 * (0.5 / part_43_4) * part_43_6 * total_6  # [C, BLOCK_K]
-    inner_15 = tl.where(in_K[None, :], map_32, 0.0)  # [C, BLOCK_K]
-    sum_12 = tl.sum(inner_15, 1)  # [C]
-    part_44_0 = tl.exp(-tl.abs(load_8.to(tl.float32)[:, None]))
-    part_44_1 = tl.where(load_8.to(tl.float32)[:, None] >= 0.0, 1.0, part_44_0) / (1.0 + part_44_0)
-    part_44_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_44_3 = 1.0 + part_44_2
-    part_44_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_44_2) / part_44_3)
-    part_44_5 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_44_2) / part_44_3 * (1.0 + part_44_4)
-    part_44_6 = part_44_1 * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))) * part_44_5
-    map_33 = part_44_6 * total_6  # [C, BLOCK_K]
-    total_7 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4_2)  # [C, BLOCK_K]
-    part_45_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_45_1 = 1.0 + part_45_0
-    part_45_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_45_0) / part_45_1
-    part_45_3 = load_2.to(tl.float32) * part_45_2
-    part_45_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_45_0) / part_45_1)
-    map_34 = (part_45_3 + part_45_3) * (part_45_2 * (1.0 + part_45_4)) * sum_12[:, None]  # [C, BLOCK_K]
-    d_k_raw_new = total_7 + map_34  # gradient of k_raw [C, BLOCK_K]
+    part_42_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    map_35 = -(load_2.to(tl.float32) * part_42_1) / (part_42_2 * part_42_2) * total_4  # [C, BLOCK_K]
+    inner_10 = tl.where(in_K[None, :], map_35, 0.0)  # [C, BLOCK_K]
+    sum_12 = tl.sum(inner_10, 1)  # [C]
+    part_43_0 = tl.exp(-tl.abs(load_7.to(tl.float32)))
+    map_36 = tl.where(-load_7.to(tl.float32) >= 0.0, 1.0, part_43_0) / (1.0 + part_43_0)  # [C]
+    d_beta_raw_new = map_9 * map_36 * sum_11  # gradient of beta_raw [C]
+    d_beta_raw_ptr_c = d_beta_raw_ptr + start * d_beta_raw_ptr_t  # first token of the chunk
+    tl.store(d_beta_raw_ptr_c + (token * d_beta_raw_ptr_t), d_beta_raw_new.to(d_beta_raw_ptr.dtype.element_ty), mask=valid)
+    inner_11 = tl.where(in_K[None, :], map_11, 0.0)  # [C, BLOCK_K]
+    dot_5 = tl.dot(inner_11.to(DT), tl.trans(map_32.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_37 = map_9[:, None] * map_33 * map_30[None, :] * dot_5  # [C, C]
+    pairs_we_all = Bt_we_all * map_37  # contribution of each pair [C, C]
+    sum_4 = tl.sum(pairs_we_all, 0)  # [C]
+    sum_6 = tl.sum(pairs_we_all, 1)  # [C]
+    dw_out_bare = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_38 = map_32 * dw_out_bare  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_38, 1)  # [C]
+    decay_6 = tl.exp2(_joined(g0_hi_before, g0_lo_before, EXACT))  # D(start, i-1] [C]
+    dw_out = decay_6[:, None] * dw_out_bare  # through M [C, BLOCK_K]
+    dot_6 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    decay_7 = tl.exp2(_joined(g0_hi_before[:, None] - g0_hi[None, :], g0_lo_before[:, None] - g0_lo[None, :], EXACT))  # D(j, i-1] [C, C]
+    map_39 = dot_6 * decay_7  # [C, C]
+    B_we_all = tl.where(token[:, None] > token[None, :], map_39, 0.0)  # pairs with j < i [C, C]
+    map_40 = map_9[None, :] * B_we_all  # [C, C]
+    dq_we_all = tl.dot(map_40.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_5 = tl.fma(dq_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    part_51_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_51_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_51_0) / (1.0 + part_51_0)
+    part_51_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    map_41 = -(load_2.to(tl.float32) * part_51_1) / (part_51_2 * part_51_2) * total_5  # [C, BLOCK_K]
+    inner_12 = tl.where(in_K[None, :], map_41, 0.0)  # [C, BLOCK_K]
+    sum_13 = tl.sum(inner_12, 1)  # [C]
+    part_52_0 = tl.exp(-tl.abs(load_8.to(tl.float32)))
+    part_52_1 = tl.where(load_8.to(tl.float32) >= 0.0, 1.0, part_52_0) / (1.0 + part_52_0)
+    part_52_2 = load_5.to(tl.float32)[:, None] + load_6.to(tl.float32)
+    part_52_3 = tl.exp(-tl.abs(part_52_2))
+    part_52_4 = 1.0 + part_52_3
+    part_52_5 = part_52_4 == 1.0
+    part_52_6 = tl.log(part_52_4) * (part_52_3 / tl.where(part_52_5, 1.0, part_52_4 - 1.0))
+    part_52_7 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_52_2, 0.0) + tl.where(part_52_5, part_52_3, part_52_6))
+    part_52_8 = part_52_1 * tl.exp(-part_52_7) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
+    part_52_9 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_52_10 = 1.0 + part_52_9
+    part_52_11 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_52_9) / part_52_10)
+    part_52_12 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_52_9) / part_52_10 * (1.0 + part_52_11)
+    map_42 = part_52_8 * part_52_12 * total_5  # [C, BLOCK_K]
+    total_6 = tl.fma(map_42, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+    map_43 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
+    map_44 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
+    map_45 = map_33 * map_30 * map_43 * map_44 * sum_13  # [C]
+    part_56_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_56_1 = 1.0 + part_56_0
+    part_56_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_56_0) / part_56_1
+    part_56_3 = load_2.to(tl.float32) * part_56_2
+    part_56_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_56_0) / part_56_1)
+    map_46 = (part_56_3 + part_56_3) * (part_56_2 * (1.0 + part_56_4)) * map_45[:, None]  # [C, BLOCK_K]
+    total_4_2 = total_6 + map_46  # [C, BLOCK_K]
+    part_58_0 = tl.exp(-tl.abs(load_7.to(tl.float32)[:, None]))
+    part_58_1 = tl.where(load_7.to(tl.float32)[:, None] >= 0.0, 1.0, part_58_0) / (1.0 + part_58_0)
+    part_58_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_58_3 = 1.0 + part_58_2
+    part_58_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_58_2) / part_58_3)
+    part_58_5 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_58_2) / part_58_3 * (1.0 + part_58_4)
+    part_58_6 = part_58_1 * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))) * part_58_5
+    map_47 = part_58_6 * total_4  # [C, BLOCK_K]
+    total_7 = tl.fma(map_47, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4_2)  # [C, BLOCK_K]
+    part_59_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_59_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_59_0) / (1.0 + part_59_0)
+    part_59_2 = load_2.to(tl.float32) * part_59_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    part_59_3 = tl.exp(-tl.abs(load_8.to(tl.float32)))
+    part_59_4 = tl.where(load_8.to(tl.float32) >= 0.0, 1.0, part_59_3) / (1.0 + part_59_3)
+    part_59_5 = tl.exp(load_4.to(tl.float32))
+    part_59_6 = load_5.to(tl.float32)[:, None] + load_6.to(tl.float32)
+    part_59_7 = tl.exp(-tl.abs(part_59_6))
+    part_59_8 = 1.0 + part_59_7
+    part_59_9 = part_59_8 == 1.0
+    part_59_10 = tl.log(part_59_8) * (part_59_7 / tl.where(part_59_9, 1.0, part_59_8 - 1.0))
+    part_59_11 = tl.maximum(part_59_6, 0.0) + tl.where(part_59_9, part_59_7, part_59_10)
+    part_59_12 = -(part_59_2 * part_59_4 * tl.exp(-(part_59_5 * part_59_11))) * part_59_11
+    map_48 = part_59_12 * part_59_5 * total_5  # [C, BLOCK_K]
+    inner_13 = tl.where(in_K[None, :], map_48, 0.0)  # [C, BLOCK_K]
+    sum_17 = tl.sum(tl.sum(inner_13, 1), 0)
+    part_60_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_60_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_60_0) / (1.0 + part_60_0)
+    part_60_2 = load_2.to(tl.float32) * part_60_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    map_49 = part_60_2 * total_5  # [C, BLOCK_K]
+    inner_14 = tl.where(in_K[None, :], map_49, 0.0)  # [C, BLOCK_K]
+    sum_18 = tl.sum(inner_14, 1)  # [C]
+    part_61_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_61_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_61_0) / (1.0 + part_61_0)
+    part_61_2 = load_2.to(tl.float32) * part_61_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    part_61_3 = tl.exp(-tl.abs(load_8.to(tl.float32)))
+    part_61_4 = tl.where(load_8.to(tl.float32) >= 0.0, 1.0, part_61_3) / (1.0 + part_61_3)
+    part_61_5 = tl.exp(load_4.to(tl.float32))
+    part_61_6 = load_5.to(tl.float32)[:, None] + load_6.to(tl.float32)
+    part_61_7 = tl.exp(-tl.abs(part_61_6))
+    part_61_8 = 1.0 + part_61_7
+    part_61_9 = part_61_8 == 1.0
+    part_61_10 = tl.log(part_61_8) * (part_61_7 / tl.where(part_61_9, 1.0, part_61_8 - 1.0))
+    part_61_11 = part_61_5 * (tl.maximum(part_61_6, 0.0) + tl.where(part_61_9, part_61_7, part_61_10))
+    part_61_12 = -(part_61_2 * part_61_4 * tl.exp(-part_61_11)) * part_61_5 * (tl.where(part_61_6 >= 0.0, 1.0, part_61_7) / part_61_8)
+    map_50 = part_61_12 * total_5  # [C, BLOCK_K]
+    inner_15 = tl.where(in_K[None, :], map_50, 0.0)  # [C, BLOCK_K]
+    sum_19 = tl.sum(tl.sum(inner_15, 1), 0)
+    part_62_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_62_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_62_0) / (1.0 + part_62_0)
+    part_62_2 = load_2.to(tl.float32) * part_62_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    part_62_3 = load_5.to(tl.float32)[:, None] + load_6.to(tl.float32)
+    part_62_4 = tl.exp(-tl.abs(part_62_3))
+    part_62_5 = 1.0 + part_62_4
+    part_62_6 = part_62_5 == 1.0
+    part_62_7 = tl.log(part_62_5) * (part_62_4 / tl.where(part_62_6, 1.0, part_62_5 - 1.0))
+    part_62_8 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_62_3, 0.0) + tl.where(part_62_6, part_62_4, part_62_7))
+    part_62_9 = tl.exp(-tl.abs(load_8.to(tl.float32)))
+    part_62_10 = 1.0 + part_62_9
+    part_62_11 = tl.where(load_8.to(tl.float32) >= 0.0, 1.0, part_62_9) / part_62_10 * (tl.where(-load_8.to(tl.float32) >= 0.0, 1.0, part_62_9) / part_62_10)
+    map_51 = part_62_2 * tl.exp(-part_62_8) * part_62_11 * total_5  # [C, BLOCK_K]
+    inner_16 = tl.where(in_K[None, :], map_51, 0.0)  # [C, BLOCK_K]
+    sum_20 = tl.sum(tl.sum(inner_16, 1), 0)
+    map_52 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
+    map_53 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
+    map_54 = map_9 * map_52 * map_53 * sum_12  # [C]
+    part_66_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_66_1 = 1.0 + part_66_0
+    part_66_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_66_0) / part_66_1
+    part_66_3 = load_2.to(tl.float32) * part_66_2
+    part_66_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_66_0) / part_66_1)
+    map_55 = (part_66_3 + part_66_3) * (part_66_2 * (1.0 + part_66_4)) * map_54[:, None]  # [C, BLOCK_K]
+    d_k_raw_new = total_7 + map_55  # gradient of k_raw [C, BLOCK_K]
     d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
     tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    d_beta_raw_ptr_c = d_beta_raw_ptr + start * d_beta_raw_ptr_t  # first token of the chunk
-    tl.store(d_beta_raw_ptr_c + (token * d_beta_raw_ptr_t), sum_11.to(d_beta_raw_ptr.dtype.element_ty), mask=valid)
-    inner_16 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
-    dot_7 = tl.dot(inner_16.to(DT), tl.trans(w.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_35 = dot_7 * decay_8  # [C, C]
-    At_we_all = tl.where(token[None, :] > token[:, None], map_35, 0.0)  # scores of the pairs: pairs with j < i [C, C]
-    pairs_we_all = At_we_all * R_we_all  # contribution of each pair [C, C]
-    sum_3 = tl.sum(pairs_we_all, 0)  # [C]
-    sum_6 = tl.sum(pairs_we_all, 1)  # [C]
-    map_36 = sum_4 + sum_3  # [C]
-    terms = map_36  # [C]
+    tl.store(d_inner_ptr + _row(slot, h, H) * (1), sum_20)
+    map_56 = map_33 * map_30 * decay_6 * sum_3  # [C]
+    map_57 = sum_4 + map_56  # [C]
+    terms = map_57  # [C]
     later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C]
-    map_37 = sum_9 + sum_8  # [C]
-    map_38 = sum_7 + sum_6 + sum_5  # [C]
-    map_39 = map_37 - map_38  # [C]
-    terms_2 = map_39  # [C]
+    map_58 = decay * scale * sum_9  # [C]
+    map_59 = map_58 + sum_8  # [C]
+    map_60 = map_9 * decay_3 * sum_5  # [C]
+    map_61 = sum_7 + sum_6 + map_60  # [C]
+    map_62 = map_59 - map_61  # [C]
+    terms_2 = map_62  # [C]
     inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C]
-    sum_21 = tl.sum(sum_5, 0)
-    dg0 = later_2 + inside_2 + sum_21 + sum_10  # gradient of the log-decay [C]
-    part_54_0 = load_6.to(tl.float32) + load_7.to(tl.float32)
-    part_54_1 = tl.exp(-tl.abs(part_54_0))
-    part_54_2 = 1.0 + part_54_1
-    part_54_3 = part_54_2 == 1.0
-    part_54_4 = tl.log(part_54_2) * (part_54_1 / tl.where(part_54_3, 1.0, part_54_2 - 1.0))
-    part_54_5 = -(tl.maximum(part_54_0, 0.0) + tl.where(part_54_3, part_54_1, part_54_4))
-    map_40 = part_54_5 * tl.exp(load_5.to(tl.float32)) * dg0  # [C]
-    inner_17 = tl.where(valid, map_40, 0.0)  # [C]
+    sum_21 = tl.sum(map_60, 0)
+    decay_8 = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
+    map_63 = decay_8 * sum_10
+    dg0 = later_2 + inside_2 + sum_21 + map_63  # gradient of the log-decay [C]
+    part_77_0 = load_5.to(tl.float32) + load_6.to(tl.float32)
+    part_77_1 = tl.exp(-tl.abs(part_77_0))
+    part_77_2 = 1.0 + part_77_1
+    part_77_3 = part_77_2 == 1.0
+    part_77_4 = tl.log(part_77_2) * (part_77_1 / tl.where(part_77_3, 1.0, part_77_2 - 1.0))
+    part_77_5 = -(tl.maximum(part_77_0, 0.0) + tl.where(part_77_3, part_77_1, part_77_4))
+    map_64 = part_77_5 * tl.exp(load_4.to(tl.float32)) * dg0  # [C]
+    inner_17 = tl.where(valid, map_64, 0.0)  # [C]
     sum_22 = tl.sum(inner_17, 0)
     d_A_log_new = sum_17 + sum_22  # gradient of A_log, of this chunk
     tl.store(d_A_log_ptr + _row(slot, h, H) * (1), d_A_log_new)
-    part_56_0 = load_6.to(tl.float32) + load_7.to(tl.float32)
-    part_56_1 = tl.exp(-tl.abs(part_56_0))
-    part_56_2 = -tl.exp(load_5.to(tl.float32)) * (tl.where(part_56_0 >= 0.0, 1.0, part_56_1) / (1.0 + part_56_1))
-    map_41 = part_56_2 * dg0  # [C]
-    d_a_raw_new = sum_18 + map_41  # gradient of a_raw [C]
+    part_81_0 = load_5.to(tl.float32) + load_6.to(tl.float32)
+    part_81_1 = tl.exp(-tl.abs(part_81_0))
+    map_66 = tl.where(part_81_0 >= 0.0, 1.0, part_81_1) / (1.0 + part_81_1)  # [C]
+    map_67 = -map_33 * map_30 * map_65 * map_66 * sum_18  # [C]
+    part_83_0 = load_5.to(tl.float32) + load_6.to(tl.float32)
+    part_83_1 = tl.exp(-tl.abs(part_83_0))
+    part_83_2 = -tl.exp(load_4.to(tl.float32)) * (tl.where(part_83_0 >= 0.0, 1.0, part_83_1) / (1.0 + part_83_1))
+    map_68 = part_83_2 * dg0  # [C]
+    d_a_raw_new = map_67 + map_68  # gradient of a_raw [C]
     d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
     tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t), d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid)
-    inner_18 = tl.where(valid, map_41, 0.0)  # [C]
+    inner_18 = tl.where(valid, map_68, 0.0)  # [C]
     sum_23 = tl.sum(inner_18, 0)
     d_d_bias_new = sum_19 + sum_23  # gradient of d_bias, of this chunk
     tl.store(d_d_bias_ptr + _row(slot, h, H) * (1), d_d_bias_new)
+
+
+@_Kernel
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_layer_gradients_value_kernel(
+    zeta_ptr, v_raw_ptr, d_v_raw_ptr, cu, T, H, N, STEPS, zeta_ptr_b, zeta_ptr_t: tl.constexpr,
+    zeta_ptr_h, zeta_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g,
+    d_v_raw_ptr_b, d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_v_raw'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+    d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+    d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+        load = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+        part_2_1 = 1.0 + part_2_0
+        part_2_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_2_0) / part_2_1)
+        part_2_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / part_2_1 * (1.0 + part_2_2)
+        d_v_raw_new = part_2_3 * -zeta_2.to(tl.float32)  # gradient of v_raw [C, BLOCK_V]
+        tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @_Kernel
@@ -2370,7 +2451,7 @@ def m_forward(
     config = _config("outputs", beta.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", beta.device, dtype.itemsize, K, V)
-    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
+    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
     y = torch.empty((*beta.shape[:2], H, V), dtype=k.dtype, device=beta.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta.device)
     P = torch.empty((*beta.shape[:2], H, K), dtype=dtype, device=beta.device)
@@ -2379,25 +2460,26 @@ def m_forward(
     n_2 = torch.empty((*beta.shape[:2], H, V), dtype=dtype, device=beta.device)
     _, block, warps, stages, precision = _config("solve", beta.device, dtype.itemsize, K, V)
     _m_solve_kernel[(run.chunks(chunk) * H,)](
-        p, log_a, beta, k, v, Q, P, run.cu, run.T, H, run.N, run.steps, p.stride(0),
-        p.stride(1), p.stride(2), H // p.shape[2], log_a.stride(0), log_a.stride(1),
-        log_a.stride(2), H // log_a.shape[2], beta.stride(0), beta.stride(1), beta.stride(2),
-        H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0),
+        log_a, beta, p, k, v, Q, P, run.cu, run.T, H, run.N, run.steps, log_a.stride(0),
+        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], beta.stride(0), beta.stride(1),
+        beta.stride(2), H // beta.shape[2], p.stride(0), p.stride(1), p.stride(2),
+        H // p.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0),
         v.stride(1), v.stride(2), H // v.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
-        P.stride(0), P.stride(1), P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        P.stride(0), P.stride(1), P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk,
+        DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states", beta.device, dtype.itemsize, K, V)
-    _m_states_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
-        beta, k, log_a, P, Q, initial_state, h_2, n_2, final_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, beta.stride(0), beta.stride(1),
-        beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
-        P.stride(0), P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1),
-        Q.stride(2), H // Q.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _power(K),
-        V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+    _m_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        log_a, P, Q, k, beta, initial_state, h_2, n_2, final_state, run.cu, run.T, H,
+        run.segment, run.segments, run.N, run.steps, log_a.stride(0), log_a.stride(1),
+        log_a.stride(2), H // log_a.shape[2], P.stride(0), P.stride(1), P.stride(2),
+        H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], k.stride(0),
+        k.stride(1), k.stride(2), H // k.shape[2], beta.stride(0), beta.stride(1),
+        beta.stride(2), H // beta.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K,
+        _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2408,8 +2490,8 @@ def m_forward(
         q.stride(1), q.stride(2), H // q.shape[2], beta.stride(0), beta.stride(1),
         beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2),
         H // k.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), H // n_2.shape[2],
-        y.stride(0), y.stride(1), y.stride(2), K, _power(K), V, min(block, _power(V)), chunk,
-        DT, FT, precision, EXACT, run.varlen,
+        y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2445,13 +2527,14 @@ def m_backward(
     DT, FT, EXACT = _types(dtype, beta.device)
     config = _config("gradients", beta.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
+    blocks = -(-K // min(_tile(K, dtype), block))
     _, block, *_ = _config("states_adjoint", beta.device, dtype.itemsize, K, V)
-    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
-    d_beta = _gradient(beta, H)
+    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
+    d_beta = torch.empty((blocks, *beta.shape[:2], H), dtype=torch.float32, device=beta.device)
     d_k = _gradient(k, H)
     d_v = _gradient(v, H)
     d_q = _gradient(q, H)
-    d_log_a = _gradient(log_a, H)
+    d_log_a = torch.empty((blocks, *log_a.shape[:2], H), dtype=torch.float32, device=beta.device)
     d_p = _gradient(p, H)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta.device)
     P = torch.empty((*beta.shape[:2], H, K), dtype=dtype, device=beta.device)
@@ -2464,75 +2547,74 @@ def m_backward(
     zeta = torch.empty((*beta.shape[:2], H, V), dtype=dtype, device=beta.device)
     _, block, warps, stages, precision = _config("solve", beta.device, dtype.itemsize, K, V)
     _m_solve_kernel[(run.chunks(chunk) * H,)](
-        p, log_a, beta, k, v, Q, P, run.cu, run.T, H, run.N, run.steps, p.stride(0),
-        p.stride(1), p.stride(2), H // p.shape[2], log_a.stride(0), log_a.stride(1),
-        log_a.stride(2), H // log_a.shape[2], beta.stride(0), beta.stride(1), beta.stride(2),
-        H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0),
+        log_a, beta, p, k, v, Q, P, run.cu, run.T, H, run.N, run.steps, log_a.stride(0),
+        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], beta.stride(0), beta.stride(1),
+        beta.stride(2), H // beta.shape[2], p.stride(0), p.stride(1), p.stride(2),
+        H // p.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0),
         v.stride(1), v.stride(2), H // v.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
-        P.stride(0), P.stride(1), P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        P.stride(0), P.stride(1), P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk,
+        DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states", beta.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _power(V))),)](
-        beta, k, log_a, P, Q, initial_state, h_2, n_2, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, beta.stride(0), beta.stride(1), beta.stride(2),
-        H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], P.stride(0),
-        P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
-        H // Q.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _power(K), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        log_a, P, Q, k, beta, initial_state, h_2, n_2, run.cu, run.T, H, run.segment,
+        run.segments, run.N, run.steps, log_a.stride(0), log_a.stride(1), log_a.stride(2),
+        H // log_a.shape[2], P.stride(0), P.stride(1), P.stride(2), H // P.shape[2],
+        Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], k.stride(0), k.stride(1),
+        k.stride(2), H // k.shape[2], beta.stride(0), beta.stride(1), beta.stride(2),
+        H // beta.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("solve_adjoint", beta.device, dtype.itemsize, K, V)
     _m_solve_adjoint_kernel[(run.chunks(chunk) * H,)](
-        beta, k, p, log_a, q, scale, dy, Q_adjoint, P_adjoint, run.cu, run.T, H, run.N,
-        run.steps, beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2],
-        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], p.stride(0), p.stride(1),
-        p.stride(2), H // p.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
-        H // log_a.shape[2], q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0),
-        Q_adjoint.stride(1), Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1),
-        P_adjoint.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        log_a, beta, k, p, q, scale, dy, Q_adjoint, P_adjoint, run.cu, run.T, H, run.N,
+        run.steps, log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
+        beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2], k.stride(0),
+        k.stride(1), k.stride(2), H // k.shape[2], p.stride(0), p.stride(1), p.stride(2),
+        H // p.shape[2], q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], dy.stride(0),
+        dy.stride(1), dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
+        Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K,
+        _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states_adjoint", beta.device, dtype.itemsize, K, V)
-    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
-        q, p, log_a, dy, P_adjoint, Q_adjoint, scale, d_final_state, l, zeta, d_initial_state,
+    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        q, log_a, dy, P_adjoint, Q_adjoint, scale, p, d_final_state, l, zeta, d_initial_state,
         run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, q.stride(0), q.stride(1),
-        q.stride(2), H // q.shape[2], p.stride(0), p.stride(1), p.stride(2), H // p.shape[2],
-        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], P_adjoint.stride(0), P_adjoint.stride(1),
-        P_adjoint.stride(2), H // P_adjoint.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
-        Q_adjoint.stride(2), H // Q_adjoint.shape[2], zeta.stride(0), zeta.stride(1),
-        zeta.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        q.stride(2), H // q.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
+        H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+        P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), H // P_adjoint.shape[2],
+        Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2), H // Q_adjoint.shape[2],
+        p.stride(0), p.stride(1), p.stride(2), H // p.shape[2], zeta.stride(0), zeta.stride(1),
+        zeta.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + min(block, _power(V)) + _power(K) + _power(K)) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
     )
     _, block, warps, stages, precision = config
-    _m_gradients_kernel[(run.chunks(chunk) * H,)](
-        q, p, log_a, beta, k, dy, n_2, zeta, h_2, l, scale, d_v, d_q, d_p, d_k, d_beta, d_log_a,
+    _m_gradients_kernel[(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
+        q, log_a, dy, n_2, h_2, l, scale, beta, k, zeta, p, d_q, d_v, d_k, d_beta, d_p, d_log_a,
         run.cu, run.T, H, run.N, run.steps, q.stride(0), q.stride(1), q.stride(2),
-        H // q.shape[2], p.stride(0), p.stride(1), p.stride(2), H // p.shape[2],
-        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], beta.stride(0),
-        beta.stride(1), beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1),
-        k.stride(2), H // k.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), H // n_2.shape[2],
-        zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2], d_v.stride(0),
-        d_v.stride(1), d_v.stride(2), d_q.stride(0), d_q.stride(1), d_q.stride(2),
-        d_p.stride(0), d_p.stride(1), d_p.stride(2), d_k.stride(0), d_k.stride(1),
-        d_k.stride(2), d_beta.stride(0), d_beta.stride(1), d_beta.stride(2), d_log_a.stride(0),
-        d_log_a.stride(1), d_log_a.stride(2), K, _power(K), V, _power(V), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        H // q.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
+        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], n_2.stride(0),
+        n_2.stride(1), n_2.stride(2), H // n_2.shape[2], beta.stride(0), beta.stride(1),
+        beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2),
+        H // k.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2],
+        p.stride(0), p.stride(1), p.stride(2), H // p.shape[2], d_q.stride(0), d_q.stride(1),
+        d_q.stride(2), d_v.stride(0), d_v.stride(1), d_v.stride(2), d_k.stride(0),
+        d_k.stride(1), d_k.stride(2), d_beta.stride(0), d_beta.stride(1), d_beta.stride(2),
+        d_beta.stride(3), d_p.stride(0), d_p.stride(1), d_p.stride(2), d_log_a.stride(0),
+        d_log_a.stride(1), d_log_a.stride(2), d_log_a.stride(3), K, min(block, _tile(K, dtype)),
+        V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
-    return _shared(d_beta, beta), _shared(d_k, k), _shared(d_v, v), _shared(d_q, q), _shared(d_log_a, log_a), _shared(d_p, p), d_initial_state
+    return _shared(d_beta.sum(0), beta), _shared(d_k, k), _shared(d_v, v), _shared(d_q, q), _shared(d_log_a.sum(0), log_a), _shared(d_p, p), d_initial_state
 
 
 def m_step(
@@ -2558,12 +2640,12 @@ def m_step(
     _, block, warps, stages, _ = _config("step", beta.device, dtype.itemsize, K, V)
     y = torch.empty((beta.shape[0], H, V), dtype=k.dtype, device=beta.device)
     held = state.contiguous()
-    _m_step_kernel[(beta.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _m_step_kernel[(beta.shape[0] * H * -(-V // min(block, _padded(V))),)](
         q, p, log_a, beta, k, v, scale, held, y, held, state_indices, H, q.stride(0),
         q.stride(1), H // q.shape[1], p.stride(0), p.stride(1), H // p.shape[1],
         log_a.stride(0), log_a.stride(1), H // log_a.shape[1], beta.stride(0), beta.stride(1),
         H // beta.shape[1], k.stride(0), k.stride(1), H // k.shape[1], v.stride(0), v.stride(1),
-        H // v.shape[1], y.stride(0), y.stride(1), K, _power(K), V, min(block, _power(V)),
+        H // v.shape[1], y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -2604,7 +2686,7 @@ def m_layer_forward(
     config = _config("outputs", beta_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", beta_raw.device, dtype.itemsize, K, V)
-    run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
+    run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
     y = torch.empty((*beta_raw.shape[:2], H, V), dtype=k_raw.dtype, device=beta_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta_raw.device)
     P = torch.empty((*beta_raw.shape[:2], H, K), dtype=dtype, device=beta_raw.device)
@@ -2613,29 +2695,29 @@ def m_layer_forward(
     n_2 = torch.empty((*beta_raw.shape[:2], H, V), dtype=dtype, device=beta_raw.device)
     _, block, warps, stages, precision = _config("solve", beta_raw.device, dtype.itemsize, K, V)
     _m_layer_solve_kernel[(run.chunks(chunk) * H,)](
-        k_raw, inner, A_log, a_raw, d_bias, beta_raw, v_raw, Q, P, run.cu, run.T, H, run.N,
+        k_raw, A_log, a_raw, d_bias, inner, beta_raw, v_raw, Q, P, run.cu, run.T, H, run.N,
         run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2],
-        inner.stride(0), H // inner.shape[0], A_log.stride(0), H // A_log.shape[0],
-        a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
-        d_bias.stride(0), H // d_bias.shape[0], beta_raw.stride(0), beta_raw.stride(1),
-        beta_raw.stride(2), H // beta_raw.shape[2], v_raw.stride(0), v_raw.stride(1),
-        v_raw.stride(2), H // v_raw.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
-        P.stride(0), P.stride(1), P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        A_log.stride(0), H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+        H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], inner.stride(0),
+        H // inner.shape[0], beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2),
+        H // beta_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
+        H // v_raw.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1),
+        P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states", beta_raw.device, dtype.itemsize, K, V)
-    _m_layer_states_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
-        beta_raw, k_raw, A_log, a_raw, d_bias, P, Q, initial_state, h_2, n_2, final_state,
-        run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, beta_raw.stride(0),
-        beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2], k_raw.stride(0),
-        k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], A_log.stride(0),
+    _m_layer_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        A_log, a_raw, d_bias, P, Q, k_raw, beta_raw, initial_state, h_2, n_2, final_state,
+        run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, A_log.stride(0),
         H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
         H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], P.stride(0), P.stride(1),
         P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2],
-        n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _power(K), V, min(block, _power(V)),
-        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2],
+        beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2],
+        n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2649,7 +2731,8 @@ def m_layer_forward(
         H // k_raw.shape[2], correction.stride(0), H // correction.shape[0], beta_raw.stride(0),
         beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2], n_2.stride(0),
         n_2.stride(1), n_2.stride(2), H // n_2.shape[2], y.stride(0), y.stride(1), y.stride(2),
-        K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2689,10 +2772,10 @@ def m_layer_backward(
     V = v_raw.shape[3]
     dtype = _operand_type(k_raw, v_raw, q_raw)
     DT, FT, EXACT = _types(dtype, beta_raw.device)
-    config = _config("gradients", beta_raw.device, dtype.itemsize, K, V)
+    config = _config("gradients_value", beta_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", beta_raw.device, dtype.itemsize, K, V)
-    run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
+    run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
     d_beta_raw = _gradient(beta_raw, H)
     d_k_raw = _gradient(k_raw, H)
     d_v_raw = _gradient(v_raw, H)
@@ -2713,83 +2796,91 @@ def m_layer_backward(
     zeta = torch.empty((*beta_raw.shape[:2], H, V), dtype=dtype, device=beta_raw.device)
     _, block, warps, stages, precision = _config("solve", beta_raw.device, dtype.itemsize, K, V)
     _m_layer_solve_kernel[(run.chunks(chunk) * H,)](
-        k_raw, inner, A_log, a_raw, d_bias, beta_raw, v_raw, Q, P, run.cu, run.T, H, run.N,
+        k_raw, A_log, a_raw, d_bias, inner, beta_raw, v_raw, Q, P, run.cu, run.T, H, run.N,
         run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2],
-        inner.stride(0), H // inner.shape[0], A_log.stride(0), H // A_log.shape[0],
-        a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
-        d_bias.stride(0), H // d_bias.shape[0], beta_raw.stride(0), beta_raw.stride(1),
-        beta_raw.stride(2), H // beta_raw.shape[2], v_raw.stride(0), v_raw.stride(1),
-        v_raw.stride(2), H // v_raw.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
-        P.stride(0), P.stride(1), P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        A_log.stride(0), H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+        H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], inner.stride(0),
+        H // inner.shape[0], beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2),
+        H // beta_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
+        H // v_raw.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1),
+        P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states", beta_raw.device, dtype.itemsize, K, V)
-    {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _power(V))),)](
-        beta_raw, k_raw, A_log, a_raw, d_bias, P, Q, initial_state, h_2, n_2, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, beta_raw.stride(0), beta_raw.stride(1),
-        beta_raw.stride(2), H // beta_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
-        k_raw.stride(2), H // k_raw.shape[2], A_log.stride(0), H // A_log.shape[0],
+    {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        A_log, a_raw, d_bias, P, Q, k_raw, beta_raw, initial_state, h_2, n_2, run.cu, run.T, H,
+        run.segment, run.segments, run.N, run.steps, A_log.stride(0), H // A_log.shape[0],
         a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
         d_bias.stride(0), H // d_bias.shape[0], P.stride(0), P.stride(1), P.stride(2),
-        H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], n_2.stride(0),
-        n_2.stride(1), n_2.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2],
+        k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2],
+        beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2],
+        n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("solve_adjoint", beta_raw.device, dtype.itemsize, K, V)
     _m_layer_solve_adjoint_kernel[(run.chunks(chunk) * H,)](
-        k_raw, beta_raw, inner, A_log, a_raw, d_bias, q_raw, correction, scale, dy, Q_adjoint,
+        k_raw, A_log, a_raw, d_bias, beta_raw, inner, q_raw, correction, scale, dy, Q_adjoint,
         P_adjoint, run.cu, run.T, H, run.N, run.steps, k_raw.stride(0), k_raw.stride(1),
-        k_raw.stride(2), H // k_raw.shape[2], beta_raw.stride(0), beta_raw.stride(1),
+        k_raw.stride(2), H // k_raw.shape[2], A_log.stride(0), H // A_log.shape[0],
+        a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
+        d_bias.stride(0), H // d_bias.shape[0], beta_raw.stride(0), beta_raw.stride(1),
         beta_raw.stride(2), H // beta_raw.shape[2], inner.stride(0), H // inner.shape[0],
-        A_log.stride(0), H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], q_raw.stride(0),
-        q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], correction.stride(0),
-        H // correction.shape[0], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2), P_adjoint.stride(0),
-        P_adjoint.stride(1), P_adjoint.stride(2), K, _power(K), V, _power(V), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        q_raw.stride(0), q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2],
+        correction.stride(0), H // correction.shape[0], dy.stride(0), dy.stride(1),
+        dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
+        Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K,
+        _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states_adjoint", beta_raw.device, dtype.itemsize, K, V)
-    _m_layer_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
-        q_raw, correction, k_raw, inner, A_log, a_raw, d_bias, dy, P_adjoint, Q_adjoint, scale,
+    _m_layer_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        q_raw, correction, k_raw, A_log, a_raw, d_bias, dy, P_adjoint, Q_adjoint, scale, inner,
         d_final_state, l, zeta, d_initial_state, run.cu, run.T, H, run.segment, run.segments,
         run.N, run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
         H // q_raw.shape[2], correction.stride(0), H // correction.shape[0], k_raw.stride(0),
-        k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], inner.stride(0),
-        H // inner.shape[0], A_log.stride(0), H // A_log.shape[0], a_raw.stride(0),
-        a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2], d_bias.stride(0),
-        H // d_bias.shape[0], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), H // P_adjoint.shape[2],
-        Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2), H // Q_adjoint.shape[2],
-        zeta.stride(0), zeta.stride(1), zeta.stride(2), K, _power(K), V, min(block, _power(V)),
-        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], A_log.stride(0),
+        H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+        H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], dy.stride(0), dy.stride(1),
+        dy.stride(2), H // dy.shape[2], P_adjoint.stride(0), P_adjoint.stride(1),
+        P_adjoint.stride(2), H // P_adjoint.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
+        Q_adjoint.stride(2), H // Q_adjoint.shape[2], inner.stride(0), H // inner.shape[0],
+        zeta.stride(0), zeta.stride(1), zeta.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + min(block, _power(V)) + _power(K) + _power(K)) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
+    )
+    _, block, warps, stages, precision = _config("gradients_whole", beta_raw.device, dtype.itemsize, K, V)
+    _m_layer_gradients_whole_kernel[(run.chunks(chunk) * H,)](
+        q_raw, k_raw, correction, A_log, a_raw, d_bias, dy, n_2, h_2, l, scale, beta_raw, zeta,
+        inner, d_q_raw, d_correction, d_beta_raw, d_k_raw, d_inner, d_A_log, d_a_raw, d_d_bias,
+        run.cu, run.T, H, run.N, run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
+        H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
+        H // k_raw.shape[2], correction.stride(0), H // correction.shape[0], A_log.stride(0),
+        H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+        H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], dy.stride(0), dy.stride(1),
+        dy.stride(2), H // dy.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2),
+        H // n_2.shape[2], beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2),
+        H // beta_raw.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2),
+        H // zeta.shape[2], inner.stride(0), H // inner.shape[0], d_q_raw.stride(0),
+        d_q_raw.stride(1), d_q_raw.stride(2), d_beta_raw.stride(0), d_beta_raw.stride(1),
+        d_beta_raw.stride(2), d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2),
+        d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), K, _tile(K, dtype), V,
+        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+        num_warps=warps,
+        num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    _m_layer_gradients_kernel[(run.chunks(chunk) * H,)](
-        q_raw, k_raw, correction, inner, A_log, a_raw, d_bias, beta_raw, dy, n_2, zeta, v_raw,
-        h_2, l, scale, d_v_raw, d_q_raw, d_correction, d_inner, d_k_raw, d_beta_raw, d_A_log,
-        d_a_raw, d_d_bias, run.cu, run.T, H, run.N, run.steps, q_raw.stride(0), q_raw.stride(1),
-        q_raw.stride(2), H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], correction.stride(0), H // correction.shape[0], inner.stride(0),
-        H // inner.shape[0], A_log.stride(0), H // A_log.shape[0], a_raw.stride(0),
-        a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2], d_bias.stride(0),
-        H // d_bias.shape[0], beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2),
-        H // beta_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        n_2.stride(0), n_2.stride(1), n_2.stride(2), H // n_2.shape[2], zeta.stride(0),
+    _m_layer_gradients_value_kernel[(run.chunks(chunk) * H,)](
+        zeta, v_raw, d_v_raw, run.cu, run.T, H, run.N, run.steps, zeta.stride(0),
         zeta.stride(1), zeta.stride(2), H // zeta.shape[2], v_raw.stride(0), v_raw.stride(1),
         v_raw.stride(2), H // v_raw.shape[2], d_v_raw.stride(0), d_v_raw.stride(1),
-        d_v_raw.stride(2), d_q_raw.stride(0), d_q_raw.stride(1), d_q_raw.stride(2),
-        d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2), d_beta_raw.stride(0),
-        d_beta_raw.stride(1), d_beta_raw.stride(2), d_a_raw.stride(0), d_a_raw.stride(1),
-        d_a_raw.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision, EXACT,
+        d_v_raw.stride(2), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
         run.varlen,
         num_warps=warps,
         num_stages=stages,
@@ -2826,7 +2917,7 @@ def m_layer_step(
     _, block, warps, stages, _ = _config("step", beta_raw.device, dtype.itemsize, K, V)
     y = torch.empty((beta_raw.shape[0], H, V), dtype=k_raw.dtype, device=beta_raw.device)
     held = state.contiguous()
-    _m_layer_step_kernel[(beta_raw.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _m_layer_step_kernel[(beta_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
         q_raw, correction, k_raw, inner, A_log, a_raw, d_bias, beta_raw, v_raw, scale, held, y,
         held, state_indices, H, q_raw.stride(0), q_raw.stride(1), H // q_raw.shape[1],
         correction.stride(0), H // correction.shape[0], k_raw.stride(0), k_raw.stride(1),
@@ -2834,7 +2925,7 @@ def m_layer_step(
         H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), H // a_raw.shape[1],
         d_bias.stride(0), H // d_bias.shape[0], beta_raw.stride(0), beta_raw.stride(1),
         H // beta_raw.shape[1], v_raw.stride(0), v_raw.stride(1), H // v_raw.shape[1],
-        y.stride(0), y.stride(1), K, _power(K), V, min(block, _power(V)),
+        y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )

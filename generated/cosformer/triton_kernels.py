@@ -16,22 +16,22 @@ import triton.language as tl
 _TABLE = (
     ('segment_ends', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('segment_ends', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('segment_ends', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('segment_ends', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('segment_ends', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('states', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('states', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('states', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('states', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('states', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('segment_ends_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('segment_ends_adjoint', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('segment_ends_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('segment_ends_adjoint', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('segment_ends_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('states_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('states_adjoint', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('states_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('states_adjoint', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('forward', '', 2, 128, 1048576, 64, 64, 4, 2, 'ieee'),
-    ('forward', '', 2, 256, 256, 64, 32, 4, 1, 'ieee'),
+    ('forward', '', 2, 256, 256, 64, 64, 8, 1, 'ieee'),
     ('forward', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('gradients', '', 2, 64, 64, 64, 64, 4, 1, 'ieee'),
     ('gradients', '', 2, 128, 1048576, 64, 128, 8, 1, 'ieee'),
@@ -121,9 +121,18 @@ def _head(pointer, batch, h, batch_stride, head_stride, group):
     return pointer + batch.to(tl.int64) * batch_stride + (h // group).to(tl.int64) * head_stride
 
 
-def _power(n: int) -> int:
-    """The power of two, at least 16, that holds n."""
-    return max(16, triton.next_power_of_2(n))
+def _tile(n: int, dtype: torch.dtype) -> int:
+    """The power of two that holds n and that products take.
+
+    Triton's products of 16 bits on a Hopper chip read past tiles of 16 or 32 columns where a kernel
+    has several of them (triton-lang/triton issue 11366).
+    """
+    return max(64 if dtype.itemsize == 2 else 16, triton.next_power_of_2(n))
+
+
+def _padded(n: int) -> int:
+    """The power of two that holds n."""
+    return triton.next_power_of_2(n)
 
 
 @functools.cache
@@ -172,12 +181,12 @@ def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
 
 @functools.cache
 def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
-    """The first row of the table that fits; None without one, or where it refuses the sizes."""
+    """The first row of the table that fits; None without one."""
     arch = _architecture(device)
     for row in _TABLE:
         if row[0] == kernel and row[1] in ("", arch) and row[2] in (0, width):
             if K <= row[3] and V <= row[4]:
-                return row[5:] if row[5] else None
+                return row[5:]
     return None
 
 
@@ -728,19 +737,20 @@ def m_n_forward(
     DT, FT, EXACT = _types(dtype, shrink.device)
     config = _config("forward", shrink.device, dtype.itemsize, keys, values)
     chunk, block, warps, stages, precision = config
-    run = _Layout(shrink, H, cu_seqlens, -(-values // min(block, _power(values))))
+    run = _Layout(shrink, H, cu_seqlens, -(-values // min(block, _tile(values, dtype))))
     y = torch.empty((*shrink.shape[:2], H, values), dtype=torch.float32, device=shrink.device)
     final_state = torch.empty((run.N, H, keys, values), dtype=torch.float32, device=shrink.device)
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, keys, values), dtype=torch.float32, device=shrink.device)
         _, block, warps, stages, precision = _config("segment_ends", shrink.device, dtype.itemsize, keys, values)
-        _m_n_segment_ends_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
+        _m_n_segment_ends_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
             expand, s_input, start_state, run.cu, run.T, H, run.segment, run.segments, run.N,
             run.steps, expand.stride(0), expand.stride(1), expand.stride(2),
             H // expand.shape[2], s_input.stride(0), s_input.stride(1), s_input.stride(2),
-            H // s_input.shape[2], keys, _power(keys), values, min(block, _power(values)),
-            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            H // s_input.shape[2], keys, _tile(keys, dtype), values,
+            min(block, _tile(values, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+            run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -749,13 +759,13 @@ def m_n_forward(
             values, 1024, run.varlen,
         )
     _, block, warps, stages, precision = config
-    _m_n_forward_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
+    _m_n_forward_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
         shrink, expand, s_input, start_state, y, final_state, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, shrink.stride(0), shrink.stride(1), shrink.stride(2),
         H // shrink.shape[2], expand.stride(0), expand.stride(1), expand.stride(2),
         H // expand.shape[2], s_input.stride(0), s_input.stride(1), s_input.stride(2),
-        H // s_input.shape[2], y.stride(0), y.stride(1), y.stride(2), keys, _power(keys),
-        values, min(block, _power(values)), chunk, DT, FT, precision, EXACT, run.varlen,
+        H // s_input.shape[2], y.stride(0), y.stride(1), y.stride(2), keys, _tile(keys, dtype),
+        values, min(block, _tile(values, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
         run.split,
         num_warps=warps,
         num_stages=stages,
@@ -788,7 +798,7 @@ def m_n_backward(
     config = _config("gradients", shrink.device, dtype.itemsize, keys, values)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", shrink.device, dtype.itemsize, keys, values)
-    run = _Layout(shrink, H, cu_seqlens, -(-values // min(block, _power(values))))
+    run = _Layout(shrink, H, cu_seqlens, -(-values // min(block, _tile(values, dtype))))
     d_shrink = _gradient(shrink, H)
     d_expand = _gradient(expand, H)
     d_input = _gradient(s_input, H)
@@ -801,12 +811,13 @@ def m_n_backward(
         start_state = torch.empty((run.slots, H, keys, values), dtype=torch.float32, device=shrink.device)
         end_state = torch.empty((run.slots, H, keys, values), dtype=torch.float32, device=shrink.device)
         _, block, warps, stages, precision = _config("segment_ends", shrink.device, dtype.itemsize, keys, values)
-        _m_n_segment_ends_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
+        _m_n_segment_ends_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
             expand, s_input, start_state, run.cu, run.T, H, run.segment, run.segments, run.N,
             run.steps, expand.stride(0), expand.stride(1), expand.stride(2),
             H // expand.shape[2], s_input.stride(0), s_input.stride(1), s_input.stride(2),
-            H // s_input.shape[2], keys, _power(keys), values, min(block, _power(values)),
-            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            H // s_input.shape[2], keys, _tile(keys, dtype), values,
+            min(block, _tile(values, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+            run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -815,23 +826,23 @@ def m_n_backward(
             values, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", shrink.device, dtype.itemsize, keys, values)
-    _m_n_states_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
+    _m_n_states_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
         expand, s_input, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N,
         run.steps, expand.stride(0), expand.stride(1), expand.stride(2), H // expand.shape[2],
         s_input.stride(0), s_input.stride(1), s_input.stride(2), H // s_input.shape[2], keys,
-        _power(keys), values, min(block, _power(values)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        _tile(keys, dtype), values, min(block, _tile(values, dtype)), chunk, DT, FT, precision,
+        EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", shrink.device, dtype.itemsize, keys, values)
-        _m_n_segment_ends_adjoint_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
+        _m_n_segment_ends_adjoint_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
             shrink, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
             run.steps, shrink.stride(0), shrink.stride(1), shrink.stride(2),
             H // shrink.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            keys, _power(keys), values, min(block, _power(values)), chunk, DT, FT, precision,
-            EXACT, run.varlen, run.split,
+            keys, _tile(keys, dtype), values, min(block, _tile(values, dtype)), chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -840,12 +851,12 @@ def m_n_backward(
             1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", shrink.device, dtype.itemsize, keys, values)
-    _m_n_states_adjoint_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
+    _m_n_states_adjoint_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
         shrink, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment, run.segments,
         run.N, run.steps, shrink.stride(0), shrink.stride(1), shrink.stride(2),
         H // shrink.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], keys,
-        _power(keys), values, min(block, _power(values)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        _tile(keys, dtype), values, min(block, _tile(values, dtype)), chunk, DT, FT, precision,
+        EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -858,8 +869,8 @@ def m_n_backward(
         s_input.stride(0), s_input.stride(1), s_input.stride(2), H // s_input.shape[2],
         d_input.stride(0), d_input.stride(1), d_input.stride(2), d_expand.stride(0),
         d_expand.stride(1), d_expand.stride(2), d_shrink.stride(0), d_shrink.stride(1),
-        d_shrink.stride(2), keys, _power(keys), values, _power(values), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        d_shrink.stride(2), keys, _tile(keys, dtype), values, _tile(values, dtype), chunk, DT,
+        FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -884,11 +895,11 @@ def m_n_step(
     _, block, warps, stages, _ = _config("step", shrink.device, dtype.itemsize, keys, values)
     y = torch.empty((shrink.shape[0], H, values), dtype=torch.float32, device=shrink.device)
     held = state.contiguous()
-    _m_n_step_kernel[(shrink.shape[0] * H * -(-values // min(block, _power(values))),)](
+    _m_n_step_kernel[(shrink.shape[0] * H * -(-values // min(block, _padded(values))),)](
         shrink, expand, s_input, held, y, held, state_indices, H, shrink.stride(0),
         shrink.stride(1), H // shrink.shape[1], expand.stride(0), expand.stride(1),
         H // expand.shape[1], s_input.stride(0), s_input.stride(1), H // s_input.shape[1],
-        y.stride(0), y.stride(1), keys, _power(keys), values, min(block, _power(values)),
+        y.stride(0), y.stride(1), keys, _padded(keys), values, min(block, _padded(values)),
         num_warps=warps,
         num_stages=stages,
     )

@@ -15,16 +15,12 @@ import triton.language as tl
 # kernel, arch, bytes, K up to, V up to; chunk, block of V, warps, stages, fp32 products
 _TABLE = (
     ('states', '', 2, 64, 64, 64, 64, 4, 2, 'ieee'),
-    ('states', '', 2, 128, 32, 64, 64, 8, 2, 'ieee'),
-    ('states', '', 2, 32, 128, 64, 64, 8, 2, 'ieee'),
     ('states', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
-    ('states', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
+    ('states', '', 2, 256, 256, 32, 64, 8, 2, 'ieee'),
     ('states', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('states_adjoint', '', 2, 64, 64, 64, 64, 4, 2, 'ieee'),
-    ('states_adjoint', '', 2, 128, 32, 64, 64, 8, 2, 'ieee'),
-    ('states_adjoint', '', 2, 32, 128, 64, 64, 8, 2, 'ieee'),
     ('states_adjoint', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
-    ('states_adjoint', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
+    ('states_adjoint', '', 2, 256, 256, 32, 64, 8, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('solve', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
     ('solve', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
@@ -35,9 +31,15 @@ _TABLE = (
     ('outputs', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
     ('outputs', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('outputs', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
-    ('gradients', '', 2, 128, 128, 64, 128, 8, 2, 'ieee'),
+    ('gradients', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
     ('gradients', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
-    ('gradients', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
+    ('gradients', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
+    ('gradients_value', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('gradients_value', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
+    ('gradients_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
+    ('gradients_whole', '', 2, 128, 128, 64, 128, 8, 2, 'ieee'),
+    ('gradients_whole', '', 2, 256, 256, 32, 256, 8, 2, 'ieee'),
+    ('gradients_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
     ('step', '', 0, 256, 256, 1, 32, 4, 2, 'ieee'),
     ('step', '', 0, 1024, 1024, 1, 16, 4, 2, 'ieee'),
 )
@@ -153,9 +155,18 @@ def _inverse_of_unit(x, token, C: tl.constexpr, EXACT: tl.constexpr, PRECISION: 
     return found
 
 
-def _power(n: int) -> int:
-    """The power of two, at least 16, that holds n."""
-    return max(16, triton.next_power_of_2(n))
+def _tile(n: int, dtype: torch.dtype) -> int:
+    """The power of two that holds n and that products take.
+
+    Triton's products of 16 bits on a Hopper chip read past tiles of 16 or 32 columns where a kernel
+    has several of them (triton-lang/triton issue 11366).
+    """
+    return max(64 if dtype.itemsize == 2 else 16, triton.next_power_of_2(n))
+
+
+def _padded(n: int) -> int:
+    """The power of two that holds n."""
+    return triton.next_power_of_2(n)
 
 
 @functools.cache
@@ -209,12 +220,12 @@ def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
 
 @functools.cache
 def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
-    """The first row of the table that fits; None without one, or where it refuses the sizes."""
+    """The first row of the table that fits; None without one."""
     arch = _architecture(device)
     for row in _TABLE:
         if row[0] == kernel and row[1] in ("", arch) and row[2] in (0, width):
             if K <= row[3] and V <= row[4]:
-                return row[5:] if row[5] else None
+                return row[5:]
     return None
 
 
@@ -393,9 +404,9 @@ def _m_solve_kernel(
     w = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # what an erasure reads: load k [C, BLOCK_K]
     beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
     load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-    e = load.to(tl.float32)[:, None] * w.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
-    dot = tl.dot(w.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_all = tl.where(token[:, None] > token[None, :], dot, 0.0)  # pairs with j < i [C, C]
+    dot = tl.dot(w.to(DT), tl.trans(w.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_2 = load.to(tl.float32)[None, :] * dot  # [C, C]
+    A_all = tl.where(token[:, None] > token[None, :], map_2, 0.0)  # pairs with j < i [C, C]
     solved = _inverse_of_unit(A_all, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
     x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
@@ -410,12 +421,12 @@ def _m_solve_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel(
-    beta_ptr, k_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, final_state_ptr, cu, T,
-    H, SEGMENT, SEGMENTS, N, STEPS, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h,
-    beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, P_ptr_b,
-    P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g,
-    n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    P_ptr, Q_ptr, k_ptr, beta_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, final_state_ptr, cu, T,
+    H, SEGMENT, SEGMENTS, N, STEPS, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
+    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, n_2_ptr_b,
+    n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
@@ -429,10 +440,10 @@ def _m_states_kernel(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
-    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
@@ -445,11 +456,6 @@ def _m_states_kernel(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-        load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-        e = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -458,7 +464,12 @@ def _m_states_kernel(
         n_3 = Q_2.to(tl.float32) - dot  # what the tokens add, less what they erase [C, BLOCK_V]
         n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
         tl.store(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], n_3.to(n_2_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        dot_2 = tl.dot(tl.trans(e.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+        load_2 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
+        map_2 = load_2.to(tl.float32)[:, None] * n_3  # [C, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(load.to(DT)), map_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = M + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
     if final_state_ptr is not None:
@@ -499,34 +510,34 @@ def _m_outputs_kernel(
     load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
     k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
     load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-    e = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
-    dot = tl.dot(s.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_2 = dot * scale  # [C, C]
-    Se_all = tl.where(token[:, None] >= token[None, :], map_2, 0.0)  # pairs with j <= i [C, C]
+    dot = tl.dot(s.to(DT), tl.trans(load_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_2 = load.to(tl.float32)[None, :] * dot  # [C, C]
+    map_3 = map_2 * scale  # [C, C]
+    Se_all = tl.where(token[:, None] >= token[None, :], map_3, 0.0)  # pairs with j <= i [C, C]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
-    map_3 = s.to(tl.float32) * scale  # [C, BLOCK_K]
     y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
         M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
         n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-        dot_2 = tl.dot(map_3.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_2 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        map_4 = scale * dot_2  # [C, BLOCK_V]
         dot_3 = tl.dot(Se_all.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        y_new = map_4 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c32(
-    beta_ptr, k_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H, SEGMENT,
-    SEGMENTS, N, STEPS, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g,
-    Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr,
-    n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    P_ptr, Q_ptr, k_ptr, beta_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H, SEGMENT,
+    SEGMENTS, N, STEPS, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
+    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, n_2_ptr_b,
+    n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -539,10 +550,10 @@ def _m_states_kernel_c32(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
-    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
@@ -555,11 +566,6 @@ def _m_states_kernel_c32(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-        load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-        e = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -568,7 +574,12 @@ def _m_states_kernel_c32(
         n_3 = Q_2.to(tl.float32) - dot  # what the tokens add, less what they erase [C, BLOCK_V]
         n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
         tl.store(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], n_3.to(n_2_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        dot_2 = tl.dot(tl.trans(e.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+        load_2 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
+        map_2 = load_2.to(tl.float32)[:, None] * n_3  # [C, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(load.to(DT)), map_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = M + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
 
@@ -576,13 +587,13 @@ def _m_states_kernel_c32(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c64(
-    beta_ptr, k_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H, SEGMENT,
-    SEGMENTS, N, STEPS, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g,
-    Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr,
-    n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    P_ptr, Q_ptr, k_ptr, beta_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H, SEGMENT,
+    SEGMENTS, N, STEPS, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
+    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, n_2_ptr_b,
+    n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -595,10 +606,10 @@ def _m_states_kernel_c64(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
-    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
@@ -611,11 +622,6 @@ def _m_states_kernel_c64(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-        load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-        e = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -624,7 +630,12 @@ def _m_states_kernel_c64(
         n_3 = Q_2.to(tl.float32) - dot  # what the tokens add, less what they erase [C, BLOCK_V]
         n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
         tl.store(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], n_3.to(n_2_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        dot_2 = tl.dot(tl.trans(e.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+        load_2 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
+        map_2 = load_2.to(tl.float32)[:, None] * n_3  # [C, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(load.to(DT)), map_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = M + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
 
@@ -632,14 +643,14 @@ def _m_states_kernel_c64(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_adjoint_kernel(
-    beta_ptr, k_ptr, q_ptr, scale, dy_ptr, Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N, STEPS,
-    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
-    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b,
-    Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
-    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    k_ptr, beta_ptr, q_ptr, scale, dy_ptr, Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N, STEPS,
+    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, beta_ptr_b, beta_ptr_t: tl.constexpr,
+    beta_ptr_h, beta_ptr_g, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr,
+    Q_adjoint_ptr_h, P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the transposed systems of each chunk, solved'
     program = tl.program_id(0)
@@ -651,8 +662,8 @@ def _m_solve_adjoint_kernel(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
-    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
@@ -660,25 +671,27 @@ def _m_solve_adjoint_kernel(
     rest = left
     valid = token < rest
     start = first
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    w = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # what an erasure reads: load k [C, BLOCK_K]
     beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
     load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-    e = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
-    dot = tl.dot(e.to(DT), tl.trans(load_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_all = tl.where(token[None, :] > token[:, None], dot, 0.0)  # pairs with j < i [C, C]
+    dot = tl.dot(w.to(DT), tl.trans(w.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_2 = load.to(tl.float32)[:, None] * dot  # [C, C]
+    A_all = tl.where(token[None, :] > token[:, None], map_2, 0.0)  # pairs with j < i [C, C]
     solved = _inverse_of_unit(A_all, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
     s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-    dot_2 = tl.dot(e.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_2 = dot_2 * scale  # [C, C]
-    S_all = tl.where(token[None, :] >= token[:, None], map_2, 0.0)  # pairs with j <= i [C, C]
+    dot_2 = tl.dot(w.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_3 = load.to(tl.float32)[:, None] * dot_2  # [C, C]
+    map_4 = map_3 * scale  # [C, C]
+    S_all = tl.where(token[None, :] >= token[:, None], map_4, 0.0)  # pairs with j <= i [C, C]
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     given = tl.dot(S_all.to(DT), dy_2.to(DT), input_precision=PRECISION)  # what u takes of dy [C, BLOCK_V]
     dot_3 = tl.dot(solved.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    e = load.to(tl.float32)[:, None] * w.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
     dot_4 = tl.dot(solved.to(DT), -e.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
     tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
@@ -739,10 +752,10 @@ def _m_states_adjoint_kernel(
         zeta_2 = Q_2.to(tl.float32) + dot  # adjoint of z [C, BLOCK_V]
         zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
         tl.store(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], zeta_2.to(zeta_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        map_2 = s.to(tl.float32) * scale  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_2.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(s.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        map_2 = scale * dot_2  # [BLOCK_K, BLOCK_V]
         dot_3 = tl.dot(tl.trans(w.to(DT)), zeta_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        map_3 = dot_2 + dot_3  # [BLOCK_K, BLOCK_V]
+        map_3 = map_2 + dot_3  # [BLOCK_K, BLOCK_V]
         L_next = L + map_3  # decay, erase and write [BLOCK_K, BLOCK_V]
         L = L_next
     if d_initial_state_ptr is not None:
@@ -753,38 +766,41 @@ def _m_states_adjoint_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_kernel(
-    q_ptr, k_ptr, beta_ptr, dy_ptr, n_2_ptr, zeta_ptr, h_2_ptr, l_ptr, scale, d_v_ptr, d_q_ptr,
-    d_k_ptr, d_beta_ptr, cu, T, H, N, STEPS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
-    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, beta_ptr_b, beta_ptr_t: tl.constexpr,
-    beta_ptr_h, beta_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b,
-    n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr,
-    zeta_ptr_h, zeta_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_q_ptr_b,
-    d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
-    d_beta_ptr_b, d_beta_ptr_t: tl.constexpr, d_beta_ptr_h, K: tl.constexpr,
+    q_ptr, k_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr, scale, beta_ptr, zeta_ptr, d_q_ptr, d_v_ptr,
+    d_beta_ptr, d_k_ptr, cu, T, H, N, STEPS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
+    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, beta_ptr_b,
+    beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr,
+    zeta_ptr_h, zeta_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_v_ptr_b,
+    d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_beta_ptr_o, d_beta_ptr_b, d_beta_ptr_t: tl.constexpr,
+    d_beta_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
     VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk'
+    'every gradient, chunk by chunk: d_v, d_beta, d_k, d_q'
     program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
     token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
     d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
-    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    d_beta_ptr = d_beta_ptr + block.to(tl.int64) * d_beta_ptr_o  # its part of the sum
     d_beta_ptr = _head(d_beta_ptr, batch, h, d_beta_ptr_b, d_beta_ptr_h, 1)
+    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
     rest = left
     valid = token < rest
     start = first
@@ -792,51 +808,53 @@ def _m_gradients_kernel(
     s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
     k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
     w = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # what an erasure reads: load k [C, BLOCK_K]
-    beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-    load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-    e = load.to(tl.float32)[:, None] * w.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
     n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], (-zeta_2.to(tl.float32)).to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    ds_out = dot * scale  # through M [C, BLOCK_K]
-    dw_out = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # through M [C, BLOCK_K]
-    de_out = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
-    dot_2 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_2 = dot_2 * scale  # [C, C]
+    ds_out_bare = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    ds_out = scale * ds_out_bare  # through M [C, BLOCK_K]
+    dot = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_2 = dot * scale  # [C, C]
     B_se_all = tl.where(token[:, None] >= token[None, :], map_2, 0.0)  # pairs with j <= i [C, C]
-    R_se_all = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    map_3 = R_se_all * scale  # [C, C]
-    Bt_se_all = tl.where(token[None, :] >= token[:, None], map_3, 0.0)  # pairs with j <= i [C, C]
-    dq_se_all = tl.dot(B_se_all.to(DT), e.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+    load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
+    map_3 = load.to(tl.float32)[None, :] * B_se_all  # [C, C]
+    dq_se_all = tl.dot(map_3.to(DT), w.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     total = tl.fma(dq_se_all, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
     d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
     tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    de_out = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
+    dot_2 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_4 = dot_2 * scale  # [C, C]
+    Bt_se_all = tl.where(token[None, :] >= token[:, None], map_4, 0.0)  # the weights of the pairs: pairs with j <= i [C, C]
     dk_se_all = tl.dot(Bt_se_all.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_2 = tl.fma(dk_se_all, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    dot_3 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_we_all = tl.where(token[:, None] > token[None, :], dot_3, 0.0)  # pairs with j < i [C, C]
-    R_we_all = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_we_all = tl.where(token[None, :] > token[:, None], R_we_all, 0.0)  # pairs with j < i [C, C]
-    dq_we_all = tl.dot(B_we_all.to(DT), e.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_3 = tl.fma(dq_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    if block == 0:
+        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], (-zeta_2.to(tl.float32)).to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    dot_3 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_we_all = tl.where(token[None, :] > token[:, None], dot_3, 0.0)  # the weights of the pairs: pairs with j < i [C, C]
     dk_we_all = tl.dot(Bt_we_all.to(DT), w.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_4 = tl.fma(dk_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-    map_4 = w.to(tl.float32) * total_4  # [C, BLOCK_K]
-    sum_1 = tl.sum(map_4, 1)  # [C]
-    map_5 = load.to(tl.float32)[:, None] * total_4  # [C, BLOCK_K]
-    total_5 = tl.fma(map_5, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_5.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    total_3 = tl.fma(dk_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+    map_5 = w.to(tl.float32) * total_3  # [C, BLOCK_K]
+    sum_1 = tl.sum(map_5, 1)  # [C]
     d_beta_ptr_c = d_beta_ptr + start * d_beta_ptr_t  # first token of the chunk
     tl.store(d_beta_ptr_c + (token * d_beta_ptr_t), sum_1.to(d_beta_ptr.dtype.element_ty), mask=valid)
+    dw_out = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # through M [C, BLOCK_K]
+    dot_4 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_we_all = tl.where(token[:, None] > token[None, :], dot_4, 0.0)  # pairs with j < i [C, C]
+    map_6 = load.to(tl.float32)[None, :] * B_we_all  # [C, C]
+    dq_we_all = tl.dot(map_6.to(DT), w.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_4 = tl.fma(dq_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    map_7 = load.to(tl.float32)[:, None] * total_3  # [C, BLOCK_K]
+    total_5 = tl.fma(map_7, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_5.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @_Kernel
@@ -929,19 +947,20 @@ def _m_layer_solve_kernel(
     w = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
     load_2 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-    part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)[:, None]))
-    part_3_1 = tl.where(load_2.to(tl.float32)[:, None] >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0)
-    part_3_2 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_3_3 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2))
-    e = part_3_1 * (part_3_3 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
+    part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    map_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0)  # [C]
+    part_4_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_4_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
+    map_4 = part_4_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # [C, BLOCK_K]
     inner_2 = tl.where(in_K[None, :], w, 0.0)  # [C, BLOCK_K]
-    dot = tl.dot(inner_2.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_all = tl.where(token[:, None] > token[None, :], dot, 0.0)  # pairs with j < i [C, C]
+    dot = tl.dot(inner_2.to(DT), tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_5 = map_3[None, :] * dot  # [C, C]
+    A_all = tl.where(token[:, None] > token[None, :], map_5, 0.0)  # pairs with j < i [C, C]
     solved = _inverse_of_unit(A_all, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
     load_3 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
-    part_4_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    x = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))  # input [C, BLOCK_V]  # line 7
+    part_6_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    x = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))  # input [C, BLOCK_V]  # line 7
     inner_3 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     Q_new = tl.dot(inner_3.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -955,14 +974,14 @@ def _m_layer_solve_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel(
-    beta_raw_ptr, k_raw_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, final_state_ptr,
-    cu, T, H, SEGMENT, SEGMENTS, N, STEPS, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr,
-    beta_raw_ptr_h, beta_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h,
-    k_raw_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
-    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    P_ptr, Q_ptr, k_raw_ptr, beta_raw_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, final_state_ptr,
+    cu, T, H, SEGMENT, SEGMENTS, N, STEPS, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g,
+    Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
+    k_raw_ptr_h, k_raw_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h,
+    beta_raw_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -975,10 +994,10 @@ def _m_layer_states_kernel(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
-    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
-    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
@@ -991,20 +1010,6 @@ def _m_layer_states_kernel(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
-        load = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-        part_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
-        map_2 = part_1 * part_1  # [C, BLOCK_K]
-        inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-        sum_2 = tl.sum(inner, 1)  # [C]
-        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)[:, None]))
-        part_2_1 = tl.where(load.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
-        part_2_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_2_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
-        e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -1013,7 +1018,22 @@ def _m_layer_states_kernel(
         n_3 = Q_2.to(tl.float32) - dot  # what the tokens add, less what they erase [C, BLOCK_V]
         n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
         tl.store(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], n_3.to(n_2_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        dot_2 = tl.dot(tl.trans(e.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+        load = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+        part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+        map_2 = part_2_1 * part_2_1  # [C, BLOCK_K]
+        inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
+        sum_2 = tl.sum(inner, 1)  # [C]
+        part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+        part_3_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
+        map_3 = part_3_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
+        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+        load_2 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+        part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        map_4 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0)  # [C]
+        map_5 = map_4[:, None] * n_3  # [C, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(map_3.to(DT)), map_5.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = M + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
     if final_state_ptr is not None:
@@ -1068,39 +1088,41 @@ def _m_layer_outputs_kernel(
     sum_2 = tl.sum(inner_2, 1)  # [C]
     beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
     load_3 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-    part_4_0 = tl.exp(-tl.abs(load_3.to(tl.float32)[:, None]))
-    part_4_1 = tl.where(load_3.to(tl.float32)[:, None] >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0)
-    part_4_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_4_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_4_2) / (1.0 + part_4_2))
-    e = part_4_1 * (part_4_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
+    part_4_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    map_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0)  # [C]
+    part_5_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_5_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
+    map_5 = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
     inner_3 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
-    dot = tl.dot(inner_3.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_4 = dot * scale  # [C, C]
-    Se_all = tl.where(token[:, None] >= token[None, :], map_4, 0.0)  # pairs with j <= i [C, C]
+    dot = tl.dot(inner_3.to(DT), tl.trans(map_5.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_6 = map_4[None, :] * dot  # [C, C]
+    map_7 = map_6 * scale  # [C, C]
+    Se_all = tl.where(token[:, None] >= token[None, :], map_7, 0.0)  # pairs with j <= i [C, C]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
-    map_5 = s * scale  # [C, BLOCK_K]
     y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
         M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
         n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-        dot_2 = tl.dot(map_5.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_2 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        map_8 = scale * dot_2  # [C, BLOCK_V]
         dot_3 = tl.dot(Se_all.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        y_new = map_8 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel_c32(
-    beta_raw_ptr, k_raw_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H,
-    SEGMENT, SEGMENTS, N, STEPS, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h,
-    beta_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, P_ptr_b,
-    P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g,
-    n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    P_ptr, Q_ptr, k_raw_ptr, beta_raw_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H,
+    SEGMENT, SEGMENTS, N, STEPS, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
+    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
+    k_raw_ptr_h, k_raw_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h,
+    beta_raw_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -1113,10 +1135,10 @@ def _m_layer_states_kernel_c32(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
-    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
-    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
@@ -1129,20 +1151,6 @@ def _m_layer_states_kernel_c32(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
-        load = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-        part_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
-        map_2 = part_1 * part_1  # [C, BLOCK_K]
-        inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-        sum_2 = tl.sum(inner, 1)  # [C]
-        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)[:, None]))
-        part_2_1 = tl.where(load.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
-        part_2_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_2_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
-        e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -1151,7 +1159,22 @@ def _m_layer_states_kernel_c32(
         n_3 = Q_2.to(tl.float32) - dot  # what the tokens add, less what they erase [C, BLOCK_V]
         n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
         tl.store(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], n_3.to(n_2_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        dot_2 = tl.dot(tl.trans(e.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+        load = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+        part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+        map_2 = part_2_1 * part_2_1  # [C, BLOCK_K]
+        inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
+        sum_2 = tl.sum(inner, 1)  # [C]
+        part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+        part_3_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
+        map_3 = part_3_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
+        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+        load_2 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+        part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        map_4 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0)  # [C]
+        map_5 = map_4[:, None] * n_3  # [C, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(map_3.to(DT)), map_5.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = M + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
 
@@ -1159,13 +1182,14 @@ def _m_layer_states_kernel_c32(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel_c64(
-    beta_raw_ptr, k_raw_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H,
-    SEGMENT, SEGMENTS, N, STEPS, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h,
-    beta_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, P_ptr_b,
-    P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g,
-    n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    P_ptr, Q_ptr, k_raw_ptr, beta_raw_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H,
+    SEGMENT, SEGMENTS, N, STEPS, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
+    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
+    k_raw_ptr_h, k_raw_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h,
+    beta_raw_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -1178,10 +1202,10 @@ def _m_layer_states_kernel_c64(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
-    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
-    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
@@ -1194,20 +1218,6 @@ def _m_layer_states_kernel_c64(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
-        load = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-        part_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
-        map_2 = part_1 * part_1  # [C, BLOCK_K]
-        inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-        sum_2 = tl.sum(inner, 1)  # [C]
-        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)[:, None]))
-        part_2_1 = tl.where(load.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
-        part_2_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_2_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
-        e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -1216,7 +1226,22 @@ def _m_layer_states_kernel_c64(
         n_3 = Q_2.to(tl.float32) - dot  # what the tokens add, less what they erase [C, BLOCK_V]
         n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
         tl.store(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], n_3.to(n_2_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        dot_2 = tl.dot(tl.trans(e.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+        load = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+        part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+        map_2 = part_2_1 * part_2_1  # [C, BLOCK_K]
+        inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
+        sum_2 = tl.sum(inner, 1)  # [C]
+        part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+        part_3_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
+        map_3 = part_3_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
+        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+        load_2 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+        part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+        map_4 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0)  # [C]
+        map_5 = map_4[:, None] * n_3  # [C, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(map_3.to(DT)), map_5.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = M + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
 
@@ -1260,34 +1285,36 @@ def _m_layer_solve_adjoint_kernel(
     map_2 = part_1 * part_1  # [C, BLOCK_K]
     inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
     sum_2 = tl.sum(inner, 1)  # [C]
+    part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+    w = part_2_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
     load_2 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)[:, None]))
-    part_2_1 = tl.where(load_2.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
-    part_2_2 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_2_3 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
-    e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
-    part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_3_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-    w = part_3_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
-    inner_2 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
+    part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    map_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0)  # [C]
+    part_4_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_4_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
+    map_4 = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
+    inner_2 = tl.where(in_K[None, :], map_4, 0.0)  # [C, BLOCK_K]
     dot = tl.dot(inner_2.to(DT), tl.trans(w.to(DT)), input_precision=PRECISION)  # [C, C]
-    A_all = tl.where(token[None, :] > token[:, None], dot, 0.0)  # pairs with j < i [C, C]
+    map_5 = map_3[:, None] * dot  # [C, C]
+    A_all = tl.where(token[None, :] > token[:, None], map_5, 0.0)  # pairs with j < i [C, C]
     solved = _inverse_of_unit(A_all, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
     load_3 = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
-    part_4_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_4_1 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
-    map_3 = part_4_1 * part_4_1  # [C, BLOCK_K]
-    inner_3 = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
+    part_6_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_6_1 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))
+    map_6 = part_6_1 * part_6_1  # [C, BLOCK_K]
+    inner_3 = tl.where(in_K[None, :], map_6, 0.0)  # [C, BLOCK_K]
     sum_1 = tl.sum(inner_3, 1)  # [C]
-    part_5_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_5_1 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-    s = part_5_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
-    inner_4 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
+    part_7_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_7_1 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_7_0) / (1.0 + part_7_0))
+    s = part_7_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
+    inner_4 = tl.where(in_K[None, :], map_4, 0.0)  # [C, BLOCK_K]
     dot_2 = tl.dot(inner_4.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_4 = dot_2 * scale  # [C, C]
-    S_all = tl.where(token[None, :] >= token[:, None], map_4, 0.0)  # pairs with j <= i [C, C]
+    map_7 = map_3[:, None] * dot_2  # [C, C]
+    map_8 = map_7 * scale  # [C, C]
+    S_all = tl.where(token[None, :] >= token[:, None], map_8, 0.0)  # pairs with j <= i [C, C]
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     given = tl.dot(S_all.to(DT), dy_2.to(DT), input_precision=PRECISION)  # what u takes of dy [C, BLOCK_V]
@@ -1295,6 +1322,11 @@ def _m_layer_solve_adjoint_kernel(
     dot_3 = tl.dot(inner_5.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    part_11_0 = tl.exp(-tl.abs(load_2.to(tl.float32)[:, None]))
+    part_11_1 = tl.where(load_2.to(tl.float32)[:, None] >= 0.0, 1.0, part_11_0) / (1.0 + part_11_0)
+    part_11_2 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_11_3 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_11_2) / (1.0 + part_11_2))
+    e = part_11_1 * (part_11_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     inner_6 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     dot_4 = tl.dot(inner_6.to(DT), -e.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
@@ -1372,10 +1404,10 @@ def _m_layer_states_adjoint_kernel(
         zeta_2 = Q_2.to(tl.float32) + dot  # adjoint of z [C, BLOCK_V]
         zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
         tl.store(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], zeta_2.to(zeta_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        map_4 = s * scale  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_4.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(s.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        map_4 = scale * dot_2  # [BLOCK_K, BLOCK_V]
         dot_3 = tl.dot(tl.trans(w.to(DT)), zeta_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        map_5 = dot_2 + dot_3  # [BLOCK_K, BLOCK_V]
+        map_5 = map_4 + dot_3  # [BLOCK_K, BLOCK_V]
         L_next = L + map_5  # decay, erase and write [BLOCK_K, BLOCK_V]
         L = L_next
     if d_initial_state_ptr is not None:
@@ -1385,22 +1417,20 @@ def _m_layer_states_adjoint_kernel(
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_layer_gradients_kernel(
-    q_raw_ptr, k_raw_ptr, beta_raw_ptr, dy_ptr, n_2_ptr, zeta_ptr, v_raw_ptr, h_2_ptr, l_ptr,
-    scale, d_v_raw_ptr, d_q_raw_ptr, d_k_raw_ptr, d_beta_raw_ptr, cu, T, H, N, STEPS,
-    q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b,
-    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, beta_raw_ptr_b,
-    beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
-    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, v_raw_ptr_b,
-    v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, d_v_raw_ptr_b,
-    d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h, d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr,
-    d_q_raw_ptr_h, d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr, d_k_raw_ptr_h, d_beta_raw_ptr_b,
-    d_beta_raw_ptr_t: tl.constexpr, d_beta_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+def _m_layer_gradients_whole_kernel(
+    q_raw_ptr, k_raw_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr, scale, beta_raw_ptr, zeta_ptr,
+    d_q_raw_ptr, d_beta_raw_ptr, d_k_raw_ptr, cu, T, H, N, STEPS, q_raw_ptr_b,
+    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
+    k_raw_ptr_h, k_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b,
+    n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr,
+    beta_raw_ptr_h, beta_raw_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h,
+    zeta_ptr_g, d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h, d_beta_raw_ptr_b,
+    d_beta_raw_ptr_t: tl.constexpr, d_beta_raw_ptr_h, d_k_raw_ptr_b,
+    d_k_raw_ptr_t: tl.constexpr, d_k_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
     V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk'
+    'every gradient, chunk by chunk: d_beta_raw, d_k_raw, d_q_raw'
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
@@ -1412,15 +1442,13 @@ def _m_layer_gradients_kernel(
     in_V = at_V < V
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
     k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
-    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
+    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
-    d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
     d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
-    d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
     d_beta_raw_ptr = _head(d_beta_raw_ptr, batch, h, d_beta_raw_ptr_b, d_beta_raw_ptr_h, 1)
+    d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
     rest = left
     valid = token < rest
     start = first
@@ -1444,133 +1472,164 @@ def _m_layer_gradients_kernel(
     part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_4_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
     w = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
-    beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
-    load_3 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-    part_5_0 = tl.exp(-tl.abs(load_3.to(tl.float32)[:, None]))
-    part_5_1 = tl.where(load_3.to(tl.float32)[:, None] >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)
-    part_5_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_5_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2))
-    e = part_5_1 * (part_5_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
     n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
-    load_4 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
-    part_7_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
-    part_7_1 = 1.0 + part_7_0
-    part_7_2 = load_4.to(tl.float32) * (tl.where(-load_4.to(tl.float32) >= 0.0, 1.0, part_7_0) / part_7_1)
-    part_7_3 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_7_0) / part_7_1 * (1.0 + part_7_2)
-    d_v_raw_new = part_7_3 * -zeta_2.to(tl.float32)  # gradient of v_raw [C, BLOCK_V]
-    d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
-    tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    ds_out = dot * scale  # through M [C, BLOCK_K]
-    dw_out = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # through M [C, BLOCK_K]
-    de_out = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
-    dot_2 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_4 = dot_2 * scale  # [C, C]
+    ds_out_bare = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    ds_out = scale * ds_out_bare  # through M [C, BLOCK_K]
+    dot = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_4 = dot * scale  # [C, C]
     B_se_all = tl.where(token[:, None] >= token[None, :], map_4, 0.0)  # pairs with j <= i [C, C]
-    R_se_all = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    map_5 = R_se_all * scale  # [C, C]
-    Bt_se_all = tl.where(token[None, :] >= token[:, None], map_5, 0.0)  # pairs with j <= i [C, C]
-    dq_se_all = tl.dot(B_se_all.to(DT), e.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+    load_3 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+    part_7_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    map_5 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_7_0) / (1.0 + part_7_0)  # [C]
+    map_6 = map_5[None, :] * B_se_all  # [C, C]
+    part_9_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_9_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_9_0) / (1.0 + part_9_0))
+    map_7 = part_9_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
+    dq_se_all = tl.dot(map_6.to(DT), map_7.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     total = tl.fma(dq_se_all, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    part_11_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_11_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_11_0) / (1.0 + part_11_0))
-    part_11_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    part_11_3 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
-    map_6 = -part_11_1 / (part_11_2 * part_11_2) * (0.5 / part_11_2) * part_11_3 * total  # [C, BLOCK_K]
-    inner_3 = tl.where(in_K[None, :], map_6, 0.0)  # [C, BLOCK_K]
+    part_10_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_10_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_10_0) / (1.0 + part_10_0))
+    part_10_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    map_8 = -part_10_1 / (part_10_2 * part_10_2) * total  # [C, BLOCK_K]
+    inner_3 = tl.where(in_K[None, :], map_8, 0.0)  # [C, BLOCK_K]
     sum_6 = tl.sum(inner_3, 1)  # [C]
-    part_12_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_12_1 = 1.0 + part_12_0
-    part_12_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_12_0) / part_12_1)
-    part_12_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_12_0) / part_12_1 * (1.0 + part_12_2)
-    map_7 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_12_3 * total  # [C, BLOCK_K]
-    part_13_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_13_1 = 1.0 + part_13_0
-    part_13_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_13_0) / part_13_1
-    part_13_3 = load.to(tl.float32) * part_13_2
-    part_13_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_13_0) / part_13_1)
-    map_8 = (part_13_3 + part_13_3) * (part_13_2 * (1.0 + part_13_4)) * sum_6[:, None]  # [C, BLOCK_K]
-    d_q_raw_new = map_7 + map_8  # gradient of q_raw [C, BLOCK_K]
+    part_11_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_11_1 = 1.0 + part_11_0
+    part_11_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_11_0) / part_11_1)
+    part_11_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_11_0) / part_11_1 * (1.0 + part_11_2)
+    map_9 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_11_3 * total  # [C, BLOCK_K]
+    map_10 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
+    map_11 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
+    map_12 = map_10 * map_11 * sum_6  # [C]
+    part_15_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_15_1 = 1.0 + part_15_0
+    part_15_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_15_0) / part_15_1
+    part_15_3 = load.to(tl.float32) * part_15_2
+    part_15_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_15_0) / part_15_1)
+    map_13 = (part_15_3 + part_15_3) * (part_15_2 * (1.0 + part_15_4)) * map_12[:, None]  # [C, BLOCK_K]
+    d_q_raw_new = map_9 + map_13  # gradient of q_raw [C, BLOCK_K]
     d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
     tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    de_out = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
+    dot_2 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_14 = dot_2 * scale  # [C, C]
+    Bt_se_all = tl.where(token[None, :] >= token[:, None], map_14, 0.0)  # the weights of the pairs: pairs with j <= i [C, C]
     dk_se_all = tl.dot(Bt_se_all.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_2 = tl.fma(dk_se_all, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    dot_3 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_we_all = tl.where(token[:, None] > token[None, :], dot_3, 0.0)  # pairs with j < i [C, C]
-    R_we_all = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_we_all = tl.where(token[None, :] > token[:, None], R_we_all, 0.0)  # pairs with j < i [C, C]
-    dq_we_all = tl.dot(B_we_all.to(DT), e.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_3 = tl.fma(dq_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    part_15_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_15_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_15_0) / (1.0 + part_15_0)
-    part_15_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_15_3 = -(load_2.to(tl.float32) * part_15_1) / (part_15_2 * part_15_2) * (0.5 / part_15_2)
-    part_15_4 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
-    map_9 = part_15_3 * part_15_4 * total_3  # [C, BLOCK_K]
-    inner_4 = tl.where(in_K[None, :], map_9, 0.0)  # [C, BLOCK_K]
-    sum_5 = tl.sum(inner_4, 1)  # [C]
-    part_16_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_16_1 = 1.0 + part_16_0
-    part_16_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_16_0) / part_16_1)
-    part_16_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_16_0) / part_16_1 * (1.0 + part_16_2)
-    map_10 = 1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_16_3 * total_3  # [C, BLOCK_K]
-    part_17_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_17_1 = 1.0 + part_17_0
-    part_17_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_17_0) / part_17_1
-    part_17_3 = load_2.to(tl.float32) * part_17_2
-    part_17_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_17_0) / part_17_1)
-    map_11 = (part_17_3 + part_17_3) * (part_17_2 * (1.0 + part_17_4)) * sum_5[:, None]  # [C, BLOCK_K]
-    total_2_2 = map_10 + map_11  # [C, BLOCK_K]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    dot_3 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_we_all = tl.where(token[None, :] > token[:, None], dot_3, 0.0)  # the weights of the pairs: pairs with j < i [C, C]
     dk_we_all = tl.dot(Bt_we_all.to(DT), w.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_4 = tl.fma(dk_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+    total_3 = tl.fma(dk_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+    part_18_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_18_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_18_0) / (1.0 + part_18_0)
+    part_18_2 = load_2.to(tl.float32) * part_18_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    map_15 = part_18_2 * total_3  # [C, BLOCK_K]
+    inner_4 = tl.where(in_K[None, :], map_15, 0.0)  # [C, BLOCK_K]
+    sum_3 = tl.sum(inner_4, 1)  # [C]
     part_19_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_19_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_19_0) / (1.0 + part_19_0)
-    part_19_2 = load_2.to(tl.float32) * part_19_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_19_3 = tl.exp(-tl.abs(load_3.to(tl.float32)[:, None]))
-    part_19_4 = 1.0 + part_19_3
-    part_19_5 = tl.where(load_3.to(tl.float32)[:, None] >= 0.0, 1.0, part_19_3) / part_19_4
-    part_19_6 = tl.where(-load_3.to(tl.float32)[:, None] >= 0.0, 1.0, part_19_3) / part_19_4
-    map_12 = part_19_2 * (part_19_5 * part_19_6) * total_4  # [C, BLOCK_K]
-    inner_5 = tl.where(in_K[None, :], map_12, 0.0)  # [C, BLOCK_K]
-    sum_3 = tl.sum(inner_5, 1)  # [C]
-    part_20_0 = tl.exp(-tl.abs(load_3.to(tl.float32)[:, None]))
-    part_20_1 = tl.where(load_3.to(tl.float32)[:, None] >= 0.0, 1.0, part_20_0) / (1.0 + part_20_0)
-    part_20_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_20_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_20_2) / (1.0 + part_20_2)
-    part_20_4 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_20_5 = part_20_1 * (-(load_2.to(tl.float32) * part_20_3) / (part_20_4 * part_20_4))
-    part_20_6 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
-    map_13 = part_20_5 * (0.5 / part_20_4) * part_20_6 * total_4  # [C, BLOCK_K]
-    inner_6 = tl.where(in_K[None, :], map_13, 0.0)  # [C, BLOCK_K]
-    sum_4 = tl.sum(inner_6, 1)  # [C]
-    part_21_0 = tl.exp(-tl.abs(load_3.to(tl.float32)[:, None]))
-    part_21_1 = tl.where(load_3.to(tl.float32)[:, None] >= 0.0, 1.0, part_21_0) / (1.0 + part_21_0)
-    part_21_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_21_3 = 1.0 + part_21_2
-    part_21_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_21_2) / part_21_3)
-    part_21_5 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_21_2) / part_21_3 * (1.0 + part_21_4)
-    part_21_6 = part_21_1 * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_21_5
-    map_14 = part_21_6 * total_4  # [C, BLOCK_K]
-    total_5 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2_2)  # [C, BLOCK_K]
-    part_22_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_22_1 = 1.0 + part_22_0
-    part_22_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1
-    part_22_3 = load_2.to(tl.float32) * part_22_2
-    part_22_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1)
-    map_15 = (part_22_3 + part_22_3) * (part_22_2 * (1.0 + part_22_4)) * sum_4[:, None]  # [C, BLOCK_K]
-    d_k_raw_new = total_5 + map_15  # gradient of k_raw [C, BLOCK_K]
+    part_19_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    map_16 = -(load_2.to(tl.float32) * part_19_1) / (part_19_2 * part_19_2) * total_3  # [C, BLOCK_K]
+    inner_5 = tl.where(in_K[None, :], map_16, 0.0)  # [C, BLOCK_K]
+    sum_4 = tl.sum(inner_5, 1)  # [C]
+    part_20_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    map_17 = tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_20_0) / (1.0 + part_20_0)  # [C]
+    d_beta_raw_new = map_5 * map_17 * sum_3  # gradient of beta_raw [C]
+    d_beta_raw_ptr_c = d_beta_raw_ptr + start * d_beta_raw_ptr_t  # first token of the chunk
+    tl.store(d_beta_raw_ptr_c + (token * d_beta_raw_ptr_t), d_beta_raw_new.to(d_beta_raw_ptr.dtype.element_ty), mask=valid)
+    dw_out = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # through M [C, BLOCK_K]
+    dot_4 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_we_all = tl.where(token[:, None] > token[None, :], dot_4, 0.0)  # pairs with j < i [C, C]
+    map_18 = map_5[None, :] * B_we_all  # [C, C]
+    dq_we_all = tl.dot(map_18.to(DT), map_7.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_4 = tl.fma(dq_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    part_23_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_23_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_23_0) / (1.0 + part_23_0)
+    part_23_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    map_19 = -(load_2.to(tl.float32) * part_23_1) / (part_23_2 * part_23_2) * total_4  # [C, BLOCK_K]
+    inner_6 = tl.where(in_K[None, :], map_19, 0.0)  # [C, BLOCK_K]
+    sum_5 = tl.sum(inner_6, 1)  # [C]
+    part_24_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_24_1 = 1.0 + part_24_0
+    part_24_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_24_0) / part_24_1)
+    part_24_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_24_0) / part_24_1 * (1.0 + part_24_2)
+    map_20 = 1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_24_3 * total_4  # [C, BLOCK_K]
+    map_21 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
+    map_22 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
+    map_23 = map_21 * map_22 * sum_5  # [C]
+    part_28_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_28_1 = 1.0 + part_28_0
+    part_28_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_28_0) / part_28_1
+    part_28_3 = load_2.to(tl.float32) * part_28_2
+    part_28_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_28_0) / part_28_1)
+    map_24 = (part_28_3 + part_28_3) * (part_28_2 * (1.0 + part_28_4)) * map_23[:, None]  # [C, BLOCK_K]
+    total_2_2 = map_20 + map_24  # [C, BLOCK_K]
+    part_30_0 = tl.exp(-tl.abs(load_3.to(tl.float32)[:, None]))
+    part_30_1 = tl.where(load_3.to(tl.float32)[:, None] >= 0.0, 1.0, part_30_0) / (1.0 + part_30_0)
+    part_30_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_30_3 = 1.0 + part_30_2
+    part_30_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_30_2) / part_30_3)
+    part_30_5 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_30_2) / part_30_3 * (1.0 + part_30_4)
+    part_30_6 = part_30_1 * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_30_5
+    map_25 = part_30_6 * total_3  # [C, BLOCK_K]
+    total_5 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2_2)  # [C, BLOCK_K]
+    map_26 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
+    map_27 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
+    map_28 = map_5 * map_26 * map_27 * sum_4  # [C]
+    part_34_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_34_1 = 1.0 + part_34_0
+    part_34_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_34_0) / part_34_1
+    part_34_3 = load_2.to(tl.float32) * part_34_2
+    part_34_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_34_0) / part_34_1)
+    map_29 = (part_34_3 + part_34_3) * (part_34_2 * (1.0 + part_34_4)) * map_28[:, None]  # [C, BLOCK_K]
+    d_k_raw_new = total_5 + map_29  # gradient of k_raw [C, BLOCK_K]
     d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
     tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    d_beta_raw_ptr_c = d_beta_raw_ptr + start * d_beta_raw_ptr_t  # first token of the chunk
-    tl.store(d_beta_raw_ptr_c + (token * d_beta_raw_ptr_t), sum_3.to(d_beta_raw_ptr.dtype.element_ty), mask=valid)
+
+
+@_Kernel
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_layer_gradients_value_kernel(
+    zeta_ptr, v_raw_ptr, d_v_raw_ptr, cu, T, H, N, STEPS, zeta_ptr_b, zeta_ptr_t: tl.constexpr,
+    zeta_ptr_h, zeta_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g,
+    d_v_raw_ptr_b, d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_v_raw'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+    d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+    d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
+    for block in range(0, V, BLOCK_V):
+        at_V = block + tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+        load = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+        part_2_1 = 1.0 + part_2_0
+        part_2_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_2_0) / part_2_1)
+        part_2_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / part_2_1 * (1.0 + part_2_2)
+        d_v_raw_new = part_2_3 * -zeta_2.to(tl.float32)  # gradient of v_raw [C, BLOCK_V]
+        tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @_Kernel
@@ -1669,7 +1728,7 @@ def m_forward(
     config = _config("outputs", beta.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", beta.device, dtype.itemsize, K, V)
-    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
+    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
     y = torch.empty((*beta.shape[:2], H, V), dtype=k.dtype, device=beta.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta.device)
     P = torch.empty((*beta.shape[:2], H, K), dtype=dtype, device=beta.device)
@@ -1681,19 +1740,19 @@ def m_forward(
         k, beta, v, Q, P, run.cu, run.T, H, run.N, run.steps, k.stride(0), k.stride(1),
         k.stride(2), H // k.shape[2], beta.stride(0), beta.stride(1), beta.stride(2),
         H // beta.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], Q.stride(0),
-        Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _power(K), V,
-        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _tile(K, dtype), V,
+        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states", beta.device, dtype.itemsize, K, V)
-    _m_states_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
-        beta, k, P, Q, initial_state, h_2, n_2, final_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, beta.stride(0), beta.stride(1), beta.stride(2),
-        H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], P.stride(0),
-        P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
-        H // Q.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _power(K), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+    _m_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        P, Q, k, beta, initial_state, h_2, n_2, final_state, run.cu, run.T, H, run.segment,
+        run.segments, run.N, run.steps, P.stride(0), P.stride(1), P.stride(2), H // P.shape[2],
+        Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], k.stride(0), k.stride(1),
+        k.stride(2), H // k.shape[2], beta.stride(0), beta.stride(1), beta.stride(2),
+        H // beta.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1703,8 +1762,8 @@ def m_forward(
         q.stride(1), q.stride(2), H // q.shape[2], beta.stride(0), beta.stride(1),
         beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2),
         H // k.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), H // n_2.shape[2],
-        y.stride(0), y.stride(1), y.stride(2), K, _power(K), V, min(block, _power(V)), chunk,
-        DT, FT, precision, EXACT, run.varlen,
+        y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1737,9 +1796,10 @@ def m_backward(
     DT, FT, EXACT = _types(dtype, beta.device)
     config = _config("gradients", beta.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
+    blocks = -(-K // min(_tile(K, dtype), block))
     _, block, *_ = _config("states_adjoint", beta.device, dtype.itemsize, K, V)
-    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
-    d_beta = _gradient(beta, H)
+    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
+    d_beta = torch.empty((blocks, *beta.shape[:2], H), dtype=torch.float32, device=beta.device)
     d_k = _gradient(k, H)
     d_v = _gradient(v, H)
     d_q = _gradient(q, H)
@@ -1757,63 +1817,63 @@ def m_backward(
         k, beta, v, Q, P, run.cu, run.T, H, run.N, run.steps, k.stride(0), k.stride(1),
         k.stride(2), H // k.shape[2], beta.stride(0), beta.stride(1), beta.stride(2),
         H // beta.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], Q.stride(0),
-        Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _power(K), V,
-        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _tile(K, dtype), V,
+        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states", beta.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _power(V))),)](
-        beta, k, P, Q, initial_state, h_2, n_2, run.cu, run.T, H, run.segment, run.segments,
-        run.N, run.steps, beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2],
-        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], P.stride(0), P.stride(1),
-        P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2],
-        n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _power(K), V, min(block, _power(V)),
-        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        P, Q, k, beta, initial_state, h_2, n_2, run.cu, run.T, H, run.segment, run.segments,
+        run.N, run.steps, P.stride(0), P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0),
+        Q.stride(1), Q.stride(2), H // Q.shape[2], k.stride(0), k.stride(1), k.stride(2),
+        H // k.shape[2], beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2],
+        n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("solve_adjoint", beta.device, dtype.itemsize, K, V)
     _m_solve_adjoint_kernel[(run.chunks(chunk) * H,)](
-        beta, k, q, scale, dy, Q_adjoint, P_adjoint, run.cu, run.T, H, run.N, run.steps,
-        beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2], k.stride(0),
-        k.stride(1), k.stride(2), H // k.shape[2], q.stride(0), q.stride(1), q.stride(2),
+        k, beta, q, scale, dy, Q_adjoint, P_adjoint, run.cu, run.T, H, run.N, run.steps,
+        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], beta.stride(0), beta.stride(1),
+        beta.stride(2), H // beta.shape[2], q.stride(0), q.stride(1), q.stride(2),
         H // q.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
         Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2), P_adjoint.stride(0),
-        P_adjoint.stride(1), P_adjoint.stride(2), K, _power(K), V, _power(V), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        P_adjoint.stride(1), P_adjoint.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk,
+        DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states_adjoint", beta.device, dtype.itemsize, K, V)
-    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         q, k, dy, P_adjoint, Q_adjoint, scale, d_final_state, l, zeta, d_initial_state, run.cu,
         run.T, H, run.segment, run.segments, run.N, run.steps, q.stride(0), q.stride(1),
         q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
         dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], P_adjoint.stride(0),
         P_adjoint.stride(1), P_adjoint.stride(2), H // P_adjoint.shape[2], Q_adjoint.stride(0),
         Q_adjoint.stride(1), Q_adjoint.stride(2), H // Q_adjoint.shape[2], zeta.stride(0),
-        zeta.stride(1), zeta.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        zeta.stride(1), zeta.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)),
+        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + min(block, _power(V)) + _power(K) + _power(K)) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
     )
     _, block, warps, stages, precision = config
-    _m_gradients_kernel[(run.chunks(chunk) * H,)](
-        q, k, beta, dy, n_2, zeta, h_2, l, scale, d_v, d_q, d_k, d_beta, run.cu, run.T, H,
+    _m_gradients_kernel[(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
+        q, k, dy, n_2, h_2, l, scale, beta, zeta, d_q, d_v, d_beta, d_k, run.cu, run.T, H,
         run.N, run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0),
-        k.stride(1), k.stride(2), H // k.shape[2], beta.stride(0), beta.stride(1),
-        beta.stride(2), H // beta.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
+        k.stride(1), k.stride(2), H // k.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
         H // dy.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), H // n_2.shape[2],
-        zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2], d_v.stride(0),
-        d_v.stride(1), d_v.stride(2), d_q.stride(0), d_q.stride(1), d_q.stride(2),
-        d_k.stride(0), d_k.stride(1), d_k.stride(2), d_beta.stride(0), d_beta.stride(1),
-        d_beta.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2], zeta.stride(0),
+        zeta.stride(1), zeta.stride(2), H // zeta.shape[2], d_q.stride(0), d_q.stride(1),
+        d_q.stride(2), d_v.stride(0), d_v.stride(1), d_v.stride(2), d_beta.stride(0),
+        d_beta.stride(1), d_beta.stride(2), d_beta.stride(3), d_k.stride(0), d_k.stride(1),
+        d_k.stride(2), K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
-    return _shared(d_beta, beta), _shared(d_k, k), _shared(d_v, v), _shared(d_q, q), d_initial_state
+    return _shared(d_beta.sum(0), beta), _shared(d_k, k), _shared(d_v, v), _shared(d_q, q), d_initial_state
 
 
 def m_step(
@@ -1836,11 +1896,11 @@ def m_step(
     _, block, warps, stages, _ = _config("step", beta.device, dtype.itemsize, K, V)
     y = torch.empty((beta.shape[0], H, V), dtype=k.dtype, device=beta.device)
     held = state.contiguous()
-    _m_step_kernel[(beta.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _m_step_kernel[(beta.shape[0] * H * -(-V // min(block, _padded(V))),)](
         q, k, beta, v, scale, held, y, held, state_indices, H, q.stride(0), q.stride(1),
         H // q.shape[1], k.stride(0), k.stride(1), H // k.shape[1], beta.stride(0),
         beta.stride(1), H // beta.shape[1], v.stride(0), v.stride(1), H // v.shape[1],
-        y.stride(0), y.stride(1), K, _power(K), V, min(block, _power(V)),
+        y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1872,7 +1932,7 @@ def m_layer_forward(
     config = _config("outputs", beta_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", beta_raw.device, dtype.itemsize, K, V)
-    run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
+    run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
     y = torch.empty((*beta_raw.shape[:2], H, V), dtype=k_raw.dtype, device=beta_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta_raw.device)
     P = torch.empty((*beta_raw.shape[:2], H, K), dtype=dtype, device=beta_raw.device)
@@ -1885,20 +1945,20 @@ def m_layer_forward(
         k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], beta_raw.stride(0),
         beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2], v_raw.stride(0),
         v_raw.stride(1), v_raw.stride(2), H // v_raw.shape[2], Q.stride(0), Q.stride(1),
-        Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _power(K), V, _power(V), chunk,
-        DT, FT, precision, EXACT, run.varlen,
+        Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _tile(K, dtype), V,
+        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states", beta_raw.device, dtype.itemsize, K, V)
-    _m_layer_states_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
-        beta_raw, k_raw, P, Q, initial_state, h_2, n_2, final_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, beta_raw.stride(0), beta_raw.stride(1),
-        beta_raw.stride(2), H // beta_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
-        k_raw.stride(2), H // k_raw.shape[2], P.stride(0), P.stride(1), P.stride(2),
-        H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], n_2.stride(0),
-        n_2.stride(1), n_2.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+    _m_layer_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        P, Q, k_raw, beta_raw, initial_state, h_2, n_2, final_state, run.cu, run.T, H,
+        run.segment, run.segments, run.N, run.steps, P.stride(0), P.stride(1), P.stride(2),
+        H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2],
+        k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2],
+        beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2],
+        n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1909,7 +1969,8 @@ def m_layer_forward(
         k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], beta_raw.stride(0),
         beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2], n_2.stride(0),
         n_2.stride(1), n_2.stride(2), H // n_2.shape[2], y.stride(0), y.stride(1), y.stride(2),
-        K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1940,10 +2001,10 @@ def m_layer_backward(
     V = v_raw.shape[3]
     dtype = _operand_type(k_raw, v_raw, q_raw)
     DT, FT, EXACT = _types(dtype, beta_raw.device)
-    config = _config("gradients", beta_raw.device, dtype.itemsize, K, V)
+    config = _config("gradients_value", beta_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", beta_raw.device, dtype.itemsize, K, V)
-    run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
+    run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
     d_beta_raw = _gradient(beta_raw, H)
     d_k_raw = _gradient(k_raw, H)
     d_v_raw = _gradient(v_raw, H)
@@ -1963,20 +2024,20 @@ def m_layer_backward(
         k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], beta_raw.stride(0),
         beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2], v_raw.stride(0),
         v_raw.stride(1), v_raw.stride(2), H // v_raw.shape[2], Q.stride(0), Q.stride(1),
-        Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _power(K), V, _power(V), chunk,
-        DT, FT, precision, EXACT, run.varlen,
+        Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _tile(K, dtype), V,
+        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states", beta_raw.device, dtype.itemsize, K, V)
-    {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _power(V))),)](
-        beta_raw, k_raw, P, Q, initial_state, h_2, n_2, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, beta_raw.stride(0), beta_raw.stride(1),
-        beta_raw.stride(2), H // beta_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
-        k_raw.stride(2), H // k_raw.shape[2], P.stride(0), P.stride(1), P.stride(2),
-        H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], n_2.stride(0),
-        n_2.stride(1), n_2.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+    {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        P, Q, k_raw, beta_raw, initial_state, h_2, n_2, run.cu, run.T, H, run.segment,
+        run.segments, run.N, run.steps, P.stride(0), P.stride(1), P.stride(2), H // P.shape[2],
+        Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], k_raw.stride(0),
+        k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], beta_raw.stride(0),
+        beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2], n_2.stride(0),
+        n_2.stride(1), n_2.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk,
+        DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1988,37 +2049,46 @@ def m_layer_backward(
         q_raw.stride(0), q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], dy.stride(0),
         dy.stride(1), dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
         Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K,
-        _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states_adjoint", beta_raw.device, dtype.itemsize, K, V)
-    _m_layer_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_layer_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         q_raw, k_raw, dy, P_adjoint, Q_adjoint, scale, d_final_state, l, zeta, d_initial_state,
         run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, q_raw.stride(0),
         q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
         k_raw.stride(2), H // k_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
         H // dy.shape[2], P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2),
         H // P_adjoint.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2),
-        H // Q_adjoint.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2), K, _power(K),
-        V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        H // Q_adjoint.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2), K,
+        _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + min(block, _power(V)) + _power(K) + _power(K)) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
+    )
+    _, block, warps, stages, precision = _config("gradients_whole", beta_raw.device, dtype.itemsize, K, V)
+    _m_layer_gradients_whole_kernel[(run.chunks(chunk) * H,)](
+        q_raw, k_raw, dy, n_2, h_2, l, scale, beta_raw, zeta, d_q_raw, d_beta_raw, d_k_raw,
+        run.cu, run.T, H, run.N, run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
+        H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
+        H // k_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+        n_2.stride(0), n_2.stride(1), n_2.stride(2), H // n_2.shape[2], beta_raw.stride(0),
+        beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2], zeta.stride(0),
+        zeta.stride(1), zeta.stride(2), H // zeta.shape[2], d_q_raw.stride(0),
+        d_q_raw.stride(1), d_q_raw.stride(2), d_beta_raw.stride(0), d_beta_raw.stride(1),
+        d_beta_raw.stride(2), d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2), K,
+        _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+        num_warps=warps,
+        num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    _m_layer_gradients_kernel[(run.chunks(chunk) * H,)](
-        q_raw, k_raw, beta_raw, dy, n_2, zeta, v_raw, h_2, l, scale, d_v_raw, d_q_raw, d_k_raw,
-        d_beta_raw, run.cu, run.T, H, run.N, run.steps, q_raw.stride(0), q_raw.stride(1),
-        q_raw.stride(2), H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2),
-        H // beta_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        n_2.stride(0), n_2.stride(1), n_2.stride(2), H // n_2.shape[2], zeta.stride(0),
+    _m_layer_gradients_value_kernel[(run.chunks(chunk) * H,)](
+        zeta, v_raw, d_v_raw, run.cu, run.T, H, run.N, run.steps, zeta.stride(0),
         zeta.stride(1), zeta.stride(2), H // zeta.shape[2], v_raw.stride(0), v_raw.stride(1),
         v_raw.stride(2), H // v_raw.shape[2], d_v_raw.stride(0), d_v_raw.stride(1),
-        d_v_raw.stride(2), d_q_raw.stride(0), d_q_raw.stride(1), d_q_raw.stride(2),
-        d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2), d_beta_raw.stride(0),
-        d_beta_raw.stride(1), d_beta_raw.stride(2), K, _power(K), V, _power(V), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        d_v_raw.stride(2), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2045,12 +2115,12 @@ def m_layer_step(
     _, block, warps, stages, _ = _config("step", beta_raw.device, dtype.itemsize, K, V)
     y = torch.empty((beta_raw.shape[0], H, V), dtype=k_raw.dtype, device=beta_raw.device)
     held = state.contiguous()
-    _m_layer_step_kernel[(beta_raw.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _m_layer_step_kernel[(beta_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
         q_raw, k_raw, beta_raw, v_raw, scale, held, y, held, state_indices, H, q_raw.stride(0),
         q_raw.stride(1), H // q_raw.shape[1], k_raw.stride(0), k_raw.stride(1),
         H // k_raw.shape[1], beta_raw.stride(0), beta_raw.stride(1), H // beta_raw.shape[1],
         v_raw.stride(0), v_raw.stride(1), H // v_raw.shape[1], y.stride(0), y.stride(1), K,
-        _power(K), V, min(block, _power(V)),
+        _padded(K), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )

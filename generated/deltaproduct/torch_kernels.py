@@ -488,45 +488,43 @@ def _m_backward(
     del P_adjoint, Q_adjoint
     de_out = (n @ l.mT).mul_(suffix32_g0[:, :, :, :, None])  # through L
     del suffix32_g0
-    R_se_all = n @ dy_tile.mT  # the weights of the pairs
-    part_5 = (R_se_all * pairs32_g0_2.mT).triu()
-    R_we_all = n @ zeta.mT  # the weights of the pairs
-    part_6 = (R_we_all * pairs32_g0.mT).triu(1)
-    de = (part_5 @ q_tile).add_(de_out).add_(part_6 @ w)  # gradient of e
-    del part_5, part_6
-    part_7 = k_tile * de
-    d_beta = part_7.sum(4)  # gradient of beta
-    del part_7
+    Bt_se_all = (n @ dy_tile.mT).mul_(pairs32_g0_2.mT).triu_()  # the weights of the pairs
+    Bt_we_all = (n @ zeta.mT).mul_(pairs32_g0.mT).triu_(1)  # the weights of the pairs
+    de = (Bt_se_all @ q_tile).add_(de_out).add_(Bt_we_all @ w)  # gradient of e
+    part_5 = k_tile * de
+    d_beta = part_5.sum(4)  # gradient of beta
+    del part_5
     dw_out = (zeta @ h.mT).mul_(before32_g0[:, :, :, :, None])  # through M
     del before32_g0
-    part_8 = (zeta @ n.mT).mul_(pairs32_g0).tril_(-1)
-    dw = (part_8 @ e).add_(dw_out)  # gradient of w
-    del part_8
+    part_6 = (zeta @ n.mT).mul_(pairs32_g0).tril_(-1)
+    del pairs32_g0
+    dw = (part_6 @ e).add_(dw_out)  # gradient of w
+    del part_6
     d_k = torch.addcmul(torch.exp(log_a_tile[:, :, :, :, None]) * dw, beta_tile[:, :, :, :, None], de)  # gradient of k
     del beta_tile, de
     d_v = -zeta  # gradient of v
     del zeta
     ds_out = (dy_tile @ h.mT).mul_(prefix32_g0[:, :, :, :, None])  # through M
-    part_9 = (dy_tile @ n.mT).mul_(pairs32_g0_2).tril_()
-    del dy_tile, n
-    d_q = (part_9 @ e).add_(ds_out)  # gradient of q
-    del part_9
-    part_10 = k_tile * torch.exp(log_a_tile[:, :, :, :, None]) * dw
+    part_7 = (dy_tile @ n.mT).mul_(pairs32_g0_2).tril_()
+    del dy_tile, n, pairs32_g0_2
+    d_q = (part_7 @ e).add_(ds_out)  # gradient of q
+    del part_7
+    part_8 = k_tile * torch.exp(log_a_tile[:, :, :, :, None]) * dw
     del k_tile, log_a_tile, dw
-    part_11 = w * dw_out
-    del dw_out
-    pairs_we_all = (e @ w.mT).mul_(pairs32_g0.mT).triu_(1).mul_(R_we_all)  # contribution of each pair
-    del w, pairs32_g0, R_we_all
-    part_12 = q_tile * ds_out
+    pairs_we_all = (e @ w.mT).mul_(Bt_we_all)  # contribution of each pair
+    del Bt_we_all
+    part_9 = w * dw_out
+    del w, dw_out
+    part_10 = q_tile * ds_out
     del ds_out
-    pairs_se_all = (e @ q_tile.mT).mul_(pairs32_g0_2.mT).triu_().mul_(R_se_all)  # contribution of each pair
-    del q_tile, pairs32_g0_2, R_se_all
-    part_13 = e * de_out
+    pairs_se_all = (e @ q_tile.mT).mul_(Bt_se_all)  # contribution of each pair
+    del q_tile, Bt_se_all
+    part_11 = e * de_out
     del e, de_out
-    part_14 = part_13.sum(4)
-    part_15 = h * l
+    part_12 = part_11.sum(4)
+    part_13 = h * l
     del h, l
-    d_log_a = _running(part_11.sum(4) + pairs_we_all.sum(3), True, True).add_(_running((part_12.sum(4) + pairs_se_all.sum(3)) - (pairs_se_all.sum(4) + pairs_we_all.sum(4) + part_13.sum(4)), True, False)).add_(_valid(part_14, T).sum(3)[:, :, :, None]).add_((prefix32_g0[:, :, :, -1] * part_15.sum((3, 4)))[:, :, :, None]).add_(part_10.sum(4))  # gradient of log_a
+    d_log_a = _running(pairs_we_all.sum(3) + part_9.sum(4), True, True).add_(_running((part_10.sum(4) + pairs_se_all.sum(3)) - (pairs_se_all.sum(4) + pairs_we_all.sum(4) + part_11.sum(4)), True, False)).add_(_valid(part_12, T).sum(3)[:, :, :, None]).add_((prefix32_g0[:, :, :, -1] * part_13.sum((3, 4)))[:, :, :, None]).add_(part_8.sum(4))  # gradient of log_a
     return (
         _tokens(d_beta.expand(chunks, B, H, 32), beta.shape[2], beta.dtype),
         _tokens(d_k, k.shape[2], k.dtype),

@@ -15,16 +15,12 @@ import triton.language as tl
 # kernel, arch, bytes, K up to, V up to; chunk, block of V, warps, stages, fp32 products
 _TABLE = (
     ('states', '', 2, 64, 64, 64, 64, 4, 2, 'ieee'),
-    ('states', '', 2, 128, 32, 64, 64, 8, 2, 'ieee'),
-    ('states', '', 2, 32, 128, 64, 64, 8, 2, 'ieee'),
     ('states', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
-    ('states', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
+    ('states', '', 2, 256, 256, 32, 64, 8, 2, 'ieee'),
     ('states', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('states_adjoint', '', 2, 64, 64, 64, 64, 4, 2, 'ieee'),
-    ('states_adjoint', '', 2, 128, 32, 64, 64, 8, 2, 'ieee'),
-    ('states_adjoint', '', 2, 32, 128, 64, 64, 8, 2, 'ieee'),
     ('states_adjoint', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
-    ('states_adjoint', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
+    ('states_adjoint', '', 2, 256, 256, 32, 64, 8, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('solve', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
     ('solve', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
@@ -35,9 +31,9 @@ _TABLE = (
     ('outputs', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
     ('outputs', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('outputs', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
-    ('gradients', '', 2, 128, 128, 64, 128, 8, 2, 'ieee'),
+    ('gradients', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
     ('gradients', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
-    ('gradients', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
+    ('gradients', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('step', '', 0, 256, 256, 1, 32, 4, 2, 'ieee'),
     ('step', '', 0, 1024, 1024, 1, 16, 4, 2, 'ieee'),
 )
@@ -175,9 +171,18 @@ def _inverse_of_unit(x, token, C: tl.constexpr, EXACT: tl.constexpr, PRECISION: 
     return found
 
 
-def _power(n: int) -> int:
-    """The power of two, at least 16, that holds n."""
-    return max(16, triton.next_power_of_2(n))
+def _tile(n: int, dtype: torch.dtype) -> int:
+    """The power of two that holds n and that products take.
+
+    Triton's products of 16 bits on a Hopper chip read past tiles of 16 or 32 columns where a kernel
+    has several of them (triton-lang/triton issue 11366).
+    """
+    return max(64 if dtype.itemsize == 2 else 16, triton.next_power_of_2(n))
+
+
+def _padded(n: int) -> int:
+    """The power of two that holds n."""
+    return triton.next_power_of_2(n)
 
 
 @functools.cache
@@ -231,12 +236,12 @@ def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
 
 @functools.cache
 def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
-    """The first row of the table that fits; None without one, or where it refuses the sizes."""
+    """The first row of the table that fits; None without one."""
     arch = _architecture(device)
     for row in _TABLE:
         if row[0] == kernel and row[1] in ("", arch) and row[2] in (0, width):
             if K <= row[3] and V <= row[4]:
-                return row[5:] if row[5] else None
+                return row[5:]
     return None
 
 
@@ -386,12 +391,12 @@ def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_kernel(
-    k_ptr, log_a_ptr, beta_ptr, v_ptr, Q_ptr, P_ptr, cu, T, H, N, STEPS, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
-    log_a_ptr_h, log_a_ptr_g, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g,
-    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h,
-    P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    log_a_ptr, beta_ptr, k_ptr, v_ptr, Q_ptr, P_ptr, cu, T, H, N, STEPS, log_a_ptr_b,
+    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, beta_ptr_b, beta_ptr_t: tl.constexpr,
+    beta_ptr_h, beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, P_ptr_b,
+    P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the erasures of each chunk, solved: what they read of the memory, and of its writes'
@@ -404,39 +409,40 @@ def _m_solve_kernel(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
     rest = left
     valid = token < rest
     start = first
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
     log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    load_2 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-    w = load.to(tl.float32) * tl.exp(load_2[:, None])  # what an erasure reads [C, BLOCK_K]
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
+    g0 = tl.maximum(load * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 10
+    map_2 = tl.exp(load)  # [C]
     beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-    load_3 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-    e = load_3.to(tl.float32)[:, None] * load.to(tl.float32)  # expand [C, BLOCK_K]  # line 8
-    g0 = tl.maximum(load_2 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 10
-    dot = tl.dot(w.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
+    load_2 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    load_3 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    dot = tl.dot(load_3.to(DT), tl.trans(load_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_3 = map_2[:, None] * load_2.to(tl.float32)[None, :] * dot  # [C, C]
     g0_c = _coarse(g0, EXACT)  # [C]
     g0_hi = tl.cumsum(g0_c, 0)  # [C]
     g0_hi_before = g0_hi - g0_c  # [C]
     g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
     g0_lo_before = g0_lo - (g0 - g0_c)  # [C]
     decay = tl.exp2(_joined(g0_hi_before[:, None] - g0_hi[None, :], g0_lo_before[:, None] - g0_lo[None, :], EXACT))  # D(j, i-1] [C, C]
-    map_2 = dot * decay  # [C, C]
-    A_all = tl.where(token[:, None] > token[None, :], map_2, 0.0)  # pairs with j < i [C, C]
+    map_4 = map_3 * decay  # [C, C]
+    A_all = tl.where(token[:, None] > token[None, :], map_4, 0.0)  # pairs with j < i [C, C]
     solved = _inverse_of_unit(A_all, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
     x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
     Q_new = tl.dot(solved.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
     tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    w = load_3.to(tl.float32) * tl.exp(load[:, None])  # what an erasure reads [C, BLOCK_K]
     decay_2 = tl.exp2(_joined(g0_hi_before, g0_lo_before, EXACT))  # D(start, i-1] [C]
     opening = decay_2[:, None] * w  # w from the start of the chunk [C, BLOCK_K]
     P_new = tl.dot(solved.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
@@ -447,14 +453,15 @@ def _m_solve_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel(
-    beta_ptr, k_ptr, log_a_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr,
-    final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, beta_ptr_b,
-    beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
-    k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, P_ptr_b,
-    P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g,
-    n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    log_a_ptr, P_ptr, Q_ptr, k_ptr, beta_ptr, initial_state_ptr, h_2_ptr, n_2_ptr,
+    final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, log_a_ptr_b,
+    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr,
+    P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h,
+    beta_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -467,11 +474,11 @@ def _m_states_kernel(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
-    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
@@ -484,14 +491,9 @@ def _m_states_kernel(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-        load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-        e = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # expand [C, BLOCK_K]  # line 8
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-        load_3 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-        g0 = tl.maximum(load_3 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 10
+        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
+        g0 = tl.maximum(load * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 10
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -507,9 +509,13 @@ def _m_states_kernel(
         g0_lo_end = tl.sum((g0 - g0_c), 0)
         decay = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
         map_2 = decay * M  # [BLOCK_K, BLOCK_V]
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
         decay_2 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
-        map_3 = decay_2[:, None] * e  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_3.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+        load_3 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
+        map_3 = decay_2[:, None] * load_3.to(tl.float32)[:, None] * n_3  # [C, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(load_2.to(DT)), map_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = map_2 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
     if final_state_ptr is not None:
@@ -554,40 +560,40 @@ def _m_outputs_kernel(
     load_2 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
     k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
     load_3 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-    e = load_2.to(tl.float32)[:, None] * load_3.to(tl.float32)  # expand [C, BLOCK_K]  # line 8
-    dot = tl.dot(s.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
+    dot = tl.dot(s.to(DT), tl.trans(load_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_2 = load_2.to(tl.float32)[None, :] * dot  # [C, C]
     g0_c = _coarse(g0, EXACT)  # [C]
     g0_hi = tl.cumsum(g0_c, 0)  # [C]
     g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
     decay = tl.exp2(_joined(g0_hi[:, None] - g0_hi[None, :], g0_lo[:, None] - g0_lo[None, :], EXACT))  # D(j, i] [C, C]
-    map_2 = dot * decay  # [C, C]
-    Se_all = tl.where(token[:, None] >= token[None, :], map_2, 0.0)  # pairs with j <= i [C, C]
+    map_3 = map_2 * decay  # [C, C]
+    Se_all = tl.where(token[:, None] >= token[None, :], map_3, 0.0)  # pairs with j <= i [C, C]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
     decay_2 = tl.exp2(_joined(g0_hi, g0_lo, EXACT))  # D(start, i] [C]
-    map_3 = decay_2[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
     y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
         M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
         n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-        dot_2 = tl.dot(map_3.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_2 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        map_4 = decay_2[:, None] * dot_2  # [C, BLOCK_V]
         dot_3 = tl.dot(Se_all.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        y_new = map_4 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c32(
-    beta_ptr, k_ptr, log_a_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H,
-    SEGMENT, SEGMENTS, N, STEPS, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g,
-    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
-    log_a_ptr_h, log_a_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
-    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    log_a_ptr, P_ptr, Q_ptr, k_ptr, beta_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H,
+    SEGMENT, SEGMENTS, N, STEPS, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h,
+    log_a_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
+    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, n_2_ptr_b,
+    n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -600,11 +606,11 @@ def _m_states_kernel_c32(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
-    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
@@ -617,14 +623,9 @@ def _m_states_kernel_c32(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-        load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-        e = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # expand [C, BLOCK_K]  # line 8
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-        load_3 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-        g0 = tl.maximum(load_3 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 10
+        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
+        g0 = tl.maximum(load * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 10
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -640,9 +641,13 @@ def _m_states_kernel_c32(
         g0_lo_end = tl.sum((g0 - g0_c), 0)
         decay = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
         map_2 = decay * M  # [BLOCK_K, BLOCK_V]
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
         decay_2 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
-        map_3 = decay_2[:, None] * e  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_3.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+        load_3 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
+        map_3 = decay_2[:, None] * load_3.to(tl.float32)[:, None] * n_3  # [C, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(load_2.to(DT)), map_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = map_2 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
 
@@ -650,14 +655,14 @@ def _m_states_kernel_c32(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c64(
-    beta_ptr, k_ptr, log_a_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H,
-    SEGMENT, SEGMENTS, N, STEPS, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g,
-    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
-    log_a_ptr_h, log_a_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
-    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    log_a_ptr, P_ptr, Q_ptr, k_ptr, beta_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H,
+    SEGMENT, SEGMENTS, N, STEPS, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h,
+    log_a_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
+    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, n_2_ptr_b,
+    n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -670,11 +675,11 @@ def _m_states_kernel_c64(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
-    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
@@ -687,14 +692,9 @@ def _m_states_kernel_c64(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-        load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-        e = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # expand [C, BLOCK_K]  # line 8
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-        load_3 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-        g0 = tl.maximum(load_3 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 10
+        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
+        g0 = tl.maximum(load * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 10
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -710,9 +710,13 @@ def _m_states_kernel_c64(
         g0_lo_end = tl.sum((g0 - g0_c), 0)
         decay = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
         map_2 = decay * M  # [BLOCK_K, BLOCK_V]
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
         decay_2 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
-        map_3 = decay_2[:, None] * e  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_3.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+        load_3 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
+        map_3 = decay_2[:, None] * load_3.to(tl.float32)[:, None] * n_3  # [C, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(load_2.to(DT)), map_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = map_2 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
 
@@ -720,15 +724,15 @@ def _m_states_kernel_c64(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_adjoint_kernel(
-    beta_ptr, k_ptr, log_a_ptr, q_ptr, dy_ptr, Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N, STEPS,
-    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
-    log_a_ptr_h, log_a_ptr_g, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr,
-    Q_adjoint_ptr_h, P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    log_a_ptr, beta_ptr, k_ptr, q_ptr, dy_ptr, Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N, STEPS,
+    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, beta_ptr_b,
+    beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h,
+    P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'the transposed systems of each chunk, solved'
     program = tl.program_id(0)
@@ -740,9 +744,9 @@ def _m_solve_adjoint_kernel(
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
+    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
@@ -750,37 +754,39 @@ def _m_solve_adjoint_kernel(
     rest = left
     valid = token < rest
     start = first
-    beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-    load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-    e = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # expand [C, BLOCK_K]  # line 8
     log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    load_3 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-    w = load_2.to(tl.float32) * tl.exp(load_3[:, None])  # what an erasure reads [C, BLOCK_K]
-    g0 = tl.maximum(load_3 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 10
-    dot = tl.dot(e.to(DT), tl.trans(w.to(DT)), input_precision=PRECISION)  # [C, C]
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
+    g0 = tl.maximum(load * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 10
+    beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+    load_2 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
+    map_2 = tl.exp(load)  # [C]
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    load_3 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    dot = tl.dot(load_3.to(DT), tl.trans(load_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_3 = load_2.to(tl.float32)[:, None] * map_2[None, :] * dot  # [C, C]
     g0_c = _coarse(g0, EXACT)  # [C]
     g0_hi = tl.cumsum(g0_c, 0)  # [C]
     g0_hi_before = g0_hi - g0_c  # [C]
     g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
     g0_lo_before = g0_lo - (g0 - g0_c)  # [C]
     decay = tl.exp2(_joined(g0_hi_before[None, :] - g0_hi[:, None], g0_lo_before[None, :] - g0_lo[:, None], EXACT))  # D(j, i-1] [C, C]
-    map_2 = dot * decay  # [C, C]
-    A_all = tl.where(token[None, :] > token[:, None], map_2, 0.0)  # pairs with j < i [C, C]
+    map_4 = map_3 * decay  # [C, C]
+    A_all = tl.where(token[None, :] > token[:, None], map_4, 0.0)  # pairs with j < i [C, C]
     solved = _inverse_of_unit(A_all, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
     s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 7
-    dot_2 = tl.dot(e.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+    dot_2 = tl.dot(load_3.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_5 = load_2.to(tl.float32)[:, None] * dot_2  # [C, C]
     decay_2 = tl.exp2(_joined(g0_hi[None, :] - g0_hi[:, None], g0_lo[None, :] - g0_lo[:, None], EXACT))  # D(j, i] [C, C]
-    map_3 = dot_2 * decay_2  # [C, C]
-    S_all = tl.where(token[None, :] >= token[:, None], map_3, 0.0)  # pairs with j <= i [C, C]
+    map_6 = map_5 * decay_2  # [C, C]
+    S_all = tl.where(token[None, :] >= token[:, None], map_6, 0.0)  # pairs with j <= i [C, C]
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     given = tl.dot(S_all.to(DT), dy_2.to(DT), input_precision=PRECISION)  # what u takes of dy [C, BLOCK_V]
     dot_3 = tl.dot(solved.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    e = load_2.to(tl.float32)[:, None] * load_3.to(tl.float32)  # expand [C, BLOCK_K]  # line 8
     g0_hi_end = tl.sum(g0_c, 0)
     g0_lo_end = tl.sum((g0 - g0_c), 0)
     decay_3 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
@@ -793,13 +799,13 @@ def _m_solve_adjoint_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_adjoint_kernel(
-    q_ptr, k_ptr, log_a_ptr, dy_ptr, P_adjoint_ptr, Q_adjoint_ptr, d_final_state_ptr, l_ptr,
+    q_ptr, log_a_ptr, dy_ptr, P_adjoint_ptr, Q_adjoint_ptr, k_ptr, d_final_state_ptr, l_ptr,
     zeta_ptr, d_initial_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, q_ptr_b,
-    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
-    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr,
-    P_adjoint_ptr_h, P_adjoint_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr,
-    Q_adjoint_ptr_h, Q_adjoint_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h,
+    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
+    P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, P_adjoint_ptr_g,
+    Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, Q_adjoint_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h,
     K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
     EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
@@ -816,11 +822,11 @@ def _m_states_adjoint_kernel(
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, P_adjoint_ptr_g)
     Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, Q_adjoint_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, 1)
     if d_final_state_ptr is not None:
         L = tl.load(d_final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # adjoint after it [BLOCK_K, BLOCK_V]
@@ -835,12 +841,9 @@ def _m_states_adjoint_kernel(
         tl.store(l_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(l_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
         q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
         s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 7
-        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-        load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-        load_2 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-        w = load.to(tl.float32) * tl.exp(load_2[:, None])  # what an erasure reads [C, BLOCK_K]
-        g0 = tl.maximum(load_2 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 10
+        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
+        g0 = tl.maximum(load * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 10
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
@@ -859,15 +862,18 @@ def _m_states_adjoint_kernel(
         decay = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
         map_2 = decay * L  # [BLOCK_K, BLOCK_V]
         decay_2 = tl.exp2(_joined(g0_hi, g0_lo, EXACT))  # D(start, i] [C]
-        map_3 = decay_2[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_3.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        map_3 = decay_2[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(s.to(DT)), map_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
         g0_hi_before = g0_hi - g0_c  # [C]
         g0_lo_before = g0_lo - (g0 - g0_c)  # [C]
         decay_3 = tl.exp2(_joined(g0_hi_before, g0_lo_before, EXACT))  # D(start, i-1] [C]
-        map_4 = decay_3[:, None] * w  # [C, BLOCK_K]
-        dot_3 = tl.dot(tl.trans(map_4.to(DT)), zeta_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        map_5 = dot_2 + dot_3  # [BLOCK_K, BLOCK_V]
-        L_next = map_2 + map_5  # decay, erase and write [BLOCK_K, BLOCK_V]
+        map_4 = tl.exp(load)  # [C]
+        map_5 = decay_3[:, None] * map_4[:, None] * zeta_2  # [C, BLOCK_V]
+        dot_3 = tl.dot(tl.trans(load_2.to(DT)), map_5.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        map_6 = dot_2 + dot_3  # [BLOCK_K, BLOCK_V]
+        L_next = map_2 + map_6  # decay, erase and write [BLOCK_K, BLOCK_V]
         L = L_next
     if d_initial_state_ptr is not None:
         if (segment == 0):
@@ -877,152 +883,161 @@ def _m_states_adjoint_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_kernel(
-    q_ptr, k_ptr, log_a_ptr, beta_ptr, dy_ptr, n_2_ptr, zeta_ptr, h_2_ptr, l_ptr, d_v_ptr,
-    d_q_ptr, d_k_ptr, d_beta_ptr, d_log_a_ptr, cu, T, H, N, STEPS, q_ptr_b,
-    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
-    log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, beta_ptr_b,
-    beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, zeta_ptr_b,
-    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
-    d_v_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_k_ptr_b,
-    d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_beta_ptr_b, d_beta_ptr_t: tl.constexpr, d_beta_ptr_h,
-    d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
+    q_ptr, log_a_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr, beta_ptr, k_ptr, zeta_ptr, d_q_ptr,
+    d_v_ptr, d_beta_ptr, d_k_ptr, d_log_a_ptr, cu, T, H, N, STEPS, q_ptr_b,
+    q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b,
+    n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, beta_ptr_b, beta_ptr_t: tl.constexpr,
+    beta_ptr_h, beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, zeta_ptr_b,
+    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr,
+    d_q_ptr_h, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_beta_ptr_o, d_beta_ptr_b,
+    d_beta_ptr_t: tl.constexpr, d_beta_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    d_log_a_ptr_o, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
     VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk'
+    'every gradient, chunk by chunk: d_v, d_beta, d_k, d_q, d_log_a'
     program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
     token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
     q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
-    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
     d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
-    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    d_beta_ptr = d_beta_ptr + block.to(tl.int64) * d_beta_ptr_o  # its part of the sum
     d_beta_ptr = _head(d_beta_ptr, batch, h, d_beta_ptr_b, d_beta_ptr_h, 1)
+    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+    d_log_a_ptr = d_log_a_ptr + block.to(tl.int64) * d_log_a_ptr_o  # its part of the sum
     d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
     rest = left
     valid = token < rest
     start = first
     q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
     s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 7
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
     log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    load_2 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-    w = load.to(tl.float32) * tl.exp(load_2[:, None])  # what an erasure reads [C, BLOCK_K]
-    beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-    load_3 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-    e = load_3.to(tl.float32)[:, None] * load.to(tl.float32)  # expand [C, BLOCK_K]  # line 8
-    g0 = tl.maximum(load_2 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 10
+    load = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
+    g0 = tl.maximum(load * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 10
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
     n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], (-zeta_2.to(tl.float32)).to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+    map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    sum_8 = tl.sum(tl.sum(map_2, 1), 0)
+    ds_out_bare = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_3 = s.to(tl.float32) * ds_out_bare  # [C, BLOCK_K]
+    sum_7 = tl.sum(map_3, 1)  # [C]
     g0_c = _coarse(g0, EXACT)  # [C]
     g0_hi = tl.cumsum(g0_c, 0)  # [C]
-    g0_hi_end = tl.sum(g0_c, 0)
     g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
-    g0_lo_end = tl.sum((g0 - g0_c), 0)
-    decay = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
-    map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    map_3 = decay * map_2  # [BLOCK_K, BLOCK_V]
-    sum_8 = tl.sum(tl.sum(map_3, 1), 0)
-    decay_2 = tl.exp2(_joined(g0_hi, g0_lo, EXACT))  # D(start, i] [C]
-    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    ds_out = decay_2[:, None] * dot  # through M [C, BLOCK_K]
-    map_4 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-    sum_7 = tl.sum(map_4, 1)  # [C]
-    g0_hi_before = g0_hi - g0_c  # [C]
-    g0_lo_before = g0_lo - (g0 - g0_c)  # [C]
-    decay_3 = tl.exp2(_joined(g0_hi_before, g0_lo_before, EXACT))  # D(start, i-1] [C]
-    dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    dw_out = decay_3[:, None] * dot_2  # through M [C, BLOCK_K]
-    map_5 = w * dw_out  # [C, BLOCK_K]
-    sum_2 = tl.sum(map_5, 1)  # [C]
-    decay_4 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
-    dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_4[:, None] * dot_3  # through L [C, BLOCK_K]
-    map_6 = e * de_out  # [C, BLOCK_K]
-    sum_3 = tl.sum(map_6, 1)  # [C]
-    dot_4 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    decay_5 = tl.exp2(_joined(g0_hi[:, None] - g0_hi[None, :], g0_lo[:, None] - g0_lo[None, :], EXACT))  # D(j, i] [C, C]
-    map_7 = dot_4 * decay_5  # [C, C]
-    B_se_all = tl.where(token[:, None] >= token[None, :], map_7, 0.0)  # pairs with j <= i [C, C]
-    R_se_all = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    decay_6 = tl.exp2(_joined(g0_hi[None, :] - g0_hi[:, None], g0_lo[None, :] - g0_lo[:, None], EXACT))  # D(j, i] [C, C]
-    map_8 = R_se_all * decay_6  # [C, C]
-    Bt_se_all = tl.where(token[None, :] >= token[:, None], map_8, 0.0)  # pairs with j <= i [C, C]
-    dq_se_all = tl.dot(B_se_all.to(DT), e.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    decay = tl.exp2(_joined(g0_hi, g0_lo, EXACT))  # D(start, i] [C]
+    ds_out = decay[:, None] * ds_out_bare  # through M [C, BLOCK_K]
+    dot = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    decay_2 = tl.exp2(_joined(g0_hi[:, None] - g0_hi[None, :], g0_lo[:, None] - g0_lo[None, :], EXACT))  # D(j, i] [C, C]
+    map_4 = dot * decay_2  # [C, C]
+    B_se_all = tl.where(token[:, None] >= token[None, :], map_4, 0.0)  # pairs with j <= i [C, C]
+    beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+    load_2 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
+    map_5 = load_2.to(tl.float32)[None, :] * B_se_all  # [C, C]
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    load_3 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    dq_se_all = tl.dot(map_5.to(DT), load_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     total = tl.fma(dq_se_all, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
     d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
     tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    de_out_bare = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_6 = load_3.to(tl.float32) * de_out_bare  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_6, 1)  # [C]
+    g0_hi_end = tl.sum(g0_c, 0)
+    g0_lo_end = tl.sum((g0 - g0_c), 0)
+    decay_3 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
+    de_out = decay_3[:, None] * de_out_bare  # through L [C, BLOCK_K]
+    dot_2 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    decay_4 = tl.exp2(_joined(g0_hi[None, :] - g0_hi[:, None], g0_lo[None, :] - g0_lo[:, None], EXACT))  # D(j, i] [C, C]
+    map_7 = dot_2 * decay_4  # [C, C]
+    Bt_se_all = tl.where(token[None, :] >= token[:, None], map_7, 0.0)  # the weights of the pairs: pairs with j <= i [C, C]
     dk_se_all = tl.dot(Bt_se_all.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_2 = tl.fma(dk_se_all, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    dot_5 = tl.dot(e.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_9 = dot_5 * decay_6  # [C, C]
-    At_se_all = tl.where(token[None, :] >= token[:, None], map_9, 0.0)  # scores of the pairs: pairs with j <= i [C, C]
-    pairs_se_all = At_se_all * R_se_all  # contribution of each pair [C, C]
+    dot_3 = tl.dot(load_3.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_8 = load_2.to(tl.float32)[:, None] * dot_3  # [C, C]
+    pairs_se_all = Bt_se_all * map_8  # contribution of each pair [C, C]
     sum_5 = tl.sum(pairs_se_all, 1)  # [C]
     sum_6 = tl.sum(pairs_se_all, 0)  # [C]
-    dot_6 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    decay_7 = tl.exp2(_joined(g0_hi_before[:, None] - g0_hi[None, :], g0_lo_before[:, None] - g0_lo[None, :], EXACT))  # D(j, i-1] [C, C]
-    map_10 = dot_6 * decay_7  # [C, C]
-    B_we_all = tl.where(token[:, None] > token[None, :], map_10, 0.0)  # pairs with j < i [C, C]
-    R_we_all = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    decay_8 = tl.exp2(_joined(g0_hi_before[None, :] - g0_hi[:, None], g0_lo_before[None, :] - g0_lo[:, None], EXACT))  # D(j, i-1] [C, C]
-    map_11 = R_we_all * decay_8  # [C, C]
-    Bt_we_all = tl.where(token[None, :] > token[:, None], map_11, 0.0)  # pairs with j < i [C, C]
-    dq_we_all = tl.dot(B_we_all.to(DT), e.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_3 = tl.fma(dq_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    map_12 = load.to(tl.float32) * tl.exp(load_2[:, None]) * total_3  # [C, BLOCK_K]
-    sum_10 = tl.sum(map_12, 1)  # [C]
-    dk_we_all = tl.dot(Bt_we_all.to(DT), w.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_4 = tl.fma(dk_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-    map_13 = load.to(tl.float32) * total_4  # [C, BLOCK_K]
-    sum_9 = tl.sum(map_13, 1)  # [C]
-    map_14 = tl.exp(load_2[:, None]) * total_3  # [C, BLOCK_K]
-    map_15 = load_3.to(tl.float32)[:, None] * total_4  # [C, BLOCK_K]
-    total_5 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), map_14)  # [C, BLOCK_K]
-    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_5.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    if block == 0:
+        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], (-zeta_2.to(tl.float32)).to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    dot_4 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    g0_hi_before = g0_hi - g0_c  # [C]
+    g0_lo_before = g0_lo - (g0 - g0_c)  # [C]
+    decay_5 = tl.exp2(_joined(g0_hi_before[None, :] - g0_hi[:, None], g0_lo_before[None, :] - g0_lo[:, None], EXACT))  # D(j, i-1] [C, C]
+    map_9 = dot_4 * decay_5  # [C, C]
+    Bt_we_all = tl.where(token[None, :] > token[:, None], map_9, 0.0)  # the weights of the pairs: pairs with j < i [C, C]
+    map_10 = tl.exp(load)  # [C]
+    map_11 = map_10[None, :] * Bt_we_all  # [C, C]
+    dk_we_all = tl.dot(map_11.to(DT), load_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_3 = tl.fma(dk_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+    map_12 = load_3.to(tl.float32) * total_3  # [C, BLOCK_K]
+    sum_9 = tl.sum(map_12, 1)  # [C]
     d_beta_ptr_c = d_beta_ptr + start * d_beta_ptr_t  # first token of the chunk
     tl.store(d_beta_ptr_c + (token * d_beta_ptr_t), sum_9.to(d_beta_ptr.dtype.element_ty), mask=valid)
-    dot_7 = tl.dot(e.to(DT), tl.trans(w.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_16 = dot_7 * decay_8  # [C, C]
-    At_we_all = tl.where(token[None, :] > token[:, None], map_16, 0.0)  # scores of the pairs: pairs with j < i [C, C]
-    pairs_we_all = At_we_all * R_we_all  # contribution of each pair [C, C]
-    sum_1 = tl.sum(pairs_we_all, 0)  # [C]
+    dot_5 = tl.dot(load_3.to(DT), tl.trans(load_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_13 = load_2.to(tl.float32)[:, None] * map_10[None, :] * dot_5  # [C, C]
+    pairs_we_all = Bt_we_all * map_13  # contribution of each pair [C, C]
+    sum_2 = tl.sum(pairs_we_all, 0)  # [C]
     sum_4 = tl.sum(pairs_we_all, 1)  # [C]
-    map_17 = sum_2 + sum_1  # [C]
-    terms = map_17  # [C]
+    dw_out_bare = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_14 = load_3.to(tl.float32) * dw_out_bare  # [C, BLOCK_K]
+    sum_1 = tl.sum(map_14, 1)  # [C]
+    decay_6 = tl.exp2(_joined(g0_hi_before, g0_lo_before, EXACT))  # D(start, i-1] [C]
+    dw_out = decay_6[:, None] * dw_out_bare  # through M [C, BLOCK_K]
+    dot_6 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    decay_7 = tl.exp2(_joined(g0_hi_before[:, None] - g0_hi[None, :], g0_lo_before[:, None] - g0_lo[None, :], EXACT))  # D(j, i-1] [C, C]
+    map_15 = dot_6 * decay_7  # [C, C]
+    B_we_all = tl.where(token[:, None] > token[None, :], map_15, 0.0)  # pairs with j < i [C, C]
+    map_16 = load_2.to(tl.float32)[None, :] * B_we_all  # [C, C]
+    dq_we_all = tl.dot(map_16.to(DT), load_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_4 = tl.fma(dq_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    map_17 = load_3.to(tl.float32) * total_4  # [C, BLOCK_K]
+    sum_10 = tl.sum(map_17, 1)  # [C]
+    map_18 = tl.exp(load[:, None]) * total_4  # [C, BLOCK_K]
+    map_19 = load_2.to(tl.float32)[:, None] * total_3  # [C, BLOCK_K]
+    total_5 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), map_18)  # [C, BLOCK_K]
+    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_5.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    map_20 = map_10 * decay_6 * sum_1  # [C]
+    map_21 = sum_2 + map_20  # [C]
+    terms = map_21  # [C]
     later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C]
-    map_18 = sum_7 + sum_6  # [C]
-    map_19 = sum_5 + sum_4 + sum_3  # [C]
-    map_20 = map_18 - map_19  # [C]
-    terms_2 = map_20  # [C]
+    map_22 = decay * sum_7  # [C]
+    map_23 = map_22 + sum_6  # [C]
+    map_24 = load_2.to(tl.float32) * decay_3 * sum_3  # [C]
+    map_25 = sum_5 + sum_4 + map_24  # [C]
+    map_26 = map_23 - map_25  # [C]
+    terms_2 = map_26  # [C]
     inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C]
-    sum_11 = tl.sum(sum_3, 0)
-    dg0 = later_2 + inside_2 + sum_11 + sum_8  # gradient of the log-decay [C]
-    d_log_a_new = sum_10 + dg0  # gradient of log_a [C]
+    sum_11 = tl.sum(map_24, 0)
+    decay_8 = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
+    map_27 = decay_8 * sum_8
+    dg0 = later_2 + inside_2 + sum_11 + map_27  # gradient of the log-decay [C]
+    map_28 = map_10 * sum_10  # [C]
+    d_log_a_new = map_28 + dg0  # gradient of log_a [C]
     d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
     tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t), d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid)
 
@@ -1104,7 +1119,7 @@ def m_forward(
     config = _config("outputs", beta.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", beta.device, dtype.itemsize, K, V)
-    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
+    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
     y = torch.empty((*beta.shape[:2], H, V), dtype=k.dtype, device=beta.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta.device)
     P = torch.empty((*beta.shape[:2], H, K), dtype=dtype, device=beta.device)
@@ -1113,24 +1128,25 @@ def m_forward(
     n_2 = torch.empty((*beta.shape[:2], H, V), dtype=dtype, device=beta.device)
     _, block, warps, stages, precision = _config("solve", beta.device, dtype.itemsize, K, V)
     _m_solve_kernel[(run.chunks(chunk) * H,)](
-        k, log_a, beta, v, Q, P, run.cu, run.T, H, run.N, run.steps, k.stride(0), k.stride(1),
-        k.stride(2), H // k.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
-        H // log_a.shape[2], beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], Q.stride(0), Q.stride(1),
-        Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _power(K), V, _power(V), chunk,
-        DT, FT, precision, EXACT, run.varlen,
+        log_a, beta, k, v, Q, P, run.cu, run.T, H, run.N, run.steps, log_a.stride(0),
+        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], beta.stride(0), beta.stride(1),
+        beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2),
+        H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], Q.stride(0),
+        Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _tile(K, dtype), V,
+        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states", beta.device, dtype.itemsize, K, V)
-    _m_states_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
-        beta, k, log_a, P, Q, initial_state, h_2, n_2, final_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, beta.stride(0), beta.stride(1),
-        beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
-        P.stride(0), P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1),
-        Q.stride(2), H // Q.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _power(K),
-        V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+    _m_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        log_a, P, Q, k, beta, initial_state, h_2, n_2, final_state, run.cu, run.T, H,
+        run.segment, run.segments, run.N, run.steps, log_a.stride(0), log_a.stride(1),
+        log_a.stride(2), H // log_a.shape[2], P.stride(0), P.stride(1), P.stride(2),
+        H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], k.stride(0),
+        k.stride(1), k.stride(2), H // k.shape[2], beta.stride(0), beta.stride(1),
+        beta.stride(2), H // beta.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K,
+        _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1141,8 +1157,8 @@ def m_forward(
         q.stride(2), H // q.shape[2], beta.stride(0), beta.stride(1), beta.stride(2),
         H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
         n_2.stride(0), n_2.stride(1), n_2.stride(2), H // n_2.shape[2], y.stride(0),
-        y.stride(1), y.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        y.stride(1), y.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT,
+        FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1175,13 +1191,14 @@ def m_backward(
     DT, FT, EXACT = _types(dtype, beta.device)
     config = _config("gradients", beta.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
+    blocks = -(-K // min(_tile(K, dtype), block))
     _, block, *_ = _config("states_adjoint", beta.device, dtype.itemsize, K, V)
-    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
-    d_beta = _gradient(beta, H)
+    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
+    d_beta = torch.empty((blocks, *beta.shape[:2], H), dtype=torch.float32, device=beta.device)
     d_k = _gradient(k, H)
     d_v = _gradient(v, H)
     d_q = _gradient(q, H)
-    d_log_a = _gradient(log_a, H)
+    d_log_a = torch.empty((blocks, *log_a.shape[:2], H), dtype=torch.float32, device=beta.device)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta.device)
     P = torch.empty((*beta.shape[:2], H, K), dtype=dtype, device=beta.device)
     Q = torch.empty((*beta.shape[:2], H, V), dtype=dtype, device=beta.device)
@@ -1193,71 +1210,72 @@ def m_backward(
     zeta = torch.empty((*beta.shape[:2], H, V), dtype=dtype, device=beta.device)
     _, block, warps, stages, precision = _config("solve", beta.device, dtype.itemsize, K, V)
     _m_solve_kernel[(run.chunks(chunk) * H,)](
-        k, log_a, beta, v, Q, P, run.cu, run.T, H, run.N, run.steps, k.stride(0), k.stride(1),
-        k.stride(2), H // k.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
-        H // log_a.shape[2], beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], Q.stride(0), Q.stride(1),
-        Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _power(K), V, _power(V), chunk,
-        DT, FT, precision, EXACT, run.varlen,
+        log_a, beta, k, v, Q, P, run.cu, run.T, H, run.N, run.steps, log_a.stride(0),
+        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], beta.stride(0), beta.stride(1),
+        beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2),
+        H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], Q.stride(0),
+        Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _tile(K, dtype), V,
+        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states", beta.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _power(V))),)](
-        beta, k, log_a, P, Q, initial_state, h_2, n_2, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, beta.stride(0), beta.stride(1), beta.stride(2),
-        H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], P.stride(0),
-        P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
-        H // Q.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _power(K), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        log_a, P, Q, k, beta, initial_state, h_2, n_2, run.cu, run.T, H, run.segment,
+        run.segments, run.N, run.steps, log_a.stride(0), log_a.stride(1), log_a.stride(2),
+        H // log_a.shape[2], P.stride(0), P.stride(1), P.stride(2), H // P.shape[2],
+        Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], k.stride(0), k.stride(1),
+        k.stride(2), H // k.shape[2], beta.stride(0), beta.stride(1), beta.stride(2),
+        H // beta.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("solve_adjoint", beta.device, dtype.itemsize, K, V)
     _m_solve_adjoint_kernel[(run.chunks(chunk) * H,)](
-        beta, k, log_a, q, dy, Q_adjoint, P_adjoint, run.cu, run.T, H, run.N, run.steps,
-        beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2], k.stride(0),
-        k.stride(1), k.stride(2), H // k.shape[2], log_a.stride(0), log_a.stride(1),
-        log_a.stride(2), H // log_a.shape[2], q.stride(0), q.stride(1), q.stride(2),
-        H // q.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2), P_adjoint.stride(0),
-        P_adjoint.stride(1), P_adjoint.stride(2), K, _power(K), V, _power(V), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        log_a, beta, k, q, dy, Q_adjoint, P_adjoint, run.cu, run.T, H, run.N, run.steps,
+        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], beta.stride(0),
+        beta.stride(1), beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1),
+        k.stride(2), H // k.shape[2], q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
+        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0),
+        Q_adjoint.stride(1), Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1),
+        P_adjoint.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision,
+        EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states_adjoint", beta.device, dtype.itemsize, K, V)
-    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
-        q, k, log_a, dy, P_adjoint, Q_adjoint, d_final_state, l, zeta, d_initial_state, run.cu,
+    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        q, log_a, dy, P_adjoint, Q_adjoint, k, d_final_state, l, zeta, d_initial_state, run.cu,
         run.T, H, run.segment, run.segments, run.N, run.steps, q.stride(0), q.stride(1),
-        q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], P_adjoint.stride(0), P_adjoint.stride(1),
-        P_adjoint.stride(2), H // P_adjoint.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
-        Q_adjoint.stride(2), H // Q_adjoint.shape[2], zeta.stride(0), zeta.stride(1),
-        zeta.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        q.stride(2), H // q.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
+        H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+        P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), H // P_adjoint.shape[2],
+        Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2), H // Q_adjoint.shape[2],
+        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], zeta.stride(0), zeta.stride(1),
+        zeta.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + min(block, _power(V)) + _power(K) + _power(K)) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
     )
     _, block, warps, stages, precision = config
-    _m_gradients_kernel[(run.chunks(chunk) * H,)](
-        q, k, log_a, beta, dy, n_2, zeta, h_2, l, d_v, d_q, d_k, d_beta, d_log_a, run.cu, run.T,
+    _m_gradients_kernel[(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
+        q, log_a, dy, n_2, h_2, l, beta, k, zeta, d_q, d_v, d_beta, d_k, d_log_a, run.cu, run.T,
         H, run.N, run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
-        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], log_a.stride(0),
-        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], beta.stride(0), beta.stride(1),
-        beta.stride(2), H // beta.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), H // n_2.shape[2],
-        zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2], d_v.stride(0),
-        d_v.stride(1), d_v.stride(2), d_q.stride(0), d_q.stride(1), d_q.stride(2),
-        d_k.stride(0), d_k.stride(1), d_k.stride(2), d_beta.stride(0), d_beta.stride(1),
-        d_beta.stride(2), d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2), K, _power(K),
-        V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0),
+        dy.stride(1), dy.stride(2), H // dy.shape[2], n_2.stride(0), n_2.stride(1),
+        n_2.stride(2), H // n_2.shape[2], beta.stride(0), beta.stride(1), beta.stride(2),
+        H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+        zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2], d_q.stride(0),
+        d_q.stride(1), d_q.stride(2), d_v.stride(0), d_v.stride(1), d_v.stride(2),
+        d_beta.stride(0), d_beta.stride(1), d_beta.stride(2), d_beta.stride(3), d_k.stride(0),
+        d_k.stride(1), d_k.stride(2), d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2),
+        d_log_a.stride(3), K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
-    return _shared(d_beta, beta), _shared(d_k, k), _shared(d_v, v), _shared(d_q, q), _shared(d_log_a, log_a), d_initial_state
+    return _shared(d_beta.sum(0), beta), _shared(d_k, k), _shared(d_v, v), _shared(d_q, q), _shared(d_log_a.sum(0), log_a), d_initial_state
 
 
 def m_step(
@@ -1280,12 +1298,12 @@ def m_step(
     _, block, warps, stages, _ = _config("step", beta.device, dtype.itemsize, K, V)
     y = torch.empty((beta.shape[0], H, V), dtype=k.dtype, device=beta.device)
     held = state.contiguous()
-    _m_step_kernel[(beta.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _m_step_kernel[(beta.shape[0] * H * -(-V // min(block, _padded(V))),)](
         q, k, log_a, beta, v, held, y, held, state_indices, H, q.stride(0), q.stride(1),
         H // q.shape[1], k.stride(0), k.stride(1), H // k.shape[1], log_a.stride(0),
         log_a.stride(1), H // log_a.shape[1], beta.stride(0), beta.stride(1),
         H // beta.shape[1], v.stride(0), v.stride(1), H // v.shape[1], y.stride(0), y.stride(1),
-        K, _power(K), V, min(block, _power(V)),
+        K, _padded(K), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )

@@ -30,27 +30,18 @@ _TABLE = (
     ('states_adjoint', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
     ('states_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
-    ('outputs', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
-    ('gradients_value', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
     ('outputs', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
     ('outputs', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('outputs', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('gradients_value', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
     ('gradients_value', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('gradients_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_whole', '', 2, 128, 128, 64, 128, 8, 1, 'ieee'),
-    ('gradients_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
-    ('outputs_mild', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
-    ('gradients_mild_value', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
     ('outputs_mild', '', 2, 128, 128, 64, 128, 4, 1, 'ieee'),
     ('outputs_mild', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('outputs_mild', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('gradients_mild_value', '', 2, 128, 128, 64, 128, 4, 1, 'ieee'),
     ('gradients_mild_value', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('gradients_mild_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_mild_whole', '', 2, 128, 128, 64, 128, 8, 1, 'ieee'),
-    ('gradients_mild_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
-    ('gradients_mild', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
     ('gradients_mild', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
     ('gradients_mild', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('gradients_mild', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
@@ -195,9 +186,18 @@ def _local(weights, g, EXACT: tl.constexpr, PRECISION: tl.constexpr, SINGLE: tl.
         return tl.dot(w, second, acc=tl.dot(w, first))
 
 
-def _power(n: int) -> int:
-    """The power of two, at least 16, that holds n."""
-    return max(16, triton.next_power_of_2(n))
+def _tile(n: int, dtype: torch.dtype) -> int:
+    """The power of two that holds n and that products take.
+
+    Triton's products of 16 bits on a Hopper chip read past tiles of 16 or 32 columns where a kernel
+    has several of them (triton-lang/triton issue 11366).
+    """
+    return max(64 if dtype.itemsize == 2 else 16, triton.next_power_of_2(n))
+
+
+def _padded(n: int) -> int:
+    """The power of two that holds n."""
+    return triton.next_power_of_2(n)
 
 
 @functools.cache
@@ -251,12 +251,12 @@ def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
 
 @functools.cache
 def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
-    """The first row of the table that fits; None without one, or where it refuses the sizes."""
+    """The first row of the table that fits; None without one."""
     arch = _architecture(device)
     for row in _TABLE:
         if row[0] == kernel and row[1] in ("", arch) and row[2] in (0, width):
             if K <= row[3] and V <= row[4]:
-                return row[5:] if row[5] else None
+                return row[5:]
     return None
 
 
@@ -3167,7 +3167,7 @@ def m_forward(
     config = _config("outputs", k.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k.device, dtype.itemsize, K, V)
-    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _power(V))))
+    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, V), dtype=k.dtype, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
@@ -3182,30 +3182,30 @@ def m_forward(
         segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=k.device)
         segment_decay_V = torch.empty((run.slots, H, V), dtype=torch.float32, device=k.device)
         _, block, warps, stages, precision = _config("segment_ends", k.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             k, v, zk, zv, start_state, segment_decay_K, segment_decay_V, run.cu, run.T, H,
             run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
             H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
             zk.stride(0), zk.stride(1), zk.stride(2), H // zk.shape[2], zv.stride(0),
-            zv.stride(1), zv.stride(2), H // zv.shape[2], K, _power(K), V,
-            min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            zv.stride(1), zv.stride(2), H // zv.shape[2], K, _tile(K, dtype), V,
+            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + min(block, _power(V))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + min(block, _tile(V, dtype))) * dtype.itemsize),
         )
         _m_segment_scan_kernel[(run.N * H * -(-K * V // 1024),)](
             start_state, segment_decay_K, segment_decay_V, initial_state, run.cu, run.T, H,
             run.segment, run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _power(V))),)](
+    {32: _m_states_kernel, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         k, v, zk, zv, start_state, h_2, first_K, second_K, first_V, second_V, final_state,
         run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1),
         k.stride(2), H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
         zk.stride(0), zk.stride(1), zk.stride(2), H // zk.shape[2], zv.stride(0), zv.stride(1),
-        zv.stride(2), H // zv.shape[2], K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        zv.stride(2), H // zv.shape[2], K, _tile(K, dtype), V, min(block, _tile(V, dtype)),
+        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + min(block, _power(V))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + min(block, _tile(V, dtype))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("outputs_mild", k.device, dtype.itemsize, K, V)
@@ -3215,8 +3215,8 @@ def m_forward(
             zk.stride(0), zk.stride(1), zk.stride(2), H // zk.shape[2], q.stride(0),
             q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2),
             H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            y.stride(0), y.stride(1), y.stride(2), V, min(block, _power(V)), K, _power(K),
-            chunk, DT, FT, precision, EXACT, run.varlen,
+            y.stride(0), y.stride(1), y.stride(2), V, min(block, _tile(V, dtype)), K,
+            _tile(K, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -3227,8 +3227,8 @@ def m_forward(
         H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], zk.stride(0),
         zk.stride(1), zk.stride(2), H // zk.shape[2], v.stride(0), v.stride(1), v.stride(2),
         H // v.shape[2], zv.stride(0), zv.stride(1), zv.stride(2), H // zv.shape[2],
-        y.stride(0), y.stride(1), y.stride(2), K, _power(K), V, min(block, _power(V)), chunk,
-        DT, FT, precision, EXACT, run.varlen,
+        y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3264,7 +3264,7 @@ def m_backward(
     config = _config("gradients", k.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", k.device, dtype.itemsize, K, V)
-    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _power(V))))
+    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     d_k = _gradient(k, H)
     d_v = _gradient(v, H)
@@ -3286,57 +3286,57 @@ def m_backward(
         segment_decay_V = torch.empty((run.slots, H, V), dtype=torch.float32, device=k.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k.device)
         _, block, warps, stages, precision = _config("segment_ends", k.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             k, v, zk, zv, start_state, segment_decay_K, segment_decay_V, run.cu, run.T, H,
             run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
             H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
             zk.stride(0), zk.stride(1), zk.stride(2), H // zk.shape[2], zv.stride(0),
-            zv.stride(1), zv.stride(2), H // zv.shape[2], K, _power(K), V,
-            min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            zv.stride(1), zv.stride(2), H // zv.shape[2], K, _tile(K, dtype), V,
+            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + min(block, _power(V))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + min(block, _tile(V, dtype))) * dtype.itemsize),
         )
         _m_segment_scan_kernel[(run.N * H * -(-K * V // 1024),)](
             start_state, segment_decay_K, segment_decay_V, initial_state, run.cu, run.T, H,
             run.segment, run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-V // min(block, _power(V))),)](
+    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         k, v, zk, zv, start_state, h_2, first_K, second_K, first_V, second_V, run.cu, run.T, H,
         run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
         H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], zk.stride(0),
         zk.stride(1), zk.stride(2), H // zk.shape[2], zv.stride(0), zv.stride(1), zv.stride(2),
-        H // zv.shape[2], K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split,
+        H // zv.shape[2], K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + min(block, _power(V))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + min(block, _tile(V, dtype))) * dtype.itemsize),
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", k.device, dtype.itemsize, K, V)
-        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             q, zk, zv, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
             run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], zk.stride(0),
             zk.stride(1), zk.stride(2), H // zk.shape[2], zv.stride(0), zv.stride(1),
             zv.stride(2), H // zv.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-            H // dy.shape[2], K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision,
-            EXACT, run.varlen, run.split,
+            H // dy.shape[2], K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (min(block, _power(V)) + _power(K) + _power(K) + min(block, _power(V))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype) + min(block, _tile(V, dtype))) * dtype.itemsize),
         )
         _m_segment_scan_adjoint_kernel[(run.N * H * -(-K * V // 1024),)](
             end_state, segment_decay_K, segment_decay_V, d_final_state, run.cu, run.T, H,
             run.segment, run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", k.device, dtype.itemsize, K, V)
-    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         q, zk, zv, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
         zk.stride(0), zk.stride(1), zk.stride(2), H // zk.shape[2], zv.stride(0), zv.stride(1),
         zv.stride(2), H // zv.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split,
+        H // dy.shape[2], K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (min(block, _power(V)) + _power(K) + _power(K) + min(block, _power(V))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype) + min(block, _tile(V, dtype))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("gradients_mild_value", k.device, dtype.itemsize, K, V)
@@ -3348,13 +3348,13 @@ def m_backward(
             v.stride(1), v.stride(2), H // v.shape[2], zv.stride(0), zv.stride(1), zv.stride(2),
             H // zv.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
             d_v.stride(0), d_v.stride(1), d_v.stride(2), d_zv.stride(0), d_zv.stride(1),
-            d_zv.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision,
-            EXACT, run.varlen,
+            d_zv.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
+            precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
         _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, V)
-        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
+        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
             first_K, second_K, first_V, second_V, q, k, v, zk, zv, dy, h_2, l, d_q, d_k, d_zk,
             run.cu, run.T, H, run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2),
             H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
@@ -3363,7 +3363,8 @@ def m_backward(
             H // zv.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
             d_q.stride(0), d_q.stride(1), d_q.stride(2), d_k.stride(0), d_k.stride(1),
             d_k.stride(2), d_zk.stride(0), d_zk.stride(1), d_zk.stride(2), K,
-            min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -3376,13 +3377,13 @@ def m_backward(
         v.stride(2), H // v.shape[2], zv.stride(0), zv.stride(1), zv.stride(2),
         H // zv.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
         d_v.stride(0), d_v.stride(1), d_v.stride(2), d_zv.stride(0), d_zv.stride(1),
-        d_zv.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        d_zv.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _power(K))),)](
+    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
         first_K, second_K, first_V, second_V, q, k, v, zk, zv, dy, h_2, l, d_q, d_k, d_zk,
         run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk), q.stride(0), q.stride(1),
         q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
@@ -3390,8 +3391,9 @@ def m_backward(
         zk.stride(2), H // zk.shape[2], zv.stride(0), zv.stride(1), zv.stride(2),
         H // zv.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
         d_q.stride(0), d_q.stride(1), d_q.stride(2), d_k.stride(0), d_k.stride(1),
-        d_k.stride(2), d_zk.stride(0), d_zk.stride(1), d_zk.stride(2), K, min(block, _power(K)),
-        V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        d_k.stride(2), d_zk.stride(0), d_zk.stride(1), d_zk.stride(2), K,
+        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3420,12 +3422,12 @@ def m_step(
     _, block, warps, stages, _ = _config("step", k.device, dtype.itemsize, K, V)
     y = torch.empty((k.shape[0], H, V), dtype=k.dtype, device=k.device)
     held = state.contiguous()
-    _m_step_kernel[(k.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _m_step_kernel[(k.shape[0] * H * -(-V // min(block, _padded(V))),)](
         q, k, v, zk, zv, held, y, held, state_indices, H, q.stride(0), q.stride(1),
         H // q.shape[1], k.stride(0), k.stride(1), H // k.shape[1], v.stride(0), v.stride(1),
         H // v.shape[1], zk.stride(0), zk.stride(1), H // zk.shape[1], zv.stride(0),
-        zv.stride(1), H // zv.shape[1], y.stride(0), y.stride(1), K, _power(K), V,
-        min(block, _power(V)),
+        zv.stride(1), H // zv.shape[1], y.stride(0), y.stride(1), K, _padded(K), V,
+        min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )

@@ -16,14 +16,12 @@ import triton.language as tl
 _TABLE = (
     ('states', '', 2, 64, 64, 64, 64, 4, 2, 'ieee'),
     ('states', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
-    ('states', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
+    ('states', '', 2, 256, 256, 32, 64, 8, 2, 'ieee'),
     ('states', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('states_adjoint', '', 2, 64, 64, 64, 64, 4, 2, 'ieee'),
     ('states_adjoint', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
-    ('states_adjoint', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
+    ('states_adjoint', '', 2, 256, 256, 32, 64, 8, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
-    ('solve', '', 2, 32, 1048576, 0, 0, 0, 0, 'ieee'),
-    ('solve', '', 2, 1048576, 32, 0, 0, 0, 0, 'ieee'),
     ('halves', '', 2, 256, 256, 64, 64, 4, 2, 'ieee'),
     ('halves', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('solve', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
@@ -35,14 +33,12 @@ _TABLE = (
     ('outputs', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
     ('outputs', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('outputs', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
-    ('gradients', '', 2, 128, 128, 64, 32, 8, 2, 'ieee'),
+    ('gradients', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
     ('gradients', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('gradients', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_value', '', 2, 128, 128, 64, 32, 8, 2, 'ieee'),
+    ('gradients_value', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
     ('gradients_value', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('gradients_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_whole', '', 2, 128, 128, 64, 128, 8, 2, 'ieee'),
-    ('gradients_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
     ('solve_mild', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
     ('solve_mild', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('solve_mild', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
@@ -55,11 +51,9 @@ _TABLE = (
     ('gradients_mild', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
     ('gradients_mild', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('gradients_mild', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_mild_value', '', 2, 128, 128, 64, 32, 8, 2, 'ieee'),
+    ('gradients_mild_value', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
     ('gradients_mild_value', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('gradients_mild_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_mild_whole', '', 2, 128, 128, 64, 128, 8, 2, 'ieee'),
-    ('gradients_mild_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
     ('step', '', 0, 256, 256, 1, 32, 4, 2, 'ieee'),
     ('step', '', 0, 1024, 1024, 1, 16, 4, 2, 'ieee'),
 )
@@ -228,9 +222,18 @@ def _inverse_of_unit(x, token, C: tl.constexpr, EXACT: tl.constexpr, PRECISION: 
     return found
 
 
-def _power(n: int) -> int:
-    """The power of two, at least 16, that holds n."""
-    return max(16, triton.next_power_of_2(n))
+def _tile(n: int, dtype: torch.dtype) -> int:
+    """The power of two that holds n and that products take.
+
+    Triton's products of 16 bits on a Hopper chip read past tiles of 16 or 32 columns where a kernel
+    has several of them (triton-lang/triton issue 11366).
+    """
+    return max(64 if dtype.itemsize == 2 else 16, triton.next_power_of_2(n))
+
+
+def _padded(n: int) -> int:
+    """The power of two that holds n."""
+    return triton.next_power_of_2(n)
 
 
 @functools.cache
@@ -284,12 +287,12 @@ def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
 
 @functools.cache
 def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
-    """The first row of the table that fits; None without one, or where it refuses the sizes."""
+    """The first row of the table that fits; None without one."""
     arch = _architecture(device)
     for row in _TABLE:
         if row[0] == kernel and row[1] in ("", arch) and row[2] in (0, width):
             if K <= row[3] and V <= row[4]:
-                return row[5:] if row[5] else None
+                return row[5:]
     return None
 
 
@@ -1066,7 +1069,6 @@ def _m_outputs_mild_kernel(
     sums_3 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
     map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_8 = map_7 * scale  # [C, BLOCK_K]
     y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
@@ -1074,9 +1076,10 @@ def _m_outputs_mild_kernel(
         x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
         z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
         M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-        dot_3 = tl.dot(map_8.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_3 = tl.dot(map_7.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        map_8 = scale * dot_3  # [C, BLOCK_V]
         dot_4 = tl.dot(Su_base.to(DT), z_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        total_1 = dot_3 + dot_4  # [C, BLOCK_V]
+        total_1 = map_8 + dot_4  # [C, BLOCK_V]
         dot_5 = tl.dot(Se_base.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
         y_new = total_1 + dot_5  # inside the chunk, and from the memory before it [C, BLOCK_V]
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
@@ -1143,7 +1146,6 @@ def _m_outputs_mild_kernel_c64(
     sums_3 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
     map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_8 = map_7 * scale  # [C, BLOCK_K]
     y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
@@ -1151,9 +1153,10 @@ def _m_outputs_mild_kernel_c64(
         x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
         z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
         M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-        dot_3 = tl.dot(map_8.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_3 = tl.dot(map_7.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        map_8 = scale * dot_3  # [C, BLOCK_V]
         dot_4 = tl.dot(Su_base.to(DT), z_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        total_1 = dot_3 + dot_4  # [C, BLOCK_V]
+        total_1 = map_8 + dot_4  # [C, BLOCK_V]
         dot_5 = tl.dot(Se_base.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
         y_new = total_1 + dot_5  # inside the chunk, and from the memory before it [C, BLOCK_V]
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
@@ -1301,7 +1304,6 @@ def _m_outputs_kernel(
             sums_6 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
             decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
             map_27 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_28 = map_27 * scale  # [C, BLOCK_K]
             y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
             for block in range(0, V, BLOCK_V):
                 at_V = block + tl.arange(0, BLOCK_V)
@@ -1309,9 +1311,10 @@ def _m_outputs_kernel(
                 x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
                 z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
                 M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-                dot_11 = tl.dot(map_28.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dot_11 = tl.dot(map_27.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                map_28 = scale * dot_11  # [C, BLOCK_V]
                 dot_12 = tl.dot(Su.to(DT), z_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-                total_9 = dot_11 + dot_12  # [C, BLOCK_V]
+                total_9 = map_28 + dot_12  # [C, BLOCK_V]
                 dot_13 = tl.dot(Se.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
                 y_new = total_9 + dot_13  # inside the chunk, and from the memory before it [C, BLOCK_V]
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
@@ -1473,7 +1476,6 @@ def _m_outputs_kernel_c64(
             sums_7 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
             decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
             map_32 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_33 = map_32 * scale  # [C, BLOCK_K]
             y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
             for block in range(0, V, BLOCK_V):
                 at_V = block + tl.arange(0, BLOCK_V)
@@ -1481,9 +1483,10 @@ def _m_outputs_kernel_c64(
                 x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 7
                 z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
                 M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-                dot_13 = tl.dot(map_33.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dot_13 = tl.dot(map_32.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                map_33 = scale * dot_13  # [C, BLOCK_V]
                 dot_14 = tl.dot(Su.to(DT), z_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-                total_11 = dot_13 + dot_14  # [C, BLOCK_V]
+                total_11 = map_33 + dot_14  # [C, BLOCK_V]
                 dot_15 = tl.dot(Se.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
                 y_new = total_11 + dot_15  # inside the chunk, and from the memory before it [C, BLOCK_V]
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
@@ -2177,13 +2180,13 @@ def _m_states_adjoint_kernel(
         sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
         decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
         map_3 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-        map_4 = map_3 * scale  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_4.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(map_3.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        map_4 = scale * dot_2  # [BLOCK_K, BLOCK_V]
         sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
         decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
         map_5 = decay_3 * w.to(tl.float32)  # [C, BLOCK_K]
         dot_3 = tl.dot(tl.trans(map_5.to(DT)), zeta_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        map_6 = dot_2 + dot_3  # [BLOCK_K, BLOCK_V]
+        map_6 = map_4 + dot_3  # [BLOCK_K, BLOCK_V]
         L_next = map_2 + map_6  # decay, erase and write [BLOCK_K, BLOCK_V]
         L = L_next
     if d_initial_state_ptr is not None:
@@ -2194,9 +2197,9 @@ def _m_states_adjoint_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_value_kernel(
-    first_K_ptr, second_K_ptr, q_ptr, alpha_ptr, k_ptr, log_w_ptr, scale, dy_ptr, zeta_ptr,
-    l_ptr, d_v_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
-    alpha_ptr_b, alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g, k_ptr_b,
+    first_K_ptr, second_K_ptr, q_ptr, alpha_ptr, k_ptr, log_w_ptr, scale, dy_ptr, l_ptr,
+    zeta_ptr, d_v_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h,
+    q_ptr_g, alpha_ptr_b, alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g, k_ptr_b,
     k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_w_ptr_b, log_w_ptr_t: tl.constexpr,
     log_w_ptr_h, log_w_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, zeta_ptr_b,
     zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
@@ -2249,20 +2252,20 @@ def _m_gradients_mild_value_kernel(
     dot_2 = tl.dot(map_3.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
     At_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_2, 0.0)  # scores of the pairs: pairs with j < i in block32 [C, C]
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
     decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     map_6 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
         L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
         dx_out = tl.dot(map_6.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
         dot_3 = tl.dot(At_se_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
         dx_3 = dx_out + dot_3  # [C, BLOCK_V]
+        zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
         dot_4 = tl.dot(At_we_base.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
         dx = dx_3 + dot_4  # gradient of x [C, BLOCK_V]
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
@@ -2271,9 +2274,9 @@ def _m_gradients_mild_value_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_value_kernel_c64(
-    first_K_ptr, second_K_ptr, q_ptr, alpha_ptr, k_ptr, log_w_ptr, scale, dy_ptr, zeta_ptr,
-    l_ptr, d_v_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
-    alpha_ptr_b, alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g, k_ptr_b,
+    first_K_ptr, second_K_ptr, q_ptr, alpha_ptr, k_ptr, log_w_ptr, scale, dy_ptr, l_ptr,
+    zeta_ptr, d_v_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h,
+    q_ptr_g, alpha_ptr_b, alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g, k_ptr_b,
     k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_w_ptr_b, log_w_ptr_t: tl.constexpr,
     log_w_ptr_h, log_w_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, zeta_ptr_b,
     zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
@@ -2326,20 +2329,20 @@ def _m_gradients_mild_value_kernel_c64(
     dot_2 = tl.dot(map_3.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
     At_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_2, 0.0)  # scores of the pairs: pairs with j < i in block64 [C, C]
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
     decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     map_6 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
         L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
         dx_out = tl.dot(map_6.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
         dot_3 = tl.dot(At_se_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
         dx_3 = dx_out + dot_3  # [C, BLOCK_V]
+        zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
         dot_4 = tl.dot(At_we_base.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
         dx = dx_3 + dot_4  # gradient of x [C, BLOCK_V]
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
@@ -2349,7 +2352,7 @@ def _m_gradients_mild_value_kernel_c64(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_kernel(
     first_K_ptr, second_K_ptr, q_ptr, alpha_ptr, beta_ptr, k_ptr, v_ptr, log_w_ptr, dy_ptr,
-    z_ptr, zeta_ptr, h_2_ptr, l_ptr, scale, d_q_ptr, d_beta_ptr, d_alpha_ptr, d_k_ptr,
+    z_ptr, h_2_ptr, l_ptr, scale, zeta_ptr, d_q_ptr, d_beta_ptr, d_k_ptr, d_alpha_ptr,
     d_log_w_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
     alpha_ptr_b, alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g, beta_ptr_b,
     beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
@@ -2357,9 +2360,9 @@ def _m_gradients_mild_kernel(
     log_w_ptr_t: tl.constexpr, log_w_ptr_h, log_w_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
     dy_ptr_h, dy_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, zeta_ptr_b,
     zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr,
-    d_q_ptr_h, d_beta_ptr_b, d_beta_ptr_t: tl.constexpr, d_beta_ptr_h, d_alpha_ptr_b,
-    d_alpha_ptr_t: tl.constexpr, d_alpha_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
-    d_log_w_ptr_b, d_log_w_ptr_t: tl.constexpr, d_log_w_ptr_h, K: tl.constexpr,
+    d_q_ptr_h, d_beta_ptr_b, d_beta_ptr_t: tl.constexpr, d_beta_ptr_h, d_k_ptr_b,
+    d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_alpha_ptr_b, d_alpha_ptr_t: tl.constexpr,
+    d_alpha_ptr_h, d_log_w_ptr_b, d_log_w_ptr_t: tl.constexpr, d_log_w_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
     VARLEN: tl.constexpr,
@@ -2390,8 +2393,8 @@ def _m_gradients_mild_kernel(
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
     d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
     d_beta_ptr = _head(d_beta_ptr, batch, h, d_beta_ptr_b, d_beta_ptr_h, 1)
-    d_alpha_ptr = _head(d_alpha_ptr, batch, h, d_alpha_ptr_b, d_alpha_ptr_h, 1)
     d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+    d_alpha_ptr = _head(d_alpha_ptr, batch, h, d_alpha_ptr_b, d_alpha_ptr_h, 1)
     d_log_w_ptr = _head(d_log_w_ptr, batch, h, d_log_w_ptr_b, d_log_w_ptr_h, 1)
     rest = left
     valid = token < rest
@@ -2413,8 +2416,6 @@ def _m_gradients_mild_kernel(
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
     z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
     decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
@@ -2426,98 +2427,100 @@ def _m_gradients_mild_kernel(
     dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
     map_4 = decay_2 * dot  # [C, BLOCK_K]
     ds_out = map_4 * scale  # through M [C, BLOCK_K]
-    sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
-    sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    dot_3 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    du_out = decay_4 * dot_3  # through L [C, BLOCK_K]
-    map_5 = u.to(tl.float32) * du_out  # [C, BLOCK_K]
-    sum_3 = tl.sum(map_5, 0)  # [BLOCK_K]
-    dot_4 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_4 * dot_4  # through L [C, BLOCK_K]
-    map_6 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
-    sum_2 = tl.sum(map_6, 0)  # [BLOCK_K]
-    sums_4 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
-    map_7 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_5 = -sums_4  # D(j, middle32(j)] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
-    map_8 = decay_6 * u.to(tl.float32)  # [C, BLOCK_K]
-    dot_5 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_9 = dot_5 * scale  # [C, C]
-    B_su_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), map_9, 0.0)  # pairs with j <= i in block32 [C, C]
-    R_su_base = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    map_10 = R_su_base * scale  # [C, C]
-    Bt_su_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_10, 0.0)  # pairs with j <= i in block32 [C, C]
-    dq_su_base = tl.dot(B_su_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    dk_su_base = tl.dot(Bt_su_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_11 = decay_6 * dk_su_base  # [C, BLOCK_K]
-    total = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
-    map_12 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_6 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_13 = dot_6 * scale  # [C, C]
-    B_se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), map_13, 0.0)  # pairs with j <= i in block32 [C, C]
-    R_se_base = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    map_14 = R_se_base * scale  # [C, C]
-    Bt_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_14, 0.0)  # pairs with j <= i in block32 [C, C]
-    dq_se_base = tl.dot(B_se_base.to(FT), map_12.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_2 = tl.fma(dq_se_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_base)  # [C, BLOCK_K]
-    map_15 = decay_5 * total_2  # [C, BLOCK_K]
-    total_3 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_16 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-    map_17 = map_7.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
-    total_4 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), map_16)  # [C, BLOCK_K]
-    map_18 = map_8.to(FT).to(tl.float32) * dk_su_base  # [C, BLOCK_K]
-    inside_5 = total_4 - map_18  # [C, BLOCK_K]
+    sums_2 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    map_5 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_3 = -sums_2  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_6 = decay_4 * u.to(tl.float32)  # [C, BLOCK_K]
+    dot_2 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_7 = dot_2 * scale  # [C, C]
+    B_su_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), map_7, 0.0)  # pairs with j <= i in block32 [C, C]
+    dq_su_base = tl.dot(B_su_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_8 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_9 = dot_3 * scale  # [C, C]
+    B_se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), map_9, 0.0)  # pairs with j <= i in block32 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total = tl.fma(dq_se_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_base)  # [C, BLOCK_K]
+    map_10 = decay_3 * total  # [C, BLOCK_K]
+    total_2 = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_11 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+    map_12 = map_5.to(FT).to(tl.float32) * total  # [C, BLOCK_K]
+    total_3 = tl.fma(map_12, tl.full([C, BLOCK_K], 1.0, tl.float32), map_11)  # [C, BLOCK_K]
     d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
-    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total_3.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dk_se_base = tl.dot(Bt_se_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_19 = decay_6 * dk_se_base  # [C, BLOCK_K]
+    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total_2.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    dot_4 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    du_out = decay_5 * dot_4  # through L [C, BLOCK_K]
+    map_13 = u.to(tl.float32) * du_out  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_13, 0)  # [BLOCK_K]
+    dot_5 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_5 * dot_5  # through L [C, BLOCK_K]
+    map_14 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
+    sum_2 = tl.sum(map_14, 0)  # [BLOCK_K]
+    dot_6 = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_15 = dot_6 * scale  # [C, C]
+    Bt_su_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_15, 0.0)  # the weights of the pairs: pairs with j <= i in block32 [C, C]
+    dk_su_base = tl.dot(Bt_su_base.to(FT), map_5.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_16 = decay_4 * dk_su_base  # [C, BLOCK_K]
+    total_4 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
+    map_17 = map_6.to(FT).to(tl.float32) * dk_su_base  # [C, BLOCK_K]
+    inside_5 = total_3 - map_17  # [C, BLOCK_K]
+    dot_7 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_18 = dot_7 * scale  # [C, C]
+    Bt_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_18, 0.0)  # the weights of the pairs: pairs with j <= i in block32 [C, C]
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_5.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_19 = decay_4 * dk_se_base  # [C, BLOCK_K]
     total_5 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_20 = map_12.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    map_20 = map_8.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
     inside_6 = inside_5 - map_20  # [C, BLOCK_K]
-    sums_6 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i-1] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
-    map_21 = decay_7 * w.to(tl.float32)  # [C, BLOCK_K]
-    dot_7 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_wu_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_7, 0.0)  # pairs with j < i in block32 [C, C]
-    R_wu_base = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_wu_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), R_wu_base, 0.0)  # pairs with j < i in block32 [C, C]
-    dq_wu_base = tl.dot(B_wu_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    sums_5 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    map_21 = decay_6 * w.to(tl.float32)  # [C, BLOCK_K]
+    dot_8 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_wu_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_8, 0.0)  # the weights of the pairs: pairs with j < i in block32 [C, C]
     dk_wu_base = tl.dot(Bt_wu_base.to(FT), map_21.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_22 = decay_6 * dk_wu_base  # [C, BLOCK_K]
-    total_6 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-    map_23 = map_8.to(FT).to(tl.float32) * dk_wu_base  # [C, BLOCK_K]
+    map_22 = decay_4 * dk_wu_base  # [C, BLOCK_K]
+    total_6 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+    map_23 = map_6.to(FT).to(tl.float32) * dk_wu_base  # [C, BLOCK_K]
     inside_7 = inside_6 - map_23  # [C, BLOCK_K]
     d_beta_ptr_c = d_beta_ptr + start * d_beta_ptr_t  # first token of the chunk
     tl.store(d_beta_ptr_c + (token * d_beta_ptr_t)[:, None] + at_K[None, :], total_6.to(d_beta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dot_8 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_we_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_8, 0.0)  # pairs with j < i in block32 [C, C]
-    R_we_base = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), R_we_base, 0.0)  # pairs with j < i in block32 [C, C]
-    dq_we_base = tl.dot(B_we_base.to(FT), map_12.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_7 = tl.fma(dq_we_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_base)  # [C, BLOCK_K]
-    map_24 = decay_7 * total_7  # [C, BLOCK_K]
-    total_8 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    d_alpha_ptr_c = d_alpha_ptr + start * d_alpha_ptr_t  # first token of the chunk
-    tl.store(d_alpha_ptr_c + (token * d_alpha_ptr_t)[:, None] + at_K[None, :], total_8.to(d_alpha_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dot_9 = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_9, 0.0)  # the weights of the pairs: pairs with j < i in block32 [C, C]
     dk_we_base = tl.dot(Bt_we_base.to(FT), map_21.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_25 = decay_6 * dk_we_base  # [C, BLOCK_K]
-    total_9 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-    map_26 = map_12.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
-    inside_8 = inside_7 - map_26  # [C, BLOCK_K]
-    inside_9 = inside_8 - map_5  # [C, BLOCK_K]
+    map_24 = decay_4 * dk_we_base  # [C, BLOCK_K]
+    total_7 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+    map_25 = map_8.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_8 = inside_7 - map_25  # [C, BLOCK_K]
+    inside_9 = inside_8 - map_13  # [C, BLOCK_K]
     d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_9.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_7.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
+    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    dot_10 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    dw_out = decay_7 * dot_10  # through M [C, BLOCK_K]
+    dot_11 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_wu_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_11, 0.0)  # pairs with j < i in block32 [C, C]
+    dq_wu_base = tl.dot(B_wu_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    dot_12 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_we_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_12, 0.0)  # pairs with j < i in block32 [C, C]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_8 = tl.fma(dq_we_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_base)  # [C, BLOCK_K]
+    map_26 = decay_6 * total_8  # [C, BLOCK_K]
+    total_9 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    d_alpha_ptr_c = d_alpha_ptr + start * d_alpha_ptr_t  # first token of the chunk
+    tl.store(d_alpha_ptr_c + (token * d_alpha_ptr_t)[:, None] + at_K[None, :], total_9.to(d_alpha_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     map_27 = w.to(tl.float32) * dw_out  # [C, BLOCK_K]
-    map_28 = map_21.to(FT).to(tl.float32) * total_7  # [C, BLOCK_K]
+    map_28 = map_21.to(FT).to(tl.float32) * total_8  # [C, BLOCK_K]
     total_10 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), map_27)  # [C, BLOCK_K]
     terms = total_10  # [C, BLOCK_K]
     later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-    map_29 = inside_9 - map_6  # [C, BLOCK_K]
+    map_29 = inside_9 - map_14  # [C, BLOCK_K]
     terms_2 = map_29  # [C, BLOCK_K]
     inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
     dgK_14 = later_2 + inside_2  # [C, BLOCK_K]
@@ -2532,7 +2535,7 @@ def _m_gradients_mild_kernel(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_kernel_c64(
     first_K_ptr, second_K_ptr, q_ptr, alpha_ptr, beta_ptr, k_ptr, v_ptr, log_w_ptr, dy_ptr,
-    z_ptr, zeta_ptr, h_2_ptr, l_ptr, scale, d_q_ptr, d_beta_ptr, d_alpha_ptr, d_k_ptr,
+    z_ptr, h_2_ptr, l_ptr, scale, zeta_ptr, d_q_ptr, d_beta_ptr, d_k_ptr, d_alpha_ptr,
     d_log_w_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
     alpha_ptr_b, alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g, beta_ptr_b,
     beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
@@ -2540,9 +2543,9 @@ def _m_gradients_mild_kernel_c64(
     log_w_ptr_t: tl.constexpr, log_w_ptr_h, log_w_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
     dy_ptr_h, dy_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, zeta_ptr_b,
     zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr,
-    d_q_ptr_h, d_beta_ptr_b, d_beta_ptr_t: tl.constexpr, d_beta_ptr_h, d_alpha_ptr_b,
-    d_alpha_ptr_t: tl.constexpr, d_alpha_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
-    d_log_w_ptr_b, d_log_w_ptr_t: tl.constexpr, d_log_w_ptr_h, K: tl.constexpr,
+    d_q_ptr_h, d_beta_ptr_b, d_beta_ptr_t: tl.constexpr, d_beta_ptr_h, d_k_ptr_b,
+    d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_alpha_ptr_b, d_alpha_ptr_t: tl.constexpr,
+    d_alpha_ptr_h, d_log_w_ptr_b, d_log_w_ptr_t: tl.constexpr, d_log_w_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
     VARLEN: tl.constexpr,
@@ -2573,8 +2576,8 @@ def _m_gradients_mild_kernel_c64(
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
     d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
     d_beta_ptr = _head(d_beta_ptr, batch, h, d_beta_ptr_b, d_beta_ptr_h, 1)
-    d_alpha_ptr = _head(d_alpha_ptr, batch, h, d_alpha_ptr_b, d_alpha_ptr_h, 1)
     d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+    d_alpha_ptr = _head(d_alpha_ptr, batch, h, d_alpha_ptr_b, d_alpha_ptr_h, 1)
     d_log_w_ptr = _head(d_log_w_ptr, batch, h, d_log_w_ptr_b, d_log_w_ptr_h, 1)
     rest = left
     valid = token < rest
@@ -2596,8 +2599,6 @@ def _m_gradients_mild_kernel_c64(
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
     z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
     decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
@@ -2609,98 +2610,100 @@ def _m_gradients_mild_kernel_c64(
     dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
     map_4 = decay_2 * dot  # [C, BLOCK_K]
     ds_out = map_4 * scale  # through M [C, BLOCK_K]
-    sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
-    sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    dot_3 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    du_out = decay_4 * dot_3  # through L [C, BLOCK_K]
-    map_5 = u.to(tl.float32) * du_out  # [C, BLOCK_K]
-    sum_3 = tl.sum(map_5, 0)  # [BLOCK_K]
-    dot_4 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_4 * dot_4  # through L [C, BLOCK_K]
-    map_6 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
-    sum_2 = tl.sum(map_6, 0)  # [BLOCK_K]
-    sums_4 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
-    map_7 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_5 = -sums_4  # D(j, middle64(j)] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
-    map_8 = decay_6 * u.to(tl.float32)  # [C, BLOCK_K]
-    dot_5 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_9 = dot_5 * scale  # [C, C]
-    B_su_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), map_9, 0.0)  # pairs with j <= i in block64 [C, C]
-    R_su_base = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    map_10 = R_su_base * scale  # [C, C]
-    Bt_su_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_10, 0.0)  # pairs with j <= i in block64 [C, C]
-    dq_su_base = tl.dot(B_su_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    dk_su_base = tl.dot(Bt_su_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_11 = decay_6 * dk_su_base  # [C, BLOCK_K]
-    total = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
-    map_12 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_6 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_13 = dot_6 * scale  # [C, C]
-    B_se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), map_13, 0.0)  # pairs with j <= i in block64 [C, C]
-    R_se_base = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    map_14 = R_se_base * scale  # [C, C]
-    Bt_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_14, 0.0)  # pairs with j <= i in block64 [C, C]
-    dq_se_base = tl.dot(B_se_base.to(FT), map_12.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_2 = tl.fma(dq_se_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_base)  # [C, BLOCK_K]
-    map_15 = decay_5 * total_2  # [C, BLOCK_K]
-    total_3 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_16 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-    map_17 = map_7.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
-    total_4 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), map_16)  # [C, BLOCK_K]
-    map_18 = map_8.to(FT).to(tl.float32) * dk_su_base  # [C, BLOCK_K]
-    inside_5 = total_4 - map_18  # [C, BLOCK_K]
+    sums_2 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    map_5 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_3 = -sums_2  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_6 = decay_4 * u.to(tl.float32)  # [C, BLOCK_K]
+    dot_2 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_7 = dot_2 * scale  # [C, C]
+    B_su_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), map_7, 0.0)  # pairs with j <= i in block64 [C, C]
+    dq_su_base = tl.dot(B_su_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_8 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_9 = dot_3 * scale  # [C, C]
+    B_se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), map_9, 0.0)  # pairs with j <= i in block64 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total = tl.fma(dq_se_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_base)  # [C, BLOCK_K]
+    map_10 = decay_3 * total  # [C, BLOCK_K]
+    total_2 = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_11 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+    map_12 = map_5.to(FT).to(tl.float32) * total  # [C, BLOCK_K]
+    total_3 = tl.fma(map_12, tl.full([C, BLOCK_K], 1.0, tl.float32), map_11)  # [C, BLOCK_K]
     d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
-    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total_3.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dk_se_base = tl.dot(Bt_se_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_19 = decay_6 * dk_se_base  # [C, BLOCK_K]
+    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total_2.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    dot_4 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    du_out = decay_5 * dot_4  # through L [C, BLOCK_K]
+    map_13 = u.to(tl.float32) * du_out  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_13, 0)  # [BLOCK_K]
+    dot_5 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_5 * dot_5  # through L [C, BLOCK_K]
+    map_14 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
+    sum_2 = tl.sum(map_14, 0)  # [BLOCK_K]
+    dot_6 = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_15 = dot_6 * scale  # [C, C]
+    Bt_su_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_15, 0.0)  # the weights of the pairs: pairs with j <= i in block64 [C, C]
+    dk_su_base = tl.dot(Bt_su_base.to(FT), map_5.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_16 = decay_4 * dk_su_base  # [C, BLOCK_K]
+    total_4 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
+    map_17 = map_6.to(FT).to(tl.float32) * dk_su_base  # [C, BLOCK_K]
+    inside_5 = total_3 - map_17  # [C, BLOCK_K]
+    dot_7 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_18 = dot_7 * scale  # [C, C]
+    Bt_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_18, 0.0)  # the weights of the pairs: pairs with j <= i in block64 [C, C]
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_5.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_19 = decay_4 * dk_se_base  # [C, BLOCK_K]
     total_5 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_20 = map_12.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    map_20 = map_8.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
     inside_6 = inside_5 - map_20  # [C, BLOCK_K]
-    sums_6 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i-1] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
-    map_21 = decay_7 * w.to(tl.float32)  # [C, BLOCK_K]
-    dot_7 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_wu_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_7, 0.0)  # pairs with j < i in block64 [C, C]
-    R_wu_base = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_wu_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), R_wu_base, 0.0)  # pairs with j < i in block64 [C, C]
-    dq_wu_base = tl.dot(B_wu_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    sums_5 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    map_21 = decay_6 * w.to(tl.float32)  # [C, BLOCK_K]
+    dot_8 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_wu_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_8, 0.0)  # the weights of the pairs: pairs with j < i in block64 [C, C]
     dk_wu_base = tl.dot(Bt_wu_base.to(FT), map_21.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_22 = decay_6 * dk_wu_base  # [C, BLOCK_K]
-    total_6 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-    map_23 = map_8.to(FT).to(tl.float32) * dk_wu_base  # [C, BLOCK_K]
+    map_22 = decay_4 * dk_wu_base  # [C, BLOCK_K]
+    total_6 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+    map_23 = map_6.to(FT).to(tl.float32) * dk_wu_base  # [C, BLOCK_K]
     inside_7 = inside_6 - map_23  # [C, BLOCK_K]
     d_beta_ptr_c = d_beta_ptr + start * d_beta_ptr_t  # first token of the chunk
     tl.store(d_beta_ptr_c + (token * d_beta_ptr_t)[:, None] + at_K[None, :], total_6.to(d_beta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dot_8 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_we_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_8, 0.0)  # pairs with j < i in block64 [C, C]
-    R_we_base = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), R_we_base, 0.0)  # pairs with j < i in block64 [C, C]
-    dq_we_base = tl.dot(B_we_base.to(FT), map_12.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_7 = tl.fma(dq_we_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_base)  # [C, BLOCK_K]
-    map_24 = decay_7 * total_7  # [C, BLOCK_K]
-    total_8 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    d_alpha_ptr_c = d_alpha_ptr + start * d_alpha_ptr_t  # first token of the chunk
-    tl.store(d_alpha_ptr_c + (token * d_alpha_ptr_t)[:, None] + at_K[None, :], total_8.to(d_alpha_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dot_9 = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_9, 0.0)  # the weights of the pairs: pairs with j < i in block64 [C, C]
     dk_we_base = tl.dot(Bt_we_base.to(FT), map_21.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_25 = decay_6 * dk_we_base  # [C, BLOCK_K]
-    total_9 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-    map_26 = map_12.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
-    inside_8 = inside_7 - map_26  # [C, BLOCK_K]
-    inside_9 = inside_8 - map_5  # [C, BLOCK_K]
+    map_24 = decay_4 * dk_we_base  # [C, BLOCK_K]
+    total_7 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+    map_25 = map_8.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_8 = inside_7 - map_25  # [C, BLOCK_K]
+    inside_9 = inside_8 - map_13  # [C, BLOCK_K]
     d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_9.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_7.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
+    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    dot_10 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    dw_out = decay_7 * dot_10  # through M [C, BLOCK_K]
+    dot_11 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_wu_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_11, 0.0)  # pairs with j < i in block64 [C, C]
+    dq_wu_base = tl.dot(B_wu_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    dot_12 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_we_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_12, 0.0)  # pairs with j < i in block64 [C, C]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_8 = tl.fma(dq_we_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_base)  # [C, BLOCK_K]
+    map_26 = decay_6 * total_8  # [C, BLOCK_K]
+    total_9 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    d_alpha_ptr_c = d_alpha_ptr + start * d_alpha_ptr_t  # first token of the chunk
+    tl.store(d_alpha_ptr_c + (token * d_alpha_ptr_t)[:, None] + at_K[None, :], total_9.to(d_alpha_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     map_27 = w.to(tl.float32) * dw_out  # [C, BLOCK_K]
-    map_28 = map_21.to(FT).to(tl.float32) * total_7  # [C, BLOCK_K]
+    map_28 = map_21.to(FT).to(tl.float32) * total_8  # [C, BLOCK_K]
     total_10 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), map_27)  # [C, BLOCK_K]
     terms = total_10  # [C, BLOCK_K]
     later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-    map_29 = inside_9 - map_6  # [C, BLOCK_K]
+    map_29 = inside_9 - map_14  # [C, BLOCK_K]
     terms_2 = map_29  # [C, BLOCK_K]
     inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
     dgK_14 = later_2 + inside_2  # [C, BLOCK_K]
@@ -2714,9 +2717,9 @@ def _m_gradients_mild_kernel_c64(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_value_kernel(
-    first_K_ptr, second_K_ptr, q_ptr, alpha_ptr, k_ptr, log_w_ptr, scale, dy_ptr, zeta_ptr,
-    l_ptr, d_v_ptr, cu, T, H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h,
-    q_ptr_g, alpha_ptr_b, alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g, k_ptr_b,
+    first_K_ptr, second_K_ptr, q_ptr, alpha_ptr, k_ptr, log_w_ptr, scale, dy_ptr, l_ptr,
+    zeta_ptr, d_v_ptr, cu, T, H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr,
+    q_ptr_h, q_ptr_g, alpha_ptr_b, alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g, k_ptr_b,
     k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_w_ptr_b, log_w_ptr_t: tl.constexpr,
     log_w_ptr_h, log_w_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, zeta_ptr_b,
     zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
@@ -2851,8 +2854,8 @@ def _m_gradients_value_kernel(
                 at_V = block + tl.arange(0, BLOCK_V)
                 in_V = at_V < V
                 dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-                zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
                 L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+                zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
                 dx_out = tl.dot(map_22.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
                 dot_11 = At_se_diagonal[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_V]
                 dx_31 = dx_out + dot_11  # [C, BLOCK_V]
@@ -2882,9 +2885,9 @@ def _m_gradients_value_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_value_kernel_c64(
-    first_K_ptr, second_K_ptr, q_ptr, alpha_ptr, k_ptr, log_w_ptr, scale, dy_ptr, zeta_ptr,
-    l_ptr, d_v_ptr, cu, T, H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h,
-    q_ptr_g, alpha_ptr_b, alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g, k_ptr_b,
+    first_K_ptr, second_K_ptr, q_ptr, alpha_ptr, k_ptr, log_w_ptr, scale, dy_ptr, l_ptr,
+    zeta_ptr, d_v_ptr, cu, T, H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr,
+    q_ptr_h, q_ptr_g, alpha_ptr_b, alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g, k_ptr_b,
     k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_w_ptr_b, log_w_ptr_t: tl.constexpr,
     log_w_ptr_h, log_w_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, zeta_ptr_b,
     zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
@@ -3032,8 +3035,8 @@ def _m_gradients_value_kernel_c64(
                 at_V = block + tl.arange(0, BLOCK_V)
                 in_V = at_V < V
                 dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-                zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
                 L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+                zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
                 dx_out = tl.dot(map_26.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
                 dot_13 = At_se_diagonal[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_V]
                 dx_37 = dx_out + dot_13  # [C, BLOCK_V]
@@ -3068,7 +3071,7 @@ def _m_gradients_value_kernel_c64(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel(
     first_K_ptr, second_K_ptr, q_ptr, alpha_ptr, beta_ptr, k_ptr, v_ptr, log_w_ptr, dy_ptr,
-    z_ptr, zeta_ptr, h_2_ptr, l_ptr, scale, d_q_ptr, d_beta_ptr, d_alpha_ptr, d_k_ptr,
+    z_ptr, h_2_ptr, l_ptr, zeta_ptr, scale, d_q_ptr, d_alpha_ptr, d_beta_ptr, d_k_ptr,
     d_log_w_ptr, cu, T, H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h,
     q_ptr_g, alpha_ptr_b, alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g, beta_ptr_b,
     beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
@@ -3076,8 +3079,8 @@ def _m_gradients_kernel(
     log_w_ptr_t: tl.constexpr, log_w_ptr_h, log_w_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
     dy_ptr_h, dy_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, zeta_ptr_b,
     zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr,
-    d_q_ptr_h, d_beta_ptr_b, d_beta_ptr_t: tl.constexpr, d_beta_ptr_h, d_alpha_ptr_b,
-    d_alpha_ptr_t: tl.constexpr, d_alpha_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    d_q_ptr_h, d_alpha_ptr_b, d_alpha_ptr_t: tl.constexpr, d_alpha_ptr_h, d_beta_ptr_b,
+    d_beta_ptr_t: tl.constexpr, d_beta_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
     d_log_w_ptr_b, d_log_w_ptr_t: tl.constexpr, d_log_w_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
@@ -3104,8 +3107,8 @@ def _m_gradients_kernel(
     z_ptr_all = z_ptr
     zeta_ptr_all = zeta_ptr
     d_q_ptr_all = d_q_ptr
-    d_beta_ptr_all = d_beta_ptr
     d_alpha_ptr_all = d_alpha_ptr
+    d_beta_ptr_all = d_beta_ptr
     d_k_ptr_all = d_k_ptr
     d_log_w_ptr_all = d_log_w_ptr
     for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
@@ -3120,8 +3123,8 @@ def _m_gradients_kernel(
         z_ptr = z_ptr_all
         zeta_ptr = zeta_ptr_all
         d_q_ptr = d_q_ptr_all
-        d_beta_ptr = d_beta_ptr_all
         d_alpha_ptr = d_alpha_ptr_all
+        d_beta_ptr = d_beta_ptr_all
         d_k_ptr = d_k_ptr_all
         d_log_w_ptr = d_log_w_ptr_all
         h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
@@ -3140,8 +3143,8 @@ def _m_gradients_kernel(
         z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
         zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
         d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
-        d_beta_ptr = _head(d_beta_ptr, batch, h, d_beta_ptr_b, d_beta_ptr_h, 1)
         d_alpha_ptr = _head(d_alpha_ptr, batch, h, d_alpha_ptr_b, d_alpha_ptr_h, 1)
+        d_beta_ptr = _head(d_beta_ptr, batch, h, d_beta_ptr_b, d_beta_ptr_h, 1)
         d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
         d_log_w_ptr = _head(d_log_w_ptr, batch, h, d_log_w_ptr_b, d_log_w_ptr_h, 1)
         lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
@@ -3166,14 +3169,14 @@ def _m_gradients_kernel(
             dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
             z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
             z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
-            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
             M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
             L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
             decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
             map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
             map_3 = decay[:, None] * map_2  # [BLOCK_K, BLOCK_V]
             sum_1 = tl.sum(map_3, 1)  # [BLOCK_K]
+            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
             sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
             decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
             dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
@@ -3195,22 +3198,20 @@ def _m_gradients_kernel(
             sum_2 = tl.sum(map_6, 0)  # [BLOCK_K]
             diagonal = tl.sum(dy_2.to(tl.float32) * z_2.to(tl.float32), 1)  # [C]
             B_su_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-            R_su_diagonal = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            Bt_su_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
             dq_su_diagonal = B_su_diagonal[:, None] * u.to(tl.float32)  # [C, BLOCK_K]
             total = tl.fma(dq_su_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-            dk_su_diagonal = Bt_su_diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
-            total_2 = tl.fma(dk_su_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
             diagonal_2 = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
             B_se_diagonal = diagonal_2 * scale  # pairs with j <= i in block1 [C]
-            R_se_diagonal = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            Bt_se_diagonal = diagonal_2 * scale  # pairs with j <= i in block1 [C]
             dq_se_diagonal = B_se_diagonal[:, None] * e.to(tl.float32)  # [C, BLOCK_K]
-            total_3 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            total_2 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
             map_7 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-            total_4 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_diagonal)  # [C, BLOCK_K]
-            map_8 = s.to(tl.float32) * total_4  # [C, BLOCK_K]
-            total_5 = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), map_7)  # [C, BLOCK_K]
+            total_3 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_diagonal)  # [C, BLOCK_K]
+            map_8 = s.to(tl.float32) * total_3  # [C, BLOCK_K]
+            total_4 = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), map_7)  # [C, BLOCK_K]
+            Bt_su_diagonal = diagonal * scale  # the weights of the pairs: pairs with j <= i in block1 [C]
+            dk_su_diagonal = Bt_su_diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
+            total_5 = tl.fma(dk_su_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
+            Bt_se_diagonal = diagonal_2 * scale  # the weights of the pairs: pairs with j <= i in block1 [C]
             dk_se_diagonal = Bt_se_diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
             total_6 = tl.fma(dk_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
             sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
@@ -3222,30 +3223,32 @@ def _m_gradients_kernel(
             dot_5 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
             map_11 = dot_5 * scale  # [C, C]
             B_su_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level16 [C, C]
-            map_12 = R_su_diagonal * scale  # [C, C]
-            Bt_su_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level16 [C, C]
             dq_su_half16 = tl.dot(B_su_half16.to(DT), map_10.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            dk_su_half16 = tl.dot(Bt_su_half16.to(DT), map_9.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_13 = decay_6 * dk_su_half16  # [C, BLOCK_K]
-            total_7 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-            map_14 = decay_6 * w.to(tl.float32)  # [C, BLOCK_K]
-            map_15 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-            both = tl.where((token // 16 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            map_12 = decay_6 * w.to(tl.float32)  # [C, BLOCK_K]
+            map_13 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
             dot_6 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-            map_16 = dot_6 * scale  # [C, C]
-            B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_16, 0.0)  # pairs with j <= i in level16 [C, C]
-            map_17 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_17, 0.0)  # pairs with j <= i in level16 [C, C]
-            R_wu_half16 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            Bt_wu_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_wu_half16, 0.0)  # pairs with j <= i in level16 [C, C]
+            map_14 = dot_6 * scale  # [C, C]
+            B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level16 [C, C]
+            dot_7 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_wu_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
             both_2 = tl.dot((B_se_half16 + Bt_wu_half16).to(DT), both, input_precision=PRECISION)  # dq_se_half16 and dk_wu_half16 [C, BLOCK_K]
             dq_se_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
             dk_wu_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-            total_8 = tl.fma(dq_se_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half16)  # [C, BLOCK_K]
-            map_18 = decay_5 * total_8  # [C, BLOCK_K]
-            total_9 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-            map_19 = map_9.to(DT).to(tl.float32) * total_8  # [C, BLOCK_K]
-            total_10 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            total_7 = tl.fma(dq_se_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half16)  # [C, BLOCK_K]
+            map_15 = decay_5 * total_7  # [C, BLOCK_K]
+            total_8 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            map_16 = map_9.to(DT).to(tl.float32) * total_7  # [C, BLOCK_K]
+            total_9 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            dot_8 = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_17 = dot_8 * scale  # [C, C]
+            Bt_su_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
+            dk_su_half16 = tl.dot(Bt_su_half16.to(DT), map_9.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_18 = decay_6 * dk_su_half16  # [C, BLOCK_K]
+            total_10 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            dot_9 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_19 = dot_9 * scale  # [C, C]
+            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_19, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
             dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_9.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
             map_20 = decay_6 * dk_se_half16  # [C, BLOCK_K]
             total_11 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
@@ -3256,259 +3259,251 @@ def _m_gradients_kernel(
             decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(j, closing8(j)] [C, BLOCK_K]
             map_22 = decay_8 * u.to(tl.float32)  # [C, BLOCK_K]
             B_su_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level8 [C, C]
-            map_23 = R_su_diagonal * scale  # [C, C]
-            Bt_su_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_23, 0.0)  # pairs with j <= i in level8 [C, C]
             dq_su_half8 = tl.dot(B_su_half8.to(DT), map_22.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            dk_su_half8 = tl.dot(Bt_su_half8.to(DT), map_21.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_24 = decay_8 * dk_su_half8  # [C, BLOCK_K]
-            total_12 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-            map_25 = decay_8 * w.to(tl.float32)  # [C, BLOCK_K]
-            map_26 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_25.to(DT), map_26.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-            B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_16, 0.0)  # pairs with j <= i in level8 [C, C]
-            map_27 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_27, 0.0)  # pairs with j <= i in level8 [C, C]
-            Bt_wu_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_wu_half16, 0.0)  # pairs with j <= i in level8 [C, C]
+            map_23 = decay_8 * w.to(tl.float32)  # [C, BLOCK_K]
+            map_24 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_23.to(DT), map_24.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level8 [C, C]
+            Bt_wu_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
             both_4 = tl.dot((B_se_half8 + Bt_wu_half8).to(DT), both_3, input_precision=PRECISION)  # dq_se_half8 and dk_wu_half8 [C, BLOCK_K]
             dq_se_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
             dk_wu_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-            total_13 = tl.fma(dq_se_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half8)  # [C, BLOCK_K]
-            map_28 = decay_7 * total_13  # [C, BLOCK_K]
-            total_14 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
-            map_29 = map_21.to(DT).to(tl.float32) * total_13  # [C, BLOCK_K]
-            total_15 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            total_12 = tl.fma(dq_se_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half8)  # [C, BLOCK_K]
+            map_25 = decay_7 * total_12  # [C, BLOCK_K]
+            total_13 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+            map_26 = map_21.to(DT).to(tl.float32) * total_12  # [C, BLOCK_K]
+            total_14 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            Bt_su_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
+            dk_su_half8 = tl.dot(Bt_su_half8.to(DT), map_21.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_27 = decay_8 * dk_su_half8  # [C, BLOCK_K]
+            total_15 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_19, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
             dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_21.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_30 = decay_8 * dk_se_half8  # [C, BLOCK_K]
-            total_16 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
+            map_28 = decay_8 * dk_se_half8  # [C, BLOCK_K]
+            total_16 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
             sums_8 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
             decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-            map_31 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_29 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_9 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(j, closing4(j)] [C, BLOCK_K]
             decay_10 = tl.exp2(sums_9 * 1.4426950408889634)  # D(j, closing4(j)] [C, BLOCK_K]
-            map_32 = decay_10 * u.to(tl.float32)  # [C, BLOCK_K]
+            map_30 = decay_10 * u.to(tl.float32)  # [C, BLOCK_K]
             B_su_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level4 [C, C]
-            map_33 = R_su_diagonal * scale  # [C, C]
-            Bt_su_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_33, 0.0)  # pairs with j <= i in level4 [C, C]
-            dq_su_half4 = tl.dot(B_su_half4.to(DT), map_32.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            dk_su_half4 = tl.dot(Bt_su_half4.to(DT), map_31.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_34 = decay_10 * dk_su_half4  # [C, BLOCK_K]
-            total_17 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
-            map_35 = decay_10 * w.to(tl.float32)  # [C, BLOCK_K]
-            map_36 = decay_10 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_35.to(DT), map_36.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-            B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_16, 0.0)  # pairs with j <= i in level4 [C, C]
-            map_37 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_37, 0.0)  # pairs with j <= i in level4 [C, C]
-            Bt_wu_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_wu_half16, 0.0)  # pairs with j <= i in level4 [C, C]
+            dq_su_half4 = tl.dot(B_su_half4.to(DT), map_30.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_31 = decay_10 * w.to(tl.float32)  # [C, BLOCK_K]
+            map_32 = decay_10 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_31.to(DT), map_32.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level4 [C, C]
+            Bt_wu_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
             both_6 = tl.dot((B_se_half4 + Bt_wu_half4).to(DT), both_5, input_precision=PRECISION)  # dq_se_half4 and dk_wu_half4 [C, BLOCK_K]
             dq_se_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
             dk_wu_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-            total_18 = tl.fma(dq_se_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half4)  # [C, BLOCK_K]
-            map_38 = decay_9 * total_18  # [C, BLOCK_K]
-            total_19 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
-            map_39 = map_31.to(DT).to(tl.float32) * total_18  # [C, BLOCK_K]
-            total_20 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
-            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_31.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_40 = decay_10 * dk_se_half4  # [C, BLOCK_K]
-            total_21 = tl.fma(map_40, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
+            total_17 = tl.fma(dq_se_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half4)  # [C, BLOCK_K]
+            map_33 = decay_9 * total_17  # [C, BLOCK_K]
+            total_18 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            map_34 = map_29.to(DT).to(tl.float32) * total_17  # [C, BLOCK_K]
+            total_19 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
+            Bt_su_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
+            dk_su_half4 = tl.dot(Bt_su_half4.to(DT), map_29.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_35 = decay_10 * dk_su_half4  # [C, BLOCK_K]
+            total_20 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_19, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
+            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_29.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_36 = decay_10 * dk_se_half4  # [C, BLOCK_K]
+            total_21 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
             sums_10 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
             decay_11 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-            map_41 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_37 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_11 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(j, closing2(j)] [C, BLOCK_K]
             decay_12 = tl.exp2(sums_11 * 1.4426950408889634)  # D(j, closing2(j)] [C, BLOCK_K]
-            map_42 = decay_12 * u.to(tl.float32)  # [C, BLOCK_K]
+            map_38 = decay_12 * u.to(tl.float32)  # [C, BLOCK_K]
             B_su_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level2 [C, C]
-            map_43 = R_su_diagonal * scale  # [C, C]
-            Bt_su_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_43, 0.0)  # pairs with j <= i in level2 [C, C]
-            dq_su_half2 = tl.dot(B_su_half2.to(DT), map_42.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            dk_su_half2 = tl.dot(Bt_su_half2.to(DT), map_41.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_44 = decay_12 * dk_su_half2  # [C, BLOCK_K]
-            total_22 = tl.fma(map_44, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
-            map_45 = decay_12 * w.to(tl.float32)  # [C, BLOCK_K]
-            map_46 = decay_12 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_45.to(DT), map_46.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-            B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_16, 0.0)  # pairs with j <= i in level2 [C, C]
-            map_47 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_47, 0.0)  # pairs with j <= i in level2 [C, C]
-            Bt_wu_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_wu_half16, 0.0)  # pairs with j <= i in level2 [C, C]
+            dq_su_half2 = tl.dot(B_su_half2.to(DT), map_38.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_39 = decay_12 * w.to(tl.float32)  # [C, BLOCK_K]
+            map_40 = decay_12 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_39.to(DT), map_40.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level2 [C, C]
+            Bt_wu_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
             both_8 = tl.dot((B_se_half2 + Bt_wu_half2).to(DT), both_7, input_precision=PRECISION)  # dq_se_half2 and dk_wu_half2 [C, BLOCK_K]
             dq_se_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
             dk_wu_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-            total_23 = tl.fma(dq_se_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half2)  # [C, BLOCK_K]
-            map_48 = decay_11 * total_23  # [C, BLOCK_K]
-            total_24 = tl.fma(map_48, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
-            map_49 = map_41.to(DT).to(tl.float32) * total_23  # [C, BLOCK_K]
-            total_25 = tl.fma(map_49, tl.full([C, BLOCK_K], 1.0, tl.float32), total_20)  # [C, BLOCK_K]
-            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_41.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_50 = decay_12 * dk_se_half2  # [C, BLOCK_K]
-            total_26 = tl.fma(map_50, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
+            total_22 = tl.fma(dq_se_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half2)  # [C, BLOCK_K]
+            map_41 = decay_11 * total_22  # [C, BLOCK_K]
+            total_23 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
+            map_42 = map_37.to(DT).to(tl.float32) * total_22  # [C, BLOCK_K]
+            total_24 = tl.fma(map_42, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
+            Bt_su_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
+            dk_su_half2 = tl.dot(Bt_su_half2.to(DT), map_37.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_43 = decay_12 * dk_su_half2  # [C, BLOCK_K]
+            total_25 = tl.fma(map_43, tl.full([C, BLOCK_K], 1.0, tl.float32), total_20)  # [C, BLOCK_K]
+            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_19, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
+            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_37.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_44 = decay_12 * dk_se_half2  # [C, BLOCK_K]
+            total_26 = tl.fma(map_44, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
             sums_12 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
             decay_13 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-            map_51 = decay_13 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_45 = decay_13 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_13 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(j, closing1(j)] [C, BLOCK_K]
             decay_14 = tl.exp2(sums_13 * 1.4426950408889634)  # D(j, closing1(j)] [C, BLOCK_K]
-            map_52 = decay_14 * u.to(tl.float32)  # [C, BLOCK_K]
+            map_46 = decay_14 * u.to(tl.float32)  # [C, BLOCK_K]
             B_su_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level1 [C, C]
-            map_53 = R_su_diagonal * scale  # [C, C]
-            Bt_su_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_53, 0.0)  # pairs with j <= i in level1 [C, C]
-            dq_su_half1 = tl.dot(B_su_half1.to(DT), map_52.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            dk_su_half1 = tl.dot(Bt_su_half1.to(DT), map_51.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_54 = decay_14 * dk_su_half1  # [C, BLOCK_K]
-            total_27 = tl.fma(map_54, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
-            map_55 = decay_14 * w.to(tl.float32)  # [C, BLOCK_K]
-            map_56 = decay_14 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_55.to(DT), map_56.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-            B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_16, 0.0)  # pairs with j <= i in level1 [C, C]
-            map_57 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_57, 0.0)  # pairs with j <= i in level1 [C, C]
-            Bt_wu_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_wu_half16, 0.0)  # pairs with j <= i in level1 [C, C]
+            dq_su_half1 = tl.dot(B_su_half1.to(DT), map_46.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_47 = decay_14 * w.to(tl.float32)  # [C, BLOCK_K]
+            map_48 = decay_14 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_47.to(DT), map_48.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level1 [C, C]
+            Bt_wu_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
             both_10 = tl.dot((B_se_half1 + Bt_wu_half1).to(DT), both_9, input_precision=PRECISION)  # dq_se_half1 and dk_wu_half1 [C, BLOCK_K]
             dq_se_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
             dk_wu_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-            total_28 = tl.fma(dq_se_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half1)  # [C, BLOCK_K]
-            map_58 = decay_13 * total_28  # [C, BLOCK_K]
-            total_29 = tl.fma(map_58, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
-            map_59 = map_51.to(DT).to(tl.float32) * total_28  # [C, BLOCK_K]
-            total_30 = tl.fma(map_59, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
-            map_60 = u.to(tl.float32) * dk_su_diagonal  # [C, BLOCK_K]
-            inside_51 = total_30 - map_60  # [C, BLOCK_K]
-            map_61 = e.to(tl.float32) * dk_se_diagonal  # [C, BLOCK_K]
-            inside_52 = inside_51 - map_61  # [C, BLOCK_K]
-            map_62 = map_10.to(DT).to(tl.float32) * dk_su_half16  # [C, BLOCK_K]
-            inside_53 = inside_52 - map_62  # [C, BLOCK_K]
-            map_63 = both.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
-            inside_54 = inside_53 - map_63  # [C, BLOCK_K]
-            map_64 = map_22.to(DT).to(tl.float32) * dk_su_half8  # [C, BLOCK_K]
-            inside_55 = inside_54 - map_64  # [C, BLOCK_K]
-            map_65 = both_3.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
-            inside_56 = inside_55 - map_65  # [C, BLOCK_K]
-            map_66 = map_32.to(DT).to(tl.float32) * dk_su_half4  # [C, BLOCK_K]
-            inside_57 = inside_56 - map_66  # [C, BLOCK_K]
-            map_67 = both_5.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
-            inside_58 = inside_57 - map_67  # [C, BLOCK_K]
-            map_68 = map_42.to(DT).to(tl.float32) * dk_su_half2  # [C, BLOCK_K]
-            inside_59 = inside_58 - map_68  # [C, BLOCK_K]
-            map_69 = both_7.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
-            inside_60 = inside_59 - map_69  # [C, BLOCK_K]
-            map_70 = map_52.to(DT).to(tl.float32) * dk_su_half1  # [C, BLOCK_K]
-            inside_61 = inside_60 - map_70  # [C, BLOCK_K]
+            total_27 = tl.fma(dq_se_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half1)  # [C, BLOCK_K]
+            map_49 = decay_13 * total_27  # [C, BLOCK_K]
+            total_28 = tl.fma(map_49, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
+            map_50 = map_45.to(DT).to(tl.float32) * total_27  # [C, BLOCK_K]
+            total_29 = tl.fma(map_50, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
+            map_51 = u.to(tl.float32) * dk_su_diagonal  # [C, BLOCK_K]
+            inside_51 = total_29 - map_51  # [C, BLOCK_K]
+            map_52 = e.to(tl.float32) * dk_se_diagonal  # [C, BLOCK_K]
+            inside_52 = inside_51 - map_52  # [C, BLOCK_K]
+            map_53 = map_10.to(DT).to(tl.float32) * dk_su_half16  # [C, BLOCK_K]
+            inside_53 = inside_52 - map_53  # [C, BLOCK_K]
+            map_54 = both.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
+            inside_54 = inside_53 - map_54  # [C, BLOCK_K]
+            map_55 = map_22.to(DT).to(tl.float32) * dk_su_half8  # [C, BLOCK_K]
+            inside_55 = inside_54 - map_55  # [C, BLOCK_K]
+            map_56 = both_3.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
+            inside_56 = inside_55 - map_56  # [C, BLOCK_K]
+            map_57 = map_30.to(DT).to(tl.float32) * dk_su_half4  # [C, BLOCK_K]
+            inside_57 = inside_56 - map_57  # [C, BLOCK_K]
+            map_58 = both_5.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
+            inside_58 = inside_57 - map_58  # [C, BLOCK_K]
+            map_59 = map_38.to(DT).to(tl.float32) * dk_su_half2  # [C, BLOCK_K]
+            inside_59 = inside_58 - map_59  # [C, BLOCK_K]
+            map_60 = both_7.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
+            inside_60 = inside_59 - map_60  # [C, BLOCK_K]
             d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
-            tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total_29.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_51.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_71 = decay_14 * dk_se_half1  # [C, BLOCK_K]
-            total_31 = tl.fma(map_71, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
-            map_72 = both_9.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
-            inside_62 = inside_61 - map_72  # [C, BLOCK_K]
-            dot_7 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-            B_wu_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level16 [C, C]
+            tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total_28.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            Bt_su_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
+            dk_su_half1 = tl.dot(Bt_su_half1.to(DT), map_45.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_61 = decay_14 * dk_su_half1  # [C, BLOCK_K]
+            total_30 = tl.fma(map_61, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
+            map_62 = map_46.to(DT).to(tl.float32) * dk_su_half1  # [C, BLOCK_K]
+            inside_61 = inside_60 - map_62  # [C, BLOCK_K]
+            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_19, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
+            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_45.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_63 = decay_14 * dk_se_half1  # [C, BLOCK_K]
+            total_31 = tl.fma(map_63, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
+            map_64 = both_9.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
+            inside_62 = inside_61 - map_64  # [C, BLOCK_K]
+            dot_10 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_wu_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level16 [C, C]
             dq_wu_half16 = tl.dot(B_wu_half16.to(DT), map_10.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_73 = decay_6 * dk_wu_half16  # [C, BLOCK_K]
-            total_32 = tl.fma(map_73, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
-            map_74 = map_10.to(DT).to(tl.float32) * dk_wu_half16  # [C, BLOCK_K]
-            inside_63 = inside_62 - map_74  # [C, BLOCK_K]
-            dot_8 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level16 [C, C]
-            R_we_half16 = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level16 [C, C]
+            dot_11 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level16 [C, C]
             dq_we_half16 = tl.dot(B_we_half16.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_33 = tl.fma(dq_we_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half16)  # [C, BLOCK_K]
-            map_75 = decay_6 * total_33  # [C, BLOCK_K]
-            total_34 = tl.fma(map_75, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-            map_76 = w.to(tl.float32) * dw_out  # [C, BLOCK_K]
-            map_77 = both.to(tl.float32) * total_33  # [C, BLOCK_K]
-            total_35 = tl.fma(map_77, tl.full([C, BLOCK_K], 1.0, tl.float32), map_76)  # [C, BLOCK_K]
+            total_32 = tl.fma(dq_we_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half16)  # [C, BLOCK_K]
+            map_65 = decay_6 * total_32  # [C, BLOCK_K]
+            total_33 = tl.fma(map_65, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+            map_66 = w.to(tl.float32) * dw_out  # [C, BLOCK_K]
+            map_67 = both.to(tl.float32) * total_32  # [C, BLOCK_K]
+            total_34 = tl.fma(map_67, tl.full([C, BLOCK_K], 1.0, tl.float32), map_66)  # [C, BLOCK_K]
+            map_68 = decay_6 * dk_wu_half16  # [C, BLOCK_K]
+            total_35 = tl.fma(map_68, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
+            map_69 = map_10.to(DT).to(tl.float32) * dk_wu_half16  # [C, BLOCK_K]
+            inside_63 = inside_62 - map_69  # [C, BLOCK_K]
+            dot_12 = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
             dk_we_half16 = tl.dot(Bt_we_half16.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_78 = decay_6 * dk_we_half16  # [C, BLOCK_K]
-            total_36 = tl.fma(map_78, tl.full([C, BLOCK_K], 1.0, tl.float32), total_31)  # [C, BLOCK_K]
-            map_79 = both.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
-            inside_64 = inside_63 - map_79  # [C, BLOCK_K]
-            B_wu_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level8 [C, C]
+            map_70 = decay_6 * dk_we_half16  # [C, BLOCK_K]
+            total_36 = tl.fma(map_70, tl.full([C, BLOCK_K], 1.0, tl.float32), total_31)  # [C, BLOCK_K]
+            map_71 = both.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
+            inside_64 = inside_63 - map_71  # [C, BLOCK_K]
+            B_wu_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level8 [C, C]
             dq_wu_half8 = tl.dot(B_wu_half8.to(DT), map_22.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_80 = decay_8 * dk_wu_half8  # [C, BLOCK_K]
-            total_37 = tl.fma(map_80, tl.full([C, BLOCK_K], 1.0, tl.float32), total_32)  # [C, BLOCK_K]
-            map_81 = map_22.to(DT).to(tl.float32) * dk_wu_half8  # [C, BLOCK_K]
-            inside_65 = inside_64 - map_81  # [C, BLOCK_K]
-            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level8 [C, C]
-            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level8 [C, C]
+            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level8 [C, C]
             dq_we_half8 = tl.dot(B_we_half8.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_38 = tl.fma(dq_we_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half8)  # [C, BLOCK_K]
-            map_82 = decay_8 * total_38  # [C, BLOCK_K]
-            total_39 = tl.fma(map_82, tl.full([C, BLOCK_K], 1.0, tl.float32), total_34)  # [C, BLOCK_K]
-            map_83 = both_3.to(tl.float32) * total_38  # [C, BLOCK_K]
-            total_40 = tl.fma(map_83, tl.full([C, BLOCK_K], 1.0, tl.float32), total_35)  # [C, BLOCK_K]
+            total_37 = tl.fma(dq_we_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half8)  # [C, BLOCK_K]
+            map_72 = decay_8 * total_37  # [C, BLOCK_K]
+            total_38 = tl.fma(map_72, tl.full([C, BLOCK_K], 1.0, tl.float32), total_33)  # [C, BLOCK_K]
+            map_73 = both_3.to(tl.float32) * total_37  # [C, BLOCK_K]
+            total_39 = tl.fma(map_73, tl.full([C, BLOCK_K], 1.0, tl.float32), total_34)  # [C, BLOCK_K]
+            map_74 = decay_8 * dk_wu_half8  # [C, BLOCK_K]
+            total_40 = tl.fma(map_74, tl.full([C, BLOCK_K], 1.0, tl.float32), total_35)  # [C, BLOCK_K]
+            map_75 = map_22.to(DT).to(tl.float32) * dk_wu_half8  # [C, BLOCK_K]
+            inside_65 = inside_64 - map_75  # [C, BLOCK_K]
+            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
             dk_we_half8 = tl.dot(Bt_we_half8.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_84 = decay_8 * dk_we_half8  # [C, BLOCK_K]
-            total_41 = tl.fma(map_84, tl.full([C, BLOCK_K], 1.0, tl.float32), total_36)  # [C, BLOCK_K]
-            map_85 = both_3.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
-            inside_66 = inside_65 - map_85  # [C, BLOCK_K]
-            B_wu_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level4 [C, C]
-            dq_wu_half4 = tl.dot(B_wu_half4.to(DT), map_32.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_86 = decay_10 * dk_wu_half4  # [C, BLOCK_K]
-            total_42 = tl.fma(map_86, tl.full([C, BLOCK_K], 1.0, tl.float32), total_37)  # [C, BLOCK_K]
-            map_87 = map_32.to(DT).to(tl.float32) * dk_wu_half4  # [C, BLOCK_K]
-            inside_67 = inside_66 - map_87  # [C, BLOCK_K]
-            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level4 [C, C]
-            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level4 [C, C]
+            map_76 = decay_8 * dk_we_half8  # [C, BLOCK_K]
+            total_41 = tl.fma(map_76, tl.full([C, BLOCK_K], 1.0, tl.float32), total_36)  # [C, BLOCK_K]
+            map_77 = both_3.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
+            inside_66 = inside_65 - map_77  # [C, BLOCK_K]
+            B_wu_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level4 [C, C]
+            dq_wu_half4 = tl.dot(B_wu_half4.to(DT), map_30.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level4 [C, C]
             dq_we_half4 = tl.dot(B_we_half4.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_43 = tl.fma(dq_we_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half4)  # [C, BLOCK_K]
-            map_88 = decay_10 * total_43  # [C, BLOCK_K]
-            total_44 = tl.fma(map_88, tl.full([C, BLOCK_K], 1.0, tl.float32), total_39)  # [C, BLOCK_K]
-            map_89 = both_5.to(tl.float32) * total_43  # [C, BLOCK_K]
-            total_45 = tl.fma(map_89, tl.full([C, BLOCK_K], 1.0, tl.float32), total_40)  # [C, BLOCK_K]
+            total_42 = tl.fma(dq_we_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half4)  # [C, BLOCK_K]
+            map_78 = decay_10 * total_42  # [C, BLOCK_K]
+            total_43 = tl.fma(map_78, tl.full([C, BLOCK_K], 1.0, tl.float32), total_38)  # [C, BLOCK_K]
+            map_79 = both_5.to(tl.float32) * total_42  # [C, BLOCK_K]
+            total_44 = tl.fma(map_79, tl.full([C, BLOCK_K], 1.0, tl.float32), total_39)  # [C, BLOCK_K]
+            map_80 = decay_10 * dk_wu_half4  # [C, BLOCK_K]
+            total_45 = tl.fma(map_80, tl.full([C, BLOCK_K], 1.0, tl.float32), total_40)  # [C, BLOCK_K]
+            map_81 = map_30.to(DT).to(tl.float32) * dk_wu_half4  # [C, BLOCK_K]
+            inside_67 = inside_66 - map_81  # [C, BLOCK_K]
+            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
             dk_we_half4 = tl.dot(Bt_we_half4.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_90 = decay_10 * dk_we_half4  # [C, BLOCK_K]
-            total_46 = tl.fma(map_90, tl.full([C, BLOCK_K], 1.0, tl.float32), total_41)  # [C, BLOCK_K]
-            map_91 = both_5.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
-            inside_68 = inside_67 - map_91  # [C, BLOCK_K]
-            B_wu_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level2 [C, C]
-            dq_wu_half2 = tl.dot(B_wu_half2.to(DT), map_42.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_92 = decay_12 * dk_wu_half2  # [C, BLOCK_K]
-            total_47 = tl.fma(map_92, tl.full([C, BLOCK_K], 1.0, tl.float32), total_42)  # [C, BLOCK_K]
-            map_93 = map_42.to(DT).to(tl.float32) * dk_wu_half2  # [C, BLOCK_K]
-            inside_69 = inside_68 - map_93  # [C, BLOCK_K]
-            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level2 [C, C]
-            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level2 [C, C]
+            map_82 = decay_10 * dk_we_half4  # [C, BLOCK_K]
+            total_46 = tl.fma(map_82, tl.full([C, BLOCK_K], 1.0, tl.float32), total_41)  # [C, BLOCK_K]
+            map_83 = both_5.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
+            inside_68 = inside_67 - map_83  # [C, BLOCK_K]
+            B_wu_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level2 [C, C]
+            dq_wu_half2 = tl.dot(B_wu_half2.to(DT), map_38.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level2 [C, C]
             dq_we_half2 = tl.dot(B_we_half2.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_48 = tl.fma(dq_we_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half2)  # [C, BLOCK_K]
-            map_94 = decay_12 * total_48  # [C, BLOCK_K]
-            total_49 = tl.fma(map_94, tl.full([C, BLOCK_K], 1.0, tl.float32), total_44)  # [C, BLOCK_K]
-            map_95 = both_7.to(tl.float32) * total_48  # [C, BLOCK_K]
-            total_50 = tl.fma(map_95, tl.full([C, BLOCK_K], 1.0, tl.float32), total_45)  # [C, BLOCK_K]
+            total_47 = tl.fma(dq_we_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half2)  # [C, BLOCK_K]
+            map_84 = decay_12 * total_47  # [C, BLOCK_K]
+            total_48 = tl.fma(map_84, tl.full([C, BLOCK_K], 1.0, tl.float32), total_43)  # [C, BLOCK_K]
+            map_85 = both_7.to(tl.float32) * total_47  # [C, BLOCK_K]
+            total_49 = tl.fma(map_85, tl.full([C, BLOCK_K], 1.0, tl.float32), total_44)  # [C, BLOCK_K]
+            map_86 = decay_12 * dk_wu_half2  # [C, BLOCK_K]
+            total_50 = tl.fma(map_86, tl.full([C, BLOCK_K], 1.0, tl.float32), total_45)  # [C, BLOCK_K]
+            map_87 = map_38.to(DT).to(tl.float32) * dk_wu_half2  # [C, BLOCK_K]
+            inside_69 = inside_68 - map_87  # [C, BLOCK_K]
+            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
             dk_we_half2 = tl.dot(Bt_we_half2.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_96 = decay_12 * dk_we_half2  # [C, BLOCK_K]
-            total_51 = tl.fma(map_96, tl.full([C, BLOCK_K], 1.0, tl.float32), total_46)  # [C, BLOCK_K]
-            map_97 = both_7.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
-            inside_70 = inside_69 - map_97  # [C, BLOCK_K]
-            B_wu_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level1 [C, C]
-            dq_wu_half1 = tl.dot(B_wu_half1.to(DT), map_52.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_98 = decay_14 * dk_wu_half1  # [C, BLOCK_K]
-            total_52 = tl.fma(map_98, tl.full([C, BLOCK_K], 1.0, tl.float32), total_47)  # [C, BLOCK_K]
-            map_99 = map_52.to(DT).to(tl.float32) * dk_wu_half1  # [C, BLOCK_K]
-            inside_71 = inside_70 - map_99  # [C, BLOCK_K]
-            d_beta_ptr_c = d_beta_ptr + start * d_beta_ptr_t  # first token of the chunk
-            tl.store(d_beta_ptr_c + (token * d_beta_ptr_t)[:, None] + at_K[None, :], total_52.to(d_beta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level1 [C, C]
-            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level1 [C, C]
+            map_88 = decay_12 * dk_we_half2  # [C, BLOCK_K]
+            total_51 = tl.fma(map_88, tl.full([C, BLOCK_K], 1.0, tl.float32), total_46)  # [C, BLOCK_K]
+            map_89 = both_7.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
+            inside_70 = inside_69 - map_89  # [C, BLOCK_K]
+            B_wu_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level1 [C, C]
+            dq_wu_half1 = tl.dot(B_wu_half1.to(DT), map_46.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level1 [C, C]
             dq_we_half1 = tl.dot(B_we_half1.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_53 = tl.fma(dq_we_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half1)  # [C, BLOCK_K]
-            map_100 = decay_14 * total_53  # [C, BLOCK_K]
-            total_54 = tl.fma(map_100, tl.full([C, BLOCK_K], 1.0, tl.float32), total_49)  # [C, BLOCK_K]
+            total_52 = tl.fma(dq_we_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half1)  # [C, BLOCK_K]
+            map_90 = decay_14 * total_52  # [C, BLOCK_K]
+            total_53 = tl.fma(map_90, tl.full([C, BLOCK_K], 1.0, tl.float32), total_48)  # [C, BLOCK_K]
             d_alpha_ptr_c = d_alpha_ptr + start * d_alpha_ptr_t  # first token of the chunk
-            tl.store(d_alpha_ptr_c + (token * d_alpha_ptr_t)[:, None] + at_K[None, :], total_54.to(d_alpha_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            tl.store(d_alpha_ptr_c + (token * d_alpha_ptr_t)[:, None] + at_K[None, :], total_53.to(d_alpha_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_91 = decay_14 * dk_wu_half1  # [C, BLOCK_K]
+            total_54 = tl.fma(map_91, tl.full([C, BLOCK_K], 1.0, tl.float32), total_50)  # [C, BLOCK_K]
+            map_92 = map_46.to(DT).to(tl.float32) * dk_wu_half1  # [C, BLOCK_K]
+            inside_71 = inside_70 - map_92  # [C, BLOCK_K]
+            d_beta_ptr_c = d_beta_ptr + start * d_beta_ptr_t  # first token of the chunk
+            tl.store(d_beta_ptr_c + (token * d_beta_ptr_t)[:, None] + at_K[None, :], total_54.to(d_beta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
             dk_we_half1 = tl.dot(Bt_we_half1.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_101 = decay_14 * dk_we_half1  # [C, BLOCK_K]
-            total_55 = tl.fma(map_101, tl.full([C, BLOCK_K], 1.0, tl.float32), total_51)  # [C, BLOCK_K]
-            map_102 = both_9.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
-            inside_72 = inside_71 - map_102  # [C, BLOCK_K]
+            map_93 = decay_14 * dk_we_half1  # [C, BLOCK_K]
+            total_55 = tl.fma(map_93, tl.full([C, BLOCK_K], 1.0, tl.float32), total_51)  # [C, BLOCK_K]
+            map_94 = both_9.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
+            inside_72 = inside_71 - map_94  # [C, BLOCK_K]
             inside_73 = inside_72 - map_5  # [C, BLOCK_K]
             d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
             tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_55.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            map_103 = both_9.to(tl.float32) * total_53  # [C, BLOCK_K]
-            total_56 = tl.fma(map_103, tl.full([C, BLOCK_K], 1.0, tl.float32), total_50)  # [C, BLOCK_K]
+            map_95 = both_9.to(tl.float32) * total_52  # [C, BLOCK_K]
+            total_56 = tl.fma(map_95, tl.full([C, BLOCK_K], 1.0, tl.float32), total_49)  # [C, BLOCK_K]
             terms = total_56  # [C, BLOCK_K]
             later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-            map_104 = inside_73 - map_6  # [C, BLOCK_K]
-            terms_2 = map_104  # [C, BLOCK_K]
+            map_96 = inside_73 - map_6  # [C, BLOCK_K]
+            terms_2 = map_96  # [C, BLOCK_K]
             inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
             dgK_101 = later_2 + inside_2  # [C, BLOCK_K]
             dgK_102 = dgK_101 + sum_3[None, :]  # [C, BLOCK_K]
@@ -3522,7 +3517,7 @@ def _m_gradients_kernel(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel_c64(
     first_K_ptr, second_K_ptr, q_ptr, alpha_ptr, beta_ptr, k_ptr, v_ptr, log_w_ptr, dy_ptr,
-    z_ptr, zeta_ptr, h_2_ptr, l_ptr, scale, d_q_ptr, d_beta_ptr, d_alpha_ptr, d_k_ptr,
+    z_ptr, h_2_ptr, l_ptr, zeta_ptr, scale, d_q_ptr, d_alpha_ptr, d_beta_ptr, d_k_ptr,
     d_log_w_ptr, cu, T, H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h,
     q_ptr_g, alpha_ptr_b, alpha_ptr_t: tl.constexpr, alpha_ptr_h, alpha_ptr_g, beta_ptr_b,
     beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
@@ -3530,8 +3525,8 @@ def _m_gradients_kernel_c64(
     log_w_ptr_t: tl.constexpr, log_w_ptr_h, log_w_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
     dy_ptr_h, dy_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, zeta_ptr_b,
     zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_q_ptr_b, d_q_ptr_t: tl.constexpr,
-    d_q_ptr_h, d_beta_ptr_b, d_beta_ptr_t: tl.constexpr, d_beta_ptr_h, d_alpha_ptr_b,
-    d_alpha_ptr_t: tl.constexpr, d_alpha_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    d_q_ptr_h, d_alpha_ptr_b, d_alpha_ptr_t: tl.constexpr, d_alpha_ptr_h, d_beta_ptr_b,
+    d_beta_ptr_t: tl.constexpr, d_beta_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
     d_log_w_ptr_b, d_log_w_ptr_t: tl.constexpr, d_log_w_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
@@ -3558,8 +3553,8 @@ def _m_gradients_kernel_c64(
     z_ptr_all = z_ptr
     zeta_ptr_all = zeta_ptr
     d_q_ptr_all = d_q_ptr
-    d_beta_ptr_all = d_beta_ptr
     d_alpha_ptr_all = d_alpha_ptr
+    d_beta_ptr_all = d_beta_ptr
     d_k_ptr_all = d_k_ptr
     d_log_w_ptr_all = d_log_w_ptr
     for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
@@ -3574,8 +3569,8 @@ def _m_gradients_kernel_c64(
         z_ptr = z_ptr_all
         zeta_ptr = zeta_ptr_all
         d_q_ptr = d_q_ptr_all
-        d_beta_ptr = d_beta_ptr_all
         d_alpha_ptr = d_alpha_ptr_all
+        d_beta_ptr = d_beta_ptr_all
         d_k_ptr = d_k_ptr_all
         d_log_w_ptr = d_log_w_ptr_all
         h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
@@ -3594,8 +3589,8 @@ def _m_gradients_kernel_c64(
         z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
         zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
         d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
-        d_beta_ptr = _head(d_beta_ptr, batch, h, d_beta_ptr_b, d_beta_ptr_h, 1)
         d_alpha_ptr = _head(d_alpha_ptr, batch, h, d_alpha_ptr_b, d_alpha_ptr_h, 1)
+        d_beta_ptr = _head(d_beta_ptr, batch, h, d_beta_ptr_b, d_beta_ptr_h, 1)
         d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
         d_log_w_ptr = _head(d_log_w_ptr, batch, h, d_log_w_ptr_b, d_log_w_ptr_h, 1)
         lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
@@ -3620,14 +3615,14 @@ def _m_gradients_kernel_c64(
             dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
             z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
             z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
-            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
             M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
             L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
             decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
             map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
             map_3 = decay[:, None] * map_2  # [BLOCK_K, BLOCK_V]
             sum_1 = tl.sum(map_3, 1)  # [BLOCK_K]
+            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
             sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
             decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
             dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
@@ -3649,22 +3644,20 @@ def _m_gradients_kernel_c64(
             sum_2 = tl.sum(map_6, 0)  # [BLOCK_K]
             diagonal = tl.sum(dy_2.to(tl.float32) * z_2.to(tl.float32), 1)  # [C]
             B_su_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-            R_su_diagonal = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            Bt_su_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
             dq_su_diagonal = B_su_diagonal[:, None] * u.to(tl.float32)  # [C, BLOCK_K]
             total = tl.fma(dq_su_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-            dk_su_diagonal = Bt_su_diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
-            total_2 = tl.fma(dk_su_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
             diagonal_2 = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
             B_se_diagonal = diagonal_2 * scale  # pairs with j <= i in block1 [C]
-            R_se_diagonal = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            Bt_se_diagonal = diagonal_2 * scale  # pairs with j <= i in block1 [C]
             dq_se_diagonal = B_se_diagonal[:, None] * e.to(tl.float32)  # [C, BLOCK_K]
-            total_3 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            total_2 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
             map_7 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-            total_4 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_diagonal)  # [C, BLOCK_K]
-            map_8 = s.to(tl.float32) * total_4  # [C, BLOCK_K]
-            total_5 = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), map_7)  # [C, BLOCK_K]
+            total_3 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_diagonal)  # [C, BLOCK_K]
+            map_8 = s.to(tl.float32) * total_3  # [C, BLOCK_K]
+            total_4 = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), map_7)  # [C, BLOCK_K]
+            Bt_su_diagonal = diagonal * scale  # the weights of the pairs: pairs with j <= i in block1 [C]
+            dk_su_diagonal = Bt_su_diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
+            total_5 = tl.fma(dk_su_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
+            Bt_se_diagonal = diagonal_2 * scale  # the weights of the pairs: pairs with j <= i in block1 [C]
             dk_se_diagonal = Bt_se_diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
             total_6 = tl.fma(dk_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
             sums_4 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_K]
@@ -3676,30 +3669,32 @@ def _m_gradients_kernel_c64(
             dot_5 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
             map_11 = dot_5 * scale  # [C, C]
             B_su_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level32 [C, C]
-            map_12 = R_su_diagonal * scale  # [C, C]
-            Bt_su_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level32 [C, C]
             dq_su_half32 = tl.dot(B_su_half32.to(DT), map_10.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            dk_su_half32 = tl.dot(Bt_su_half32.to(DT), map_9.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_13 = decay_6 * dk_su_half32  # [C, BLOCK_K]
-            total_7 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-            map_14 = decay_6 * w.to(tl.float32)  # [C, BLOCK_K]
-            map_15 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-            both = tl.where((token // 32 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # w_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
+            map_12 = decay_6 * w.to(tl.float32)  # [C, BLOCK_K]
+            map_13 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # w_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
             dot_6 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-            map_16 = dot_6 * scale  # [C, C]
-            B_se_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), map_16, 0.0)  # pairs with j <= i in level32 [C, C]
-            map_17 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_17, 0.0)  # pairs with j <= i in level32 [C, C]
-            R_wu_half32 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            Bt_wu_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), R_wu_half32, 0.0)  # pairs with j <= i in level32 [C, C]
+            map_14 = dot_6 * scale  # [C, C]
+            B_se_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level32 [C, C]
+            dot_7 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_wu_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level32 [C, C]
             both_2 = tl.dot((B_se_half32 + Bt_wu_half32).to(DT), both, input_precision=PRECISION)  # dq_se_half32 and dk_wu_half32 [C, BLOCK_K]
             dq_se_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
             dk_wu_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-            total_8 = tl.fma(dq_se_half32, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half32)  # [C, BLOCK_K]
-            map_18 = decay_5 * total_8  # [C, BLOCK_K]
-            total_9 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-            map_19 = map_9.to(DT).to(tl.float32) * total_8  # [C, BLOCK_K]
-            total_10 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            total_7 = tl.fma(dq_se_half32, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half32)  # [C, BLOCK_K]
+            map_15 = decay_5 * total_7  # [C, BLOCK_K]
+            total_8 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            map_16 = map_9.to(DT).to(tl.float32) * total_7  # [C, BLOCK_K]
+            total_9 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            dot_8 = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_17 = dot_8 * scale  # [C, C]
+            Bt_su_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level32 [C, C]
+            dk_su_half32 = tl.dot(Bt_su_half32.to(DT), map_9.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_18 = decay_6 * dk_su_half32  # [C, BLOCK_K]
+            total_10 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            dot_9 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_19 = dot_9 * scale  # [C, C]
+            Bt_se_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_19, 0.0)  # the weights of the pairs: pairs with j <= i in level32 [C, C]
             dk_se_half32 = tl.dot(Bt_se_half32.to(DT), map_9.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
             map_20 = decay_6 * dk_se_half32  # [C, BLOCK_K]
             total_11 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
@@ -3710,313 +3705,303 @@ def _m_gradients_kernel_c64(
             decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(j, closing16(j)] [C, BLOCK_K]
             map_22 = decay_8 * u.to(tl.float32)  # [C, BLOCK_K]
             B_su_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level16 [C, C]
-            map_23 = R_su_diagonal * scale  # [C, C]
-            Bt_su_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_23, 0.0)  # pairs with j <= i in level16 [C, C]
             dq_su_half16 = tl.dot(B_su_half16.to(DT), map_22.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            dk_su_half16 = tl.dot(Bt_su_half16.to(DT), map_21.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_24 = decay_8 * dk_su_half16  # [C, BLOCK_K]
-            total_12 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-            map_25 = decay_8 * w.to(tl.float32)  # [C, BLOCK_K]
-            map_26 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_25.to(DT), map_26.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
-            B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_16, 0.0)  # pairs with j <= i in level16 [C, C]
-            map_27 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_27, 0.0)  # pairs with j <= i in level16 [C, C]
-            Bt_wu_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_wu_half32, 0.0)  # pairs with j <= i in level16 [C, C]
+            map_23 = decay_8 * w.to(tl.float32)  # [C, BLOCK_K]
+            map_24 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_23.to(DT), map_24.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level16 [C, C]
+            Bt_wu_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
             both_4 = tl.dot((B_se_half16 + Bt_wu_half16).to(DT), both_3, input_precision=PRECISION)  # dq_se_half16 and dk_wu_half16 [C, BLOCK_K]
             dq_se_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
             dk_wu_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-            total_13 = tl.fma(dq_se_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half16)  # [C, BLOCK_K]
-            map_28 = decay_7 * total_13  # [C, BLOCK_K]
-            total_14 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
-            map_29 = map_21.to(DT).to(tl.float32) * total_13  # [C, BLOCK_K]
-            total_15 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            total_12 = tl.fma(dq_se_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half16)  # [C, BLOCK_K]
+            map_25 = decay_7 * total_12  # [C, BLOCK_K]
+            total_13 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+            map_26 = map_21.to(DT).to(tl.float32) * total_12  # [C, BLOCK_K]
+            total_14 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            Bt_su_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
+            dk_su_half16 = tl.dot(Bt_su_half16.to(DT), map_21.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_27 = decay_8 * dk_su_half16  # [C, BLOCK_K]
+            total_15 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_19, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
             dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_21.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_30 = decay_8 * dk_se_half16  # [C, BLOCK_K]
-            total_16 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
+            map_28 = decay_8 * dk_se_half16  # [C, BLOCK_K]
+            total_16 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
             sums_8 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
             decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-            map_31 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_29 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_9 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(j, closing8(j)] [C, BLOCK_K]
             decay_10 = tl.exp2(sums_9 * 1.4426950408889634)  # D(j, closing8(j)] [C, BLOCK_K]
-            map_32 = decay_10 * u.to(tl.float32)  # [C, BLOCK_K]
+            map_30 = decay_10 * u.to(tl.float32)  # [C, BLOCK_K]
             B_su_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level8 [C, C]
-            map_33 = R_su_diagonal * scale  # [C, C]
-            Bt_su_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_33, 0.0)  # pairs with j <= i in level8 [C, C]
-            dq_su_half8 = tl.dot(B_su_half8.to(DT), map_32.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            dk_su_half8 = tl.dot(Bt_su_half8.to(DT), map_31.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_34 = decay_10 * dk_su_half8  # [C, BLOCK_K]
-            total_17 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
-            map_35 = decay_10 * w.to(tl.float32)  # [C, BLOCK_K]
-            map_36 = decay_10 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_35.to(DT), map_36.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-            B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_16, 0.0)  # pairs with j <= i in level8 [C, C]
-            map_37 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_37, 0.0)  # pairs with j <= i in level8 [C, C]
-            Bt_wu_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_wu_half32, 0.0)  # pairs with j <= i in level8 [C, C]
+            dq_su_half8 = tl.dot(B_su_half8.to(DT), map_30.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_31 = decay_10 * w.to(tl.float32)  # [C, BLOCK_K]
+            map_32 = decay_10 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_31.to(DT), map_32.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level8 [C, C]
+            Bt_wu_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
             both_6 = tl.dot((B_se_half8 + Bt_wu_half8).to(DT), both_5, input_precision=PRECISION)  # dq_se_half8 and dk_wu_half8 [C, BLOCK_K]
             dq_se_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
             dk_wu_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-            total_18 = tl.fma(dq_se_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half8)  # [C, BLOCK_K]
-            map_38 = decay_9 * total_18  # [C, BLOCK_K]
-            total_19 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
-            map_39 = map_31.to(DT).to(tl.float32) * total_18  # [C, BLOCK_K]
-            total_20 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
-            dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_31.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_40 = decay_10 * dk_se_half8  # [C, BLOCK_K]
-            total_21 = tl.fma(map_40, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
+            total_17 = tl.fma(dq_se_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half8)  # [C, BLOCK_K]
+            map_33 = decay_9 * total_17  # [C, BLOCK_K]
+            total_18 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            map_34 = map_29.to(DT).to(tl.float32) * total_17  # [C, BLOCK_K]
+            total_19 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
+            Bt_su_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
+            dk_su_half8 = tl.dot(Bt_su_half8.to(DT), map_29.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_35 = decay_10 * dk_su_half8  # [C, BLOCK_K]
+            total_20 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_19, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
+            dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_29.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_36 = decay_10 * dk_se_half8  # [C, BLOCK_K]
+            total_21 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
             sums_10 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
             decay_11 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-            map_41 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_37 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_11 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(j, closing4(j)] [C, BLOCK_K]
             decay_12 = tl.exp2(sums_11 * 1.4426950408889634)  # D(j, closing4(j)] [C, BLOCK_K]
-            map_42 = decay_12 * u.to(tl.float32)  # [C, BLOCK_K]
+            map_38 = decay_12 * u.to(tl.float32)  # [C, BLOCK_K]
             B_su_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level4 [C, C]
-            map_43 = R_su_diagonal * scale  # [C, C]
-            Bt_su_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_43, 0.0)  # pairs with j <= i in level4 [C, C]
-            dq_su_half4 = tl.dot(B_su_half4.to(DT), map_42.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            dk_su_half4 = tl.dot(Bt_su_half4.to(DT), map_41.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_44 = decay_12 * dk_su_half4  # [C, BLOCK_K]
-            total_22 = tl.fma(map_44, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
-            map_45 = decay_12 * w.to(tl.float32)  # [C, BLOCK_K]
-            map_46 = decay_12 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_45.to(DT), map_46.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-            B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_16, 0.0)  # pairs with j <= i in level4 [C, C]
-            map_47 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_47, 0.0)  # pairs with j <= i in level4 [C, C]
-            Bt_wu_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_wu_half32, 0.0)  # pairs with j <= i in level4 [C, C]
+            dq_su_half4 = tl.dot(B_su_half4.to(DT), map_38.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_39 = decay_12 * w.to(tl.float32)  # [C, BLOCK_K]
+            map_40 = decay_12 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_39.to(DT), map_40.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level4 [C, C]
+            Bt_wu_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
             both_8 = tl.dot((B_se_half4 + Bt_wu_half4).to(DT), both_7, input_precision=PRECISION)  # dq_se_half4 and dk_wu_half4 [C, BLOCK_K]
             dq_se_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
             dk_wu_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-            total_23 = tl.fma(dq_se_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half4)  # [C, BLOCK_K]
-            map_48 = decay_11 * total_23  # [C, BLOCK_K]
-            total_24 = tl.fma(map_48, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
-            map_49 = map_41.to(DT).to(tl.float32) * total_23  # [C, BLOCK_K]
-            total_25 = tl.fma(map_49, tl.full([C, BLOCK_K], 1.0, tl.float32), total_20)  # [C, BLOCK_K]
-            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_41.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_50 = decay_12 * dk_se_half4  # [C, BLOCK_K]
-            total_26 = tl.fma(map_50, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
+            total_22 = tl.fma(dq_se_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half4)  # [C, BLOCK_K]
+            map_41 = decay_11 * total_22  # [C, BLOCK_K]
+            total_23 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
+            map_42 = map_37.to(DT).to(tl.float32) * total_22  # [C, BLOCK_K]
+            total_24 = tl.fma(map_42, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
+            Bt_su_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
+            dk_su_half4 = tl.dot(Bt_su_half4.to(DT), map_37.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_43 = decay_12 * dk_su_half4  # [C, BLOCK_K]
+            total_25 = tl.fma(map_43, tl.full([C, BLOCK_K], 1.0, tl.float32), total_20)  # [C, BLOCK_K]
+            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_19, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
+            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_37.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_44 = decay_12 * dk_se_half4  # [C, BLOCK_K]
+            total_26 = tl.fma(map_44, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
             sums_12 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
             decay_13 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-            map_51 = decay_13 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_45 = decay_13 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_13 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(j, closing2(j)] [C, BLOCK_K]
             decay_14 = tl.exp2(sums_13 * 1.4426950408889634)  # D(j, closing2(j)] [C, BLOCK_K]
-            map_52 = decay_14 * u.to(tl.float32)  # [C, BLOCK_K]
+            map_46 = decay_14 * u.to(tl.float32)  # [C, BLOCK_K]
             B_su_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level2 [C, C]
-            map_53 = R_su_diagonal * scale  # [C, C]
-            Bt_su_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_53, 0.0)  # pairs with j <= i in level2 [C, C]
-            dq_su_half2 = tl.dot(B_su_half2.to(DT), map_52.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            dk_su_half2 = tl.dot(Bt_su_half2.to(DT), map_51.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_54 = decay_14 * dk_su_half2  # [C, BLOCK_K]
-            total_27 = tl.fma(map_54, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
-            map_55 = decay_14 * w.to(tl.float32)  # [C, BLOCK_K]
-            map_56 = decay_14 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_55.to(DT), map_56.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-            B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_16, 0.0)  # pairs with j <= i in level2 [C, C]
-            map_57 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_57, 0.0)  # pairs with j <= i in level2 [C, C]
-            Bt_wu_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_wu_half32, 0.0)  # pairs with j <= i in level2 [C, C]
+            dq_su_half2 = tl.dot(B_su_half2.to(DT), map_46.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_47 = decay_14 * w.to(tl.float32)  # [C, BLOCK_K]
+            map_48 = decay_14 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_47.to(DT), map_48.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level2 [C, C]
+            Bt_wu_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
             both_10 = tl.dot((B_se_half2 + Bt_wu_half2).to(DT), both_9, input_precision=PRECISION)  # dq_se_half2 and dk_wu_half2 [C, BLOCK_K]
             dq_se_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
             dk_wu_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-            total_28 = tl.fma(dq_se_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half2)  # [C, BLOCK_K]
-            map_58 = decay_13 * total_28  # [C, BLOCK_K]
-            total_29 = tl.fma(map_58, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
-            map_59 = map_51.to(DT).to(tl.float32) * total_28  # [C, BLOCK_K]
-            total_30 = tl.fma(map_59, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
-            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_51.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_60 = decay_14 * dk_se_half2  # [C, BLOCK_K]
-            total_31 = tl.fma(map_60, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
+            total_27 = tl.fma(dq_se_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half2)  # [C, BLOCK_K]
+            map_49 = decay_13 * total_27  # [C, BLOCK_K]
+            total_28 = tl.fma(map_49, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
+            map_50 = map_45.to(DT).to(tl.float32) * total_27  # [C, BLOCK_K]
+            total_29 = tl.fma(map_50, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
+            Bt_su_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
+            dk_su_half2 = tl.dot(Bt_su_half2.to(DT), map_45.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_51 = decay_14 * dk_su_half2  # [C, BLOCK_K]
+            total_30 = tl.fma(map_51, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
+            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_19, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
+            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_45.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_52 = decay_14 * dk_se_half2  # [C, BLOCK_K]
+            total_31 = tl.fma(map_52, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
             sums_14 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
             decay_15 = tl.exp2(sums_14 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-            map_61 = decay_15 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_53 = decay_15 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_15 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(j, closing1(j)] [C, BLOCK_K]
             decay_16 = tl.exp2(sums_15 * 1.4426950408889634)  # D(j, closing1(j)] [C, BLOCK_K]
-            map_62 = decay_16 * u.to(tl.float32)  # [C, BLOCK_K]
+            map_54 = decay_16 * u.to(tl.float32)  # [C, BLOCK_K]
             B_su_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level1 [C, C]
-            map_63 = R_su_diagonal * scale  # [C, C]
-            Bt_su_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_63, 0.0)  # pairs with j <= i in level1 [C, C]
-            dq_su_half1 = tl.dot(B_su_half1.to(DT), map_62.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            dk_su_half1 = tl.dot(Bt_su_half1.to(DT), map_61.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_64 = decay_16 * dk_su_half1  # [C, BLOCK_K]
-            total_32 = tl.fma(map_64, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
-            map_65 = decay_16 * w.to(tl.float32)  # [C, BLOCK_K]
-            map_66 = decay_16 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_65.to(DT), map_66.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-            B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_16, 0.0)  # pairs with j <= i in level1 [C, C]
-            map_67 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_67, 0.0)  # pairs with j <= i in level1 [C, C]
-            Bt_wu_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_wu_half32, 0.0)  # pairs with j <= i in level1 [C, C]
+            dq_su_half1 = tl.dot(B_su_half1.to(DT), map_54.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_55 = decay_16 * w.to(tl.float32)  # [C, BLOCK_K]
+            map_56 = decay_16 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_55.to(DT), map_56.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level1 [C, C]
+            Bt_wu_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
             both_12 = tl.dot((B_se_half1 + Bt_wu_half1).to(DT), both_11, input_precision=PRECISION)  # dq_se_half1 and dk_wu_half1 [C, BLOCK_K]
             dq_se_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_K]
             dk_wu_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_K]
-            total_33 = tl.fma(dq_se_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half1)  # [C, BLOCK_K]
-            map_68 = decay_15 * total_33  # [C, BLOCK_K]
-            total_34 = tl.fma(map_68, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
-            map_69 = map_61.to(DT).to(tl.float32) * total_33  # [C, BLOCK_K]
-            total_35 = tl.fma(map_69, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
-            map_70 = u.to(tl.float32) * dk_su_diagonal  # [C, BLOCK_K]
-            inside_61 = total_35 - map_70  # [C, BLOCK_K]
-            map_71 = e.to(tl.float32) * dk_se_diagonal  # [C, BLOCK_K]
-            inside_62 = inside_61 - map_71  # [C, BLOCK_K]
-            map_72 = map_10.to(DT).to(tl.float32) * dk_su_half32  # [C, BLOCK_K]
-            inside_63 = inside_62 - map_72  # [C, BLOCK_K]
-            map_73 = both.to(tl.float32) * dk_se_half32  # [C, BLOCK_K]
-            inside_64 = inside_63 - map_73  # [C, BLOCK_K]
-            map_74 = map_22.to(DT).to(tl.float32) * dk_su_half16  # [C, BLOCK_K]
-            inside_65 = inside_64 - map_74  # [C, BLOCK_K]
-            map_75 = both_3.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
-            inside_66 = inside_65 - map_75  # [C, BLOCK_K]
-            map_76 = map_32.to(DT).to(tl.float32) * dk_su_half8  # [C, BLOCK_K]
-            inside_67 = inside_66 - map_76  # [C, BLOCK_K]
-            map_77 = both_5.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
-            inside_68 = inside_67 - map_77  # [C, BLOCK_K]
-            map_78 = map_42.to(DT).to(tl.float32) * dk_su_half4  # [C, BLOCK_K]
-            inside_69 = inside_68 - map_78  # [C, BLOCK_K]
-            map_79 = both_7.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
-            inside_70 = inside_69 - map_79  # [C, BLOCK_K]
-            map_80 = map_52.to(DT).to(tl.float32) * dk_su_half2  # [C, BLOCK_K]
-            inside_71 = inside_70 - map_80  # [C, BLOCK_K]
-            map_81 = both_9.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
-            inside_72 = inside_71 - map_81  # [C, BLOCK_K]
-            map_82 = map_62.to(DT).to(tl.float32) * dk_su_half1  # [C, BLOCK_K]
-            inside_73 = inside_72 - map_82  # [C, BLOCK_K]
+            total_32 = tl.fma(dq_se_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half1)  # [C, BLOCK_K]
+            map_57 = decay_15 * total_32  # [C, BLOCK_K]
+            total_33 = tl.fma(map_57, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
+            map_58 = map_53.to(DT).to(tl.float32) * total_32  # [C, BLOCK_K]
+            total_34 = tl.fma(map_58, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
+            map_59 = u.to(tl.float32) * dk_su_diagonal  # [C, BLOCK_K]
+            inside_61 = total_34 - map_59  # [C, BLOCK_K]
+            map_60 = e.to(tl.float32) * dk_se_diagonal  # [C, BLOCK_K]
+            inside_62 = inside_61 - map_60  # [C, BLOCK_K]
+            map_61 = map_10.to(DT).to(tl.float32) * dk_su_half32  # [C, BLOCK_K]
+            inside_63 = inside_62 - map_61  # [C, BLOCK_K]
+            map_62 = both.to(tl.float32) * dk_se_half32  # [C, BLOCK_K]
+            inside_64 = inside_63 - map_62  # [C, BLOCK_K]
+            map_63 = map_22.to(DT).to(tl.float32) * dk_su_half16  # [C, BLOCK_K]
+            inside_65 = inside_64 - map_63  # [C, BLOCK_K]
+            map_64 = both_3.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
+            inside_66 = inside_65 - map_64  # [C, BLOCK_K]
+            map_65 = map_30.to(DT).to(tl.float32) * dk_su_half8  # [C, BLOCK_K]
+            inside_67 = inside_66 - map_65  # [C, BLOCK_K]
+            map_66 = both_5.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
+            inside_68 = inside_67 - map_66  # [C, BLOCK_K]
+            map_67 = map_38.to(DT).to(tl.float32) * dk_su_half4  # [C, BLOCK_K]
+            inside_69 = inside_68 - map_67  # [C, BLOCK_K]
+            map_68 = both_7.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
+            inside_70 = inside_69 - map_68  # [C, BLOCK_K]
+            map_69 = map_46.to(DT).to(tl.float32) * dk_su_half2  # [C, BLOCK_K]
+            inside_71 = inside_70 - map_69  # [C, BLOCK_K]
+            map_70 = both_9.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
+            inside_72 = inside_71 - map_70  # [C, BLOCK_K]
             d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
-            tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total_34.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_61.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_83 = decay_16 * dk_se_half1  # [C, BLOCK_K]
-            total_36 = tl.fma(map_83, tl.full([C, BLOCK_K], 1.0, tl.float32), total_31)  # [C, BLOCK_K]
-            map_84 = both_11.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
-            inside_74 = inside_73 - map_84  # [C, BLOCK_K]
-            dot_7 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-            B_wu_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level32 [C, C]
+            tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total_33.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            Bt_su_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
+            dk_su_half1 = tl.dot(Bt_su_half1.to(DT), map_53.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_71 = decay_16 * dk_su_half1  # [C, BLOCK_K]
+            total_35 = tl.fma(map_71, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
+            map_72 = map_54.to(DT).to(tl.float32) * dk_su_half1  # [C, BLOCK_K]
+            inside_73 = inside_72 - map_72  # [C, BLOCK_K]
+            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_19, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
+            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_53.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_73 = decay_16 * dk_se_half1  # [C, BLOCK_K]
+            total_36 = tl.fma(map_73, tl.full([C, BLOCK_K], 1.0, tl.float32), total_31)  # [C, BLOCK_K]
+            map_74 = both_11.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
+            inside_74 = inside_73 - map_74  # [C, BLOCK_K]
+            dot_10 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_wu_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level32 [C, C]
             dq_wu_half32 = tl.dot(B_wu_half32.to(DT), map_10.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_85 = decay_6 * dk_wu_half32  # [C, BLOCK_K]
-            total_37 = tl.fma(map_85, tl.full([C, BLOCK_K], 1.0, tl.float32), total_32)  # [C, BLOCK_K]
-            map_86 = map_10.to(DT).to(tl.float32) * dk_wu_half32  # [C, BLOCK_K]
-            inside_75 = inside_74 - map_86  # [C, BLOCK_K]
-            dot_8 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-            B_we_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level32 [C, C]
-            R_we_half32 = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            Bt_we_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level32 [C, C]
+            dot_11 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_we_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level32 [C, C]
             dq_we_half32 = tl.dot(B_we_half32.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_38 = tl.fma(dq_we_half32, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half32)  # [C, BLOCK_K]
-            map_87 = decay_6 * total_38  # [C, BLOCK_K]
-            total_39 = tl.fma(map_87, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-            map_88 = w.to(tl.float32) * dw_out  # [C, BLOCK_K]
-            map_89 = both.to(tl.float32) * total_38  # [C, BLOCK_K]
-            total_40 = tl.fma(map_89, tl.full([C, BLOCK_K], 1.0, tl.float32), map_88)  # [C, BLOCK_K]
+            total_37 = tl.fma(dq_we_half32, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half32)  # [C, BLOCK_K]
+            map_75 = decay_6 * total_37  # [C, BLOCK_K]
+            total_38 = tl.fma(map_75, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+            map_76 = w.to(tl.float32) * dw_out  # [C, BLOCK_K]
+            map_77 = both.to(tl.float32) * total_37  # [C, BLOCK_K]
+            total_39 = tl.fma(map_77, tl.full([C, BLOCK_K], 1.0, tl.float32), map_76)  # [C, BLOCK_K]
+            map_78 = decay_6 * dk_wu_half32  # [C, BLOCK_K]
+            total_40 = tl.fma(map_78, tl.full([C, BLOCK_K], 1.0, tl.float32), total_35)  # [C, BLOCK_K]
+            map_79 = map_10.to(DT).to(tl.float32) * dk_wu_half32  # [C, BLOCK_K]
+            inside_75 = inside_74 - map_79  # [C, BLOCK_K]
+            dot_12 = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_we_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level32 [C, C]
             dk_we_half32 = tl.dot(Bt_we_half32.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_90 = decay_6 * dk_we_half32  # [C, BLOCK_K]
-            total_41 = tl.fma(map_90, tl.full([C, BLOCK_K], 1.0, tl.float32), total_36)  # [C, BLOCK_K]
-            map_91 = both.to(tl.float32) * dk_we_half32  # [C, BLOCK_K]
-            inside_76 = inside_75 - map_91  # [C, BLOCK_K]
-            B_wu_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level16 [C, C]
+            map_80 = decay_6 * dk_we_half32  # [C, BLOCK_K]
+            total_41 = tl.fma(map_80, tl.full([C, BLOCK_K], 1.0, tl.float32), total_36)  # [C, BLOCK_K]
+            map_81 = both.to(tl.float32) * dk_we_half32  # [C, BLOCK_K]
+            inside_76 = inside_75 - map_81  # [C, BLOCK_K]
+            B_wu_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level16 [C, C]
             dq_wu_half16 = tl.dot(B_wu_half16.to(DT), map_22.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_92 = decay_8 * dk_wu_half16  # [C, BLOCK_K]
-            total_42 = tl.fma(map_92, tl.full([C, BLOCK_K], 1.0, tl.float32), total_37)  # [C, BLOCK_K]
-            map_93 = map_22.to(DT).to(tl.float32) * dk_wu_half16  # [C, BLOCK_K]
-            inside_77 = inside_76 - map_93  # [C, BLOCK_K]
-            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level16 [C, C]
-            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level16 [C, C]
+            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level16 [C, C]
             dq_we_half16 = tl.dot(B_we_half16.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_43 = tl.fma(dq_we_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half16)  # [C, BLOCK_K]
-            map_94 = decay_8 * total_43  # [C, BLOCK_K]
-            total_44 = tl.fma(map_94, tl.full([C, BLOCK_K], 1.0, tl.float32), total_39)  # [C, BLOCK_K]
-            map_95 = both_3.to(tl.float32) * total_43  # [C, BLOCK_K]
-            total_45 = tl.fma(map_95, tl.full([C, BLOCK_K], 1.0, tl.float32), total_40)  # [C, BLOCK_K]
+            total_42 = tl.fma(dq_we_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half16)  # [C, BLOCK_K]
+            map_82 = decay_8 * total_42  # [C, BLOCK_K]
+            total_43 = tl.fma(map_82, tl.full([C, BLOCK_K], 1.0, tl.float32), total_38)  # [C, BLOCK_K]
+            map_83 = both_3.to(tl.float32) * total_42  # [C, BLOCK_K]
+            total_44 = tl.fma(map_83, tl.full([C, BLOCK_K], 1.0, tl.float32), total_39)  # [C, BLOCK_K]
+            map_84 = decay_8 * dk_wu_half16  # [C, BLOCK_K]
+            total_45 = tl.fma(map_84, tl.full([C, BLOCK_K], 1.0, tl.float32), total_40)  # [C, BLOCK_K]
+            map_85 = map_22.to(DT).to(tl.float32) * dk_wu_half16  # [C, BLOCK_K]
+            inside_77 = inside_76 - map_85  # [C, BLOCK_K]
+            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
             dk_we_half16 = tl.dot(Bt_we_half16.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_96 = decay_8 * dk_we_half16  # [C, BLOCK_K]
-            total_46 = tl.fma(map_96, tl.full([C, BLOCK_K], 1.0, tl.float32), total_41)  # [C, BLOCK_K]
-            map_97 = both_3.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
-            inside_78 = inside_77 - map_97  # [C, BLOCK_K]
-            B_wu_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level8 [C, C]
-            dq_wu_half8 = tl.dot(B_wu_half8.to(DT), map_32.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_98 = decay_10 * dk_wu_half8  # [C, BLOCK_K]
-            total_47 = tl.fma(map_98, tl.full([C, BLOCK_K], 1.0, tl.float32), total_42)  # [C, BLOCK_K]
-            map_99 = map_32.to(DT).to(tl.float32) * dk_wu_half8  # [C, BLOCK_K]
-            inside_79 = inside_78 - map_99  # [C, BLOCK_K]
-            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level8 [C, C]
-            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level8 [C, C]
+            map_86 = decay_8 * dk_we_half16  # [C, BLOCK_K]
+            total_46 = tl.fma(map_86, tl.full([C, BLOCK_K], 1.0, tl.float32), total_41)  # [C, BLOCK_K]
+            map_87 = both_3.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
+            inside_78 = inside_77 - map_87  # [C, BLOCK_K]
+            B_wu_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level8 [C, C]
+            dq_wu_half8 = tl.dot(B_wu_half8.to(DT), map_30.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level8 [C, C]
             dq_we_half8 = tl.dot(B_we_half8.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_48 = tl.fma(dq_we_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half8)  # [C, BLOCK_K]
-            map_100 = decay_10 * total_48  # [C, BLOCK_K]
-            total_49 = tl.fma(map_100, tl.full([C, BLOCK_K], 1.0, tl.float32), total_44)  # [C, BLOCK_K]
-            map_101 = both_5.to(tl.float32) * total_48  # [C, BLOCK_K]
-            total_50 = tl.fma(map_101, tl.full([C, BLOCK_K], 1.0, tl.float32), total_45)  # [C, BLOCK_K]
+            total_47 = tl.fma(dq_we_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half8)  # [C, BLOCK_K]
+            map_88 = decay_10 * total_47  # [C, BLOCK_K]
+            total_48 = tl.fma(map_88, tl.full([C, BLOCK_K], 1.0, tl.float32), total_43)  # [C, BLOCK_K]
+            map_89 = both_5.to(tl.float32) * total_47  # [C, BLOCK_K]
+            total_49 = tl.fma(map_89, tl.full([C, BLOCK_K], 1.0, tl.float32), total_44)  # [C, BLOCK_K]
+            map_90 = decay_10 * dk_wu_half8  # [C, BLOCK_K]
+            total_50 = tl.fma(map_90, tl.full([C, BLOCK_K], 1.0, tl.float32), total_45)  # [C, BLOCK_K]
+            map_91 = map_30.to(DT).to(tl.float32) * dk_wu_half8  # [C, BLOCK_K]
+            inside_79 = inside_78 - map_91  # [C, BLOCK_K]
+            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
             dk_we_half8 = tl.dot(Bt_we_half8.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_102 = decay_10 * dk_we_half8  # [C, BLOCK_K]
-            total_51 = tl.fma(map_102, tl.full([C, BLOCK_K], 1.0, tl.float32), total_46)  # [C, BLOCK_K]
-            map_103 = both_5.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
-            inside_80 = inside_79 - map_103  # [C, BLOCK_K]
-            B_wu_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level4 [C, C]
-            dq_wu_half4 = tl.dot(B_wu_half4.to(DT), map_42.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_104 = decay_12 * dk_wu_half4  # [C, BLOCK_K]
-            total_52 = tl.fma(map_104, tl.full([C, BLOCK_K], 1.0, tl.float32), total_47)  # [C, BLOCK_K]
-            map_105 = map_42.to(DT).to(tl.float32) * dk_wu_half4  # [C, BLOCK_K]
-            inside_81 = inside_80 - map_105  # [C, BLOCK_K]
-            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level4 [C, C]
-            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level4 [C, C]
+            map_92 = decay_10 * dk_we_half8  # [C, BLOCK_K]
+            total_51 = tl.fma(map_92, tl.full([C, BLOCK_K], 1.0, tl.float32), total_46)  # [C, BLOCK_K]
+            map_93 = both_5.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
+            inside_80 = inside_79 - map_93  # [C, BLOCK_K]
+            B_wu_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level4 [C, C]
+            dq_wu_half4 = tl.dot(B_wu_half4.to(DT), map_38.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level4 [C, C]
             dq_we_half4 = tl.dot(B_we_half4.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_53 = tl.fma(dq_we_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half4)  # [C, BLOCK_K]
-            map_106 = decay_12 * total_53  # [C, BLOCK_K]
-            total_54 = tl.fma(map_106, tl.full([C, BLOCK_K], 1.0, tl.float32), total_49)  # [C, BLOCK_K]
-            map_107 = both_7.to(tl.float32) * total_53  # [C, BLOCK_K]
-            total_55 = tl.fma(map_107, tl.full([C, BLOCK_K], 1.0, tl.float32), total_50)  # [C, BLOCK_K]
+            total_52 = tl.fma(dq_we_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half4)  # [C, BLOCK_K]
+            map_94 = decay_12 * total_52  # [C, BLOCK_K]
+            total_53 = tl.fma(map_94, tl.full([C, BLOCK_K], 1.0, tl.float32), total_48)  # [C, BLOCK_K]
+            map_95 = both_7.to(tl.float32) * total_52  # [C, BLOCK_K]
+            total_54 = tl.fma(map_95, tl.full([C, BLOCK_K], 1.0, tl.float32), total_49)  # [C, BLOCK_K]
+            map_96 = decay_12 * dk_wu_half4  # [C, BLOCK_K]
+            total_55 = tl.fma(map_96, tl.full([C, BLOCK_K], 1.0, tl.float32), total_50)  # [C, BLOCK_K]
+            map_97 = map_38.to(DT).to(tl.float32) * dk_wu_half4  # [C, BLOCK_K]
+            inside_81 = inside_80 - map_97  # [C, BLOCK_K]
+            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
             dk_we_half4 = tl.dot(Bt_we_half4.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_108 = decay_12 * dk_we_half4  # [C, BLOCK_K]
-            total_56 = tl.fma(map_108, tl.full([C, BLOCK_K], 1.0, tl.float32), total_51)  # [C, BLOCK_K]
-            map_109 = both_7.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
-            inside_82 = inside_81 - map_109  # [C, BLOCK_K]
-            B_wu_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level2 [C, C]
-            dq_wu_half2 = tl.dot(B_wu_half2.to(DT), map_52.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_110 = decay_14 * dk_wu_half2  # [C, BLOCK_K]
-            total_57 = tl.fma(map_110, tl.full([C, BLOCK_K], 1.0, tl.float32), total_52)  # [C, BLOCK_K]
-            map_111 = map_52.to(DT).to(tl.float32) * dk_wu_half2  # [C, BLOCK_K]
-            inside_83 = inside_82 - map_111  # [C, BLOCK_K]
-            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level2 [C, C]
-            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level2 [C, C]
+            map_98 = decay_12 * dk_we_half4  # [C, BLOCK_K]
+            total_56 = tl.fma(map_98, tl.full([C, BLOCK_K], 1.0, tl.float32), total_51)  # [C, BLOCK_K]
+            map_99 = both_7.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
+            inside_82 = inside_81 - map_99  # [C, BLOCK_K]
+            B_wu_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level2 [C, C]
+            dq_wu_half2 = tl.dot(B_wu_half2.to(DT), map_46.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level2 [C, C]
             dq_we_half2 = tl.dot(B_we_half2.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_58 = tl.fma(dq_we_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half2)  # [C, BLOCK_K]
-            map_112 = decay_14 * total_58  # [C, BLOCK_K]
-            total_59 = tl.fma(map_112, tl.full([C, BLOCK_K], 1.0, tl.float32), total_54)  # [C, BLOCK_K]
-            map_113 = both_9.to(tl.float32) * total_58  # [C, BLOCK_K]
-            total_60 = tl.fma(map_113, tl.full([C, BLOCK_K], 1.0, tl.float32), total_55)  # [C, BLOCK_K]
+            total_57 = tl.fma(dq_we_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half2)  # [C, BLOCK_K]
+            map_100 = decay_14 * total_57  # [C, BLOCK_K]
+            total_58 = tl.fma(map_100, tl.full([C, BLOCK_K], 1.0, tl.float32), total_53)  # [C, BLOCK_K]
+            map_101 = both_9.to(tl.float32) * total_57  # [C, BLOCK_K]
+            total_59 = tl.fma(map_101, tl.full([C, BLOCK_K], 1.0, tl.float32), total_54)  # [C, BLOCK_K]
+            map_102 = decay_14 * dk_wu_half2  # [C, BLOCK_K]
+            total_60 = tl.fma(map_102, tl.full([C, BLOCK_K], 1.0, tl.float32), total_55)  # [C, BLOCK_K]
+            map_103 = map_46.to(DT).to(tl.float32) * dk_wu_half2  # [C, BLOCK_K]
+            inside_83 = inside_82 - map_103  # [C, BLOCK_K]
+            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
             dk_we_half2 = tl.dot(Bt_we_half2.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_114 = decay_14 * dk_we_half2  # [C, BLOCK_K]
-            total_61 = tl.fma(map_114, tl.full([C, BLOCK_K], 1.0, tl.float32), total_56)  # [C, BLOCK_K]
-            map_115 = both_9.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
-            inside_84 = inside_83 - map_115  # [C, BLOCK_K]
-            B_wu_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level1 [C, C]
-            dq_wu_half1 = tl.dot(B_wu_half1.to(DT), map_62.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_116 = decay_16 * dk_wu_half1  # [C, BLOCK_K]
-            total_62 = tl.fma(map_116, tl.full([C, BLOCK_K], 1.0, tl.float32), total_57)  # [C, BLOCK_K]
-            map_117 = map_62.to(DT).to(tl.float32) * dk_wu_half1  # [C, BLOCK_K]
-            inside_85 = inside_84 - map_117  # [C, BLOCK_K]
-            d_beta_ptr_c = d_beta_ptr + start * d_beta_ptr_t  # first token of the chunk
-            tl.store(d_beta_ptr_c + (token * d_beta_ptr_t)[:, None] + at_K[None, :], total_62.to(d_beta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level1 [C, C]
-            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level1 [C, C]
+            map_104 = decay_14 * dk_we_half2  # [C, BLOCK_K]
+            total_61 = tl.fma(map_104, tl.full([C, BLOCK_K], 1.0, tl.float32), total_56)  # [C, BLOCK_K]
+            map_105 = both_9.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
+            inside_84 = inside_83 - map_105  # [C, BLOCK_K]
+            B_wu_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level1 [C, C]
+            dq_wu_half1 = tl.dot(B_wu_half1.to(DT), map_54.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level1 [C, C]
             dq_we_half1 = tl.dot(B_we_half1.to(DT), both_11, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_63 = tl.fma(dq_we_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half1)  # [C, BLOCK_K]
-            map_118 = decay_16 * total_63  # [C, BLOCK_K]
-            total_64 = tl.fma(map_118, tl.full([C, BLOCK_K], 1.0, tl.float32), total_59)  # [C, BLOCK_K]
+            total_62 = tl.fma(dq_we_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half1)  # [C, BLOCK_K]
+            map_106 = decay_16 * total_62  # [C, BLOCK_K]
+            total_63 = tl.fma(map_106, tl.full([C, BLOCK_K], 1.0, tl.float32), total_58)  # [C, BLOCK_K]
             d_alpha_ptr_c = d_alpha_ptr + start * d_alpha_ptr_t  # first token of the chunk
-            tl.store(d_alpha_ptr_c + (token * d_alpha_ptr_t)[:, None] + at_K[None, :], total_64.to(d_alpha_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            tl.store(d_alpha_ptr_c + (token * d_alpha_ptr_t)[:, None] + at_K[None, :], total_63.to(d_alpha_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_107 = decay_16 * dk_wu_half1  # [C, BLOCK_K]
+            total_64 = tl.fma(map_107, tl.full([C, BLOCK_K], 1.0, tl.float32), total_60)  # [C, BLOCK_K]
+            map_108 = map_54.to(DT).to(tl.float32) * dk_wu_half1  # [C, BLOCK_K]
+            inside_85 = inside_84 - map_108  # [C, BLOCK_K]
+            d_beta_ptr_c = d_beta_ptr + start * d_beta_ptr_t  # first token of the chunk
+            tl.store(d_beta_ptr_c + (token * d_beta_ptr_t)[:, None] + at_K[None, :], total_64.to(d_beta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
             dk_we_half1 = tl.dot(Bt_we_half1.to(DT), both_11, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_119 = decay_16 * dk_we_half1  # [C, BLOCK_K]
-            total_65 = tl.fma(map_119, tl.full([C, BLOCK_K], 1.0, tl.float32), total_61)  # [C, BLOCK_K]
-            map_120 = both_11.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
-            inside_86 = inside_85 - map_120  # [C, BLOCK_K]
+            map_109 = decay_16 * dk_we_half1  # [C, BLOCK_K]
+            total_65 = tl.fma(map_109, tl.full([C, BLOCK_K], 1.0, tl.float32), total_61)  # [C, BLOCK_K]
+            map_110 = both_11.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
+            inside_86 = inside_85 - map_110  # [C, BLOCK_K]
             inside_87 = inside_86 - map_5  # [C, BLOCK_K]
             d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
             tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_65.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            map_121 = both_11.to(tl.float32) * total_63  # [C, BLOCK_K]
-            total_66 = tl.fma(map_121, tl.full([C, BLOCK_K], 1.0, tl.float32), total_60)  # [C, BLOCK_K]
+            map_111 = both_11.to(tl.float32) * total_62  # [C, BLOCK_K]
+            total_66 = tl.fma(map_111, tl.full([C, BLOCK_K], 1.0, tl.float32), total_59)  # [C, BLOCK_K]
             terms = total_66  # [C, BLOCK_K]
             later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-            map_122 = inside_87 - map_6  # [C, BLOCK_K]
-            terms_2 = map_122  # [C, BLOCK_K]
+            map_112 = inside_87 - map_6  # [C, BLOCK_K]
+            terms_2 = map_112  # [C, BLOCK_K]
             inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
             dgK_120 = later_2 + inside_2  # [C, BLOCK_K]
             dgK_121 = dgK_120 + sum_3[None, :]  # [C, BLOCK_K]
@@ -4110,7 +4095,7 @@ def m_forward(
     config = _config("outputs", k.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k.device, dtype.itemsize, K, V)
-    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
+    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, V), dtype=k.dtype, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
@@ -4123,8 +4108,8 @@ def m_forward(
     _, block, warps, stages, precision = _config("halves", k.device, dtype.itemsize, K, V)
     {32: _m_halves_kernel, 64: _m_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
         log_w, first_K, second_K, run.cu, run.T, H, run.N, run.steps, log_w.stride(0),
-        log_w.stride(1), log_w.stride(2), H // log_w.shape[2], K, _power(K), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        log_w.stride(1), log_w.stride(2), H // log_w.shape[2], K, _tile(K, dtype), chunk, DT,
+        FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4137,8 +4122,8 @@ def m_forward(
             H // alpha.shape[2], beta.stride(0), beta.stride(1), beta.stride(2),
             H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
             v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], Q.stride(0), Q.stride(1),
-            Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _power(K), V, _power(V),
-            chunk, DT, FT, precision, EXACT, run.varlen,
+            Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _tile(K, dtype), V,
+            _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4150,22 +4135,23 @@ def m_forward(
         k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
         v.stride(2), H // v.shape[2], log_w.stride(0), log_w.stride(1), log_w.stride(2),
         H // log_w.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1),
-        P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    _m_states_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         beta, k, v, log_w, P, Q, initial_state, h_2, z, final_state, run.cu, run.T, H,
         run.segment, run.segments, run.N, run.steps, beta.stride(0), beta.stride(1),
         beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2),
         H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
         log_w.stride(0), log_w.stride(1), log_w.stride(2), H // log_w.shape[2], P.stride(0),
         P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
-        H // Q.shape[2], z.stride(0), z.stride(1), z.stride(2), K, _power(K), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        H // Q.shape[2], z.stride(0), z.stride(1), z.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + _power(K) + _power(K) + min(block, _power(V))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype) + _tile(K, dtype) + min(block, _tile(V, dtype))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("outputs_mild", k.device, dtype.itemsize, K, V)
@@ -4176,8 +4162,8 @@ def m_forward(
             k.stride(1), k.stride(2), H // k.shape[2], log_w.stride(0), log_w.stride(1),
             log_w.stride(2), H // log_w.shape[2], v.stride(0), v.stride(1), v.stride(2),
             H // v.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            y.stride(0), y.stride(1), y.stride(2), K, _power(K), V, min(block, _power(V)),
-            chunk, DT, FT, precision, EXACT, run.varlen,
+            y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
+            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4189,8 +4175,8 @@ def m_forward(
         k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], log_w.stride(0),
         log_w.stride(1), log_w.stride(2), H // log_w.shape[2], v.stride(0), v.stride(1),
         v.stride(2), H // v.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-        y.stride(0), y.stride(1), y.stride(2), K, _power(K), V, min(block, _power(V)), chunk,
-        DT, FT, precision, EXACT, run.varlen,
+        y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4229,7 +4215,7 @@ def m_backward(
     config = _config("gradients", k.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", k.device, dtype.itemsize, K, V)
-    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
+    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
     least = _least(1.2924697071141057e-26, dtype)
     d_k = _gradient(k, H)
     d_v = _gradient(v, H)
@@ -4251,8 +4237,8 @@ def m_backward(
     _, block, warps, stages, precision = _config("halves", k.device, dtype.itemsize, K, V)
     {32: _m_halves_kernel, 64: _m_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
         log_w, first_K, second_K, run.cu, run.T, H, run.N, run.steps, log_w.stride(0),
-        log_w.stride(1), log_w.stride(2), H // log_w.shape[2], K, _power(K), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        log_w.stride(1), log_w.stride(2), H // log_w.shape[2], K, _tile(K, dtype), chunk, DT,
+        FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4265,8 +4251,8 @@ def m_backward(
             H // alpha.shape[2], beta.stride(0), beta.stride(1), beta.stride(2),
             H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
             v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], Q.stride(0), Q.stride(1),
-            Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _power(K), V, _power(V),
-            chunk, DT, FT, precision, EXACT, run.varlen,
+            Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _tile(K, dtype), V,
+            _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4278,22 +4264,23 @@ def m_backward(
         k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
         v.stride(2), H // v.shape[2], log_w.stride(0), log_w.stride(1), log_w.stride(2),
         H // log_w.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1),
-        P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _power(V))),)](
+    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         beta, k, v, log_w, P, Q, initial_state, h_2, z, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, beta.stride(0), beta.stride(1), beta.stride(2),
         H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0),
         v.stride(1), v.stride(2), H // v.shape[2], log_w.stride(0), log_w.stride(1),
         log_w.stride(2), H // log_w.shape[2], P.stride(0), P.stride(1), P.stride(2),
         H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], z.stride(0),
-        z.stride(1), z.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        z.stride(1), z.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT,
+        FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + _power(K) + _power(K) + min(block, _power(V))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype) + _tile(K, dtype) + min(block, _tile(V, dtype))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("solve_adjoint_mild", k.device, dtype.itemsize, K, V)
@@ -4305,8 +4292,8 @@ def m_backward(
             alpha.stride(2), H // alpha.shape[2], q.stride(0), q.stride(1), q.stride(2),
             H // q.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
             Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2), P_adjoint.stride(0),
-            P_adjoint.stride(1), P_adjoint.stride(2), K, _power(K), V, _power(V), chunk, DT, FT,
-            precision, EXACT, run.varlen,
+            P_adjoint.stride(1), P_adjoint.stride(2), K, _tile(K, dtype), V, _tile(V, dtype),
+            chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4319,12 +4306,12 @@ def m_backward(
         log_w.stride(0), log_w.stride(1), log_w.stride(2), H // log_w.shape[2], dy.stride(0),
         dy.stride(1), dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
         Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K,
-        _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states_adjoint", k.device, dtype.itemsize, K, V)
-    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         q, alpha, log_w, dy, P_adjoint, Q_adjoint, scale, d_final_state, l, zeta,
         d_initial_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
         q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], alpha.stride(0),
@@ -4332,29 +4319,30 @@ def m_backward(
         log_w.stride(2), H // log_w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
         H // dy.shape[2], P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2),
         H // P_adjoint.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2),
-        H // Q_adjoint.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2), K, _power(K),
-        V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        H // Q_adjoint.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2), K,
+        _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + min(block, _power(V)) + _power(K) + _power(K)) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("gradients_mild_value", k.device, dtype.itemsize, K, V)
         {32: _m_gradients_mild_value_kernel, 64: _m_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-            first_K, second_K, q, alpha, k, log_w, scale, dy, zeta, l, d_v, run.cu, run.T, H,
+            first_K, second_K, q, alpha, k, log_w, scale, dy, l, zeta, d_v, run.cu, run.T, H,
             run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
             alpha.stride(0), alpha.stride(1), alpha.stride(2), H // alpha.shape[2], k.stride(0),
             k.stride(1), k.stride(2), H // k.shape[2], log_w.stride(0), log_w.stride(1),
             log_w.stride(2), H // log_w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
             H // dy.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2),
-            H // zeta.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _power(K), V,
-            min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+            H // zeta.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _tile(K, dtype),
+            V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
         _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, V)
-        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
-            first_K, second_K, q, alpha, beta, k, v, log_w, dy, z, zeta, h_2, l, scale, d_q,
-            d_beta, d_alpha, d_k, d_log_w, run.cu, run.T, H, run.N, run.steps, least,
+        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
+            first_K, second_K, q, alpha, beta, k, v, log_w, dy, z, h_2, l, scale, zeta, d_q,
+            d_beta, d_k, d_alpha, d_log_w, run.cu, run.T, H, run.N, run.steps, least,
             q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], alpha.stride(0),
             alpha.stride(1), alpha.stride(2), H // alpha.shape[2], beta.stride(0),
             beta.stride(1), beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1),
@@ -4363,43 +4351,43 @@ def m_backward(
             H // log_w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
             z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], zeta.stride(0),
             zeta.stride(1), zeta.stride(2), H // zeta.shape[2], d_q.stride(0), d_q.stride(1),
-            d_q.stride(2), d_beta.stride(0), d_beta.stride(1), d_beta.stride(2),
-            d_alpha.stride(0), d_alpha.stride(1), d_alpha.stride(2), d_k.stride(0),
-            d_k.stride(1), d_k.stride(2), d_log_w.stride(0), d_log_w.stride(1),
-            d_log_w.stride(2), K, min(block, _power(K)), V, _power(V), chunk, DT, FT, precision,
-            EXACT, run.varlen,
+            d_q.stride(2), d_beta.stride(0), d_beta.stride(1), d_beta.stride(2), d_k.stride(0),
+            d_k.stride(1), d_k.stride(2), d_alpha.stride(0), d_alpha.stride(1),
+            d_alpha.stride(2), d_log_w.stride(0), d_log_w.stride(1), d_log_w.stride(2), K,
+            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = _config("gradients_value", k.device, dtype.itemsize, K, V)
     {32: _m_gradients_value_kernel, 64: _m_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
-        first_K, second_K, q, alpha, k, log_w, scale, dy, zeta, l, d_v, run.cu, run.T, H, run.N,
+        first_K, second_K, q, alpha, k, log_w, scale, dy, l, zeta, d_v, run.cu, run.T, H, run.N,
         run.steps, least, run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2),
         H // q.shape[2], alpha.stride(0), alpha.stride(1), alpha.stride(2), H // alpha.shape[2],
         k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], log_w.stride(0),
         log_w.stride(1), log_w.stride(2), H // log_w.shape[2], dy.stride(0), dy.stride(1),
         dy.stride(2), H // dy.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2),
-        H // zeta.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _power(K), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        H // zeta.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _power(K))),)](
-        first_K, second_K, q, alpha, beta, k, v, log_w, dy, z, zeta, h_2, l, scale, d_q, d_beta,
-        d_alpha, d_k, d_log_w, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk),
-        q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], alpha.stride(0),
-        alpha.stride(1), alpha.stride(2), H // alpha.shape[2], beta.stride(0), beta.stride(1),
-        beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
+    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
+        first_K, second_K, q, alpha, beta, k, v, log_w, dy, z, h_2, l, zeta, scale, d_q,
+        d_alpha, d_beta, d_k, d_log_w, run.cu, run.T, H, run.N, run.steps, least,
+        run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
+        alpha.stride(0), alpha.stride(1), alpha.stride(2), H // alpha.shape[2], beta.stride(0),
+        beta.stride(1), beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1),
+        k.stride(2), H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
         log_w.stride(0), log_w.stride(1), log_w.stride(2), H // log_w.shape[2], dy.stride(0),
         dy.stride(1), dy.stride(2), H // dy.shape[2], z.stride(0), z.stride(1), z.stride(2),
         H // z.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2],
-        d_q.stride(0), d_q.stride(1), d_q.stride(2), d_beta.stride(0), d_beta.stride(1),
-        d_beta.stride(2), d_alpha.stride(0), d_alpha.stride(1), d_alpha.stride(2),
-        d_k.stride(0), d_k.stride(1), d_k.stride(2), d_log_w.stride(0), d_log_w.stride(1),
-        d_log_w.stride(2), K, min(block, _power(K)), V, _power(V), chunk, DT, FT, precision,
-        EXACT, run.varlen,
+        d_q.stride(0), d_q.stride(1), d_q.stride(2), d_alpha.stride(0), d_alpha.stride(1),
+        d_alpha.stride(2), d_beta.stride(0), d_beta.stride(1), d_beta.stride(2), d_k.stride(0),
+        d_k.stride(1), d_k.stride(2), d_log_w.stride(0), d_log_w.stride(1), d_log_w.stride(2),
+        K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4431,13 +4419,13 @@ def m_step(
     _, block, warps, stages, _ = _config("step", k.device, dtype.itemsize, K, V)
     y = torch.empty((k.shape[0], H, V), dtype=k.dtype, device=k.device)
     held = state.contiguous()
-    _m_step_kernel[(k.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _m_step_kernel[(k.shape[0] * H * -(-V // min(block, _padded(V))),)](
         q, alpha, beta, k, v, log_w, scale, held, y, held, state_indices, H, q.stride(0),
         q.stride(1), H // q.shape[1], alpha.stride(0), alpha.stride(1), H // alpha.shape[1],
         beta.stride(0), beta.stride(1), H // beta.shape[1], k.stride(0), k.stride(1),
         H // k.shape[1], v.stride(0), v.stride(1), H // v.shape[1], log_w.stride(0),
-        log_w.stride(1), H // log_w.shape[1], y.stride(0), y.stride(1), K, _power(K), V,
-        min(block, _power(V)),
+        log_w.stride(1), H // log_w.shape[1], y.stride(0), y.stride(1), K, _padded(K), V,
+        min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )

@@ -507,45 +507,43 @@ def _m_backward(
     del P_adjoint, Q_adjoint
     de_out = (n @ l.mT).mul_(suffix32_g0[:, :, :, :, None])  # through L
     del suffix32_g0
-    R_se_all = n @ dy_tile.mT  # the weights of the pairs
-    part_5 = (R_se_all * (pairs32_g0_2.mT * scale)).triu()
-    R_we_all = n @ zeta.mT  # the weights of the pairs
-    part_6 = (R_we_all * pairs32_g0.mT).triu(1)
-    de = (part_5 @ q_tile).add_(de_out).add_(part_6 @ w)  # gradient of e
-    del part_5, part_6
-    part_7 = k_tile * de
-    d_beta = part_7.sum(4)  # gradient of beta
-    del part_7
+    Bt_se_all = (n @ dy_tile.mT).mul_(pairs32_g0_2.mT * scale).triu_()  # the weights of the pairs
+    Bt_we_all = (n @ zeta.mT).mul_(pairs32_g0.mT).triu_(1)  # the weights of the pairs
+    de = (Bt_se_all @ q_tile).add_(de_out).add_(Bt_we_all @ w)  # gradient of e
+    part_5 = k_tile * de
+    d_beta = part_5.sum(4)  # gradient of beta
+    del part_5
     dw_out = (zeta @ h.mT).mul_(before32_g0[:, :, :, :, None])  # through M
     del before32_g0
-    part_8 = (zeta @ n.mT).mul_(pairs32_g0).tril_(-1)
-    dw = (part_8 @ e).add_(dw_out)  # gradient of w
-    del part_8
+    part_6 = (zeta @ n.mT).mul_(pairs32_g0).tril_(-1)
+    del pairs32_g0
+    dw = (part_6 @ e).add_(dw_out)  # gradient of w
+    del part_6
     d_k = torch.addcmul(torch.exp(log_a_tile[:, :, :, :, None]) * dw, beta_tile[:, :, :, :, None], de)  # gradient of k
     del beta_tile, de
     d_v = -zeta  # gradient of v
     del zeta
     ds_out = (dy_tile @ h.mT).mul_(prefix32_g0[:, :, :, :, None]).mul_(scale)  # through M
-    part_9 = (dy_tile @ n.mT).mul_(pairs32_g0_2 * scale).tril_()
-    del dy_tile, n
-    d_q = (part_9 @ e).add_(ds_out)  # gradient of q
-    del part_9
-    part_10 = k_tile * torch.exp(log_a_tile[:, :, :, :, None]) * dw
+    part_7 = (dy_tile @ n.mT).mul_(pairs32_g0_2 * scale).tril_()
+    del dy_tile, n, pairs32_g0_2
+    d_q = (part_7 @ e).add_(ds_out)  # gradient of q
+    del part_7
+    part_8 = k_tile * torch.exp(log_a_tile[:, :, :, :, None]) * dw
     del k_tile, log_a_tile, dw
-    part_11 = w * dw_out
-    del dw_out
-    pairs_we_all = (e @ w.mT).mul_(pairs32_g0.mT).triu_(1).mul_(R_we_all)  # contribution of each pair
-    del w, pairs32_g0, R_we_all
-    part_12 = q_tile * ds_out
+    pairs_we_all = (e @ w.mT).mul_(Bt_we_all)  # contribution of each pair
+    del Bt_we_all
+    part_9 = w * dw_out
+    del w, dw_out
+    part_10 = q_tile * ds_out
     del ds_out
-    pairs_se_all = (e @ q_tile.mT).mul_(pairs32_g0_2.mT * scale).triu_().mul_(R_se_all)  # contribution of each pair
-    del q_tile, pairs32_g0_2, R_se_all
-    part_13 = e * de_out
+    pairs_se_all = (e @ q_tile.mT).mul_(Bt_se_all)  # contribution of each pair
+    del q_tile, Bt_se_all
+    part_11 = e * de_out
     del e, de_out
-    part_14 = part_13.sum(4)
-    part_15 = h * l
+    part_12 = part_11.sum(4)
+    part_13 = h * l
     del h, l
-    d_log_a = _running(part_11.sum(4) + pairs_we_all.sum(3), True, True).add_(_running((part_12.sum(4) + pairs_se_all.sum(3)) - (pairs_se_all.sum(4) + pairs_we_all.sum(4) + part_13.sum(4)), True, False)).add_(_valid(part_14, T).sum(3)[:, :, :, None]).add_((prefix32_g0[:, :, :, -1] * part_15.sum((3, 4)))[:, :, :, None]).add_(part_10.sum(4))  # gradient of log_a
+    d_log_a = _running(pairs_we_all.sum(3) + part_9.sum(4), True, True).add_(_running((part_10.sum(4) + pairs_se_all.sum(3)) - (pairs_se_all.sum(4) + pairs_we_all.sum(4) + part_11.sum(4)), True, False)).add_(_valid(part_12, T).sum(3)[:, :, :, None]).add_((prefix32_g0[:, :, :, -1] * part_13.sum((3, 4)))[:, :, :, None]).add_(part_8.sum(4))  # gradient of log_a
     return (
         _tokens(d_beta.expand(chunks, B, H, 32), beta.shape[2], beta.dtype),
         _tokens(d_k, k.shape[2], k.dtype),
@@ -915,165 +913,163 @@ def _m_layer_backward(
     del P_adjoint, Q_adjoint
     de_out = (n @ l.mT).mul_(suffix32_g0[:, :, :, :, None])  # through L
     del suffix32_g0
-    R_se_all = n @ dy_tile.mT  # the weights of the pairs
-    part_8 = (R_se_all * (pairs32_g0_2.mT * scale)).triu()
-    R_we_all = n @ zeta.mT  # the weights of the pairs
-    part_9 = (R_we_all * pairs32_g0.mT).triu(1)
-    de = (part_8 @ s).add_(de_out).add_(part_9 @ w)  # gradient of e
-    del part_8, part_9
+    Bt_se_all = (n @ dy_tile.mT).mul_(pairs32_g0_2.mT * scale).triu_()  # the weights of the pairs
+    Bt_we_all = (n @ zeta.mT).mul_(pairs32_g0.mT).triu_(1)  # the weights of the pairs
+    de = (Bt_se_all @ s).add_(de_out).add_(Bt_we_all @ w)  # gradient of e
     x_10 = torch.nn.functional.silu(k_raw_tile)
-    part_10 = x_10 * x_10
+    part_8 = x_10 * x_10
     del x_10
-    x_11 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_10.sum(4)[:, :, :, :, None], min=1e-24))
-    del part_10
+    x_11 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_8.sum(4)[:, :, :, :, None], min=1e-24))
+    del part_8
     x_12 = x_11 * (torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * torch.sigmoid(-beta_raw_tile[:, :, :, :, None]))
     del x_11
-    part_11 = x_12 * de
+    part_9 = x_12 * de
     del x_12
-    d_beta_raw = part_11.sum(4)  # gradient of beta_raw
-    del part_11
+    d_beta_raw = part_9.sum(4)  # gradient of beta_raw
+    del part_9
     dw_out = (zeta @ h.mT).mul_(before32_g0[:, :, :, :, None])  # through M
     del before32_g0
-    part_12 = (zeta @ n.mT).mul_(pairs32_g0).tril_(-1)
-    dw = (part_12 @ e).add_(dw_out)  # gradient of w
-    del part_12
+    part_10 = (zeta @ n.mT).mul_(pairs32_g0).tril_(-1)
+    del pairs32_g0
+    dw = (part_10 @ e).add_(dw_out)  # gradient of w
+    del part_10
     x_13 = torch.nn.functional.silu(k_raw_tile)
-    part_13 = x_13 * x_13
+    part_11 = x_13 * x_13
     del x_13
     x_14 = torch.nn.functional.softplus(a_raw_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None], threshold=40.0)
-    x_15 = torch.exp(-(torch.exp(A_log_tile[:, :, :, None, None]) * x_14)) * (1.0 / torch.sqrt(torch.clamp(part_13.sum(4)[:, :, :, :, None], min=1e-24)))
-    del part_13, x_14
+    x_15 = torch.exp(-(torch.exp(A_log_tile[:, :, :, None, None]) * x_14)) * (1.0 / torch.sqrt(torch.clamp(part_11.sum(4)[:, :, :, :, None], min=1e-24)))
+    del part_11, x_14
     x_16 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
     x_17 = torch.nn.functional.silu(k_raw_tile)
-    part_14 = x_17 * x_17
+    part_12 = x_17 * x_17
     del x_17
-    part_15 = part_14.sum(4)[:, :, :, :, None]
-    del part_14
+    part_13 = part_12.sum(4)[:, :, :, :, None]
+    del part_12
     x_18 = torch.nn.functional.softplus(a_raw_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None], threshold=40.0)
-    x_19 = torch.sqrt(torch.clamp(part_15, min=1e-24))
+    x_19 = torch.sqrt(torch.clamp(part_13, min=1e-24))
     x_20 = -torch.nn.functional.silu(k_raw_tile) / (x_19 * x_19)
     x_21 = torch.exp(-(torch.exp(A_log_tile[:, :, :, None, None]) * x_18)) * x_20 * (0.5 / x_19)
     del x_18, x_19, x_20
-    x_22 = torch.where(part_15 == 1e-24, torch.full_like(part_15, 0.5), 0.0)
-    x_23 = x_21 * torch.where(part_15 > 1e-24, 1.0, x_22) * dw
-    del part_15, x_21, x_22
+    x_22 = torch.where(part_13 == 1e-24, torch.full_like(part_13, 0.5), 0.0)
+    x_23 = x_21 * torch.where(part_13 > 1e-24, 1.0, x_22) * dw
+    del part_13, x_21, x_22
     x_24 = torch.nn.functional.silu(k_raw_tile)
     x_25 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
     x_26 = torch.nn.functional.silu(k_raw_tile)
-    part_16 = x_26 * x_26
+    part_14 = x_26 * x_26
     del x_26
-    x_27 = torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * (1.0 / torch.sqrt(torch.clamp(part_16.sum(4)[:, :, :, :, None], min=1e-24)))
-    del part_16
+    x_27 = torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * (1.0 / torch.sqrt(torch.clamp(part_14.sum(4)[:, :, :, :, None], min=1e-24)))
+    del part_14
     x_28 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
     x_29 = torch.nn.functional.silu(k_raw_tile)
-    part_17 = x_29 * x_29
+    part_15 = x_29 * x_29
     del x_29
-    part_18 = part_17.sum(4)[:, :, :, :, None]
-    del part_17
-    x_30 = torch.sqrt(torch.clamp(part_18, min=1e-24))
+    part_16 = part_15.sum(4)[:, :, :, :, None]
+    del part_15
+    x_30 = torch.sqrt(torch.clamp(part_16, min=1e-24))
     x_31 = -torch.nn.functional.silu(k_raw_tile) / (x_30 * x_30)
-    x_32 = torch.where(part_18 == 1e-24, torch.full_like(part_18, 0.5), 0.0)
-    x_33 = torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * x_31 * (0.5 / x_30) * torch.where(part_18 > 1e-24, 1.0, x_32)
-    del beta_raw_tile, part_18, x_30, x_31, x_32
-    part_19 = x_33 * de
+    x_32 = torch.where(part_16 == 1e-24, torch.full_like(part_16, 0.5), 0.0)
+    x_33 = torch.sigmoid(beta_raw_tile[:, :, :, :, None]) * x_31 * (0.5 / x_30) * torch.where(part_16 > 1e-24, 1.0, x_32)
+    del beta_raw_tile, part_16, x_30, x_31, x_32
+    part_17 = x_33 * de
     del x_33
     x_34 = torch.nn.functional.silu(k_raw_tile)
     x_35 = torch.sigmoid(k_raw_tile) * (1.0 + k_raw_tile * torch.sigmoid(-k_raw_tile))
-    d_k_raw = (x_15 * x_16 * dw) + ((x_24 + x_24) * x_25 * x_23.sum(4)[:, :, :, :, None]) + (x_27 * x_28 * de) + ((x_34 + x_34) * x_35 * part_19.sum(4)[:, :, :, :, None])  # gradient of k_raw
-    del de, x_15, x_16, x_23, x_24, x_25, x_27, x_28, part_19, x_34, x_35
+    d_k_raw = (x_15 * x_16 * dw) + ((x_24 + x_24) * x_25 * x_23.sum(4)[:, :, :, :, None]) + (x_27 * x_28 * de) + ((x_34 + x_34) * x_35 * part_17.sum(4)[:, :, :, :, None])  # gradient of k_raw
+    del de, x_15, x_16, x_23, x_24, x_25, x_27, x_28, part_17, x_34, x_35
     x_36 = torch.sigmoid(v_raw_tile) * (1.0 + v_raw_tile * torch.sigmoid(-v_raw_tile))
     del v_raw_tile
     d_v_raw = x_36 * (-zeta)  # gradient of v_raw
     del zeta, x_36
     ds_out = (dy_tile @ h.mT).mul_(prefix32_g0[:, :, :, :, None]).mul_(scale)  # through M
-    part_20 = (dy_tile @ n.mT).mul_(pairs32_g0_2 * scale).tril_()
-    del dy_tile, n
-    ds = (part_20 @ e).add_(ds_out)  # gradient of s
-    del part_20
+    part_18 = (dy_tile @ n.mT).mul_(pairs32_g0_2 * scale).tril_()
+    del dy_tile, n, pairs32_g0_2
+    ds = (part_18 @ e).add_(ds_out)  # gradient of s
+    del part_18
     x_37 = torch.nn.functional.silu(q_raw_tile)
-    part_21 = x_37 * x_37
+    part_19 = x_37 * x_37
     del x_37
     x_38 = torch.sigmoid(q_raw_tile) * (1.0 + q_raw_tile * torch.sigmoid(-q_raw_tile))
-    x_39 = 1.0 / torch.sqrt(torch.clamp(part_21.sum(4)[:, :, :, :, None], min=1e-24)) * x_38 * ds
-    del part_21, x_38
+    x_39 = 1.0 / torch.sqrt(torch.clamp(part_19.sum(4)[:, :, :, :, None], min=1e-24)) * x_38 * ds
+    del part_19, x_38
     x_40 = torch.nn.functional.silu(q_raw_tile)
-    part_22 = x_40 * x_40
+    part_20 = x_40 * x_40
     del x_40
-    part_23 = part_22.sum(4)[:, :, :, :, None]
-    del part_22
-    x_41 = torch.sqrt(torch.clamp(part_23, min=1e-24))
+    part_21 = part_20.sum(4)[:, :, :, :, None]
+    del part_20
+    x_41 = torch.sqrt(torch.clamp(part_21, min=1e-24))
     x_42 = -torch.nn.functional.silu(q_raw_tile) / (x_41 * x_41)
-    x_43 = torch.where(part_23 == 1e-24, torch.full_like(part_23, 0.5), 0.0)
-    x_44 = x_42 * (0.5 / x_41) * torch.where(part_23 > 1e-24, 1.0, x_43)
-    del part_23, x_41, x_42, x_43
-    part_24 = x_44 * ds
+    x_43 = torch.where(part_21 == 1e-24, torch.full_like(part_21, 0.5), 0.0)
+    x_44 = x_42 * (0.5 / x_41) * torch.where(part_21 > 1e-24, 1.0, x_43)
+    del part_21, x_41, x_42, x_43
+    part_22 = x_44 * ds
     del ds, x_44
     x_45 = torch.nn.functional.silu(q_raw_tile)
     x_46 = torch.sigmoid(q_raw_tile) * (1.0 + q_raw_tile * torch.sigmoid(-q_raw_tile))
     del q_raw_tile
-    d_q_raw = x_39 + ((x_45 + x_45) * x_46 * part_24.sum(4)[:, :, :, :, None])  # gradient of q_raw
-    del x_39, part_24, x_45, x_46
+    d_q_raw = x_39 + ((x_45 + x_45) * x_46 * part_22.sum(4)[:, :, :, :, None])  # gradient of q_raw
+    del x_39, part_22, x_45, x_46
     x_47 = torch.nn.functional.silu(k_raw_tile)
-    part_25 = x_47 * x_47
+    part_23 = x_47 * x_47
     del x_47
-    x_48 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_25.sum(4)[:, :, :, :, None], min=1e-24))
-    del part_25
+    x_48 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_23.sum(4)[:, :, :, :, None], min=1e-24))
+    del part_23
     x_49 = torch.exp(A_log_tile[:, :, :, None, None])
     x_50 = torch.nn.functional.softplus(a_raw_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None], threshold=40.0)
     x_51 = -(x_48 * torch.exp(-(x_49 * x_50))) * x_50
     del x_48, x_50
-    part_26 = x_51 * x_49 * dw
+    part_24 = x_51 * x_49 * dw
     del x_49, x_51
-    part_27 = w * dw_out
-    del dw_out
-    pairs_we_all = (e @ w.mT).mul_(pairs32_g0.mT).triu_(1).mul_(R_we_all)  # contribution of each pair
-    del w, pairs32_g0, R_we_all
-    part_28 = s * ds_out
+    pairs_we_all = (e @ w.mT).mul_(Bt_we_all)  # contribution of each pair
+    del Bt_we_all
+    part_25 = w * dw_out
+    del w, dw_out
+    part_26 = s * ds_out
     del ds_out
-    pairs_se_all = (e @ s.mT).mul_(pairs32_g0_2.mT * scale).triu_().mul_(R_se_all)  # contribution of each pair
-    del s, pairs32_g0_2, R_se_all
-    part_29 = e * de_out
+    pairs_se_all = (e @ s.mT).mul_(Bt_se_all)  # contribution of each pair
+    del s, Bt_se_all
+    part_27 = e * de_out
     del de_out
-    part_30 = part_29.sum(4)
-    part_31 = h * l
+    part_28 = part_27.sum(4)
+    part_29 = h * l
     del h, l
-    dg0 = _running(part_27.sum(4) + pairs_we_all.sum(3), True, True).add_(_running((part_28.sum(4) + pairs_se_all.sum(3)) - (pairs_se_all.sum(4) + pairs_we_all.sum(4) + part_29.sum(4)), True, False)).add_(_valid(part_30, T).sum(3)[:, :, :, None]).add_((prefix32_g0[:, :, :, -1] * part_31.sum((3, 4)))[:, :, :, None])  # gradient of the log-decay
-    del prefix32_g0, part_27, pairs_we_all, part_28, pairs_se_all, part_29, part_30, part_31
+    dg0 = _running(pairs_we_all.sum(3) + part_25.sum(4), True, True).add_(_running((part_26.sum(4) + pairs_se_all.sum(3)) - (pairs_se_all.sum(4) + pairs_we_all.sum(4) + part_27.sum(4)), True, False)).add_(_valid(part_28, T).sum(3)[:, :, :, None]).add_((prefix32_g0[:, :, :, -1] * part_29.sum((3, 4)))[:, :, :, None])  # gradient of the log-decay
+    del prefix32_g0, pairs_we_all, part_25, part_26, pairs_se_all, part_27, part_28, part_29
     x_52 = torch.nn.functional.softplus(a_raw_tile + d_bias_tile[:, :, :, None], threshold=40.0)
-    part_32 = -x_52 * torch.exp(A_log_tile[:, :, :, None]) * dg0
+    part_30 = -x_52 * torch.exp(A_log_tile[:, :, :, None]) * dg0
     del x_52
-    d_A_log = _valid(part_26, T).sum((3, 4)) + _valid(part_32, T).sum(3)  # gradient of A_log, of this chunk
-    del part_26, part_32
+    d_A_log = _valid(part_24, T).sum((3, 4)) + _valid(part_30, T).sum(3)  # gradient of A_log, of this chunk
+    del part_24, part_30
     x_53 = torch.nn.functional.silu(k_raw_tile)
-    part_33 = x_53 * x_53
+    part_31 = x_53 * x_53
     del x_53
-    x_54 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_33.sum(4)[:, :, :, :, None], min=1e-24))
-    del part_33
+    x_54 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_31.sum(4)[:, :, :, :, None], min=1e-24))
+    del part_31
     x_55 = torch.exp(A_log_tile[:, :, :, None, None])
     x_56 = a_raw_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None]
     x_57 = x_55 * torch.nn.functional.softplus(x_56, threshold=40.0)
     x_58 = -(x_54 * torch.exp(-x_57)) * x_55 * torch.sigmoid(x_56)
     del x_54, x_55, x_56, x_57
-    part_34 = x_58 * dw
+    part_32 = x_58 * dw
     del x_58
     x_59 = -torch.exp(A_log_tile[:, :, :, None]) * torch.sigmoid(a_raw_tile + d_bias_tile[:, :, :, None]) * dg0
-    d_a_raw = part_34.sum(4) + x_59  # gradient of a_raw
-    del part_34, x_59
+    d_a_raw = part_32.sum(4) + x_59  # gradient of a_raw
+    del part_32, x_59
     x_60 = torch.nn.functional.silu(k_raw_tile)
-    part_35 = x_60 * x_60
+    part_33 = x_60 * x_60
     del x_60
-    x_61 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_35.sum(4)[:, :, :, :, None], min=1e-24))
-    del k_raw_tile, e, part_35
+    x_61 = torch.nn.functional.silu(k_raw_tile) / torch.sqrt(torch.clamp(part_33.sum(4)[:, :, :, :, None], min=1e-24))
+    del k_raw_tile, e, part_33
     x_62 = torch.exp(A_log_tile[:, :, :, None, None])
     x_63 = a_raw_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None]
     x_64 = x_62 * torch.nn.functional.softplus(x_63, threshold=40.0)
     x_65 = -(x_61 * torch.exp(-x_64)) * x_62 * torch.sigmoid(x_63)
     del x_61, x_62, x_63, x_64
-    part_36 = x_65 * dw
+    part_34 = x_65 * dw
     del dw, x_65
     x_66 = -torch.exp(A_log_tile[:, :, :, None]) * torch.sigmoid(a_raw_tile + d_bias_tile[:, :, :, None]) * dg0
     del A_log_tile, a_raw_tile, d_bias_tile, dg0
-    d_d_bias = _valid(part_36, T).sum((3, 4)) + _valid(x_66, T).sum(3)  # gradient of d_bias, of this chunk
+    d_d_bias = _valid(part_34, T).sum((3, 4)) + _valid(x_66, T).sum(3)  # gradient of d_bias, of this chunk
     return (
         _tokens(d_beta_raw.expand(chunks, B, H, 32), beta_raw.shape[2], beta_raw.dtype),
         _tokens(d_k_raw, k_raw.shape[2], k_raw.dtype),

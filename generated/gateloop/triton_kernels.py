@@ -30,27 +30,18 @@ _TABLE = (
     ('states_adjoint', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
     ('states_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
-    ('outputs', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
-    ('gradients_value', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
     ('outputs', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
     ('outputs', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('outputs', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('gradients_value', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
     ('gradients_value', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('gradients_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_whole', '', 2, 128, 128, 64, 128, 8, 1, 'ieee'),
-    ('gradients_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
-    ('outputs_mild', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
-    ('gradients_mild_value', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
     ('outputs_mild', '', 2, 128, 128, 64, 128, 4, 1, 'ieee'),
     ('outputs_mild', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('outputs_mild', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('gradients_mild_value', '', 2, 128, 128, 64, 128, 4, 1, 'ieee'),
     ('gradients_mild_value', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('gradients_mild_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_mild_whole', '', 2, 128, 128, 64, 128, 8, 1, 'ieee'),
-    ('gradients_mild_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
-    ('gradients_mild', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
     ('gradients_mild', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
     ('gradients_mild', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('gradients_mild', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
@@ -195,9 +186,18 @@ def _local(weights, g, EXACT: tl.constexpr, PRECISION: tl.constexpr, SINGLE: tl.
         return tl.dot(w, second, acc=tl.dot(w, first))
 
 
-def _power(n: int) -> int:
-    """The power of two, at least 16, that holds n."""
-    return max(16, triton.next_power_of_2(n))
+def _tile(n: int, dtype: torch.dtype) -> int:
+    """The power of two that holds n and that products take.
+
+    Triton's products of 16 bits on a Hopper chip read past tiles of 16 or 32 columns where a kernel
+    has several of them (triton-lang/triton issue 11366).
+    """
+    return max(64 if dtype.itemsize == 2 else 16, triton.next_power_of_2(n))
+
+
+def _padded(n: int) -> int:
+    """The power of two that holds n."""
+    return triton.next_power_of_2(n)
 
 
 @functools.cache
@@ -246,12 +246,12 @@ def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
 
 @functools.cache
 def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
-    """The first row of the table that fits; None without one, or where it refuses the sizes."""
+    """The first row of the table that fits; None without one."""
     arch = _architecture(device)
     for row in _TABLE:
         if row[0] == kernel and row[1] in ("", arch) and row[2] in (0, width):
             if K <= row[3] and V <= row[4]:
-                return row[5:] if row[5] else None
+                return row[5:]
     return None
 
 
@@ -2235,7 +2235,7 @@ def m_forward(
     config = _config("outputs", shrink.device, dtype.itemsize, keys, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", shrink.device, dtype.itemsize, keys, V)
-    run = _Layout(shrink, H, cu_seqlens, -(-keys // min(block, _power(keys))))
+    run = _Layout(shrink, H, cu_seqlens, -(-keys // min(block, _tile(keys, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*shrink.shape[:2], H, V), dtype=shrink.dtype, device=shrink.device)
     final_state = torch.empty((run.N, H, keys, V), dtype=torch.float32, device=shrink.device)
@@ -2247,13 +2247,13 @@ def m_forward(
         start_state = torch.empty((run.slots, H, keys, V), dtype=torch.float32, device=shrink.device)
         segment_decay_K = torch.empty((run.slots, H, keys), dtype=torch.float32, device=shrink.device)
         _, block, warps, stages, precision = _config("segment_ends", shrink.device, dtype.itemsize, keys, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-keys // min(block, _power(keys))),)](
+        _m_segment_ends_kernel[(run.slots * H * -(-keys // min(block, _tile(keys, dtype))),)](
             expand, v, log_keys, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, expand.stride(0), expand.stride(1),
             expand.stride(2), H // expand.shape[2], v.stride(0), v.stride(1), v.stride(2),
             H // v.shape[2], log_keys.stride(0), log_keys.stride(1), log_keys.stride(2),
-            H // log_keys.shape[2], keys, min(block, _power(keys)), V, _power(V), chunk, DT, FT,
-            precision, EXACT, run.varlen, run.split,
+            H // log_keys.shape[2], keys, min(block, _tile(keys, dtype)), V, _tile(V, dtype),
+            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -2262,13 +2262,13 @@ def m_forward(
             run.segments, keys, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", shrink.device, dtype.itemsize, keys, V)
-    {32: _m_states_kernel, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-keys // min(block, _power(keys))),)](
+    {32: _m_states_kernel, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-keys // min(block, _tile(keys, dtype))),)](
         expand, v, log_keys, start_state, h_2, first_K, second_K, final_state, run.cu, run.T, H,
         run.segment, run.segments, run.N, run.steps, expand.stride(0), expand.stride(1),
         expand.stride(2), H // expand.shape[2], v.stride(0), v.stride(1), v.stride(2),
         H // v.shape[2], log_keys.stride(0), log_keys.stride(1), log_keys.stride(2),
-        H // log_keys.shape[2], keys, min(block, _power(keys)), V, _power(V), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        H // log_keys.shape[2], keys, min(block, _tile(keys, dtype)), V, _tile(V, dtype), chunk,
+        DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2280,8 +2280,8 @@ def m_forward(
             H // log_keys.shape[2], shrink.stride(0), shrink.stride(1), shrink.stride(2),
             H // shrink.shape[2], expand.stride(0), expand.stride(1), expand.stride(2),
             H // expand.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            y.stride(0), y.stride(1), y.stride(2), keys, _power(keys), V, min(block, _power(V)),
-            chunk, DT, FT, precision, EXACT, run.varlen,
+            y.stride(0), y.stride(1), y.stride(2), keys, _tile(keys, dtype), V,
+            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -2292,8 +2292,8 @@ def m_forward(
         shrink.stride(2), H // shrink.shape[2], expand.stride(0), expand.stride(1),
         expand.stride(2), H // expand.shape[2], log_keys.stride(0), log_keys.stride(1),
         log_keys.stride(2), H // log_keys.shape[2], v.stride(0), v.stride(1), v.stride(2),
-        H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), keys, _power(keys), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), keys, _tile(keys, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2327,7 +2327,7 @@ def m_backward(
     config = _config("gradients", shrink.device, dtype.itemsize, keys, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", shrink.device, dtype.itemsize, keys, V)
-    run = _Layout(shrink, H, cu_seqlens, -(-keys // min(block, _power(keys))))
+    run = _Layout(shrink, H, cu_seqlens, -(-keys // min(block, _tile(keys, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     d_shrink = _gradient(shrink, H)
     d_expand = _gradient(expand, H)
@@ -2345,13 +2345,13 @@ def m_backward(
         segment_decay_K = torch.empty((run.slots, H, keys), dtype=torch.float32, device=shrink.device)
         end_state = torch.empty((run.slots, H, keys, V), dtype=torch.float32, device=shrink.device)
         _, block, warps, stages, precision = _config("segment_ends", shrink.device, dtype.itemsize, keys, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-keys // min(block, _power(keys))),)](
+        _m_segment_ends_kernel[(run.slots * H * -(-keys // min(block, _tile(keys, dtype))),)](
             expand, v, log_keys, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, expand.stride(0), expand.stride(1),
             expand.stride(2), H // expand.shape[2], v.stride(0), v.stride(1), v.stride(2),
             H // v.shape[2], log_keys.stride(0), log_keys.stride(1), log_keys.stride(2),
-            H // log_keys.shape[2], keys, min(block, _power(keys)), V, _power(V), chunk, DT, FT,
-            precision, EXACT, run.varlen, run.split,
+            H // log_keys.shape[2], keys, min(block, _tile(keys, dtype)), V, _tile(V, dtype),
+            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -2360,25 +2360,25 @@ def m_backward(
             run.segments, keys, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", shrink.device, dtype.itemsize, keys, V)
-    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-keys // min(block, _power(keys))),)](
+    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-keys // min(block, _tile(keys, dtype))),)](
         expand, v, log_keys, start_state, h_2, first_K, second_K, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, expand.stride(0), expand.stride(1), expand.stride(2),
         H // expand.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
         log_keys.stride(0), log_keys.stride(1), log_keys.stride(2), H // log_keys.shape[2],
-        keys, min(block, _power(keys)), V, _power(V), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        keys, min(block, _tile(keys, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision,
+        EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", shrink.device, dtype.itemsize, keys, V)
-        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-keys // min(block, _power(keys))),)](
+        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-keys // min(block, _tile(keys, dtype))),)](
             shrink, log_keys, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
             run.steps, shrink.stride(0), shrink.stride(1), shrink.stride(2),
             H // shrink.shape[2], log_keys.stride(0), log_keys.stride(1), log_keys.stride(2),
             H // log_keys.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            keys, min(block, _power(keys)), V, _power(V), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            keys, min(block, _tile(keys, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision,
+            EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -2387,13 +2387,13 @@ def m_backward(
             run.segments, keys, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", shrink.device, dtype.itemsize, keys, V)
-    _m_states_adjoint_kernel[(run.slots * H * -(-keys // min(block, _power(keys))),)](
+    _m_states_adjoint_kernel[(run.slots * H * -(-keys // min(block, _tile(keys, dtype))),)](
         shrink, log_keys, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, shrink.stride(0), shrink.stride(1), shrink.stride(2),
         H // shrink.shape[2], log_keys.stride(0), log_keys.stride(1), log_keys.stride(2),
         H // log_keys.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        keys, min(block, _power(keys)), V, _power(V), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        keys, min(block, _tile(keys, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision,
+        EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2405,13 +2405,13 @@ def m_backward(
             H // shrink.shape[2], expand.stride(0), expand.stride(1), expand.stride(2),
             H // expand.shape[2], log_keys.stride(0), log_keys.stride(1), log_keys.stride(2),
             H // log_keys.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            d_v.stride(0), d_v.stride(1), d_v.stride(2), keys, _power(keys), V,
-            min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+            d_v.stride(0), d_v.stride(1), d_v.stride(2), keys, _tile(keys, dtype), V,
+            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
         _, block, warps, stages, precision = _config("gradients_mild", shrink.device, dtype.itemsize, keys, V)
-        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-keys // min(block, _power(keys))),)](
+        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-keys // min(block, _tile(keys, dtype))),)](
             first_K, second_K, shrink, expand, v, log_keys, dy, h_2, l, d_shrink, d_expand,
             d_log_keys, run.cu, run.T, H, run.N, run.steps, least, shrink.stride(0),
             shrink.stride(1), shrink.stride(2), H // shrink.shape[2], expand.stride(0),
@@ -2421,7 +2421,8 @@ def m_backward(
             dy.stride(2), H // dy.shape[2], d_shrink.stride(0), d_shrink.stride(1),
             d_shrink.stride(2), d_expand.stride(0), d_expand.stride(1), d_expand.stride(2),
             d_log_keys.stride(0), d_log_keys.stride(1), d_log_keys.stride(2), keys,
-            min(block, _power(keys)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+            min(block, _tile(keys, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -2432,13 +2433,13 @@ def m_backward(
         shrink.stride(2), H // shrink.shape[2], expand.stride(0), expand.stride(1),
         expand.stride(2), H // expand.shape[2], log_keys.stride(0), log_keys.stride(1),
         log_keys.stride(2), H // log_keys.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), keys, _power(keys), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), keys, _tile(keys, dtype),
+        V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-keys // min(block, _power(keys))),)](
+    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-keys // min(block, _tile(keys, dtype))),)](
         first_K, second_K, shrink, expand, v, log_keys, dy, h_2, l, d_shrink, d_expand,
         d_log_keys, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk),
         shrink.stride(0), shrink.stride(1), shrink.stride(2), H // shrink.shape[2],
@@ -2447,8 +2448,8 @@ def m_backward(
         log_keys.stride(2), H // log_keys.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
         H // dy.shape[2], d_shrink.stride(0), d_shrink.stride(1), d_shrink.stride(2),
         d_expand.stride(0), d_expand.stride(1), d_expand.stride(2), d_log_keys.stride(0),
-        d_log_keys.stride(1), d_log_keys.stride(2), keys, min(block, _power(keys)), V,
-        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        d_log_keys.stride(1), d_log_keys.stride(2), keys, min(block, _tile(keys, dtype)), V,
+        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2475,12 +2476,12 @@ def m_step(
     _, block, warps, stages, _ = _config("step", shrink.device, dtype.itemsize, keys, V)
     y = torch.empty((shrink.shape[0], H, V), dtype=shrink.dtype, device=shrink.device)
     held = state.contiguous()
-    _m_step_kernel[(shrink.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _m_step_kernel[(shrink.shape[0] * H * -(-V // min(block, _padded(V))),)](
         shrink, expand, v, log_keys, held, y, held, state_indices, H, shrink.stride(0),
         shrink.stride(1), H // shrink.shape[1], expand.stride(0), expand.stride(1),
         H // expand.shape[1], v.stride(0), v.stride(1), H // v.shape[1], log_keys.stride(0),
         log_keys.stride(1), H // log_keys.shape[1], y.stride(0), y.stride(1), keys,
-        _power(keys), V, min(block, _power(V)),
+        _padded(keys), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )

@@ -623,9 +623,7 @@ def _m_backward(
     de_out = (n @ l.mT).mul_(suffix32_gK)  # through L
     del suffix32_gK
     total_5 = de_out.clone()
-    R_se_diagonal = (_blocks(n, 1) * _blocks(dy_tile, 1)).sum(-1, keepdim=True)  # the weights of the pairs
-    Bt_se_diagonal = R_se_diagonal * scale
-    del R_se_diagonal
+    Bt_se_diagonal = (_blocks(n, 1) * _blocks(dy_tile, 1)).sum(-1, keepdim=True) * scale  # the weights of the pairs
     dk_se_diagonal = Bt_se_diagonal * _blocks(q_tile, 1)
     del Bt_se_diagonal
     _blocks(total_5, 1).add_(dk_se_diagonal)
@@ -641,9 +639,7 @@ def _m_backward(
     part_11 = (_half(n, 2, 0) @ _half(dy_tile, 2, 1).mT).mul_(scale)
     dk_se_half2 = part_11 @ s_half2
     _half(total_5, 2, 0).addcmul_(_half(suffix2_gK, 2, 0), dk_se_half2)
-    R_se_half1 = (_half(n, 1, 0) * _half(dy_tile, 1, 1)).sum(-1, keepdim=True)  # the weights of the pairs
-    Bt_se_half1 = R_se_half1 * scale
-    del R_se_half1
+    Bt_se_half1 = (_half(n, 1, 0) * _half(dy_tile, 1, 1)).sum(-1, keepdim=True) * scale  # the weights of the pairs
     dk_se_half1 = Bt_se_half1 * s_half1
     del Bt_se_half1
     _half(total_5, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), dk_se_half1)
@@ -663,9 +659,9 @@ def _m_backward(
     del part_7
     _half(total_5, 2, 0).addcmul_(_half(suffix2_gK, 2, 0), dk_we_half2)
     del suffix2_gK
-    R_we_half1 = (_half(n, 1, 0) * _half(zeta, 1, 1)).sum(-1, keepdim=True)  # the weights of the pairs
-    dk_we_half1 = R_we_half1 * w_half1
-    del R_we_half1
+    Bt_we_half1 = (_half(n, 1, 0) * _half(zeta, 1, 1)).sum(-1, keepdim=True)  # the weights of the pairs
+    dk_we_half1 = Bt_we_half1 * w_half1
+    del Bt_we_half1
     _half(total_5, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), dk_we_half1)
     del suffix1_gK
     d_k = (b_tile * torch.exp(log_a_tile) * total_4) + total_5  # gradient of k
@@ -1289,9 +1285,7 @@ def _m_layer_backward(
     de_out = (n @ l.mT).mul_(suffix32_gK)  # through L
     del suffix32_gK
     total_5 = de_out.clone()
-    R_se_diagonal = (_blocks(n, 1) * _blocks(dy_tile, 1)).sum(-1, keepdim=True)  # the weights of the pairs
-    Bt_se_diagonal = R_se_diagonal * scale
-    del R_se_diagonal
+    Bt_se_diagonal = (_blocks(n, 1) * _blocks(dy_tile, 1)).sum(-1, keepdim=True) * scale  # the weights of the pairs
     dk_se_diagonal = Bt_se_diagonal * _blocks(s, 1)
     del Bt_se_diagonal
     _blocks(total_5, 1).add_(dk_se_diagonal)
@@ -1307,9 +1301,7 @@ def _m_layer_backward(
     part_18 = (_half(n, 2, 0) @ _half(dy_tile, 2, 1).mT).mul_(scale)
     dk_se_half2 = part_18 @ s_half2
     _half(total_5, 2, 0).addcmul_(_half(suffix2_gK, 2, 0), dk_se_half2)
-    R_se_half1 = (_half(n, 1, 0) * _half(dy_tile, 1, 1)).sum(-1, keepdim=True)  # the weights of the pairs
-    Bt_se_half1 = R_se_half1 * scale
-    del R_se_half1
+    Bt_se_half1 = (_half(n, 1, 0) * _half(dy_tile, 1, 1)).sum(-1, keepdim=True) * scale  # the weights of the pairs
     dk_se_half1 = Bt_se_half1 * s_half1
     del Bt_se_half1
     _half(total_5, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), dk_se_half1)
@@ -1329,9 +1321,9 @@ def _m_layer_backward(
     del part_10
     _half(total_5, 2, 0).addcmul_(_half(suffix2_gK, 2, 0), dk_we_half2)
     del suffix2_gK
-    R_we_half1 = (_half(n, 1, 0) * _half(zeta, 1, 1)).sum(-1, keepdim=True)  # the weights of the pairs
-    dk_we_half1 = R_we_half1 * w_half1
-    del R_we_half1
+    Bt_we_half1 = (_half(n, 1, 0) * _half(zeta, 1, 1)).sum(-1, keepdim=True)  # the weights of the pairs
+    dk_we_half1 = Bt_we_half1 * w_half1
+    del Bt_we_half1
     _half(total_5, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), dk_we_half1)
     del suffix1_gK
     x_25 = torch.nn.functional.silu(k_raw_tile)

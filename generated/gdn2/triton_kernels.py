@@ -16,14 +16,12 @@ import triton.language as tl
 _TABLE = (
     ('states', '', 2, 64, 64, 64, 64, 4, 2, 'ieee'),
     ('states', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
-    ('states', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
+    ('states', '', 2, 256, 256, 32, 64, 8, 2, 'ieee'),
     ('states', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('states_adjoint', '', 2, 64, 64, 64, 64, 4, 2, 'ieee'),
     ('states_adjoint', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
-    ('states_adjoint', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
+    ('states_adjoint', '', 2, 256, 256, 32, 64, 8, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
-    ('solve', '', 2, 32, 1048576, 0, 0, 0, 0, 'ieee'),
-    ('solve', '', 2, 1048576, 32, 0, 0, 0, 0, 'ieee'),
     ('halves', '', 2, 256, 256, 64, 64, 4, 2, 'ieee'),
     ('halves', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('solve', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
@@ -35,10 +33,10 @@ _TABLE = (
     ('outputs', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
     ('outputs', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('outputs', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
-    ('gradients', '', 2, 128, 128, 64, 32, 8, 2, 'ieee'),
+    ('gradients', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
     ('gradients', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('gradients', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_value', '', 2, 128, 128, 64, 32, 8, 2, 'ieee'),
+    ('gradients_value', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
     ('gradients_value', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('gradients_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('gradients_whole', '', 2, 128, 128, 64, 128, 8, 2, 'ieee'),
@@ -55,7 +53,7 @@ _TABLE = (
     ('gradients_mild', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
     ('gradients_mild', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('gradients_mild', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_mild_value', '', 2, 128, 128, 64, 32, 8, 2, 'ieee'),
+    ('gradients_mild_value', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
     ('gradients_mild_value', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('gradients_mild_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('gradients_mild_whole', '', 2, 128, 128, 64, 128, 8, 2, 'ieee'),
@@ -228,9 +226,18 @@ def _inverse_of_unit(x, token, C: tl.constexpr, EXACT: tl.constexpr, PRECISION: 
     return found
 
 
-def _power(n: int) -> int:
-    """The power of two, at least 16, that holds n."""
-    return max(16, triton.next_power_of_2(n))
+def _tile(n: int, dtype: torch.dtype) -> int:
+    """The power of two that holds n and that products take.
+
+    Triton's products of 16 bits on a Hopper chip read past tiles of 16 or 32 columns where a kernel
+    has several of them (triton-lang/triton issue 11366).
+    """
+    return max(64 if dtype.itemsize == 2 else 16, triton.next_power_of_2(n))
+
+
+def _padded(n: int) -> int:
+    """The power of two that holds n."""
+    return triton.next_power_of_2(n)
 
 
 @functools.cache
@@ -284,12 +291,12 @@ def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
 
 @functools.cache
 def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
-    """The first row of the table that fits; None without one, or where it refuses the sizes."""
+    """The first row of the table that fits; None without one."""
     arch = _architecture(device)
     for row in _TABLE:
         if row[0] == kernel and row[1] in ("", arch) and row[2] in (0, width):
             if K <= row[3] and V <= row[4]:
-                return row[5:] if row[5] else None
+                return row[5:]
     return None
 
 
@@ -1006,16 +1013,16 @@ def _m_outputs_mild_kernel(
     sums_3 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
     map_5 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_6 = map_5 * scale  # [C, BLOCK_K]
     y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
         M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
         n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-        dot_2 = tl.dot(map_6.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_2 = tl.dot(map_5.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        map_6 = scale * dot_2  # [C, BLOCK_V]
         dot_3 = tl.dot(Se_base.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        y_new = map_6 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
@@ -1069,16 +1076,16 @@ def _m_outputs_mild_kernel_c64(
     sums_3 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
     map_5 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_6 = map_5 * scale  # [C, BLOCK_K]
     y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
         M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
         n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-        dot_2 = tl.dot(map_6.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_2 = tl.dot(map_5.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        map_6 = scale * dot_2  # [C, BLOCK_V]
         dot_3 = tl.dot(Se_base.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        y_new = map_6 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
@@ -1186,16 +1193,16 @@ def _m_outputs_kernel(
             sums_6 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
             decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
             map_17 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_18 = map_17 * scale  # [C, BLOCK_K]
             y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
             for block in range(0, V, BLOCK_V):
                 at_V = block + tl.arange(0, BLOCK_V)
                 in_V = at_V < V
                 n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
                 M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-                dot_6 = tl.dot(map_18.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dot_6 = tl.dot(map_17.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                map_18 = scale * dot_6  # [C, BLOCK_V]
                 dot_7 = tl.dot(Se.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-                y_new = dot_6 + dot_7  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                y_new = map_18 + dot_7  # inside the chunk, and from the memory before it [C, BLOCK_V]
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
@@ -1312,16 +1319,16 @@ def _m_outputs_kernel_c64(
             sums_7 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
             decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
             map_20 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_21 = map_20 * scale  # [C, BLOCK_K]
             y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
             for block in range(0, V, BLOCK_V):
                 at_V = block + tl.arange(0, BLOCK_V)
                 in_V = at_V < V
                 n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
                 M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-                dot_7 = tl.dot(map_21.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dot_7 = tl.dot(map_20.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                map_21 = scale * dot_7  # [C, BLOCK_V]
                 dot_8 = tl.dot(Se.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-                y_new = dot_7 + dot_8  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                y_new = map_21 + dot_8  # inside the chunk, and from the memory before it [C, BLOCK_V]
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
@@ -1996,13 +2003,13 @@ def _m_states_adjoint_kernel(
         sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
         decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
         map_3 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-        map_4 = map_3 * scale  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_4.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(map_3.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        map_4 = scale * dot_2  # [BLOCK_K, BLOCK_V]
         sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
         decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
         map_5 = decay_3 * w_2  # [C, BLOCK_K]
         dot_3 = tl.dot(tl.trans(map_5.to(DT)), zeta_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        map_6 = dot_2 + dot_3  # [BLOCK_K, BLOCK_V]
+        map_6 = map_4 + dot_3  # [BLOCK_K, BLOCK_V]
         L_next = map_2 + map_6  # decay, erase and write [BLOCK_K, BLOCK_V]
         L = L_next
     if d_initial_state_ptr is not None:
@@ -2013,16 +2020,16 @@ def _m_states_adjoint_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_kernel(
-    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, w_ptr,
-    v_ptr, h_2_ptr, l_ptr, scale, d_v_ptr, d_w_ptr, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu,
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr,
+    scale, zeta_ptr, w_ptr, v_ptr, d_q_ptr, d_v_ptr, d_w_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu,
     T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
     k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g,
     log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
     dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
     n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, w_ptr_b,
     w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
-    d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_w_ptr_b, d_w_ptr_t: tl.constexpr,
-    d_w_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_b_ptr_b,
+    d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
+    d_v_ptr_h, d_w_ptr_b, d_w_ptr_t: tl.constexpr, d_w_ptr_h, d_b_ptr_b,
     d_b_ptr_t: tl.constexpr, d_b_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
     d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
@@ -2053,9 +2060,9 @@ def _m_gradients_mild_kernel(
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
     w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
     d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
     d_w_ptr = _head(d_w_ptr, batch, h, d_w_ptr_b, d_w_ptr_h, 1)
-    d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
     d_b_ptr = _head(d_b_ptr, batch, h, d_b_ptr_b, d_b_ptr_h, 1)
     d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
     d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
@@ -2076,6 +2083,48 @@ def _m_gradients_mild_kernel(
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
     n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+    map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_3 = decay[:, None] * map_2  # [BLOCK_K, BLOCK_V]
+    sum_1 = tl.sum(map_3, 1)  # [BLOCK_K]
+    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_4 = decay_2 * dot  # [C, BLOCK_K]
+    ds_out = map_4 * scale  # through M [C, BLOCK_K]
+    sums_2 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    map_5 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_3 = -sums_2  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_6 = decay_4 * load.to(tl.float32)  # [C, BLOCK_K]
+    dot_2 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_7 = dot_2 * scale  # [C, C]
+    B_se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), map_7, 0.0)  # pairs with j <= i in block32 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_8 = decay_3 * dq_se_base  # [C, BLOCK_K]
+    total = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_9 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+    map_10 = map_5.to(FT).to(tl.float32) * dq_se_base  # [C, BLOCK_K]
+    total_2 = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), map_9)  # [C, BLOCK_K]
+    d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
+    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_5 * dot_3  # through L [C, BLOCK_K]
+    map_11 = load.to(tl.float32) * de_out  # [C, BLOCK_K]
+    sum_2 = tl.sum(map_11, 0)  # [BLOCK_K]
+    dot_4 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_12 = dot_4 * scale  # [C, C]
+    Bt_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_12, 0.0)  # the weights of the pairs: pairs with j <= i in block32 [C, C]
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_5.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_13 = decay_4 * dk_se_base  # [C, BLOCK_K]
+    total_3 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    map_14 = map_6.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    inside_3 = total_2 - map_14  # [C, BLOCK_K]
     zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
     w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
@@ -2090,72 +2139,30 @@ def _m_gradients_mild_kernel(
     d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
     if block == 0:
         tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_V[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-    map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    map_3 = decay[:, None] * map_2  # [BLOCK_K, BLOCK_V]
-    sum_1 = tl.sum(map_3, 1)  # [BLOCK_K]
-    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_4 = decay_2 * dot  # [C, BLOCK_K]
-    ds_out = map_4 * scale  # through M [C, BLOCK_K]
-    sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
-    sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_4 * dot_3  # through L [C, BLOCK_K]
-    map_5 = load.to(tl.float32) * de_out  # [C, BLOCK_K]
-    sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
-    sums_4 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
-    map_6 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_5 = -sums_4  # D(j, middle32(j)] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
-    map_7 = decay_6 * load.to(tl.float32)  # [C, BLOCK_K]
-    dot_4 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_8 = dot_4 * scale  # [C, C]
-    B_se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), map_8, 0.0)  # pairs with j <= i in block32 [C, C]
-    R_se_base = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    map_9 = R_se_base * scale  # [C, C]
-    Bt_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_9, 0.0)  # pairs with j <= i in block32 [C, C]
-    dq_se_base = tl.dot(B_se_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_10 = decay_5 * dq_se_base  # [C, BLOCK_K]
-    total = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_11 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-    map_12 = map_6.to(FT).to(tl.float32) * dq_se_base  # [C, BLOCK_K]
-    total_2 = tl.fma(map_12, tl.full([C, BLOCK_K], 1.0, tl.float32), map_11)  # [C, BLOCK_K]
-    d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
-    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dk_se_base = tl.dot(Bt_se_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_13 = decay_6 * dk_se_base  # [C, BLOCK_K]
-    total_3 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_14 = map_7.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
-    inside_3 = total_2 - map_14  # [C, BLOCK_K]
-    sums_6 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i-1] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
-    map_15 = decay_7 * w_2  # [C, BLOCK_K]
-    dot_5 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_we_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_5, 0.0)  # pairs with j < i in block32 [C, C]
-    R_we_base = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), R_we_base, 0.0)  # pairs with j < i in block32 [C, C]
-    dq_we_base = tl.dot(B_we_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_16 = decay_7 * dq_we_base  # [C, BLOCK_K]
-    total_4 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    d_b_new = load.to(tl.float32) * tl.exp(load_3) * total_4  # gradient of b [C, BLOCK_K]
+    sums_5 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    map_15 = decay_6 * w_2  # [C, BLOCK_K]
+    dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_5, 0.0)  # the weights of the pairs: pairs with j < i in block32 [C, C]
+    dk_we_base = tl.dot(Bt_we_base.to(FT), map_15.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_16 = decay_4 * dk_we_base  # [C, BLOCK_K]
+    total_4 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+    map_17 = map_6.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_4 = inside_3 - map_17  # [C, BLOCK_K]
+    sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
+    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    dot_6 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    dw_out = decay_7 * dot_6  # through M [C, BLOCK_K]
+    dot_7 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_we_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_7, 0.0)  # pairs with j < i in block32 [C, C]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_18 = decay_6 * dq_we_base  # [C, BLOCK_K]
+    total_5 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    d_b_new = load.to(tl.float32) * tl.exp(load_3) * total_5  # gradient of b [C, BLOCK_K]
     d_b_ptr_c = d_b_ptr + start * d_b_ptr_t  # first token of the chunk
     tl.store(d_b_ptr_c + (token * d_b_ptr_t)[:, None] + at_K[None, :], d_b_new.to(d_b_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dk_we_base = tl.dot(Bt_we_base.to(FT), map_15.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_17 = decay_6 * dk_we_base  # [C, BLOCK_K]
-    total_5 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-    map_18 = map_7.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
-    inside_4 = inside_3 - map_18  # [C, BLOCK_K]
-    map_19 = load_2.to(tl.float32) * tl.exp(load_3) * total_4  # [C, BLOCK_K]
-    total_6 = tl.fma(total_5, tl.full([C, BLOCK_K], 1.0, tl.float32), map_19)  # [C, BLOCK_K]
+    map_19 = load_2.to(tl.float32) * tl.exp(load_3) * total_5  # [C, BLOCK_K]
+    total_6 = tl.fma(total_4, tl.full([C, BLOCK_K], 1.0, tl.float32), map_19)  # [C, BLOCK_K]
     d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
     tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_6.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     map_20 = w_2 * dw_out  # [C, BLOCK_K]
@@ -2163,13 +2170,13 @@ def _m_gradients_mild_kernel(
     total_7 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), map_20)  # [C, BLOCK_K]
     terms = total_7  # [C, BLOCK_K]
     later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-    map_22 = inside_4 - map_5  # [C, BLOCK_K]
+    map_22 = inside_4 - map_11  # [C, BLOCK_K]
     terms_2 = map_22  # [C, BLOCK_K]
     inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
     dgK_6 = later_2 + inside_2  # [C, BLOCK_K]
     dgK_7 = dgK_6 + sum_2[None, :]  # [C, BLOCK_K]
     dgK = dgK_7 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    map_23 = load.to(tl.float32) * load_2.to(tl.float32) * tl.exp(load_3) * total_4  # [C, BLOCK_K]
+    map_23 = load.to(tl.float32) * load_2.to(tl.float32) * tl.exp(load_3) * total_5  # [C, BLOCK_K]
     d_log_a_new = map_23 + dgK  # gradient of log_a [C, BLOCK_K]
     d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
     tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_K[None, :], d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
@@ -2178,16 +2185,16 @@ def _m_gradients_mild_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_kernel_c64(
-    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, w_ptr,
-    v_ptr, h_2_ptr, l_ptr, scale, d_v_ptr, d_w_ptr, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu,
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr,
+    scale, zeta_ptr, w_ptr, v_ptr, d_q_ptr, d_v_ptr, d_w_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu,
     T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
     k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g,
     log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
     dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
     n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, w_ptr_b,
     w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
-    d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_w_ptr_b, d_w_ptr_t: tl.constexpr,
-    d_w_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_b_ptr_b,
+    d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
+    d_v_ptr_h, d_w_ptr_b, d_w_ptr_t: tl.constexpr, d_w_ptr_h, d_b_ptr_b,
     d_b_ptr_t: tl.constexpr, d_b_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
     d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr, d_log_a_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
@@ -2218,9 +2225,9 @@ def _m_gradients_mild_kernel_c64(
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
     w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
     d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
     d_w_ptr = _head(d_w_ptr, batch, h, d_w_ptr_b, d_w_ptr_h, 1)
-    d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
     d_b_ptr = _head(d_b_ptr, batch, h, d_b_ptr_b, d_b_ptr_h, 1)
     d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
     d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
@@ -2241,6 +2248,48 @@ def _m_gradients_mild_kernel_c64(
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
     n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+    map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_3 = decay[:, None] * map_2  # [BLOCK_K, BLOCK_V]
+    sum_1 = tl.sum(map_3, 1)  # [BLOCK_K]
+    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_4 = decay_2 * dot  # [C, BLOCK_K]
+    ds_out = map_4 * scale  # through M [C, BLOCK_K]
+    sums_2 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    map_5 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_3 = -sums_2  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_6 = decay_4 * load.to(tl.float32)  # [C, BLOCK_K]
+    dot_2 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_7 = dot_2 * scale  # [C, C]
+    B_se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), map_7, 0.0)  # pairs with j <= i in block64 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_8 = decay_3 * dq_se_base  # [C, BLOCK_K]
+    total = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_9 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+    map_10 = map_5.to(FT).to(tl.float32) * dq_se_base  # [C, BLOCK_K]
+    total_2 = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), map_9)  # [C, BLOCK_K]
+    d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
+    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_5 * dot_3  # through L [C, BLOCK_K]
+    map_11 = load.to(tl.float32) * de_out  # [C, BLOCK_K]
+    sum_2 = tl.sum(map_11, 0)  # [BLOCK_K]
+    dot_4 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_12 = dot_4 * scale  # [C, C]
+    Bt_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_12, 0.0)  # the weights of the pairs: pairs with j <= i in block64 [C, C]
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_5.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_13 = decay_4 * dk_se_base  # [C, BLOCK_K]
+    total_3 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    map_14 = map_6.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    inside_3 = total_2 - map_14  # [C, BLOCK_K]
     zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
     w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
@@ -2255,72 +2304,30 @@ def _m_gradients_mild_kernel_c64(
     d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
     if block == 0:
         tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_V[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-    map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    map_3 = decay[:, None] * map_2  # [BLOCK_K, BLOCK_V]
-    sum_1 = tl.sum(map_3, 1)  # [BLOCK_K]
-    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_4 = decay_2 * dot  # [C, BLOCK_K]
-    ds_out = map_4 * scale  # through M [C, BLOCK_K]
-    sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
-    sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_4 * dot_3  # through L [C, BLOCK_K]
-    map_5 = load.to(tl.float32) * de_out  # [C, BLOCK_K]
-    sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
-    sums_4 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
-    map_6 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_5 = -sums_4  # D(j, middle64(j)] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
-    map_7 = decay_6 * load.to(tl.float32)  # [C, BLOCK_K]
-    dot_4 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_8 = dot_4 * scale  # [C, C]
-    B_se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), map_8, 0.0)  # pairs with j <= i in block64 [C, C]
-    R_se_base = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    map_9 = R_se_base * scale  # [C, C]
-    Bt_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_9, 0.0)  # pairs with j <= i in block64 [C, C]
-    dq_se_base = tl.dot(B_se_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_10 = decay_5 * dq_se_base  # [C, BLOCK_K]
-    total = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_11 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-    map_12 = map_6.to(FT).to(tl.float32) * dq_se_base  # [C, BLOCK_K]
-    total_2 = tl.fma(map_12, tl.full([C, BLOCK_K], 1.0, tl.float32), map_11)  # [C, BLOCK_K]
-    d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
-    tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dk_se_base = tl.dot(Bt_se_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_13 = decay_6 * dk_se_base  # [C, BLOCK_K]
-    total_3 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_14 = map_7.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
-    inside_3 = total_2 - map_14  # [C, BLOCK_K]
-    sums_6 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i-1] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
-    map_15 = decay_7 * w_2  # [C, BLOCK_K]
-    dot_5 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_we_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_5, 0.0)  # pairs with j < i in block64 [C, C]
-    R_we_base = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), R_we_base, 0.0)  # pairs with j < i in block64 [C, C]
-    dq_we_base = tl.dot(B_we_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_16 = decay_7 * dq_we_base  # [C, BLOCK_K]
-    total_4 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    d_b_new = load.to(tl.float32) * tl.exp(load_3) * total_4  # gradient of b [C, BLOCK_K]
+    sums_5 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    map_15 = decay_6 * w_2  # [C, BLOCK_K]
+    dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_5, 0.0)  # the weights of the pairs: pairs with j < i in block64 [C, C]
+    dk_we_base = tl.dot(Bt_we_base.to(FT), map_15.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_16 = decay_4 * dk_we_base  # [C, BLOCK_K]
+    total_4 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+    map_17 = map_6.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_4 = inside_3 - map_17  # [C, BLOCK_K]
+    sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
+    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    dot_6 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    dw_out = decay_7 * dot_6  # through M [C, BLOCK_K]
+    dot_7 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_we_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_7, 0.0)  # pairs with j < i in block64 [C, C]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_18 = decay_6 * dq_we_base  # [C, BLOCK_K]
+    total_5 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    d_b_new = load.to(tl.float32) * tl.exp(load_3) * total_5  # gradient of b [C, BLOCK_K]
     d_b_ptr_c = d_b_ptr + start * d_b_ptr_t  # first token of the chunk
     tl.store(d_b_ptr_c + (token * d_b_ptr_t)[:, None] + at_K[None, :], d_b_new.to(d_b_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dk_we_base = tl.dot(Bt_we_base.to(FT), map_15.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_17 = decay_6 * dk_we_base  # [C, BLOCK_K]
-    total_5 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-    map_18 = map_7.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
-    inside_4 = inside_3 - map_18  # [C, BLOCK_K]
-    map_19 = load_2.to(tl.float32) * tl.exp(load_3) * total_4  # [C, BLOCK_K]
-    total_6 = tl.fma(total_5, tl.full([C, BLOCK_K], 1.0, tl.float32), map_19)  # [C, BLOCK_K]
+    map_19 = load_2.to(tl.float32) * tl.exp(load_3) * total_5  # [C, BLOCK_K]
+    total_6 = tl.fma(total_4, tl.full([C, BLOCK_K], 1.0, tl.float32), map_19)  # [C, BLOCK_K]
     d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
     tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_6.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     map_20 = w_2 * dw_out  # [C, BLOCK_K]
@@ -2328,13 +2335,13 @@ def _m_gradients_mild_kernel_c64(
     total_7 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), map_20)  # [C, BLOCK_K]
     terms = total_7  # [C, BLOCK_K]
     later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-    map_22 = inside_4 - map_5  # [C, BLOCK_K]
+    map_22 = inside_4 - map_11  # [C, BLOCK_K]
     terms_2 = map_22  # [C, BLOCK_K]
     inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
     dgK_6 = later_2 + inside_2  # [C, BLOCK_K]
     dgK_7 = dgK_6 + sum_2[None, :]  # [C, BLOCK_K]
     dgK = dgK_7 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    map_23 = load.to(tl.float32) * load_2.to(tl.float32) * tl.exp(load_3) * total_4  # [C, BLOCK_K]
+    map_23 = load.to(tl.float32) * load_2.to(tl.float32) * tl.exp(load_3) * total_5  # [C, BLOCK_K]
     d_log_a_new = map_23 + dgK  # gradient of log_a [C, BLOCK_K]
     d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
     tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_K[None, :], d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
@@ -2343,8 +2350,8 @@ def _m_gradients_mild_kernel_c64(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel(
-    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, w_ptr,
-    v_ptr, h_2_ptr, l_ptr, scale, d_v_ptr, d_w_ptr, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu,
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr,
+    zeta_ptr, w_ptr, v_ptr, scale, d_v_ptr, d_w_ptr, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu,
     T, H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
     k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g,
     log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
@@ -2442,6 +2449,12 @@ def _m_gradients_kernel(
             dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
             n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
             n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+            L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+            map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+            map_3 = decay[:, None] * map_2  # [BLOCK_K, BLOCK_V]
+            sum_1 = tl.sum(map_3, 1)  # [BLOCK_K]
             zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
             zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
             w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
@@ -2456,12 +2469,6 @@ def _m_gradients_kernel(
             d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
             if block == 0:
                 tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_V[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-            M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-            L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-            map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-            map_3 = decay[:, None] * map_2  # [BLOCK_K, BLOCK_V]
-            sum_1 = tl.sum(map_3, 1)  # [BLOCK_K]
             sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
             decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
             dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
@@ -2479,13 +2486,12 @@ def _m_gradients_kernel(
             sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
             diagonal = tl.sum(dy_2.to(tl.float32) * n_3.to(tl.float32), 1)  # [C]
             B_se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-            R_se_diagonal = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            Bt_se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
             dq_se_diagonal = B_se_diagonal[:, None] * load.to(tl.float32)  # [C, BLOCK_K]
             total = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
             map_6 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
             map_7 = s.to(tl.float32) * dq_se_diagonal  # [C, BLOCK_K]
             total_2 = tl.fma(map_7, tl.full([C, BLOCK_K], 1.0, tl.float32), map_6)  # [C, BLOCK_K]
+            Bt_se_diagonal = diagonal * scale  # the weights of the pairs: pairs with j <= i in block1 [C]
             dk_se_diagonal = Bt_se_diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
             total_3 = tl.fma(dk_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
             sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
@@ -2499,17 +2505,18 @@ def _m_gradients_kernel(
             dot_4 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
             map_11 = dot_4 * scale  # [C, C]
             B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level16 [C, C]
-            map_12 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level16 [C, C]
-            R_we_half16 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level16 [C, C]
+            dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
             both_2 = tl.dot((B_se_half16 + Bt_we_half16).to(DT), both, input_precision=PRECISION)  # dq_se_half16 and dk_we_half16 [C, BLOCK_K]
             dq_se_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
             dk_we_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-            map_13 = decay_5 * dq_se_half16  # [C, BLOCK_K]
-            total_4 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-            map_14 = map_8.to(DT).to(tl.float32) * dq_se_half16  # [C, BLOCK_K]
-            total_5 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            map_12 = decay_5 * dq_se_half16  # [C, BLOCK_K]
+            total_4 = tl.fma(map_12, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            map_13 = map_8.to(DT).to(tl.float32) * dq_se_half16  # [C, BLOCK_K]
+            total_5 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            dot_6 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_14 = dot_6 * scale  # [C, C]
+            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_14, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
             dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_8.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
             map_15 = decay_6 * dk_se_half16  # [C, BLOCK_K]
             total_6 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
@@ -2522,168 +2529,164 @@ def _m_gradients_kernel(
             map_18 = decay_8 * load.to(tl.float32)  # [C, BLOCK_K]
             both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_17.to(DT), map_18.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
             B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level8 [C, C]
-            map_19 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_19, 0.0)  # pairs with j <= i in level8 [C, C]
-            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level8 [C, C]
+            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
             both_4 = tl.dot((B_se_half8 + Bt_we_half8).to(DT), both_3, input_precision=PRECISION)  # dq_se_half8 and dk_we_half8 [C, BLOCK_K]
             dq_se_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
             dk_we_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-            map_20 = decay_7 * dq_se_half8  # [C, BLOCK_K]
-            total_7 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-            map_21 = map_16.to(DT).to(tl.float32) * dq_se_half8  # [C, BLOCK_K]
-            total_8 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            map_19 = decay_7 * dq_se_half8  # [C, BLOCK_K]
+            total_7 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            map_20 = map_16.to(DT).to(tl.float32) * dq_se_half8  # [C, BLOCK_K]
+            total_8 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_14, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
             dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_16.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_22 = decay_8 * dk_se_half8  # [C, BLOCK_K]
-            total_9 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
+            map_21 = decay_8 * dk_se_half8  # [C, BLOCK_K]
+            total_9 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
             sums_8 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
             decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-            map_23 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_22 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_9 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i-1] [C, BLOCK_K]
             decay_10 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-            map_24 = decay_10 * w_2  # [C, BLOCK_K]
-            map_25 = decay_10 * load.to(tl.float32)  # [C, BLOCK_K]
-            both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_24.to(DT), map_25.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            map_23 = decay_10 * w_2  # [C, BLOCK_K]
+            map_24 = decay_10 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_23.to(DT), map_24.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
             B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level4 [C, C]
-            map_26 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_26, 0.0)  # pairs with j <= i in level4 [C, C]
-            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level4 [C, C]
+            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
             both_6 = tl.dot((B_se_half4 + Bt_we_half4).to(DT), both_5, input_precision=PRECISION)  # dq_se_half4 and dk_we_half4 [C, BLOCK_K]
             dq_se_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
             dk_we_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-            map_27 = decay_9 * dq_se_half4  # [C, BLOCK_K]
-            total_10 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-            map_28 = map_23.to(DT).to(tl.float32) * dq_se_half4  # [C, BLOCK_K]
-            total_11 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
-            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_23.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_29 = decay_10 * dk_se_half4  # [C, BLOCK_K]
-            total_12 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            map_25 = decay_9 * dq_se_half4  # [C, BLOCK_K]
+            total_10 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
+            map_26 = map_22.to(DT).to(tl.float32) * dq_se_half4  # [C, BLOCK_K]
+            total_11 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_14, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
+            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_22.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_27 = decay_10 * dk_se_half4  # [C, BLOCK_K]
+            total_12 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
             sums_10 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
             decay_11 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-            map_30 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_28 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_11 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i-1] [C, BLOCK_K]
             decay_12 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-            map_31 = decay_12 * w_2  # [C, BLOCK_K]
-            map_32 = decay_12 * load.to(tl.float32)  # [C, BLOCK_K]
-            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_31.to(DT), map_32.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            map_29 = decay_12 * w_2  # [C, BLOCK_K]
+            map_30 = decay_12 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_29.to(DT), map_30.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
             B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level2 [C, C]
-            map_33 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_33, 0.0)  # pairs with j <= i in level2 [C, C]
-            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level2 [C, C]
+            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
             both_8 = tl.dot((B_se_half2 + Bt_we_half2).to(DT), both_7, input_precision=PRECISION)  # dq_se_half2 and dk_we_half2 [C, BLOCK_K]
             dq_se_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
             dk_we_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-            map_34 = decay_11 * dq_se_half2  # [C, BLOCK_K]
-            total_13 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-            map_35 = map_30.to(DT).to(tl.float32) * dq_se_half2  # [C, BLOCK_K]
-            total_14 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
-            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_30.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_36 = decay_12 * dk_se_half2  # [C, BLOCK_K]
-            total_15 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
+            map_31 = decay_11 * dq_se_half2  # [C, BLOCK_K]
+            total_13 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            map_32 = map_28.to(DT).to(tl.float32) * dq_se_half2  # [C, BLOCK_K]
+            total_14 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
+            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_14, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
+            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_28.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_33 = decay_12 * dk_se_half2  # [C, BLOCK_K]
+            total_15 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
             sums_12 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
             decay_13 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-            map_37 = decay_13 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_34 = decay_13 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_13 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i-1] [C, BLOCK_K]
             decay_14 = tl.exp2(sums_13 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-            map_38 = decay_14 * w_2  # [C, BLOCK_K]
-            map_39 = decay_14 * load.to(tl.float32)  # [C, BLOCK_K]
-            both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_38.to(DT), map_39.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            map_35 = decay_14 * w_2  # [C, BLOCK_K]
+            map_36 = decay_14 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_35.to(DT), map_36.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
             B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level1 [C, C]
-            map_40 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_40, 0.0)  # pairs with j <= i in level1 [C, C]
-            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level1 [C, C]
+            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
             both_10 = tl.dot((B_se_half1 + Bt_we_half1).to(DT), both_9, input_precision=PRECISION)  # dq_se_half1 and dk_we_half1 [C, BLOCK_K]
             dq_se_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
             dk_we_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-            map_41 = decay_13 * dq_se_half1  # [C, BLOCK_K]
-            total_16 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
-            map_42 = map_37.to(DT).to(tl.float32) * dq_se_half1  # [C, BLOCK_K]
-            total_17 = tl.fma(map_42, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
-            map_43 = load.to(tl.float32) * dk_se_diagonal  # [C, BLOCK_K]
-            inside_30 = total_17 - map_43  # [C, BLOCK_K]
-            map_44 = both.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
-            inside_31 = inside_30 - map_44  # [C, BLOCK_K]
-            map_45 = both_3.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
-            inside_32 = inside_31 - map_45  # [C, BLOCK_K]
-            map_46 = both_5.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
-            inside_33 = inside_32 - map_46  # [C, BLOCK_K]
-            map_47 = both_7.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
-            inside_34 = inside_33 - map_47  # [C, BLOCK_K]
+            map_37 = decay_13 * dq_se_half1  # [C, BLOCK_K]
+            total_16 = tl.fma(map_37, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            map_38 = map_34.to(DT).to(tl.float32) * dq_se_half1  # [C, BLOCK_K]
+            total_17 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
+            map_39 = load.to(tl.float32) * dk_se_diagonal  # [C, BLOCK_K]
+            inside_30 = total_17 - map_39  # [C, BLOCK_K]
+            map_40 = both.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
+            inside_31 = inside_30 - map_40  # [C, BLOCK_K]
+            map_41 = both_3.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
+            inside_32 = inside_31 - map_41  # [C, BLOCK_K]
+            map_42 = both_5.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
+            inside_33 = inside_32 - map_42  # [C, BLOCK_K]
+            map_43 = both_7.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
+            inside_34 = inside_33 - map_43  # [C, BLOCK_K]
             d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
             tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total_16.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_37.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_48 = decay_14 * dk_se_half1  # [C, BLOCK_K]
-            total_18 = tl.fma(map_48, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
-            map_49 = both_9.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
-            inside_35 = inside_34 - map_49  # [C, BLOCK_K]
-            dot_5 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level16 [C, C]
+            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_14, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
+            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_34.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_44 = decay_14 * dk_se_half1  # [C, BLOCK_K]
+            total_18 = tl.fma(map_44, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            map_45 = both_9.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
+            inside_35 = inside_34 - map_45  # [C, BLOCK_K]
+            dot_7 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level16 [C, C]
             dq_we_half16 = tl.dot(B_we_half16.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_50 = decay_6 * dq_we_half16  # [C, BLOCK_K]
-            total_19 = tl.fma(map_50, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-            map_51 = w_2 * dw_out  # [C, BLOCK_K]
-            map_52 = both.to(tl.float32) * dq_we_half16  # [C, BLOCK_K]
-            total_20 = tl.fma(map_52, tl.full([C, BLOCK_K], 1.0, tl.float32), map_51)  # [C, BLOCK_K]
-            map_53 = decay_6 * dk_we_half16  # [C, BLOCK_K]
-            total_21 = tl.fma(map_53, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
-            map_54 = both.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
-            inside_36 = inside_35 - map_54  # [C, BLOCK_K]
-            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level8 [C, C]
+            map_46 = decay_6 * dq_we_half16  # [C, BLOCK_K]
+            total_19 = tl.fma(map_46, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+            map_47 = w_2 * dw_out  # [C, BLOCK_K]
+            map_48 = both.to(tl.float32) * dq_we_half16  # [C, BLOCK_K]
+            total_20 = tl.fma(map_48, tl.full([C, BLOCK_K], 1.0, tl.float32), map_47)  # [C, BLOCK_K]
+            map_49 = decay_6 * dk_we_half16  # [C, BLOCK_K]
+            total_21 = tl.fma(map_49, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
+            map_50 = both.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
+            inside_36 = inside_35 - map_50  # [C, BLOCK_K]
+            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level8 [C, C]
             dq_we_half8 = tl.dot(B_we_half8.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_55 = decay_8 * dq_we_half8  # [C, BLOCK_K]
-            total_22 = tl.fma(map_55, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
-            map_56 = both_3.to(tl.float32) * dq_we_half8  # [C, BLOCK_K]
-            total_23 = tl.fma(map_56, tl.full([C, BLOCK_K], 1.0, tl.float32), total_20)  # [C, BLOCK_K]
-            map_57 = decay_8 * dk_we_half8  # [C, BLOCK_K]
-            total_24 = tl.fma(map_57, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
-            map_58 = both_3.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
-            inside_37 = inside_36 - map_58  # [C, BLOCK_K]
-            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level4 [C, C]
+            map_51 = decay_8 * dq_we_half8  # [C, BLOCK_K]
+            total_22 = tl.fma(map_51, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
+            map_52 = both_3.to(tl.float32) * dq_we_half8  # [C, BLOCK_K]
+            total_23 = tl.fma(map_52, tl.full([C, BLOCK_K], 1.0, tl.float32), total_20)  # [C, BLOCK_K]
+            map_53 = decay_8 * dk_we_half8  # [C, BLOCK_K]
+            total_24 = tl.fma(map_53, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
+            map_54 = both_3.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
+            inside_37 = inside_36 - map_54  # [C, BLOCK_K]
+            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level4 [C, C]
             dq_we_half4 = tl.dot(B_we_half4.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_59 = decay_10 * dq_we_half4  # [C, BLOCK_K]
-            total_25 = tl.fma(map_59, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
-            map_60 = both_5.to(tl.float32) * dq_we_half4  # [C, BLOCK_K]
-            total_26 = tl.fma(map_60, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
-            map_61 = decay_10 * dk_we_half4  # [C, BLOCK_K]
-            total_27 = tl.fma(map_61, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
-            map_62 = both_5.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
-            inside_38 = inside_37 - map_62  # [C, BLOCK_K]
-            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
+            map_55 = decay_10 * dq_we_half4  # [C, BLOCK_K]
+            total_25 = tl.fma(map_55, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
+            map_56 = both_5.to(tl.float32) * dq_we_half4  # [C, BLOCK_K]
+            total_26 = tl.fma(map_56, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
+            map_57 = decay_10 * dk_we_half4  # [C, BLOCK_K]
+            total_27 = tl.fma(map_57, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
+            map_58 = both_5.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
+            inside_38 = inside_37 - map_58  # [C, BLOCK_K]
+            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level2 [C, C]
             dq_we_half2 = tl.dot(B_we_half2.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_63 = decay_12 * dq_we_half2  # [C, BLOCK_K]
-            total_28 = tl.fma(map_63, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
-            map_64 = both_7.to(tl.float32) * dq_we_half2  # [C, BLOCK_K]
-            total_29 = tl.fma(map_64, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
-            map_65 = decay_12 * dk_we_half2  # [C, BLOCK_K]
-            total_30 = tl.fma(map_65, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
-            map_66 = both_7.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
-            inside_39 = inside_38 - map_66  # [C, BLOCK_K]
-            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
+            map_59 = decay_12 * dq_we_half2  # [C, BLOCK_K]
+            total_28 = tl.fma(map_59, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
+            map_60 = both_7.to(tl.float32) * dq_we_half2  # [C, BLOCK_K]
+            total_29 = tl.fma(map_60, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
+            map_61 = decay_12 * dk_we_half2  # [C, BLOCK_K]
+            total_30 = tl.fma(map_61, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
+            map_62 = both_7.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
+            inside_39 = inside_38 - map_62  # [C, BLOCK_K]
+            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level1 [C, C]
             dq_we_half1 = tl.dot(B_we_half1.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_67 = decay_14 * dq_we_half1  # [C, BLOCK_K]
-            total_31 = tl.fma(map_67, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
+            map_63 = decay_14 * dq_we_half1  # [C, BLOCK_K]
+            total_31 = tl.fma(map_63, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
             d_b_new = load.to(tl.float32) * tl.exp(load_3) * total_31  # gradient of b [C, BLOCK_K]
             d_b_ptr_c = d_b_ptr + start * d_b_ptr_t  # first token of the chunk
             tl.store(d_b_ptr_c + (token * d_b_ptr_t)[:, None] + at_K[None, :], d_b_new.to(d_b_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            map_68 = decay_14 * dk_we_half1  # [C, BLOCK_K]
-            total_32 = tl.fma(map_68, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
-            map_69 = both_9.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
-            inside_40 = inside_39 - map_69  # [C, BLOCK_K]
-            map_70 = load_2.to(tl.float32) * tl.exp(load_3) * total_31  # [C, BLOCK_K]
-            total_33 = tl.fma(total_32, tl.full([C, BLOCK_K], 1.0, tl.float32), map_70)  # [C, BLOCK_K]
+            map_64 = decay_14 * dk_we_half1  # [C, BLOCK_K]
+            total_32 = tl.fma(map_64, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
+            map_65 = both_9.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
+            inside_40 = inside_39 - map_65  # [C, BLOCK_K]
+            map_66 = load_2.to(tl.float32) * tl.exp(load_3) * total_31  # [C, BLOCK_K]
+            total_33 = tl.fma(total_32, tl.full([C, BLOCK_K], 1.0, tl.float32), map_66)  # [C, BLOCK_K]
             d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
             tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_33.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            map_71 = both_9.to(tl.float32) * dq_we_half1  # [C, BLOCK_K]
-            total_34 = tl.fma(map_71, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
+            map_67 = both_9.to(tl.float32) * dq_we_half1  # [C, BLOCK_K]
+            total_34 = tl.fma(map_67, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
             terms = total_34  # [C, BLOCK_K]
             later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-            map_72 = inside_40 - map_5  # [C, BLOCK_K]
-            terms_2 = map_72  # [C, BLOCK_K]
+            map_68 = inside_40 - map_5  # [C, BLOCK_K]
+            terms_2 = map_68  # [C, BLOCK_K]
             inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
             dgK_56 = later_2 + inside_2  # [C, BLOCK_K]
             dgK_57 = dgK_56 + sum_2[None, :]  # [C, BLOCK_K]
             dgK = dgK_57 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-            map_73 = load.to(tl.float32) * load_2.to(tl.float32) * tl.exp(load_3) * total_31  # [C, BLOCK_K]
-            d_log_a_new = map_73 + dgK  # gradient of log_a [C, BLOCK_K]
+            map_69 = load.to(tl.float32) * load_2.to(tl.float32) * tl.exp(load_3) * total_31  # [C, BLOCK_K]
+            d_log_a_new = map_69 + dgK  # gradient of log_a [C, BLOCK_K]
             d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
             tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_K[None, :], d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
@@ -2691,8 +2694,8 @@ def _m_gradients_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel_c64(
-    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, w_ptr,
-    v_ptr, h_2_ptr, l_ptr, scale, d_v_ptr, d_w_ptr, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu,
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, b_ptr, log_a_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr,
+    zeta_ptr, w_ptr, v_ptr, scale, d_v_ptr, d_w_ptr, d_q_ptr, d_b_ptr, d_k_ptr, d_log_a_ptr, cu,
     T, H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
     k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g,
     log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b,
@@ -2790,6 +2793,12 @@ def _m_gradients_kernel_c64(
             dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
             n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
             n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+            L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+            map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+            map_3 = decay[:, None] * map_2  # [BLOCK_K, BLOCK_V]
+            sum_1 = tl.sum(map_3, 1)  # [BLOCK_K]
             zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
             zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
             w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
@@ -2804,12 +2813,6 @@ def _m_gradients_kernel_c64(
             d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
             if block == 0:
                 tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_V[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-            M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-            L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-            map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-            map_3 = decay[:, None] * map_2  # [BLOCK_K, BLOCK_V]
-            sum_1 = tl.sum(map_3, 1)  # [BLOCK_K]
             sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
             decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
             dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
@@ -2827,13 +2830,12 @@ def _m_gradients_kernel_c64(
             sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
             diagonal = tl.sum(dy_2.to(tl.float32) * n_3.to(tl.float32), 1)  # [C]
             B_se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-            R_se_diagonal = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            Bt_se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
             dq_se_diagonal = B_se_diagonal[:, None] * load.to(tl.float32)  # [C, BLOCK_K]
             total = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
             map_6 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
             map_7 = s.to(tl.float32) * dq_se_diagonal  # [C, BLOCK_K]
             total_2 = tl.fma(map_7, tl.full([C, BLOCK_K], 1.0, tl.float32), map_6)  # [C, BLOCK_K]
+            Bt_se_diagonal = diagonal * scale  # the weights of the pairs: pairs with j <= i in block1 [C]
             dk_se_diagonal = Bt_se_diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
             total_3 = tl.fma(dk_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
             sums_4 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_K]
@@ -2847,17 +2849,18 @@ def _m_gradients_kernel_c64(
             dot_4 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
             map_11 = dot_4 * scale  # [C, C]
             B_se_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level32 [C, C]
-            map_12 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level32 [C, C]
-            R_we_half32 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            Bt_we_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level32 [C, C]
+            dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_we_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level32 [C, C]
             both_2 = tl.dot((B_se_half32 + Bt_we_half32).to(DT), both, input_precision=PRECISION)  # dq_se_half32 and dk_we_half32 [C, BLOCK_K]
             dq_se_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
             dk_we_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-            map_13 = decay_5 * dq_se_half32  # [C, BLOCK_K]
-            total_4 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-            map_14 = map_8.to(DT).to(tl.float32) * dq_se_half32  # [C, BLOCK_K]
-            total_5 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            map_12 = decay_5 * dq_se_half32  # [C, BLOCK_K]
+            total_4 = tl.fma(map_12, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            map_13 = map_8.to(DT).to(tl.float32) * dq_se_half32  # [C, BLOCK_K]
+            total_5 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            dot_6 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_14 = dot_6 * scale  # [C, C]
+            Bt_se_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_14, 0.0)  # the weights of the pairs: pairs with j <= i in level32 [C, C]
             dk_se_half32 = tl.dot(Bt_se_half32.to(DT), map_8.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
             map_15 = decay_6 * dk_se_half32  # [C, BLOCK_K]
             total_6 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
@@ -2870,202 +2873,197 @@ def _m_gradients_kernel_c64(
             map_18 = decay_8 * load.to(tl.float32)  # [C, BLOCK_K]
             both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_17.to(DT), map_18.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
             B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level16 [C, C]
-            map_19 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_19, 0.0)  # pairs with j <= i in level16 [C, C]
-            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level16 [C, C]
+            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
             both_4 = tl.dot((B_se_half16 + Bt_we_half16).to(DT), both_3, input_precision=PRECISION)  # dq_se_half16 and dk_we_half16 [C, BLOCK_K]
             dq_se_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
             dk_we_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-            map_20 = decay_7 * dq_se_half16  # [C, BLOCK_K]
-            total_7 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-            map_21 = map_16.to(DT).to(tl.float32) * dq_se_half16  # [C, BLOCK_K]
-            total_8 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            map_19 = decay_7 * dq_se_half16  # [C, BLOCK_K]
+            total_7 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            map_20 = map_16.to(DT).to(tl.float32) * dq_se_half16  # [C, BLOCK_K]
+            total_8 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_14, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
             dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_16.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_22 = decay_8 * dk_se_half16  # [C, BLOCK_K]
-            total_9 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
+            map_21 = decay_8 * dk_se_half16  # [C, BLOCK_K]
+            total_9 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
             sums_8 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
             decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-            map_23 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_22 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_9 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i-1] [C, BLOCK_K]
             decay_10 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-            map_24 = decay_10 * w_2  # [C, BLOCK_K]
-            map_25 = decay_10 * load.to(tl.float32)  # [C, BLOCK_K]
-            both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_24.to(DT), map_25.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            map_23 = decay_10 * w_2  # [C, BLOCK_K]
+            map_24 = decay_10 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_23.to(DT), map_24.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
             B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level8 [C, C]
-            map_26 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_26, 0.0)  # pairs with j <= i in level8 [C, C]
-            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level8 [C, C]
+            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
             both_6 = tl.dot((B_se_half8 + Bt_we_half8).to(DT), both_5, input_precision=PRECISION)  # dq_se_half8 and dk_we_half8 [C, BLOCK_K]
             dq_se_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
             dk_we_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-            map_27 = decay_9 * dq_se_half8  # [C, BLOCK_K]
-            total_10 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-            map_28 = map_23.to(DT).to(tl.float32) * dq_se_half8  # [C, BLOCK_K]
-            total_11 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
-            dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_23.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_29 = decay_10 * dk_se_half8  # [C, BLOCK_K]
-            total_12 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            map_25 = decay_9 * dq_se_half8  # [C, BLOCK_K]
+            total_10 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
+            map_26 = map_22.to(DT).to(tl.float32) * dq_se_half8  # [C, BLOCK_K]
+            total_11 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_14, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
+            dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_22.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_27 = decay_10 * dk_se_half8  # [C, BLOCK_K]
+            total_12 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
             sums_10 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
             decay_11 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-            map_30 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_28 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_11 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i-1] [C, BLOCK_K]
             decay_12 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-            map_31 = decay_12 * w_2  # [C, BLOCK_K]
-            map_32 = decay_12 * load.to(tl.float32)  # [C, BLOCK_K]
-            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_31.to(DT), map_32.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            map_29 = decay_12 * w_2  # [C, BLOCK_K]
+            map_30 = decay_12 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_29.to(DT), map_30.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
             B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level4 [C, C]
-            map_33 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_33, 0.0)  # pairs with j <= i in level4 [C, C]
-            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level4 [C, C]
+            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
             both_8 = tl.dot((B_se_half4 + Bt_we_half4).to(DT), both_7, input_precision=PRECISION)  # dq_se_half4 and dk_we_half4 [C, BLOCK_K]
             dq_se_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
             dk_we_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-            map_34 = decay_11 * dq_se_half4  # [C, BLOCK_K]
-            total_13 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-            map_35 = map_30.to(DT).to(tl.float32) * dq_se_half4  # [C, BLOCK_K]
-            total_14 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
-            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_30.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_36 = decay_12 * dk_se_half4  # [C, BLOCK_K]
-            total_15 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
+            map_31 = decay_11 * dq_se_half4  # [C, BLOCK_K]
+            total_13 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            map_32 = map_28.to(DT).to(tl.float32) * dq_se_half4  # [C, BLOCK_K]
+            total_14 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
+            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_14, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
+            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_28.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_33 = decay_12 * dk_se_half4  # [C, BLOCK_K]
+            total_15 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
             sums_12 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
             decay_13 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-            map_37 = decay_13 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_34 = decay_13 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_13 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i-1] [C, BLOCK_K]
             decay_14 = tl.exp2(sums_13 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-            map_38 = decay_14 * w_2  # [C, BLOCK_K]
-            map_39 = decay_14 * load.to(tl.float32)  # [C, BLOCK_K]
-            both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_38.to(DT), map_39.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            map_35 = decay_14 * w_2  # [C, BLOCK_K]
+            map_36 = decay_14 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_35.to(DT), map_36.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
             B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level2 [C, C]
-            map_40 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_40, 0.0)  # pairs with j <= i in level2 [C, C]
-            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level2 [C, C]
+            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
             both_10 = tl.dot((B_se_half2 + Bt_we_half2).to(DT), both_9, input_precision=PRECISION)  # dq_se_half2 and dk_we_half2 [C, BLOCK_K]
             dq_se_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
             dk_we_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-            map_41 = decay_13 * dq_se_half2  # [C, BLOCK_K]
-            total_16 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
-            map_42 = map_37.to(DT).to(tl.float32) * dq_se_half2  # [C, BLOCK_K]
-            total_17 = tl.fma(map_42, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
-            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_37.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_43 = decay_14 * dk_se_half2  # [C, BLOCK_K]
-            total_18 = tl.fma(map_43, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            map_37 = decay_13 * dq_se_half2  # [C, BLOCK_K]
+            total_16 = tl.fma(map_37, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            map_38 = map_34.to(DT).to(tl.float32) * dq_se_half2  # [C, BLOCK_K]
+            total_17 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
+            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_14, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
+            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_34.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_39 = decay_14 * dk_se_half2  # [C, BLOCK_K]
+            total_18 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
             sums_14 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
             decay_15 = tl.exp2(sums_14 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-            map_44 = decay_15 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_40 = decay_15 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_15 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i-1] [C, BLOCK_K]
             decay_16 = tl.exp2(sums_15 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-            map_45 = decay_16 * w_2  # [C, BLOCK_K]
-            map_46 = decay_16 * load.to(tl.float32)  # [C, BLOCK_K]
-            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_45.to(DT), map_46.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            map_41 = decay_16 * w_2  # [C, BLOCK_K]
+            map_42 = decay_16 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_41.to(DT), map_42.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
             B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level1 [C, C]
-            map_47 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_47, 0.0)  # pairs with j <= i in level1 [C, C]
-            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level1 [C, C]
+            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
             both_12 = tl.dot((B_se_half1 + Bt_we_half1).to(DT), both_11, input_precision=PRECISION)  # dq_se_half1 and dk_we_half1 [C, BLOCK_K]
             dq_se_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_K]
             dk_we_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_K]
-            map_48 = decay_15 * dq_se_half1  # [C, BLOCK_K]
-            total_19 = tl.fma(map_48, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
-            map_49 = map_44.to(DT).to(tl.float32) * dq_se_half1  # [C, BLOCK_K]
-            total_20 = tl.fma(map_49, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
-            map_50 = load.to(tl.float32) * dk_se_diagonal  # [C, BLOCK_K]
-            inside_36 = total_20 - map_50  # [C, BLOCK_K]
-            map_51 = both.to(tl.float32) * dk_se_half32  # [C, BLOCK_K]
-            inside_37 = inside_36 - map_51  # [C, BLOCK_K]
-            map_52 = both_3.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
-            inside_38 = inside_37 - map_52  # [C, BLOCK_K]
-            map_53 = both_5.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
-            inside_39 = inside_38 - map_53  # [C, BLOCK_K]
-            map_54 = both_7.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
-            inside_40 = inside_39 - map_54  # [C, BLOCK_K]
-            map_55 = both_9.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
-            inside_41 = inside_40 - map_55  # [C, BLOCK_K]
+            map_43 = decay_15 * dq_se_half1  # [C, BLOCK_K]
+            total_19 = tl.fma(map_43, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
+            map_44 = map_40.to(DT).to(tl.float32) * dq_se_half1  # [C, BLOCK_K]
+            total_20 = tl.fma(map_44, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
+            map_45 = load.to(tl.float32) * dk_se_diagonal  # [C, BLOCK_K]
+            inside_36 = total_20 - map_45  # [C, BLOCK_K]
+            map_46 = both.to(tl.float32) * dk_se_half32  # [C, BLOCK_K]
+            inside_37 = inside_36 - map_46  # [C, BLOCK_K]
+            map_47 = both_3.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
+            inside_38 = inside_37 - map_47  # [C, BLOCK_K]
+            map_48 = both_5.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
+            inside_39 = inside_38 - map_48  # [C, BLOCK_K]
+            map_49 = both_7.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
+            inside_40 = inside_39 - map_49  # [C, BLOCK_K]
+            map_50 = both_9.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
+            inside_41 = inside_40 - map_50  # [C, BLOCK_K]
             d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
             tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total_19.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_44.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_56 = decay_16 * dk_se_half1  # [C, BLOCK_K]
-            total_21 = tl.fma(map_56, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
-            map_57 = both_11.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
-            inside_42 = inside_41 - map_57  # [C, BLOCK_K]
-            dot_5 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-            B_we_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level32 [C, C]
+            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_14, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
+            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_40.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_51 = decay_16 * dk_se_half1  # [C, BLOCK_K]
+            total_21 = tl.fma(map_51, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
+            map_52 = both_11.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
+            inside_42 = inside_41 - map_52  # [C, BLOCK_K]
+            dot_7 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_we_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level32 [C, C]
             dq_we_half32 = tl.dot(B_we_half32.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_58 = decay_6 * dq_we_half32  # [C, BLOCK_K]
-            total_22 = tl.fma(map_58, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-            map_59 = w_2 * dw_out  # [C, BLOCK_K]
-            map_60 = both.to(tl.float32) * dq_we_half32  # [C, BLOCK_K]
-            total_23 = tl.fma(map_60, tl.full([C, BLOCK_K], 1.0, tl.float32), map_59)  # [C, BLOCK_K]
-            map_61 = decay_6 * dk_we_half32  # [C, BLOCK_K]
-            total_24 = tl.fma(map_61, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
-            map_62 = both.to(tl.float32) * dk_we_half32  # [C, BLOCK_K]
-            inside_43 = inside_42 - map_62  # [C, BLOCK_K]
-            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level16 [C, C]
+            map_53 = decay_6 * dq_we_half32  # [C, BLOCK_K]
+            total_22 = tl.fma(map_53, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+            map_54 = w_2 * dw_out  # [C, BLOCK_K]
+            map_55 = both.to(tl.float32) * dq_we_half32  # [C, BLOCK_K]
+            total_23 = tl.fma(map_55, tl.full([C, BLOCK_K], 1.0, tl.float32), map_54)  # [C, BLOCK_K]
+            map_56 = decay_6 * dk_we_half32  # [C, BLOCK_K]
+            total_24 = tl.fma(map_56, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
+            map_57 = both.to(tl.float32) * dk_we_half32  # [C, BLOCK_K]
+            inside_43 = inside_42 - map_57  # [C, BLOCK_K]
+            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level16 [C, C]
             dq_we_half16 = tl.dot(B_we_half16.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_63 = decay_8 * dq_we_half16  # [C, BLOCK_K]
-            total_25 = tl.fma(map_63, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
-            map_64 = both_3.to(tl.float32) * dq_we_half16  # [C, BLOCK_K]
-            total_26 = tl.fma(map_64, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
-            map_65 = decay_8 * dk_we_half16  # [C, BLOCK_K]
-            total_27 = tl.fma(map_65, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
-            map_66 = both_3.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
-            inside_44 = inside_43 - map_66  # [C, BLOCK_K]
-            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level8 [C, C]
+            map_58 = decay_8 * dq_we_half16  # [C, BLOCK_K]
+            total_25 = tl.fma(map_58, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
+            map_59 = both_3.to(tl.float32) * dq_we_half16  # [C, BLOCK_K]
+            total_26 = tl.fma(map_59, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
+            map_60 = decay_8 * dk_we_half16  # [C, BLOCK_K]
+            total_27 = tl.fma(map_60, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
+            map_61 = both_3.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
+            inside_44 = inside_43 - map_61  # [C, BLOCK_K]
+            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level8 [C, C]
             dq_we_half8 = tl.dot(B_we_half8.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_67 = decay_10 * dq_we_half8  # [C, BLOCK_K]
-            total_28 = tl.fma(map_67, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
-            map_68 = both_5.to(tl.float32) * dq_we_half8  # [C, BLOCK_K]
-            total_29 = tl.fma(map_68, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
-            map_69 = decay_10 * dk_we_half8  # [C, BLOCK_K]
-            total_30 = tl.fma(map_69, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
-            map_70 = both_5.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
-            inside_45 = inside_44 - map_70  # [C, BLOCK_K]
-            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level4 [C, C]
+            map_62 = decay_10 * dq_we_half8  # [C, BLOCK_K]
+            total_28 = tl.fma(map_62, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
+            map_63 = both_5.to(tl.float32) * dq_we_half8  # [C, BLOCK_K]
+            total_29 = tl.fma(map_63, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
+            map_64 = decay_10 * dk_we_half8  # [C, BLOCK_K]
+            total_30 = tl.fma(map_64, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
+            map_65 = both_5.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
+            inside_45 = inside_44 - map_65  # [C, BLOCK_K]
+            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level4 [C, C]
             dq_we_half4 = tl.dot(B_we_half4.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_71 = decay_12 * dq_we_half4  # [C, BLOCK_K]
-            total_31 = tl.fma(map_71, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
-            map_72 = both_7.to(tl.float32) * dq_we_half4  # [C, BLOCK_K]
-            total_32 = tl.fma(map_72, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
-            map_73 = decay_12 * dk_we_half4  # [C, BLOCK_K]
-            total_33 = tl.fma(map_73, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
-            map_74 = both_7.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
-            inside_46 = inside_45 - map_74  # [C, BLOCK_K]
-            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
+            map_66 = decay_12 * dq_we_half4  # [C, BLOCK_K]
+            total_31 = tl.fma(map_66, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
+            map_67 = both_7.to(tl.float32) * dq_we_half4  # [C, BLOCK_K]
+            total_32 = tl.fma(map_67, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
+            map_68 = decay_12 * dk_we_half4  # [C, BLOCK_K]
+            total_33 = tl.fma(map_68, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
+            map_69 = both_7.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
+            inside_46 = inside_45 - map_69  # [C, BLOCK_K]
+            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level2 [C, C]
             dq_we_half2 = tl.dot(B_we_half2.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_75 = decay_14 * dq_we_half2  # [C, BLOCK_K]
-            total_34 = tl.fma(map_75, tl.full([C, BLOCK_K], 1.0, tl.float32), total_31)  # [C, BLOCK_K]
-            map_76 = both_9.to(tl.float32) * dq_we_half2  # [C, BLOCK_K]
-            total_35 = tl.fma(map_76, tl.full([C, BLOCK_K], 1.0, tl.float32), total_32)  # [C, BLOCK_K]
-            map_77 = decay_14 * dk_we_half2  # [C, BLOCK_K]
-            total_36 = tl.fma(map_77, tl.full([C, BLOCK_K], 1.0, tl.float32), total_33)  # [C, BLOCK_K]
-            map_78 = both_9.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
-            inside_47 = inside_46 - map_78  # [C, BLOCK_K]
-            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
+            map_70 = decay_14 * dq_we_half2  # [C, BLOCK_K]
+            total_34 = tl.fma(map_70, tl.full([C, BLOCK_K], 1.0, tl.float32), total_31)  # [C, BLOCK_K]
+            map_71 = both_9.to(tl.float32) * dq_we_half2  # [C, BLOCK_K]
+            total_35 = tl.fma(map_71, tl.full([C, BLOCK_K], 1.0, tl.float32), total_32)  # [C, BLOCK_K]
+            map_72 = decay_14 * dk_we_half2  # [C, BLOCK_K]
+            total_36 = tl.fma(map_72, tl.full([C, BLOCK_K], 1.0, tl.float32), total_33)  # [C, BLOCK_K]
+            map_73 = both_9.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
+            inside_47 = inside_46 - map_73  # [C, BLOCK_K]
+            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level1 [C, C]
             dq_we_half1 = tl.dot(B_we_half1.to(DT), both_11, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_79 = decay_16 * dq_we_half1  # [C, BLOCK_K]
-            total_37 = tl.fma(map_79, tl.full([C, BLOCK_K], 1.0, tl.float32), total_34)  # [C, BLOCK_K]
+            map_74 = decay_16 * dq_we_half1  # [C, BLOCK_K]
+            total_37 = tl.fma(map_74, tl.full([C, BLOCK_K], 1.0, tl.float32), total_34)  # [C, BLOCK_K]
             d_b_new = load.to(tl.float32) * tl.exp(load_3) * total_37  # gradient of b [C, BLOCK_K]
             d_b_ptr_c = d_b_ptr + start * d_b_ptr_t  # first token of the chunk
             tl.store(d_b_ptr_c + (token * d_b_ptr_t)[:, None] + at_K[None, :], d_b_new.to(d_b_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            map_80 = decay_16 * dk_we_half1  # [C, BLOCK_K]
-            total_38 = tl.fma(map_80, tl.full([C, BLOCK_K], 1.0, tl.float32), total_36)  # [C, BLOCK_K]
-            map_81 = both_11.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
-            inside_48 = inside_47 - map_81  # [C, BLOCK_K]
-            map_82 = load_2.to(tl.float32) * tl.exp(load_3) * total_37  # [C, BLOCK_K]
-            total_39 = tl.fma(total_38, tl.full([C, BLOCK_K], 1.0, tl.float32), map_82)  # [C, BLOCK_K]
+            map_75 = decay_16 * dk_we_half1  # [C, BLOCK_K]
+            total_38 = tl.fma(map_75, tl.full([C, BLOCK_K], 1.0, tl.float32), total_36)  # [C, BLOCK_K]
+            map_76 = both_11.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
+            inside_48 = inside_47 - map_76  # [C, BLOCK_K]
+            map_77 = load_2.to(tl.float32) * tl.exp(load_3) * total_37  # [C, BLOCK_K]
+            total_39 = tl.fma(total_38, tl.full([C, BLOCK_K], 1.0, tl.float32), map_77)  # [C, BLOCK_K]
             d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
             tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_39.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            map_83 = both_11.to(tl.float32) * dq_we_half1  # [C, BLOCK_K]
-            total_40 = tl.fma(map_83, tl.full([C, BLOCK_K], 1.0, tl.float32), total_35)  # [C, BLOCK_K]
+            map_78 = both_11.to(tl.float32) * dq_we_half1  # [C, BLOCK_K]
+            total_40 = tl.fma(map_78, tl.full([C, BLOCK_K], 1.0, tl.float32), total_35)  # [C, BLOCK_K]
             terms = total_40  # [C, BLOCK_K]
             later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-            map_84 = inside_48 - map_5  # [C, BLOCK_K]
-            terms_2 = map_84  # [C, BLOCK_K]
+            map_79 = inside_48 - map_5  # [C, BLOCK_K]
+            terms_2 = map_79  # [C, BLOCK_K]
             inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
             dgK_67 = later_2 + inside_2  # [C, BLOCK_K]
             dgK_68 = dgK_67 + sum_2[None, :]  # [C, BLOCK_K]
             dgK = dgK_68 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-            map_85 = load.to(tl.float32) * load_2.to(tl.float32) * tl.exp(load_3) * total_37  # [C, BLOCK_K]
-            d_log_a_new = map_85 + dgK  # gradient of log_a [C, BLOCK_K]
+            map_80 = load.to(tl.float32) * load_2.to(tl.float32) * tl.exp(load_3) * total_37  # [C, BLOCK_K]
+            d_log_a_new = map_80 + dgK  # gradient of log_a [C, BLOCK_K]
             d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
             tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_K[None, :], d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
@@ -3921,16 +3919,16 @@ def _m_layer_outputs_mild_kernel(
     sums_3 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
     map_8 = decay_3 * s  # [C, BLOCK_K]
-    map_9 = map_8 * scale  # [C, BLOCK_K]
     y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
         M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
         n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-        dot_2 = tl.dot(map_9.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_2 = tl.dot(map_8.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        map_9 = scale * dot_2  # [C, BLOCK_V]
         dot_3 = tl.dot(Se_base.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        y_new = map_9 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
@@ -4014,16 +4012,16 @@ def _m_layer_outputs_mild_kernel_c64(
     sums_3 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
     map_8 = decay_3 * s  # [C, BLOCK_K]
-    map_9 = map_8 * scale  # [C, BLOCK_K]
     y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
         M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
         n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-        dot_2 = tl.dot(map_9.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_2 = tl.dot(map_8.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        map_9 = scale * dot_2  # [C, BLOCK_V]
         dot_3 = tl.dot(Se_base.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        y_new = map_9 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
@@ -4171,16 +4169,16 @@ def _m_layer_outputs_kernel(
             sums_6 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
             decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
             map_20 = decay_6 * s  # [C, BLOCK_K]
-            map_21 = map_20 * scale  # [C, BLOCK_K]
             y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
             for block in range(0, V, BLOCK_V):
                 at_V = block + tl.arange(0, BLOCK_V)
                 in_V = at_V < V
                 n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
                 M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-                dot_6 = tl.dot(map_21.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dot_6 = tl.dot(map_20.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                map_21 = scale * dot_6  # [C, BLOCK_V]
                 dot_7 = tl.dot(Se.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-                y_new = dot_6 + dot_7  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                y_new = map_21 + dot_7  # inside the chunk, and from the memory before it [C, BLOCK_V]
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
@@ -4338,16 +4336,16 @@ def _m_layer_outputs_kernel_c64(
             sums_7 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
             decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
             map_23 = decay_7 * s  # [C, BLOCK_K]
-            map_24 = map_23 * scale  # [C, BLOCK_K]
             y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
             for block in range(0, V, BLOCK_V):
                 at_V = block + tl.arange(0, BLOCK_V)
                 in_V = at_V < V
                 n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
                 M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-                dot_7 = tl.dot(map_24.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dot_7 = tl.dot(map_23.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                map_24 = scale * dot_7  # [C, BLOCK_V]
                 dot_8 = tl.dot(Se.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-                y_new = dot_7 + dot_8  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                y_new = map_24 + dot_8  # inside the chunk, and from the memory before it [C, BLOCK_V]
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
@@ -5299,13 +5297,13 @@ def _m_layer_states_adjoint_kernel(
         sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
         decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
         map_6 = decay_2 * s  # [C, BLOCK_K]
-        map_7 = map_6 * scale  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_7.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(map_6.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        map_7 = scale * dot_2  # [BLOCK_K, BLOCK_V]
         sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
         decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
         map_8 = decay_3 * w  # [C, BLOCK_K]
         dot_3 = tl.dot(tl.trans(map_8.to(DT)), zeta_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        map_9 = dot_2 + dot_3  # [BLOCK_K, BLOCK_V]
+        map_9 = map_7 + dot_3  # [BLOCK_K, BLOCK_V]
         L_next = map_5 + map_9  # decay, erase and write [BLOCK_K, BLOCK_V]
         L = L_next
     if d_initial_state_ptr is not None:
@@ -5317,7 +5315,7 @@ def _m_layer_states_adjoint_kernel(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_mild_whole_kernel(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, b_raw_ptr, A_log_ptr, a_raw_ptr,
-    d_bias_ptr, dy_ptr, n_2_ptr, zeta_ptr, h_2_ptr, l_ptr, scale, d_q_raw_ptr, d_b_raw_ptr,
+    d_bias_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr, scale, zeta_ptr, d_q_raw_ptr, d_b_raw_ptr,
     d_k_raw_ptr, d_a_raw_ptr, d_A_log_ptr, d_d_bias_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b,
     q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
     k_raw_ptr_h, k_raw_ptr_g, b_raw_ptr_b, b_raw_ptr_t: tl.constexpr, b_raw_ptr_h, b_raw_ptr_g,
@@ -5409,8 +5407,6 @@ def _m_layer_gradients_mild_whole_kernel(
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
     n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
     decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
@@ -5422,209 +5418,216 @@ def _m_layer_gradients_mild_whole_kernel(
     dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
     map_7 = decay_2 * dot  # [C, BLOCK_K]
     ds_out = map_7 * scale  # through M [C, BLOCK_K]
-    sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
-    sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_4 * dot_3  # through L [C, BLOCK_K]
-    map_8 = e * de_out  # [C, BLOCK_K]
-    sum_4 = tl.sum(map_8, 0)  # [BLOCK_K]
-    sums_4 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
-    map_9 = decay_5 * s  # [C, BLOCK_K]
-    sums_5 = -sums_4  # D(j, middle32(j)] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
-    map_10 = decay_6 * e  # [C, BLOCK_K]
-    dot_4 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_11 = dot_4 * scale  # [C, C]
-    B_se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), map_11, 0.0)  # pairs with j <= i in block32 [C, C]
-    R_se_base = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    map_12 = R_se_base * scale  # [C, C]
-    Bt_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_12, 0.0)  # pairs with j <= i in block32 [C, C]
-    dq_se_base = tl.dot(B_se_base.to(FT), map_10.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_13 = decay_5 * dq_se_base  # [C, BLOCK_K]
-    total = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_14 = s * ds_out  # [C, BLOCK_K]
-    map_15 = map_9.to(FT).to(tl.float32) * dq_se_base  # [C, BLOCK_K]
-    total_2 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), map_14)  # [C, BLOCK_K]
-    part_21_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_21_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_21_0) / (1.0 + part_21_0))
-    part_21_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    part_21_3 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
-    map_16 = -part_21_1 / (part_21_2 * part_21_2) * (0.5 / part_21_2) * part_21_3 * total  # [C, BLOCK_K]
-    inner_4 = tl.where(in_K[None, :], map_16, 0.0)  # [C, BLOCK_K]
+    sums_2 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    map_8 = decay_3 * s  # [C, BLOCK_K]
+    sums_3 = -sums_2  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_9 = decay_4 * e  # [C, BLOCK_K]
+    dot_2 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_10 = dot_2 * scale  # [C, C]
+    B_se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), map_10, 0.0)  # pairs with j <= i in block32 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_11 = decay_3 * dq_se_base  # [C, BLOCK_K]
+    total = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_12 = s * ds_out  # [C, BLOCK_K]
+    map_13 = map_8.to(FT).to(tl.float32) * dq_se_base  # [C, BLOCK_K]
+    total_2 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), map_12)  # [C, BLOCK_K]
+    part_17_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_17_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_17_0) / (1.0 + part_17_0))
+    part_17_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    map_14 = -part_17_1 / (part_17_2 * part_17_2) * total  # [C, BLOCK_K]
+    inner_4 = tl.where(in_K[None, :], map_14, 0.0)  # [C, BLOCK_K]
     sum_7 = tl.sum(inner_4, 1)  # [C]
+    part_18_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_18_1 = 1.0 + part_18_0
+    part_18_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_18_0) / part_18_1)
+    part_18_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_18_0) / part_18_1 * (1.0 + part_18_2)
+    map_15 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_18_3 * total  # [C, BLOCK_K]
+    map_16 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
+    map_17 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
+    map_18 = map_16 * map_17 * sum_7  # [C]
     part_22_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_22_1 = 1.0 + part_22_0
-    part_22_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1)
-    part_22_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1 * (1.0 + part_22_2)
-    map_17 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_22_3 * total  # [C, BLOCK_K]
-    part_23_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_23_1 = 1.0 + part_23_0
-    part_23_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_23_0) / part_23_1
-    part_23_3 = load.to(tl.float32) * part_23_2
-    part_23_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_23_0) / part_23_1)
-    map_18 = (part_23_3 + part_23_3) * (part_23_2 * (1.0 + part_23_4)) * sum_7[:, None]  # [C, BLOCK_K]
-    d_q_raw_new = map_17 + map_18  # gradient of q_raw [C, BLOCK_K]
+    part_22_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1
+    part_22_3 = load.to(tl.float32) * part_22_2
+    part_22_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1)
+    map_19 = (part_22_3 + part_22_3) * (part_22_2 * (1.0 + part_22_4)) * map_18[:, None]  # [C, BLOCK_K]
+    d_q_raw_new = map_15 + map_19  # gradient of q_raw [C, BLOCK_K]
     d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
     tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dk_se_base = tl.dot(Bt_se_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_19 = decay_6 * dk_se_base  # [C, BLOCK_K]
-    total_3 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_20 = map_10.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
-    inside_3 = total_2 - map_20  # [C, BLOCK_K]
-    sums_6 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
-    map_21 = decay_7 * w  # [C, BLOCK_K]
-    dot_5 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_we_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_5, 0.0)  # pairs with j < i in block32 [C, C]
-    R_we_base = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), R_we_base, 0.0)  # pairs with j < i in block32 [C, C]
-    dq_we_base = tl.dot(B_we_base.to(FT), map_10.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_22 = decay_7 * dq_we_base  # [C, BLOCK_K]
-    total_4 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    part_30_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_30_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_30_0) / (1.0 + part_30_0)
-    part_30_2 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_30_3 = tl.exp(-tl.abs(part_30_2))
-    part_30_4 = 1.0 + part_30_3
-    part_30_5 = part_30_4 == 1.0
-    part_30_6 = tl.log(part_30_4) * (part_30_3 / tl.where(part_30_5, 1.0, part_30_4 - 1.0))
-    part_30_7 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_30_2, 0.0) + tl.where(part_30_5, part_30_3, part_30_6))
-    part_30_8 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_30_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_30_8) / (1.0 + part_30_8)
-    part_30_10 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_30_11 = part_30_1 * tl.exp(-part_30_7) * (-(load_2.to(tl.float32) * part_30_9) / (part_30_10 * part_30_10))
-    part_30_12 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
-    map_23 = part_30_11 * (0.5 / part_30_10) * part_30_12 * total_4  # [C, BLOCK_K]
-    inner_5 = tl.where(in_K[None, :], map_23, 0.0)  # [C, BLOCK_K]
-    sum_6 = tl.sum(inner_5, 1)  # [C]
-    part_31_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_31_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_31_0) / (1.0 + part_31_0)
-    part_31_2 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_31_3 = tl.exp(-tl.abs(part_31_2))
-    part_31_4 = 1.0 + part_31_3
-    part_31_5 = part_31_4 == 1.0
-    part_31_6 = tl.log(part_31_4) * (part_31_3 / tl.where(part_31_5, 1.0, part_31_4 - 1.0))
-    part_31_7 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_31_2, 0.0) + tl.where(part_31_5, part_31_3, part_31_6))
-    part_31_8 = part_31_1 * tl.exp(-part_31_7) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))
-    part_31_9 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_31_10 = 1.0 + part_31_9
-    part_31_11 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_31_9) / part_31_10)
-    part_31_12 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_31_9) / part_31_10 * (1.0 + part_31_11)
-    map_24 = part_31_8 * part_31_12 * total_4  # [C, BLOCK_K]
-    part_32_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_32_1 = 1.0 + part_32_0
-    part_32_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_32_0) / part_32_1
-    part_32_3 = load_2.to(tl.float32) * part_32_2
-    part_32_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_32_0) / part_32_1)
-    map_25 = (part_32_3 + part_32_3) * (part_32_2 * (1.0 + part_32_4)) * sum_6[:, None]  # [C, BLOCK_K]
-    total_8 = map_24 + map_25  # [C, BLOCK_K]
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_5 * dot_3  # through L [C, BLOCK_K]
+    map_20 = e * de_out  # [C, BLOCK_K]
+    sum_4 = tl.sum(map_20, 0)  # [BLOCK_K]
+    dot_4 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_21 = dot_4 * scale  # [C, C]
+    Bt_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_21, 0.0)  # the weights of the pairs: pairs with j <= i in block32 [C, C]
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_22 = decay_4 * dk_se_base  # [C, BLOCK_K]
+    total_3 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    map_23 = map_9.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    inside_3 = total_2 - map_23  # [C, BLOCK_K]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    sums_5 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    map_24 = decay_6 * w  # [C, BLOCK_K]
+    dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_5, 0.0)  # the weights of the pairs: pairs with j < i in block32 [C, C]
+    dk_we_base = tl.dot(Bt_we_base.to(FT), map_24.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_25 = decay_4 * dk_we_base  # [C, BLOCK_K]
+    total_4 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+    map_26 = map_9.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_4 = inside_3 - map_26  # [C, BLOCK_K]
     part_34_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_34_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_34_0) / (1.0 + part_34_0)
-    part_34_2 = load_2.to(tl.float32) * part_34_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_34_3 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_34_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_34_3) / (1.0 + part_34_3)
-    part_34_5 = tl.exp(load_4.to(tl.float32))
-    part_34_6 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_34_7 = tl.exp(-tl.abs(part_34_6))
-    part_34_8 = 1.0 + part_34_7
-    part_34_9 = part_34_8 == 1.0
-    part_34_10 = tl.log(part_34_8) * (part_34_7 / tl.where(part_34_9, 1.0, part_34_8 - 1.0))
-    part_34_11 = tl.maximum(part_34_6, 0.0) + tl.where(part_34_9, part_34_7, part_34_10)
-    part_34_12 = -(part_34_2 * part_34_4 * tl.exp(-(part_34_5 * part_34_11))) * part_34_11
-    map_26 = part_34_12 * part_34_5 * total_4  # [C, BLOCK_K]
-    inner_6 = tl.where(in_K[None, :], map_26, 0.0)  # [C, BLOCK_K]
-    sum_9 = tl.sum(tl.sum(inner_6, 1), 0)
-    part_35_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_35_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_35_0) / (1.0 + part_35_0)
-    part_35_2 = load_2.to(tl.float32) * part_35_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_35_3 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_35_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_35_3) / (1.0 + part_35_3)
-    part_35_5 = tl.exp(load_4.to(tl.float32))
-    part_35_6 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_35_7 = tl.exp(-tl.abs(part_35_6))
-    part_35_8 = 1.0 + part_35_7
-    part_35_9 = part_35_8 == 1.0
-    part_35_10 = tl.log(part_35_8) * (part_35_7 / tl.where(part_35_9, 1.0, part_35_8 - 1.0))
-    part_35_11 = part_35_5 * (tl.maximum(part_35_6, 0.0) + tl.where(part_35_9, part_35_7, part_35_10))
-    part_35_12 = -(part_35_2 * part_35_4 * tl.exp(-part_35_11)) * part_35_5 * (tl.where(part_35_6 >= 0.0, 1.0, part_35_7) / part_35_8)
-    map_27 = part_35_12 * total_4  # [C, BLOCK_K]
-    sum_11 = tl.sum(map_27, 0)  # [BLOCK_K]
-    part_36_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_36_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_36_0) / (1.0 + part_36_0)
-    part_36_2 = load_2.to(tl.float32) * part_36_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_36_3 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_36_4 = tl.exp(-tl.abs(part_36_3))
-    part_36_5 = 1.0 + part_36_4
-    part_36_6 = part_36_5 == 1.0
-    part_36_7 = tl.log(part_36_5) * (part_36_4 / tl.where(part_36_6, 1.0, part_36_5 - 1.0))
-    part_36_8 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_36_3, 0.0) + tl.where(part_36_6, part_36_4, part_36_7))
-    part_36_9 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_36_10 = 1.0 + part_36_9
-    part_36_11 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_36_9) / part_36_10 * (tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_36_9) / part_36_10)
-    d_b_raw_new = part_36_2 * tl.exp(-part_36_8) * part_36_11 * total_4  # gradient of b_raw [C, BLOCK_K]
-    d_b_raw_ptr_c = d_b_raw_ptr + start * d_b_raw_ptr_t  # first token of the chunk
-    tl.store(d_b_raw_ptr_c + (token * d_b_raw_ptr_t)[:, None] + at_K[None, :], d_b_raw_new.to(d_b_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dk_we_base = tl.dot(Bt_we_base.to(FT), map_21.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_28 = decay_6 * dk_we_base  # [C, BLOCK_K]
-    total_5 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-    map_29 = map_10.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
-    inside_4 = inside_3 - map_29  # [C, BLOCK_K]
-    part_40_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_40_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_40_0) / (1.0 + part_40_0)
-    part_40_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_40_3 = -(load_2.to(tl.float32) * part_40_1) / (part_40_2 * part_40_2) * (0.5 / part_40_2)
-    part_40_4 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
-    map_30 = part_40_3 * part_40_4 * total_5  # [C, BLOCK_K]
-    inner_7 = tl.where(in_K[None, :], map_30, 0.0)  # [C, BLOCK_K]
-    sum_5 = tl.sum(inner_7, 1)  # [C]
-    part_41_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_41_1 = 1.0 + part_41_0
-    part_41_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_41_0) / part_41_1)
-    part_41_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_41_0) / part_41_1 * (1.0 + part_41_2)
-    map_31 = 1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_41_3 * total_5  # [C, BLOCK_K]
-    total_6 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+    part_34_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    map_27 = -(load_2.to(tl.float32) * part_34_1) / (part_34_2 * part_34_2) * total_4  # [C, BLOCK_K]
+    inner_5 = tl.where(in_K[None, :], map_27, 0.0)  # [C, BLOCK_K]
+    sum_5 = tl.sum(inner_5, 1)  # [C]
+    sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    dot_6 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    dw_out = decay_7 * dot_6  # through M [C, BLOCK_K]
+    dot_7 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_we_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_7, 0.0)  # pairs with j < i in block32 [C, C]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_28 = decay_6 * dq_we_base  # [C, BLOCK_K]
+    total_5 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    part_37_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_37_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_37_0) / (1.0 + part_37_0)
+    part_37_2 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
+    part_37_3 = tl.exp(-tl.abs(part_37_2))
+    part_37_4 = 1.0 + part_37_3
+    part_37_5 = part_37_4 == 1.0
+    part_37_6 = tl.log(part_37_4) * (part_37_3 / tl.where(part_37_5, 1.0, part_37_4 - 1.0))
+    part_37_7 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_37_2, 0.0) + tl.where(part_37_5, part_37_3, part_37_6))
+    part_37_8 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_37_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_37_8) / (1.0 + part_37_8)
+    part_37_10 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    part_37_11 = part_37_1 * tl.exp(-part_37_7) * (-(load_2.to(tl.float32) * part_37_9) / (part_37_10 * part_37_10))
+    map_29 = part_37_11 * total_5  # [C, BLOCK_K]
+    inner_6 = tl.where(in_K[None, :], map_29, 0.0)  # [C, BLOCK_K]
+    sum_6 = tl.sum(inner_6, 1)  # [C]
+    part_38_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_38_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_38_0) / (1.0 + part_38_0)
+    part_38_2 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
+    part_38_3 = tl.exp(-tl.abs(part_38_2))
+    part_38_4 = 1.0 + part_38_3
+    part_38_5 = part_38_4 == 1.0
+    part_38_6 = tl.log(part_38_4) * (part_38_3 / tl.where(part_38_5, 1.0, part_38_4 - 1.0))
+    part_38_7 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_38_2, 0.0) + tl.where(part_38_5, part_38_3, part_38_6))
+    part_38_8 = part_38_1 * tl.exp(-part_38_7) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))
+    part_38_9 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_38_10 = 1.0 + part_38_9
+    part_38_11 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_38_9) / part_38_10)
+    part_38_12 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_38_9) / part_38_10 * (1.0 + part_38_11)
+    map_30 = part_38_8 * part_38_12 * total_5  # [C, BLOCK_K]
+    map_31 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
+    map_32 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
+    map_33 = map_31 * map_32 * sum_6  # [C]
     part_42_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_42_1 = 1.0 + part_42_0
     part_42_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_42_0) / part_42_1
     part_42_3 = load_2.to(tl.float32) * part_42_2
     part_42_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_42_0) / part_42_1)
-    map_32 = (part_42_3 + part_42_3) * (part_42_2 * (1.0 + part_42_4)) * sum_5[:, None]  # [C, BLOCK_K]
-    d_k_raw_new = total_6 + map_32  # gradient of k_raw [C, BLOCK_K]
+    map_34 = (part_42_3 + part_42_3) * (part_42_2 * (1.0 + part_42_4)) * map_33[:, None]  # [C, BLOCK_K]
+    total_8 = map_30 + map_34  # [C, BLOCK_K]
+    part_44_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_44_1 = 1.0 + part_44_0
+    part_44_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_44_0) / part_44_1)
+    part_44_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_44_0) / part_44_1 * (1.0 + part_44_2)
+    map_35 = 1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_44_3 * total_4  # [C, BLOCK_K]
+    total_6 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+    part_45_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_45_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_45_0) / (1.0 + part_45_0)
+    part_45_2 = load_2.to(tl.float32) * part_45_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    part_45_3 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_45_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_45_3) / (1.0 + part_45_3)
+    part_45_5 = tl.exp(load_4.to(tl.float32))
+    part_45_6 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
+    part_45_7 = tl.exp(-tl.abs(part_45_6))
+    part_45_8 = 1.0 + part_45_7
+    part_45_9 = part_45_8 == 1.0
+    part_45_10 = tl.log(part_45_8) * (part_45_7 / tl.where(part_45_9, 1.0, part_45_8 - 1.0))
+    part_45_11 = tl.maximum(part_45_6, 0.0) + tl.where(part_45_9, part_45_7, part_45_10)
+    part_45_12 = -(part_45_2 * part_45_4 * tl.exp(-(part_45_5 * part_45_11))) * part_45_11
+    map_36 = part_45_12 * part_45_5 * total_5  # [C, BLOCK_K]
+    inner_7 = tl.where(in_K[None, :], map_36, 0.0)  # [C, BLOCK_K]
+    sum_9 = tl.sum(tl.sum(inner_7, 1), 0)
+    part_46_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_46_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_46_0) / (1.0 + part_46_0)
+    part_46_2 = load_2.to(tl.float32) * part_46_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    part_46_3 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_46_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_46_3) / (1.0 + part_46_3)
+    part_46_5 = tl.exp(load_4.to(tl.float32))
+    part_46_6 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
+    part_46_7 = tl.exp(-tl.abs(part_46_6))
+    part_46_8 = 1.0 + part_46_7
+    part_46_9 = part_46_8 == 1.0
+    part_46_10 = tl.log(part_46_8) * (part_46_7 / tl.where(part_46_9, 1.0, part_46_8 - 1.0))
+    part_46_11 = part_46_5 * (tl.maximum(part_46_6, 0.0) + tl.where(part_46_9, part_46_7, part_46_10))
+    part_46_12 = -(part_46_2 * part_46_4 * tl.exp(-part_46_11)) * part_46_5 * (tl.where(part_46_6 >= 0.0, 1.0, part_46_7) / part_46_8)
+    map_37 = part_46_12 * total_5  # [C, BLOCK_K]
+    sum_11 = tl.sum(map_37, 0)  # [BLOCK_K]
+    part_47_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_47_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_47_0) / (1.0 + part_47_0)
+    part_47_2 = load_2.to(tl.float32) * part_47_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    part_47_3 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
+    part_47_4 = tl.exp(-tl.abs(part_47_3))
+    part_47_5 = 1.0 + part_47_4
+    part_47_6 = part_47_5 == 1.0
+    part_47_7 = tl.log(part_47_5) * (part_47_4 / tl.where(part_47_6, 1.0, part_47_5 - 1.0))
+    part_47_8 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_47_3, 0.0) + tl.where(part_47_6, part_47_4, part_47_7))
+    part_47_9 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_47_10 = 1.0 + part_47_9
+    part_47_11 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_47_9) / part_47_10 * (tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_47_9) / part_47_10)
+    d_b_raw_new = part_47_2 * tl.exp(-part_47_8) * part_47_11 * total_5  # gradient of b_raw [C, BLOCK_K]
+    d_b_raw_ptr_c = d_b_raw_ptr + start * d_b_raw_ptr_t  # first token of the chunk
+    tl.store(d_b_raw_ptr_c + (token * d_b_raw_ptr_t)[:, None] + at_K[None, :], d_b_raw_new.to(d_b_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    map_38 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
+    map_39 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
+    map_40 = map_38 * map_39 * sum_5  # [C]
+    part_51_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_51_1 = 1.0 + part_51_0
+    part_51_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_51_0) / part_51_1
+    part_51_3 = load_2.to(tl.float32) * part_51_2
+    part_51_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_51_0) / part_51_1)
+    map_41 = (part_51_3 + part_51_3) * (part_51_2 * (1.0 + part_51_4)) * map_40[:, None]  # [C, BLOCK_K]
+    d_k_raw_new = total_6 + map_41  # gradient of k_raw [C, BLOCK_K]
     d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
     tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_33 = w * dw_out  # [C, BLOCK_K]
-    map_34 = map_21.to(FT).to(tl.float32) * dq_we_base  # [C, BLOCK_K]
-    total_7 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), map_33)  # [C, BLOCK_K]
+    map_42 = w * dw_out  # [C, BLOCK_K]
+    map_43 = map_24.to(FT).to(tl.float32) * dq_we_base  # [C, BLOCK_K]
+    total_7 = tl.fma(map_43, tl.full([C, BLOCK_K], 1.0, tl.float32), map_42)  # [C, BLOCK_K]
     terms = total_7  # [C, BLOCK_K]
     later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-    map_35 = inside_4 - map_8  # [C, BLOCK_K]
-    terms_2 = map_35  # [C, BLOCK_K]
+    map_44 = inside_4 - map_20  # [C, BLOCK_K]
+    terms_2 = map_44  # [C, BLOCK_K]
     inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
     dgK_6 = later_2 + inside_2  # [C, BLOCK_K]
     dgK_7 = dgK_6 + sum_4[None, :]  # [C, BLOCK_K]
     dgK = dgK_7 + sum_3[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    part_50_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_50_1 = tl.exp(-tl.abs(part_50_0))
-    part_50_2 = 1.0 + part_50_1
-    part_50_3 = part_50_2 == 1.0
-    part_50_4 = tl.log(part_50_2) * (part_50_1 / tl.where(part_50_3, 1.0, part_50_2 - 1.0))
-    part_50_5 = -(tl.maximum(part_50_0, 0.0) + tl.where(part_50_3, part_50_1, part_50_4))
-    map_36 = part_50_5 * tl.exp(load_4.to(tl.float32)) * dgK  # [C, BLOCK_K]
-    inner_8 = tl.where(valid[:, None], map_36, 0.0)  # [C, BLOCK_K]
+    part_59_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
+    part_59_1 = tl.exp(-tl.abs(part_59_0))
+    part_59_2 = 1.0 + part_59_1
+    part_59_3 = part_59_2 == 1.0
+    part_59_4 = tl.log(part_59_2) * (part_59_1 / tl.where(part_59_3, 1.0, part_59_2 - 1.0))
+    part_59_5 = -(tl.maximum(part_59_0, 0.0) + tl.where(part_59_3, part_59_1, part_59_4))
+    map_45 = part_59_5 * tl.exp(load_4.to(tl.float32)) * dgK  # [C, BLOCK_K]
+    inner_8 = tl.where(valid[:, None], map_45, 0.0)  # [C, BLOCK_K]
     inner_9 = tl.where(in_K[None, :], inner_8, 0.0)  # [C, BLOCK_K]
     sum_8 = tl.sum(tl.sum(inner_9, 1), 0)
-    part_51_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_51_1 = tl.exp(-tl.abs(part_51_0))
-    part_51_2 = -tl.exp(load_4.to(tl.float32)) * (tl.where(part_51_0 >= 0.0, 1.0, part_51_1) / (1.0 + part_51_1))
-    map_37 = part_51_2 * dgK  # [C, BLOCK_K]
-    inner_10 = tl.where(valid[:, None], map_37, 0.0)  # [C, BLOCK_K]
+    part_60_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
+    part_60_1 = tl.exp(-tl.abs(part_60_0))
+    part_60_2 = -tl.exp(load_4.to(tl.float32)) * (tl.where(part_60_0 >= 0.0, 1.0, part_60_1) / (1.0 + part_60_1))
+    map_46 = part_60_2 * dgK  # [C, BLOCK_K]
+    inner_10 = tl.where(valid[:, None], map_46, 0.0)  # [C, BLOCK_K]
     sum_10 = tl.sum(inner_10, 0)  # [BLOCK_K]
-    d_a_raw_new = map_27 + map_37  # gradient of a_raw [C, BLOCK_K]
+    d_a_raw_new = map_37 + map_46  # gradient of a_raw [C, BLOCK_K]
     d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
     tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_K[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     d_A_log_new = sum_9 + sum_8  # gradient of A_log, of this chunk
@@ -5637,7 +5640,7 @@ def _m_layer_gradients_mild_whole_kernel(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_mild_whole_kernel_c64(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, b_raw_ptr, A_log_ptr, a_raw_ptr,
-    d_bias_ptr, dy_ptr, n_2_ptr, zeta_ptr, h_2_ptr, l_ptr, scale, d_q_raw_ptr, d_b_raw_ptr,
+    d_bias_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr, scale, zeta_ptr, d_q_raw_ptr, d_b_raw_ptr,
     d_k_raw_ptr, d_a_raw_ptr, d_A_log_ptr, d_d_bias_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b,
     q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
     k_raw_ptr_h, k_raw_ptr_g, b_raw_ptr_b, b_raw_ptr_t: tl.constexpr, b_raw_ptr_h, b_raw_ptr_g,
@@ -5729,8 +5732,6 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
     n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
     decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
@@ -5742,209 +5743,216 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
     map_7 = decay_2 * dot  # [C, BLOCK_K]
     ds_out = map_7 * scale  # through M [C, BLOCK_K]
-    sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
-    sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_4 * dot_3  # through L [C, BLOCK_K]
-    map_8 = e * de_out  # [C, BLOCK_K]
-    sum_4 = tl.sum(map_8, 0)  # [BLOCK_K]
-    sums_4 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
-    map_9 = decay_5 * s  # [C, BLOCK_K]
-    sums_5 = -sums_4  # D(j, middle64(j)] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
-    map_10 = decay_6 * e  # [C, BLOCK_K]
-    dot_4 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_11 = dot_4 * scale  # [C, C]
-    B_se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), map_11, 0.0)  # pairs with j <= i in block64 [C, C]
-    R_se_base = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    map_12 = R_se_base * scale  # [C, C]
-    Bt_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_12, 0.0)  # pairs with j <= i in block64 [C, C]
-    dq_se_base = tl.dot(B_se_base.to(FT), map_10.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_13 = decay_5 * dq_se_base  # [C, BLOCK_K]
-    total = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_14 = s * ds_out  # [C, BLOCK_K]
-    map_15 = map_9.to(FT).to(tl.float32) * dq_se_base  # [C, BLOCK_K]
-    total_2 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), map_14)  # [C, BLOCK_K]
-    part_21_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_21_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_21_0) / (1.0 + part_21_0))
-    part_21_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    part_21_3 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
-    map_16 = -part_21_1 / (part_21_2 * part_21_2) * (0.5 / part_21_2) * part_21_3 * total  # [C, BLOCK_K]
-    inner_4 = tl.where(in_K[None, :], map_16, 0.0)  # [C, BLOCK_K]
+    sums_2 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    map_8 = decay_3 * s  # [C, BLOCK_K]
+    sums_3 = -sums_2  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_9 = decay_4 * e  # [C, BLOCK_K]
+    dot_2 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_10 = dot_2 * scale  # [C, C]
+    B_se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), map_10, 0.0)  # pairs with j <= i in block64 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_11 = decay_3 * dq_se_base  # [C, BLOCK_K]
+    total = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_12 = s * ds_out  # [C, BLOCK_K]
+    map_13 = map_8.to(FT).to(tl.float32) * dq_se_base  # [C, BLOCK_K]
+    total_2 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), map_12)  # [C, BLOCK_K]
+    part_17_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_17_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_17_0) / (1.0 + part_17_0))
+    part_17_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    map_14 = -part_17_1 / (part_17_2 * part_17_2) * total  # [C, BLOCK_K]
+    inner_4 = tl.where(in_K[None, :], map_14, 0.0)  # [C, BLOCK_K]
     sum_7 = tl.sum(inner_4, 1)  # [C]
+    part_18_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_18_1 = 1.0 + part_18_0
+    part_18_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_18_0) / part_18_1)
+    part_18_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_18_0) / part_18_1 * (1.0 + part_18_2)
+    map_15 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_18_3 * total  # [C, BLOCK_K]
+    map_16 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
+    map_17 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
+    map_18 = map_16 * map_17 * sum_7  # [C]
     part_22_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_22_1 = 1.0 + part_22_0
-    part_22_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1)
-    part_22_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1 * (1.0 + part_22_2)
-    map_17 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_22_3 * total  # [C, BLOCK_K]
-    part_23_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_23_1 = 1.0 + part_23_0
-    part_23_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_23_0) / part_23_1
-    part_23_3 = load.to(tl.float32) * part_23_2
-    part_23_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_23_0) / part_23_1)
-    map_18 = (part_23_3 + part_23_3) * (part_23_2 * (1.0 + part_23_4)) * sum_7[:, None]  # [C, BLOCK_K]
-    d_q_raw_new = map_17 + map_18  # gradient of q_raw [C, BLOCK_K]
+    part_22_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1
+    part_22_3 = load.to(tl.float32) * part_22_2
+    part_22_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1)
+    map_19 = (part_22_3 + part_22_3) * (part_22_2 * (1.0 + part_22_4)) * map_18[:, None]  # [C, BLOCK_K]
+    d_q_raw_new = map_15 + map_19  # gradient of q_raw [C, BLOCK_K]
     d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
     tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dk_se_base = tl.dot(Bt_se_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_19 = decay_6 * dk_se_base  # [C, BLOCK_K]
-    total_3 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_20 = map_10.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
-    inside_3 = total_2 - map_20  # [C, BLOCK_K]
-    sums_6 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
-    map_21 = decay_7 * w  # [C, BLOCK_K]
-    dot_5 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_we_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_5, 0.0)  # pairs with j < i in block64 [C, C]
-    R_we_base = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), R_we_base, 0.0)  # pairs with j < i in block64 [C, C]
-    dq_we_base = tl.dot(B_we_base.to(FT), map_10.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_22 = decay_7 * dq_we_base  # [C, BLOCK_K]
-    total_4 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    part_30_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_30_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_30_0) / (1.0 + part_30_0)
-    part_30_2 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_30_3 = tl.exp(-tl.abs(part_30_2))
-    part_30_4 = 1.0 + part_30_3
-    part_30_5 = part_30_4 == 1.0
-    part_30_6 = tl.log(part_30_4) * (part_30_3 / tl.where(part_30_5, 1.0, part_30_4 - 1.0))
-    part_30_7 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_30_2, 0.0) + tl.where(part_30_5, part_30_3, part_30_6))
-    part_30_8 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_30_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_30_8) / (1.0 + part_30_8)
-    part_30_10 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_30_11 = part_30_1 * tl.exp(-part_30_7) * (-(load_2.to(tl.float32) * part_30_9) / (part_30_10 * part_30_10))
-    part_30_12 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
-    map_23 = part_30_11 * (0.5 / part_30_10) * part_30_12 * total_4  # [C, BLOCK_K]
-    inner_5 = tl.where(in_K[None, :], map_23, 0.0)  # [C, BLOCK_K]
-    sum_6 = tl.sum(inner_5, 1)  # [C]
-    part_31_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_31_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_31_0) / (1.0 + part_31_0)
-    part_31_2 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_31_3 = tl.exp(-tl.abs(part_31_2))
-    part_31_4 = 1.0 + part_31_3
-    part_31_5 = part_31_4 == 1.0
-    part_31_6 = tl.log(part_31_4) * (part_31_3 / tl.where(part_31_5, 1.0, part_31_4 - 1.0))
-    part_31_7 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_31_2, 0.0) + tl.where(part_31_5, part_31_3, part_31_6))
-    part_31_8 = part_31_1 * tl.exp(-part_31_7) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))
-    part_31_9 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_31_10 = 1.0 + part_31_9
-    part_31_11 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_31_9) / part_31_10)
-    part_31_12 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_31_9) / part_31_10 * (1.0 + part_31_11)
-    map_24 = part_31_8 * part_31_12 * total_4  # [C, BLOCK_K]
-    part_32_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_32_1 = 1.0 + part_32_0
-    part_32_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_32_0) / part_32_1
-    part_32_3 = load_2.to(tl.float32) * part_32_2
-    part_32_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_32_0) / part_32_1)
-    map_25 = (part_32_3 + part_32_3) * (part_32_2 * (1.0 + part_32_4)) * sum_6[:, None]  # [C, BLOCK_K]
-    total_8 = map_24 + map_25  # [C, BLOCK_K]
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_5 * dot_3  # through L [C, BLOCK_K]
+    map_20 = e * de_out  # [C, BLOCK_K]
+    sum_4 = tl.sum(map_20, 0)  # [BLOCK_K]
+    dot_4 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_21 = dot_4 * scale  # [C, C]
+    Bt_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_21, 0.0)  # the weights of the pairs: pairs with j <= i in block64 [C, C]
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_22 = decay_4 * dk_se_base  # [C, BLOCK_K]
+    total_3 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    map_23 = map_9.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    inside_3 = total_2 - map_23  # [C, BLOCK_K]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    sums_5 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    map_24 = decay_6 * w  # [C, BLOCK_K]
+    dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_5, 0.0)  # the weights of the pairs: pairs with j < i in block64 [C, C]
+    dk_we_base = tl.dot(Bt_we_base.to(FT), map_24.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_25 = decay_4 * dk_we_base  # [C, BLOCK_K]
+    total_4 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+    map_26 = map_9.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_4 = inside_3 - map_26  # [C, BLOCK_K]
     part_34_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_34_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_34_0) / (1.0 + part_34_0)
-    part_34_2 = load_2.to(tl.float32) * part_34_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_34_3 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_34_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_34_3) / (1.0 + part_34_3)
-    part_34_5 = tl.exp(load_4.to(tl.float32))
-    part_34_6 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_34_7 = tl.exp(-tl.abs(part_34_6))
-    part_34_8 = 1.0 + part_34_7
-    part_34_9 = part_34_8 == 1.0
-    part_34_10 = tl.log(part_34_8) * (part_34_7 / tl.where(part_34_9, 1.0, part_34_8 - 1.0))
-    part_34_11 = tl.maximum(part_34_6, 0.0) + tl.where(part_34_9, part_34_7, part_34_10)
-    part_34_12 = -(part_34_2 * part_34_4 * tl.exp(-(part_34_5 * part_34_11))) * part_34_11
-    map_26 = part_34_12 * part_34_5 * total_4  # [C, BLOCK_K]
-    inner_6 = tl.where(in_K[None, :], map_26, 0.0)  # [C, BLOCK_K]
-    sum_9 = tl.sum(tl.sum(inner_6, 1), 0)
-    part_35_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_35_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_35_0) / (1.0 + part_35_0)
-    part_35_2 = load_2.to(tl.float32) * part_35_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_35_3 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_35_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_35_3) / (1.0 + part_35_3)
-    part_35_5 = tl.exp(load_4.to(tl.float32))
-    part_35_6 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_35_7 = tl.exp(-tl.abs(part_35_6))
-    part_35_8 = 1.0 + part_35_7
-    part_35_9 = part_35_8 == 1.0
-    part_35_10 = tl.log(part_35_8) * (part_35_7 / tl.where(part_35_9, 1.0, part_35_8 - 1.0))
-    part_35_11 = part_35_5 * (tl.maximum(part_35_6, 0.0) + tl.where(part_35_9, part_35_7, part_35_10))
-    part_35_12 = -(part_35_2 * part_35_4 * tl.exp(-part_35_11)) * part_35_5 * (tl.where(part_35_6 >= 0.0, 1.0, part_35_7) / part_35_8)
-    map_27 = part_35_12 * total_4  # [C, BLOCK_K]
-    sum_11 = tl.sum(map_27, 0)  # [BLOCK_K]
-    part_36_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_36_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_36_0) / (1.0 + part_36_0)
-    part_36_2 = load_2.to(tl.float32) * part_36_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_36_3 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_36_4 = tl.exp(-tl.abs(part_36_3))
-    part_36_5 = 1.0 + part_36_4
-    part_36_6 = part_36_5 == 1.0
-    part_36_7 = tl.log(part_36_5) * (part_36_4 / tl.where(part_36_6, 1.0, part_36_5 - 1.0))
-    part_36_8 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_36_3, 0.0) + tl.where(part_36_6, part_36_4, part_36_7))
-    part_36_9 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_36_10 = 1.0 + part_36_9
-    part_36_11 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_36_9) / part_36_10 * (tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_36_9) / part_36_10)
-    d_b_raw_new = part_36_2 * tl.exp(-part_36_8) * part_36_11 * total_4  # gradient of b_raw [C, BLOCK_K]
-    d_b_raw_ptr_c = d_b_raw_ptr + start * d_b_raw_ptr_t  # first token of the chunk
-    tl.store(d_b_raw_ptr_c + (token * d_b_raw_ptr_t)[:, None] + at_K[None, :], d_b_raw_new.to(d_b_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dk_we_base = tl.dot(Bt_we_base.to(FT), map_21.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_28 = decay_6 * dk_we_base  # [C, BLOCK_K]
-    total_5 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-    map_29 = map_10.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
-    inside_4 = inside_3 - map_29  # [C, BLOCK_K]
-    part_40_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_40_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_40_0) / (1.0 + part_40_0)
-    part_40_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_40_3 = -(load_2.to(tl.float32) * part_40_1) / (part_40_2 * part_40_2) * (0.5 / part_40_2)
-    part_40_4 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
-    map_30 = part_40_3 * part_40_4 * total_5  # [C, BLOCK_K]
-    inner_7 = tl.where(in_K[None, :], map_30, 0.0)  # [C, BLOCK_K]
-    sum_5 = tl.sum(inner_7, 1)  # [C]
-    part_41_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_41_1 = 1.0 + part_41_0
-    part_41_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_41_0) / part_41_1)
-    part_41_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_41_0) / part_41_1 * (1.0 + part_41_2)
-    map_31 = 1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_41_3 * total_5  # [C, BLOCK_K]
-    total_6 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+    part_34_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    map_27 = -(load_2.to(tl.float32) * part_34_1) / (part_34_2 * part_34_2) * total_4  # [C, BLOCK_K]
+    inner_5 = tl.where(in_K[None, :], map_27, 0.0)  # [C, BLOCK_K]
+    sum_5 = tl.sum(inner_5, 1)  # [C]
+    sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    dot_6 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    dw_out = decay_7 * dot_6  # through M [C, BLOCK_K]
+    dot_7 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_we_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_7, 0.0)  # pairs with j < i in block64 [C, C]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_28 = decay_6 * dq_we_base  # [C, BLOCK_K]
+    total_5 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    part_37_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_37_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_37_0) / (1.0 + part_37_0)
+    part_37_2 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
+    part_37_3 = tl.exp(-tl.abs(part_37_2))
+    part_37_4 = 1.0 + part_37_3
+    part_37_5 = part_37_4 == 1.0
+    part_37_6 = tl.log(part_37_4) * (part_37_3 / tl.where(part_37_5, 1.0, part_37_4 - 1.0))
+    part_37_7 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_37_2, 0.0) + tl.where(part_37_5, part_37_3, part_37_6))
+    part_37_8 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_37_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_37_8) / (1.0 + part_37_8)
+    part_37_10 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    part_37_11 = part_37_1 * tl.exp(-part_37_7) * (-(load_2.to(tl.float32) * part_37_9) / (part_37_10 * part_37_10))
+    map_29 = part_37_11 * total_5  # [C, BLOCK_K]
+    inner_6 = tl.where(in_K[None, :], map_29, 0.0)  # [C, BLOCK_K]
+    sum_6 = tl.sum(inner_6, 1)  # [C]
+    part_38_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_38_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_38_0) / (1.0 + part_38_0)
+    part_38_2 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
+    part_38_3 = tl.exp(-tl.abs(part_38_2))
+    part_38_4 = 1.0 + part_38_3
+    part_38_5 = part_38_4 == 1.0
+    part_38_6 = tl.log(part_38_4) * (part_38_3 / tl.where(part_38_5, 1.0, part_38_4 - 1.0))
+    part_38_7 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_38_2, 0.0) + tl.where(part_38_5, part_38_3, part_38_6))
+    part_38_8 = part_38_1 * tl.exp(-part_38_7) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))
+    part_38_9 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_38_10 = 1.0 + part_38_9
+    part_38_11 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_38_9) / part_38_10)
+    part_38_12 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_38_9) / part_38_10 * (1.0 + part_38_11)
+    map_30 = part_38_8 * part_38_12 * total_5  # [C, BLOCK_K]
+    map_31 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
+    map_32 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
+    map_33 = map_31 * map_32 * sum_6  # [C]
     part_42_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_42_1 = 1.0 + part_42_0
     part_42_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_42_0) / part_42_1
     part_42_3 = load_2.to(tl.float32) * part_42_2
     part_42_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_42_0) / part_42_1)
-    map_32 = (part_42_3 + part_42_3) * (part_42_2 * (1.0 + part_42_4)) * sum_5[:, None]  # [C, BLOCK_K]
-    d_k_raw_new = total_6 + map_32  # gradient of k_raw [C, BLOCK_K]
+    map_34 = (part_42_3 + part_42_3) * (part_42_2 * (1.0 + part_42_4)) * map_33[:, None]  # [C, BLOCK_K]
+    total_8 = map_30 + map_34  # [C, BLOCK_K]
+    part_44_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_44_1 = 1.0 + part_44_0
+    part_44_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_44_0) / part_44_1)
+    part_44_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_44_0) / part_44_1 * (1.0 + part_44_2)
+    map_35 = 1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_44_3 * total_4  # [C, BLOCK_K]
+    total_6 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+    part_45_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_45_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_45_0) / (1.0 + part_45_0)
+    part_45_2 = load_2.to(tl.float32) * part_45_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    part_45_3 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_45_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_45_3) / (1.0 + part_45_3)
+    part_45_5 = tl.exp(load_4.to(tl.float32))
+    part_45_6 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
+    part_45_7 = tl.exp(-tl.abs(part_45_6))
+    part_45_8 = 1.0 + part_45_7
+    part_45_9 = part_45_8 == 1.0
+    part_45_10 = tl.log(part_45_8) * (part_45_7 / tl.where(part_45_9, 1.0, part_45_8 - 1.0))
+    part_45_11 = tl.maximum(part_45_6, 0.0) + tl.where(part_45_9, part_45_7, part_45_10)
+    part_45_12 = -(part_45_2 * part_45_4 * tl.exp(-(part_45_5 * part_45_11))) * part_45_11
+    map_36 = part_45_12 * part_45_5 * total_5  # [C, BLOCK_K]
+    inner_7 = tl.where(in_K[None, :], map_36, 0.0)  # [C, BLOCK_K]
+    sum_9 = tl.sum(tl.sum(inner_7, 1), 0)
+    part_46_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_46_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_46_0) / (1.0 + part_46_0)
+    part_46_2 = load_2.to(tl.float32) * part_46_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    part_46_3 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_46_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_46_3) / (1.0 + part_46_3)
+    part_46_5 = tl.exp(load_4.to(tl.float32))
+    part_46_6 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
+    part_46_7 = tl.exp(-tl.abs(part_46_6))
+    part_46_8 = 1.0 + part_46_7
+    part_46_9 = part_46_8 == 1.0
+    part_46_10 = tl.log(part_46_8) * (part_46_7 / tl.where(part_46_9, 1.0, part_46_8 - 1.0))
+    part_46_11 = part_46_5 * (tl.maximum(part_46_6, 0.0) + tl.where(part_46_9, part_46_7, part_46_10))
+    part_46_12 = -(part_46_2 * part_46_4 * tl.exp(-part_46_11)) * part_46_5 * (tl.where(part_46_6 >= 0.0, 1.0, part_46_7) / part_46_8)
+    map_37 = part_46_12 * total_5  # [C, BLOCK_K]
+    sum_11 = tl.sum(map_37, 0)  # [BLOCK_K]
+    part_47_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_47_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_47_0) / (1.0 + part_47_0)
+    part_47_2 = load_2.to(tl.float32) * part_47_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    part_47_3 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
+    part_47_4 = tl.exp(-tl.abs(part_47_3))
+    part_47_5 = 1.0 + part_47_4
+    part_47_6 = part_47_5 == 1.0
+    part_47_7 = tl.log(part_47_5) * (part_47_4 / tl.where(part_47_6, 1.0, part_47_5 - 1.0))
+    part_47_8 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_47_3, 0.0) + tl.where(part_47_6, part_47_4, part_47_7))
+    part_47_9 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_47_10 = 1.0 + part_47_9
+    part_47_11 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_47_9) / part_47_10 * (tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_47_9) / part_47_10)
+    d_b_raw_new = part_47_2 * tl.exp(-part_47_8) * part_47_11 * total_5  # gradient of b_raw [C, BLOCK_K]
+    d_b_raw_ptr_c = d_b_raw_ptr + start * d_b_raw_ptr_t  # first token of the chunk
+    tl.store(d_b_raw_ptr_c + (token * d_b_raw_ptr_t)[:, None] + at_K[None, :], d_b_raw_new.to(d_b_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    map_38 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
+    map_39 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
+    map_40 = map_38 * map_39 * sum_5  # [C]
+    part_51_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_51_1 = 1.0 + part_51_0
+    part_51_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_51_0) / part_51_1
+    part_51_3 = load_2.to(tl.float32) * part_51_2
+    part_51_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_51_0) / part_51_1)
+    map_41 = (part_51_3 + part_51_3) * (part_51_2 * (1.0 + part_51_4)) * map_40[:, None]  # [C, BLOCK_K]
+    d_k_raw_new = total_6 + map_41  # gradient of k_raw [C, BLOCK_K]
     d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
     tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_33 = w * dw_out  # [C, BLOCK_K]
-    map_34 = map_21.to(FT).to(tl.float32) * dq_we_base  # [C, BLOCK_K]
-    total_7 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), map_33)  # [C, BLOCK_K]
+    map_42 = w * dw_out  # [C, BLOCK_K]
+    map_43 = map_24.to(FT).to(tl.float32) * dq_we_base  # [C, BLOCK_K]
+    total_7 = tl.fma(map_43, tl.full([C, BLOCK_K], 1.0, tl.float32), map_42)  # [C, BLOCK_K]
     terms = total_7  # [C, BLOCK_K]
     later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-    map_35 = inside_4 - map_8  # [C, BLOCK_K]
-    terms_2 = map_35  # [C, BLOCK_K]
+    map_44 = inside_4 - map_20  # [C, BLOCK_K]
+    terms_2 = map_44  # [C, BLOCK_K]
     inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
     dgK_6 = later_2 + inside_2  # [C, BLOCK_K]
     dgK_7 = dgK_6 + sum_4[None, :]  # [C, BLOCK_K]
     dgK = dgK_7 + sum_3[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    part_50_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_50_1 = tl.exp(-tl.abs(part_50_0))
-    part_50_2 = 1.0 + part_50_1
-    part_50_3 = part_50_2 == 1.0
-    part_50_4 = tl.log(part_50_2) * (part_50_1 / tl.where(part_50_3, 1.0, part_50_2 - 1.0))
-    part_50_5 = -(tl.maximum(part_50_0, 0.0) + tl.where(part_50_3, part_50_1, part_50_4))
-    map_36 = part_50_5 * tl.exp(load_4.to(tl.float32)) * dgK  # [C, BLOCK_K]
-    inner_8 = tl.where(valid[:, None], map_36, 0.0)  # [C, BLOCK_K]
+    part_59_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
+    part_59_1 = tl.exp(-tl.abs(part_59_0))
+    part_59_2 = 1.0 + part_59_1
+    part_59_3 = part_59_2 == 1.0
+    part_59_4 = tl.log(part_59_2) * (part_59_1 / tl.where(part_59_3, 1.0, part_59_2 - 1.0))
+    part_59_5 = -(tl.maximum(part_59_0, 0.0) + tl.where(part_59_3, part_59_1, part_59_4))
+    map_45 = part_59_5 * tl.exp(load_4.to(tl.float32)) * dgK  # [C, BLOCK_K]
+    inner_8 = tl.where(valid[:, None], map_45, 0.0)  # [C, BLOCK_K]
     inner_9 = tl.where(in_K[None, :], inner_8, 0.0)  # [C, BLOCK_K]
     sum_8 = tl.sum(tl.sum(inner_9, 1), 0)
-    part_51_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_51_1 = tl.exp(-tl.abs(part_51_0))
-    part_51_2 = -tl.exp(load_4.to(tl.float32)) * (tl.where(part_51_0 >= 0.0, 1.0, part_51_1) / (1.0 + part_51_1))
-    map_37 = part_51_2 * dgK  # [C, BLOCK_K]
-    inner_10 = tl.where(valid[:, None], map_37, 0.0)  # [C, BLOCK_K]
+    part_60_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
+    part_60_1 = tl.exp(-tl.abs(part_60_0))
+    part_60_2 = -tl.exp(load_4.to(tl.float32)) * (tl.where(part_60_0 >= 0.0, 1.0, part_60_1) / (1.0 + part_60_1))
+    map_46 = part_60_2 * dgK  # [C, BLOCK_K]
+    inner_10 = tl.where(valid[:, None], map_46, 0.0)  # [C, BLOCK_K]
     sum_10 = tl.sum(inner_10, 0)  # [BLOCK_K]
-    d_a_raw_new = map_27 + map_37  # gradient of a_raw [C, BLOCK_K]
+    d_a_raw_new = map_37 + map_46  # gradient of a_raw [C, BLOCK_K]
     d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
     tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_K[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     d_A_log_new = sum_9 + sum_8  # gradient of A_log, of this chunk
@@ -6014,7 +6022,7 @@ def _m_layer_gradients_mild_value_kernel(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_gradients_whole_kernel(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, b_raw_ptr, A_log_ptr, a_raw_ptr,
-    d_bias_ptr, dy_ptr, n_2_ptr, zeta_ptr, h_2_ptr, l_ptr, scale, d_q_raw_ptr, d_b_raw_ptr,
+    d_bias_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr, zeta_ptr, scale, d_q_raw_ptr, d_b_raw_ptr,
     d_k_raw_ptr, d_a_raw_ptr, d_A_log_ptr, d_d_bias_ptr, cu, T, H, N, STEPS, least, SLOTS,
     q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b,
     k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, b_raw_ptr_b, b_raw_ptr_t: tl.constexpr,
@@ -6138,14 +6146,14 @@ def _m_layer_gradients_whole_kernel(
             dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
             n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
             n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
             M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
             L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
             decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
             map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
             map_6 = decay[:, None] * map_5  # [BLOCK_K, BLOCK_V]
             sum_3 = tl.sum(map_6, 1)  # [BLOCK_K]
+            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
             sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
             decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
             dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
@@ -6163,13 +6171,12 @@ def _m_layer_gradients_whole_kernel(
             sum_4 = tl.sum(map_8, 0)  # [BLOCK_K]
             diagonal = tl.sum(dy_2.to(tl.float32) * n_3.to(tl.float32), 1)  # [C]
             B_se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-            R_se_diagonal = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            Bt_se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
             dq_se_diagonal = B_se_diagonal[:, None] * e  # [C, BLOCK_K]
             total = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
             map_9 = s * ds_out  # [C, BLOCK_K]
             map_10 = s * dq_se_diagonal  # [C, BLOCK_K]
             total_2 = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), map_9)  # [C, BLOCK_K]
+            Bt_se_diagonal = diagonal * scale  # the weights of the pairs: pairs with j <= i in block1 [C]
             dk_se_diagonal = Bt_se_diagonal[:, None] * s  # [C, BLOCK_K]
             total_3 = tl.fma(dk_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
             sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
@@ -6183,17 +6190,18 @@ def _m_layer_gradients_whole_kernel(
             dot_4 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
             map_14 = dot_4 * scale  # [C, C]
             B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level16 [C, C]
-            map_15 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_15, 0.0)  # pairs with j <= i in level16 [C, C]
-            R_we_half16 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level16 [C, C]
+            dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
             both_2 = tl.dot((B_se_half16 + Bt_we_half16).to(DT), both, input_precision=PRECISION)  # dq_se_half16 and dk_we_half16 [C, BLOCK_K]
             dq_se_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
             dk_we_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-            map_16 = decay_5 * dq_se_half16  # [C, BLOCK_K]
-            total_4 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-            map_17 = map_11.to(DT).to(tl.float32) * dq_se_half16  # [C, BLOCK_K]
-            total_5 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            map_15 = decay_5 * dq_se_half16  # [C, BLOCK_K]
+            total_4 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            map_16 = map_11.to(DT).to(tl.float32) * dq_se_half16  # [C, BLOCK_K]
+            total_5 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            dot_6 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_17 = dot_6 * scale  # [C, C]
+            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
             dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
             map_18 = decay_6 * dk_se_half16  # [C, BLOCK_K]
             total_6 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
@@ -6206,164 +6214,177 @@ def _m_layer_gradients_whole_kernel(
             map_21 = decay_8 * e  # [C, BLOCK_K]
             both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
             B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level8 [C, C]
-            map_22 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_22, 0.0)  # pairs with j <= i in level8 [C, C]
-            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level8 [C, C]
+            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
             both_4 = tl.dot((B_se_half8 + Bt_we_half8).to(DT), both_3, input_precision=PRECISION)  # dq_se_half8 and dk_we_half8 [C, BLOCK_K]
             dq_se_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
             dk_we_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-            map_23 = decay_7 * dq_se_half8  # [C, BLOCK_K]
-            total_7 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-            map_24 = map_19.to(DT).to(tl.float32) * dq_se_half8  # [C, BLOCK_K]
-            total_8 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            map_22 = decay_7 * dq_se_half8  # [C, BLOCK_K]
+            total_7 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            map_23 = map_19.to(DT).to(tl.float32) * dq_se_half8  # [C, BLOCK_K]
+            total_8 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
             dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_19.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_25 = decay_8 * dk_se_half8  # [C, BLOCK_K]
-            total_9 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
+            map_24 = decay_8 * dk_se_half8  # [C, BLOCK_K]
+            total_9 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
             sums_8 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
             decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-            map_26 = decay_9 * s  # [C, BLOCK_K]
+            map_25 = decay_9 * s  # [C, BLOCK_K]
             sums_9 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
             decay_10 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-            map_27 = decay_10 * w  # [C, BLOCK_K]
-            map_28 = decay_10 * e  # [C, BLOCK_K]
-            both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_27.to(DT), map_28.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            map_26 = decay_10 * w  # [C, BLOCK_K]
+            map_27 = decay_10 * e  # [C, BLOCK_K]
+            both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_26.to(DT), map_27.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
             B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level4 [C, C]
-            map_29 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_29, 0.0)  # pairs with j <= i in level4 [C, C]
-            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level4 [C, C]
+            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
             both_6 = tl.dot((B_se_half4 + Bt_we_half4).to(DT), both_5, input_precision=PRECISION)  # dq_se_half4 and dk_we_half4 [C, BLOCK_K]
             dq_se_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
             dk_we_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-            map_30 = decay_9 * dq_se_half4  # [C, BLOCK_K]
-            total_10 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-            map_31 = map_26.to(DT).to(tl.float32) * dq_se_half4  # [C, BLOCK_K]
-            total_11 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
-            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_26.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_32 = decay_10 * dk_se_half4  # [C, BLOCK_K]
-            total_12 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            map_28 = decay_9 * dq_se_half4  # [C, BLOCK_K]
+            total_10 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
+            map_29 = map_25.to(DT).to(tl.float32) * dq_se_half4  # [C, BLOCK_K]
+            total_11 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
+            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_25.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_30 = decay_10 * dk_se_half4  # [C, BLOCK_K]
+            total_12 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
             sums_10 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
             decay_11 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-            map_33 = decay_11 * s  # [C, BLOCK_K]
+            map_31 = decay_11 * s  # [C, BLOCK_K]
             sums_11 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
             decay_12 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-            map_34 = decay_12 * w  # [C, BLOCK_K]
-            map_35 = decay_12 * e  # [C, BLOCK_K]
-            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_34.to(DT), map_35.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            map_32 = decay_12 * w  # [C, BLOCK_K]
+            map_33 = decay_12 * e  # [C, BLOCK_K]
+            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_32.to(DT), map_33.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
             B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level2 [C, C]
-            map_36 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_36, 0.0)  # pairs with j <= i in level2 [C, C]
-            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level2 [C, C]
+            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
             both_8 = tl.dot((B_se_half2 + Bt_we_half2).to(DT), both_7, input_precision=PRECISION)  # dq_se_half2 and dk_we_half2 [C, BLOCK_K]
             dq_se_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
             dk_we_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-            map_37 = decay_11 * dq_se_half2  # [C, BLOCK_K]
-            total_13 = tl.fma(map_37, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-            map_38 = map_33.to(DT).to(tl.float32) * dq_se_half2  # [C, BLOCK_K]
-            total_14 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
-            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_33.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_39 = decay_12 * dk_se_half2  # [C, BLOCK_K]
-            total_15 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
+            map_34 = decay_11 * dq_se_half2  # [C, BLOCK_K]
+            total_13 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            map_35 = map_31.to(DT).to(tl.float32) * dq_se_half2  # [C, BLOCK_K]
+            total_14 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
+            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
+            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_31.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_36 = decay_12 * dk_se_half2  # [C, BLOCK_K]
+            total_15 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
             sums_12 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
             decay_13 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-            map_40 = decay_13 * s  # [C, BLOCK_K]
+            map_37 = decay_13 * s  # [C, BLOCK_K]
             sums_13 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
             decay_14 = tl.exp2(sums_13 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-            map_41 = decay_14 * w  # [C, BLOCK_K]
-            map_42 = decay_14 * e  # [C, BLOCK_K]
-            both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_41.to(DT), map_42.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            map_38 = decay_14 * w  # [C, BLOCK_K]
+            map_39 = decay_14 * e  # [C, BLOCK_K]
+            both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_38.to(DT), map_39.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
             B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level1 [C, C]
-            map_43 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_43, 0.0)  # pairs with j <= i in level1 [C, C]
-            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level1 [C, C]
+            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
             both_10 = tl.dot((B_se_half1 + Bt_we_half1).to(DT), both_9, input_precision=PRECISION)  # dq_se_half1 and dk_we_half1 [C, BLOCK_K]
             dq_se_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
             dk_we_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-            map_44 = decay_13 * dq_se_half1  # [C, BLOCK_K]
-            total_16 = tl.fma(map_44, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
-            map_45 = map_40.to(DT).to(tl.float32) * dq_se_half1  # [C, BLOCK_K]
-            total_17 = tl.fma(map_45, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
-            map_46 = e * dk_se_diagonal  # [C, BLOCK_K]
-            inside_30 = total_17 - map_46  # [C, BLOCK_K]
-            map_47 = both.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
-            inside_31 = inside_30 - map_47  # [C, BLOCK_K]
-            map_48 = both_3.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
-            inside_32 = inside_31 - map_48  # [C, BLOCK_K]
-            map_49 = both_5.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
-            inside_33 = inside_32 - map_49  # [C, BLOCK_K]
-            map_50 = both_7.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
-            inside_34 = inside_33 - map_50  # [C, BLOCK_K]
-            part_63_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-            part_63_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_63_0) / (1.0 + part_63_0))
-            part_63_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-            part_63_3 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
-            map_51 = -part_63_1 / (part_63_2 * part_63_2) * (0.5 / part_63_2) * part_63_3 * total_16  # [C, BLOCK_K]
-            inner_4 = tl.where(in_K[None, :], map_51, 0.0)  # [C, BLOCK_K]
+            map_40 = decay_13 * dq_se_half1  # [C, BLOCK_K]
+            total_16 = tl.fma(map_40, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            map_41 = map_37.to(DT).to(tl.float32) * dq_se_half1  # [C, BLOCK_K]
+            total_17 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
+            map_42 = e * dk_se_diagonal  # [C, BLOCK_K]
+            inside_30 = total_17 - map_42  # [C, BLOCK_K]
+            map_43 = both.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
+            inside_31 = inside_30 - map_43  # [C, BLOCK_K]
+            map_44 = both_3.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
+            inside_32 = inside_31 - map_44  # [C, BLOCK_K]
+            map_45 = both_5.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
+            inside_33 = inside_32 - map_45  # [C, BLOCK_K]
+            map_46 = both_7.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
+            inside_34 = inside_33 - map_46  # [C, BLOCK_K]
+            part_59_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_59_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_59_0) / (1.0 + part_59_0))
+            part_59_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+            map_47 = -part_59_1 / (part_59_2 * part_59_2) * total_16  # [C, BLOCK_K]
+            inner_4 = tl.where(in_K[None, :], map_47, 0.0)  # [C, BLOCK_K]
             sum_7 = tl.sum(inner_4, 1)  # [C]
+            part_60_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_60_1 = 1.0 + part_60_0
+            part_60_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_60_0) / part_60_1)
+            part_60_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_60_0) / part_60_1 * (1.0 + part_60_2)
+            map_48 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_60_3 * total_16  # [C, BLOCK_K]
+            map_49 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
+            map_50 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
+            map_51 = map_49 * map_50 * sum_7  # [C]
             part_64_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_64_1 = 1.0 + part_64_0
-            part_64_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_64_0) / part_64_1)
-            part_64_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_64_0) / part_64_1 * (1.0 + part_64_2)
-            map_52 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_64_3 * total_16  # [C, BLOCK_K]
-            part_65_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-            part_65_1 = 1.0 + part_65_0
-            part_65_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_65_0) / part_65_1
-            part_65_3 = load.to(tl.float32) * part_65_2
-            part_65_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_65_0) / part_65_1)
-            map_53 = (part_65_3 + part_65_3) * (part_65_2 * (1.0 + part_65_4)) * sum_7[:, None]  # [C, BLOCK_K]
-            d_q_raw_new = map_52 + map_53  # gradient of q_raw [C, BLOCK_K]
+            part_64_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_64_0) / part_64_1
+            part_64_3 = load.to(tl.float32) * part_64_2
+            part_64_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_64_0) / part_64_1)
+            map_52 = (part_64_3 + part_64_3) * (part_64_2 * (1.0 + part_64_4)) * map_51[:, None]  # [C, BLOCK_K]
+            d_q_raw_new = map_48 + map_52  # gradient of q_raw [C, BLOCK_K]
             d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
             tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_40.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_54 = decay_14 * dk_se_half1  # [C, BLOCK_K]
-            total_18 = tl.fma(map_54, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
-            map_55 = both_9.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
-            inside_35 = inside_34 - map_55  # [C, BLOCK_K]
-            dot_5 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level16 [C, C]
+            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
+            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_37.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_53 = decay_14 * dk_se_half1  # [C, BLOCK_K]
+            total_18 = tl.fma(map_53, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            map_54 = both_9.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
+            inside_35 = inside_34 - map_54  # [C, BLOCK_K]
+            dot_7 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level16 [C, C]
             dq_we_half16 = tl.dot(B_we_half16.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_56 = decay_6 * dq_we_half16  # [C, BLOCK_K]
-            total_19 = tl.fma(map_56, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-            map_57 = w * dw_out  # [C, BLOCK_K]
-            map_58 = both.to(tl.float32) * dq_we_half16  # [C, BLOCK_K]
-            total_20 = tl.fma(map_58, tl.full([C, BLOCK_K], 1.0, tl.float32), map_57)  # [C, BLOCK_K]
-            map_59 = decay_6 * dk_we_half16  # [C, BLOCK_K]
-            total_21 = tl.fma(map_59, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
-            map_60 = both.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
-            inside_36 = inside_35 - map_60  # [C, BLOCK_K]
-            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level8 [C, C]
+            map_55 = decay_6 * dq_we_half16  # [C, BLOCK_K]
+            total_19 = tl.fma(map_55, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+            map_56 = w * dw_out  # [C, BLOCK_K]
+            map_57 = both.to(tl.float32) * dq_we_half16  # [C, BLOCK_K]
+            total_20 = tl.fma(map_57, tl.full([C, BLOCK_K], 1.0, tl.float32), map_56)  # [C, BLOCK_K]
+            map_58 = decay_6 * dk_we_half16  # [C, BLOCK_K]
+            total_21 = tl.fma(map_58, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
+            map_59 = both.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
+            inside_36 = inside_35 - map_59  # [C, BLOCK_K]
+            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level8 [C, C]
             dq_we_half8 = tl.dot(B_we_half8.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_61 = decay_8 * dq_we_half8  # [C, BLOCK_K]
-            total_22 = tl.fma(map_61, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
-            map_62 = both_3.to(tl.float32) * dq_we_half8  # [C, BLOCK_K]
-            total_23 = tl.fma(map_62, tl.full([C, BLOCK_K], 1.0, tl.float32), total_20)  # [C, BLOCK_K]
-            map_63 = decay_8 * dk_we_half8  # [C, BLOCK_K]
-            total_24 = tl.fma(map_63, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
-            map_64 = both_3.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
-            inside_37 = inside_36 - map_64  # [C, BLOCK_K]
-            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level4 [C, C]
+            map_60 = decay_8 * dq_we_half8  # [C, BLOCK_K]
+            total_22 = tl.fma(map_60, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
+            map_61 = both_3.to(tl.float32) * dq_we_half8  # [C, BLOCK_K]
+            total_23 = tl.fma(map_61, tl.full([C, BLOCK_K], 1.0, tl.float32), total_20)  # [C, BLOCK_K]
+            map_62 = decay_8 * dk_we_half8  # [C, BLOCK_K]
+            total_24 = tl.fma(map_62, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
+            map_63 = both_3.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
+            inside_37 = inside_36 - map_63  # [C, BLOCK_K]
+            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level4 [C, C]
             dq_we_half4 = tl.dot(B_we_half4.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_65 = decay_10 * dq_we_half4  # [C, BLOCK_K]
-            total_25 = tl.fma(map_65, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
-            map_66 = both_5.to(tl.float32) * dq_we_half4  # [C, BLOCK_K]
-            total_26 = tl.fma(map_66, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
-            map_67 = decay_10 * dk_we_half4  # [C, BLOCK_K]
-            total_27 = tl.fma(map_67, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
-            map_68 = both_5.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
-            inside_38 = inside_37 - map_68  # [C, BLOCK_K]
-            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
+            map_64 = decay_10 * dq_we_half4  # [C, BLOCK_K]
+            total_25 = tl.fma(map_64, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
+            map_65 = both_5.to(tl.float32) * dq_we_half4  # [C, BLOCK_K]
+            total_26 = tl.fma(map_65, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
+            map_66 = decay_10 * dk_we_half4  # [C, BLOCK_K]
+            total_27 = tl.fma(map_66, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
+            map_67 = both_5.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
+            inside_38 = inside_37 - map_67  # [C, BLOCK_K]
+            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level2 [C, C]
             dq_we_half2 = tl.dot(B_we_half2.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_69 = decay_12 * dq_we_half2  # [C, BLOCK_K]
-            total_28 = tl.fma(map_69, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
-            map_70 = both_7.to(tl.float32) * dq_we_half2  # [C, BLOCK_K]
-            total_29 = tl.fma(map_70, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
-            map_71 = decay_12 * dk_we_half2  # [C, BLOCK_K]
-            total_30 = tl.fma(map_71, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
-            map_72 = both_7.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
-            inside_39 = inside_38 - map_72  # [C, BLOCK_K]
-            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
+            map_68 = decay_12 * dq_we_half2  # [C, BLOCK_K]
+            total_28 = tl.fma(map_68, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
+            map_69 = both_7.to(tl.float32) * dq_we_half2  # [C, BLOCK_K]
+            total_29 = tl.fma(map_69, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
+            map_70 = decay_12 * dk_we_half2  # [C, BLOCK_K]
+            total_30 = tl.fma(map_70, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
+            map_71 = both_7.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
+            inside_39 = inside_38 - map_71  # [C, BLOCK_K]
+            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level1 [C, C]
             dq_we_half1 = tl.dot(B_we_half1.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_73 = decay_14 * dq_we_half1  # [C, BLOCK_K]
-            total_31 = tl.fma(map_73, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
+            map_72 = decay_14 * dq_we_half1  # [C, BLOCK_K]
+            total_31 = tl.fma(map_72, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
+            part_91_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_91_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_91_0) / (1.0 + part_91_0)
+            part_91_2 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
+            part_91_3 = tl.exp(-tl.abs(part_91_2))
+            part_91_4 = 1.0 + part_91_3
+            part_91_5 = part_91_4 == 1.0
+            part_91_6 = tl.log(part_91_4) * (part_91_3 / tl.where(part_91_5, 1.0, part_91_4 - 1.0))
+            part_91_7 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_91_2, 0.0) + tl.where(part_91_5, part_91_3, part_91_6))
+            part_91_8 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_91_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_91_8) / (1.0 + part_91_8)
+            part_91_10 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+            part_91_11 = part_91_1 * tl.exp(-part_91_7) * (-(load_2.to(tl.float32) * part_91_9) / (part_91_10 * part_91_10))
+            map_73 = part_91_11 * total_31  # [C, BLOCK_K]
+            inner_5 = tl.where(in_K[None, :], map_73, 0.0)  # [C, BLOCK_K]
+            sum_6 = tl.sum(inner_5, 1)  # [C]
             part_92_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
             part_92_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_92_0) / (1.0 + part_92_0)
             part_92_2 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
@@ -6372,135 +6393,124 @@ def _m_layer_gradients_whole_kernel(
             part_92_5 = part_92_4 == 1.0
             part_92_6 = tl.log(part_92_4) * (part_92_3 / tl.where(part_92_5, 1.0, part_92_4 - 1.0))
             part_92_7 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_92_2, 0.0) + tl.where(part_92_5, part_92_3, part_92_6))
-            part_92_8 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_92_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_92_8) / (1.0 + part_92_8)
-            part_92_10 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_92_11 = part_92_1 * tl.exp(-part_92_7) * (-(load_2.to(tl.float32) * part_92_9) / (part_92_10 * part_92_10))
-            part_92_12 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
-            map_74 = part_92_11 * (0.5 / part_92_10) * part_92_12 * total_31  # [C, BLOCK_K]
-            inner_5 = tl.where(in_K[None, :], map_74, 0.0)  # [C, BLOCK_K]
-            sum_6 = tl.sum(inner_5, 1)  # [C]
-            part_93_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-            part_93_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_93_0) / (1.0 + part_93_0)
-            part_93_2 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-            part_93_3 = tl.exp(-tl.abs(part_93_2))
-            part_93_4 = 1.0 + part_93_3
-            part_93_5 = part_93_4 == 1.0
-            part_93_6 = tl.log(part_93_4) * (part_93_3 / tl.where(part_93_5, 1.0, part_93_4 - 1.0))
-            part_93_7 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_93_2, 0.0) + tl.where(part_93_5, part_93_3, part_93_6))
-            part_93_8 = part_93_1 * tl.exp(-part_93_7) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))
-            part_93_9 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_93_10 = 1.0 + part_93_9
-            part_93_11 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_93_9) / part_93_10)
-            part_93_12 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_93_9) / part_93_10 * (1.0 + part_93_11)
-            map_75 = part_93_8 * part_93_12 * total_31  # [C, BLOCK_K]
-            part_94_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_94_1 = 1.0 + part_94_0
-            part_94_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_94_0) / part_94_1
-            part_94_3 = load_2.to(tl.float32) * part_94_2
-            part_94_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_94_0) / part_94_1)
-            map_76 = (part_94_3 + part_94_3) * (part_94_2 * (1.0 + part_94_4)) * sum_6[:, None]  # [C, BLOCK_K]
-            total_58 = map_75 + map_76  # [C, BLOCK_K]
+            part_92_8 = part_92_1 * tl.exp(-part_92_7) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))
+            part_92_9 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_92_10 = 1.0 + part_92_9
+            part_92_11 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_92_9) / part_92_10)
+            part_92_12 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_92_9) / part_92_10 * (1.0 + part_92_11)
+            map_74 = part_92_8 * part_92_12 * total_31  # [C, BLOCK_K]
+            map_75 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
+            map_76 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
+            map_77 = map_75 * map_76 * sum_6  # [C]
             part_96_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_96_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_96_0) / (1.0 + part_96_0)
-            part_96_2 = load_2.to(tl.float32) * part_96_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_96_3 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-            part_96_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_96_3) / (1.0 + part_96_3)
-            part_96_5 = tl.exp(load_4.to(tl.float32))
-            part_96_6 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-            part_96_7 = tl.exp(-tl.abs(part_96_6))
-            part_96_8 = 1.0 + part_96_7
-            part_96_9 = part_96_8 == 1.0
-            part_96_10 = tl.log(part_96_8) * (part_96_7 / tl.where(part_96_9, 1.0, part_96_8 - 1.0))
-            part_96_11 = tl.maximum(part_96_6, 0.0) + tl.where(part_96_9, part_96_7, part_96_10)
-            part_96_12 = -(part_96_2 * part_96_4 * tl.exp(-(part_96_5 * part_96_11))) * part_96_11
-            map_77 = part_96_12 * part_96_5 * total_31  # [C, BLOCK_K]
-            inner_6 = tl.where(in_K[None, :], map_77, 0.0)  # [C, BLOCK_K]
-            sum_9 = tl.sum(tl.sum(inner_6, 1), 0)
-            part_97_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_97_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_97_0) / (1.0 + part_97_0)
-            part_97_2 = load_2.to(tl.float32) * part_97_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_97_3 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-            part_97_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_97_3) / (1.0 + part_97_3)
-            part_97_5 = tl.exp(load_4.to(tl.float32))
-            part_97_6 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-            part_97_7 = tl.exp(-tl.abs(part_97_6))
-            part_97_8 = 1.0 + part_97_7
-            part_97_9 = part_97_8 == 1.0
-            part_97_10 = tl.log(part_97_8) * (part_97_7 / tl.where(part_97_9, 1.0, part_97_8 - 1.0))
-            part_97_11 = part_97_5 * (tl.maximum(part_97_6, 0.0) + tl.where(part_97_9, part_97_7, part_97_10))
-            part_97_12 = -(part_97_2 * part_97_4 * tl.exp(-part_97_11)) * part_97_5 * (tl.where(part_97_6 >= 0.0, 1.0, part_97_7) / part_97_8)
-            map_78 = part_97_12 * total_31  # [C, BLOCK_K]
-            sum_11 = tl.sum(map_78, 0)  # [BLOCK_K]
+            part_96_1 = 1.0 + part_96_0
+            part_96_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_96_0) / part_96_1
+            part_96_3 = load_2.to(tl.float32) * part_96_2
+            part_96_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_96_0) / part_96_1)
+            map_78 = (part_96_3 + part_96_3) * (part_96_2 * (1.0 + part_96_4)) * map_77[:, None]  # [C, BLOCK_K]
+            total_58 = map_74 + map_78  # [C, BLOCK_K]
             part_98_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_98_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_98_0) / (1.0 + part_98_0)
             part_98_2 = load_2.to(tl.float32) * part_98_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_98_3 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-            part_98_4 = tl.exp(-tl.abs(part_98_3))
-            part_98_5 = 1.0 + part_98_4
-            part_98_6 = part_98_5 == 1.0
-            part_98_7 = tl.log(part_98_5) * (part_98_4 / tl.where(part_98_6, 1.0, part_98_5 - 1.0))
-            part_98_8 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_98_3, 0.0) + tl.where(part_98_6, part_98_4, part_98_7))
-            part_98_9 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-            part_98_10 = 1.0 + part_98_9
-            part_98_11 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_98_9) / part_98_10 * (tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_98_9) / part_98_10)
-            d_b_raw_new = part_98_2 * tl.exp(-part_98_8) * part_98_11 * total_31  # gradient of b_raw [C, BLOCK_K]
+            part_98_3 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_98_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_98_3) / (1.0 + part_98_3)
+            part_98_5 = tl.exp(load_4.to(tl.float32))
+            part_98_6 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
+            part_98_7 = tl.exp(-tl.abs(part_98_6))
+            part_98_8 = 1.0 + part_98_7
+            part_98_9 = part_98_8 == 1.0
+            part_98_10 = tl.log(part_98_8) * (part_98_7 / tl.where(part_98_9, 1.0, part_98_8 - 1.0))
+            part_98_11 = tl.maximum(part_98_6, 0.0) + tl.where(part_98_9, part_98_7, part_98_10)
+            part_98_12 = -(part_98_2 * part_98_4 * tl.exp(-(part_98_5 * part_98_11))) * part_98_11
+            map_79 = part_98_12 * part_98_5 * total_31  # [C, BLOCK_K]
+            inner_6 = tl.where(in_K[None, :], map_79, 0.0)  # [C, BLOCK_K]
+            sum_9 = tl.sum(tl.sum(inner_6, 1), 0)
+            part_99_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_99_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_99_0) / (1.0 + part_99_0)
+            part_99_2 = load_2.to(tl.float32) * part_99_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+            part_99_3 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_99_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_99_3) / (1.0 + part_99_3)
+            part_99_5 = tl.exp(load_4.to(tl.float32))
+            part_99_6 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
+            part_99_7 = tl.exp(-tl.abs(part_99_6))
+            part_99_8 = 1.0 + part_99_7
+            part_99_9 = part_99_8 == 1.0
+            part_99_10 = tl.log(part_99_8) * (part_99_7 / tl.where(part_99_9, 1.0, part_99_8 - 1.0))
+            part_99_11 = part_99_5 * (tl.maximum(part_99_6, 0.0) + tl.where(part_99_9, part_99_7, part_99_10))
+            part_99_12 = -(part_99_2 * part_99_4 * tl.exp(-part_99_11)) * part_99_5 * (tl.where(part_99_6 >= 0.0, 1.0, part_99_7) / part_99_8)
+            map_80 = part_99_12 * total_31  # [C, BLOCK_K]
+            sum_11 = tl.sum(map_80, 0)  # [BLOCK_K]
+            part_100_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_100_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_100_0) / (1.0 + part_100_0)
+            part_100_2 = load_2.to(tl.float32) * part_100_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+            part_100_3 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
+            part_100_4 = tl.exp(-tl.abs(part_100_3))
+            part_100_5 = 1.0 + part_100_4
+            part_100_6 = part_100_5 == 1.0
+            part_100_7 = tl.log(part_100_5) * (part_100_4 / tl.where(part_100_6, 1.0, part_100_5 - 1.0))
+            part_100_8 = tl.maximum(part_100_3, 0.0) + tl.where(part_100_6, part_100_4, part_100_7)
+            part_100_9 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_100_10 = 1.0 + part_100_9
+            part_100_11 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_100_9) / part_100_10 * (tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_100_9) / part_100_10)
+            part_100_12 = part_100_2 * tl.exp(-(tl.exp(load_4.to(tl.float32)) * part_100_8)) * part_100_11
+            d_b_raw_new = part_100_12 * total_31  # gradient of b_raw [C, BLOCK_K]
             d_b_raw_ptr_c = d_b_raw_ptr + start * d_b_raw_ptr_t  # first token of the chunk
             tl.store(d_b_raw_ptr_c + (token * d_b_raw_ptr_t)[:, None] + at_K[None, :], d_b_raw_new.to(d_b_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            map_79 = decay_14 * dk_we_half1  # [C, BLOCK_K]
-            total_32 = tl.fma(map_79, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
-            map_80 = both_9.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
-            inside_40 = inside_39 - map_80  # [C, BLOCK_K]
-            part_102_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_102_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_102_0) / (1.0 + part_102_0)
-            part_102_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_102_3 = -(load_2.to(tl.float32) * part_102_1) / (part_102_2 * part_102_2) * (0.5 / part_102_2)
-            part_102_4 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
-            map_81 = part_102_3 * part_102_4 * total_32  # [C, BLOCK_K]
-            inner_7 = tl.where(in_K[None, :], map_81, 0.0)  # [C, BLOCK_K]
-            sum_5 = tl.sum(inner_7, 1)  # [C]
-            part_103_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_103_1 = 1.0 + part_103_0
-            part_103_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_103_0) / part_103_1)
-            part_103_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_103_0) / part_103_1 * (1.0 + part_103_2)
-            map_82 = 1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_103_3 * total_32  # [C, BLOCK_K]
-            total_33 = tl.fma(map_82, tl.full([C, BLOCK_K], 1.0, tl.float32), total_58)  # [C, BLOCK_K]
+            map_81 = decay_14 * dk_we_half1  # [C, BLOCK_K]
+            total_32 = tl.fma(map_81, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
+            map_82 = both_9.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
+            inside_40 = inside_39 - map_82  # [C, BLOCK_K]
             part_104_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_104_1 = 1.0 + part_104_0
-            part_104_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_104_0) / part_104_1
-            part_104_3 = load_2.to(tl.float32) * part_104_2
-            part_104_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_104_0) / part_104_1)
-            map_83 = (part_104_3 + part_104_3) * (part_104_2 * (1.0 + part_104_4)) * sum_5[:, None]  # [C, BLOCK_K]
-            d_k_raw_new = total_33 + map_83  # gradient of k_raw [C, BLOCK_K]
+            part_104_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_104_0) / (1.0 + part_104_0)
+            part_104_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+            map_83 = -(load_2.to(tl.float32) * part_104_1) / (part_104_2 * part_104_2) * total_32  # [C, BLOCK_K]
+            inner_7 = tl.where(in_K[None, :], map_83, 0.0)  # [C, BLOCK_K]
+            sum_5 = tl.sum(inner_7, 1)  # [C]
+            part_105_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_105_1 = 1.0 + part_105_0
+            part_105_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_105_0) / part_105_1)
+            part_105_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_105_0) / part_105_1 * (1.0 + part_105_2)
+            map_84 = 1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_105_3 * total_32  # [C, BLOCK_K]
+            total_33 = tl.fma(map_84, tl.full([C, BLOCK_K], 1.0, tl.float32), total_58)  # [C, BLOCK_K]
+            map_85 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
+            map_86 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
+            map_87 = map_85 * map_86 * sum_5  # [C]
+            part_109_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_109_1 = 1.0 + part_109_0
+            part_109_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_109_0) / part_109_1
+            part_109_3 = load_2.to(tl.float32) * part_109_2
+            part_109_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_109_0) / part_109_1)
+            map_88 = (part_109_3 + part_109_3) * (part_109_2 * (1.0 + part_109_4)) * map_87[:, None]  # [C, BLOCK_K]
+            d_k_raw_new = total_33 + map_88  # gradient of k_raw [C, BLOCK_K]
             d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
             tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            map_84 = both_9.to(tl.float32) * dq_we_half1  # [C, BLOCK_K]
-            total_34 = tl.fma(map_84, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
+            map_89 = both_9.to(tl.float32) * dq_we_half1  # [C, BLOCK_K]
+            total_34 = tl.fma(map_89, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
             terms = total_34  # [C, BLOCK_K]
             later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-            map_85 = inside_40 - map_8  # [C, BLOCK_K]
-            terms_2 = map_85  # [C, BLOCK_K]
+            map_90 = inside_40 - map_8  # [C, BLOCK_K]
+            terms_2 = map_90  # [C, BLOCK_K]
             inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
             dgK_56 = later_2 + inside_2  # [C, BLOCK_K]
             dgK_57 = dgK_56 + sum_4[None, :]  # [C, BLOCK_K]
             dgK = dgK_57 + sum_3[None, :]  # gradient of the log-decay [C, BLOCK_K]
-            part_111_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-            part_111_1 = tl.exp(-tl.abs(part_111_0))
-            part_111_2 = 1.0 + part_111_1
-            part_111_3 = part_111_2 == 1.0
-            part_111_4 = tl.log(part_111_2) * (part_111_1 / tl.where(part_111_3, 1.0, part_111_2 - 1.0))
-            part_111_5 = tl.maximum(part_111_0, 0.0) + tl.where(part_111_3, part_111_1, part_111_4)
-            map_86 = -part_111_5 * tl.exp(load_4.to(tl.float32)) * dgK  # [C, BLOCK_K]
-            inner_8 = tl.where(valid[:, None], map_86, 0.0)  # [C, BLOCK_K]
+            part_116_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
+            part_116_1 = tl.exp(-tl.abs(part_116_0))
+            part_116_2 = 1.0 + part_116_1
+            part_116_3 = part_116_2 == 1.0
+            part_116_4 = tl.log(part_116_2) * (part_116_1 / tl.where(part_116_3, 1.0, part_116_2 - 1.0))
+            part_116_5 = tl.maximum(part_116_0, 0.0) + tl.where(part_116_3, part_116_1, part_116_4)
+            map_91 = -part_116_5 * tl.exp(load_4.to(tl.float32)) * dgK  # [C, BLOCK_K]
+            inner_8 = tl.where(valid[:, None], map_91, 0.0)  # [C, BLOCK_K]
             inner_9 = tl.where(in_K[None, :], inner_8, 0.0)  # [C, BLOCK_K]
             sum_8 = tl.sum(tl.sum(inner_9, 1), 0)
-            part_112_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-            part_112_1 = tl.exp(-tl.abs(part_112_0))
-            part_112_2 = -tl.exp(load_4.to(tl.float32)) * (tl.where(part_112_0 >= 0.0, 1.0, part_112_1) / (1.0 + part_112_1))
-            map_87 = part_112_2 * dgK  # [C, BLOCK_K]
-            inner_10 = tl.where(valid[:, None], map_87, 0.0)  # [C, BLOCK_K]
+            part_117_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
+            part_117_1 = tl.exp(-tl.abs(part_117_0))
+            part_117_2 = -tl.exp(load_4.to(tl.float32)) * (tl.where(part_117_0 >= 0.0, 1.0, part_117_1) / (1.0 + part_117_1))
+            map_92 = part_117_2 * dgK  # [C, BLOCK_K]
+            inner_10 = tl.where(valid[:, None], map_92, 0.0)  # [C, BLOCK_K]
             sum_10 = tl.sum(inner_10, 0)  # [BLOCK_K]
-            d_a_raw_new = map_78 + map_87  # gradient of a_raw [C, BLOCK_K]
+            d_a_raw_new = map_80 + map_92  # gradient of a_raw [C, BLOCK_K]
             d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
             tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_K[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
             d_A_log_new = sum_9 + sum_8  # gradient of A_log, of this chunk
@@ -6513,7 +6523,7 @@ def _m_layer_gradients_whole_kernel(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_gradients_whole_kernel_c64(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, b_raw_ptr, A_log_ptr, a_raw_ptr,
-    d_bias_ptr, dy_ptr, n_2_ptr, zeta_ptr, h_2_ptr, l_ptr, scale, d_q_raw_ptr, d_b_raw_ptr,
+    d_bias_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr, zeta_ptr, scale, d_q_raw_ptr, d_b_raw_ptr,
     d_k_raw_ptr, d_a_raw_ptr, d_A_log_ptr, d_d_bias_ptr, cu, T, H, N, STEPS, least, SLOTS,
     q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b,
     k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, b_raw_ptr_b, b_raw_ptr_t: tl.constexpr,
@@ -6637,14 +6647,14 @@ def _m_layer_gradients_whole_kernel_c64(
             dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
             n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
             n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
             M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
             L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
             decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
             map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
             map_6 = decay[:, None] * map_5  # [BLOCK_K, BLOCK_V]
             sum_3 = tl.sum(map_6, 1)  # [BLOCK_K]
+            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
             sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
             decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
             dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
@@ -6662,13 +6672,12 @@ def _m_layer_gradients_whole_kernel_c64(
             sum_4 = tl.sum(map_8, 0)  # [BLOCK_K]
             diagonal = tl.sum(dy_2.to(tl.float32) * n_3.to(tl.float32), 1)  # [C]
             B_se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-            R_se_diagonal = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            Bt_se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
             dq_se_diagonal = B_se_diagonal[:, None] * e  # [C, BLOCK_K]
             total = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
             map_9 = s * ds_out  # [C, BLOCK_K]
             map_10 = s * dq_se_diagonal  # [C, BLOCK_K]
             total_2 = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), map_9)  # [C, BLOCK_K]
+            Bt_se_diagonal = diagonal * scale  # the weights of the pairs: pairs with j <= i in block1 [C]
             dk_se_diagonal = Bt_se_diagonal[:, None] * s  # [C, BLOCK_K]
             total_3 = tl.fma(dk_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
             sums_4 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_K]
@@ -6682,17 +6691,18 @@ def _m_layer_gradients_whole_kernel_c64(
             dot_4 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
             map_14 = dot_4 * scale  # [C, C]
             B_se_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level32 [C, C]
-            map_15 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_15, 0.0)  # pairs with j <= i in level32 [C, C]
-            R_we_half32 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            Bt_we_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level32 [C, C]
+            dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_we_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level32 [C, C]
             both_2 = tl.dot((B_se_half32 + Bt_we_half32).to(DT), both, input_precision=PRECISION)  # dq_se_half32 and dk_we_half32 [C, BLOCK_K]
             dq_se_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
             dk_we_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-            map_16 = decay_5 * dq_se_half32  # [C, BLOCK_K]
-            total_4 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-            map_17 = map_11.to(DT).to(tl.float32) * dq_se_half32  # [C, BLOCK_K]
-            total_5 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            map_15 = decay_5 * dq_se_half32  # [C, BLOCK_K]
+            total_4 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            map_16 = map_11.to(DT).to(tl.float32) * dq_se_half32  # [C, BLOCK_K]
+            total_5 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            dot_6 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_17 = dot_6 * scale  # [C, C]
+            Bt_se_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level32 [C, C]
             dk_se_half32 = tl.dot(Bt_se_half32.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
             map_18 = decay_6 * dk_se_half32  # [C, BLOCK_K]
             total_6 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
@@ -6705,251 +6715,234 @@ def _m_layer_gradients_whole_kernel_c64(
             map_21 = decay_8 * e  # [C, BLOCK_K]
             both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
             B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level16 [C, C]
-            map_22 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_22, 0.0)  # pairs with j <= i in level16 [C, C]
-            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level16 [C, C]
+            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
             both_4 = tl.dot((B_se_half16 + Bt_we_half16).to(DT), both_3, input_precision=PRECISION)  # dq_se_half16 and dk_we_half16 [C, BLOCK_K]
             dq_se_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
             dk_we_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-            map_23 = decay_7 * dq_se_half16  # [C, BLOCK_K]
-            total_7 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-            map_24 = map_19.to(DT).to(tl.float32) * dq_se_half16  # [C, BLOCK_K]
-            total_8 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            map_22 = decay_7 * dq_se_half16  # [C, BLOCK_K]
+            total_7 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            map_23 = map_19.to(DT).to(tl.float32) * dq_se_half16  # [C, BLOCK_K]
+            total_8 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
             dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_19.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_25 = decay_8 * dk_se_half16  # [C, BLOCK_K]
-            total_9 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
+            map_24 = decay_8 * dk_se_half16  # [C, BLOCK_K]
+            total_9 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
             sums_8 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
             decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-            map_26 = decay_9 * s  # [C, BLOCK_K]
+            map_25 = decay_9 * s  # [C, BLOCK_K]
             sums_9 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
             decay_10 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-            map_27 = decay_10 * w  # [C, BLOCK_K]
-            map_28 = decay_10 * e  # [C, BLOCK_K]
-            both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_27.to(DT), map_28.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            map_26 = decay_10 * w  # [C, BLOCK_K]
+            map_27 = decay_10 * e  # [C, BLOCK_K]
+            both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_26.to(DT), map_27.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
             B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level8 [C, C]
-            map_29 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_29, 0.0)  # pairs with j <= i in level8 [C, C]
-            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level8 [C, C]
+            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
             both_6 = tl.dot((B_se_half8 + Bt_we_half8).to(DT), both_5, input_precision=PRECISION)  # dq_se_half8 and dk_we_half8 [C, BLOCK_K]
             dq_se_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
             dk_we_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-            map_30 = decay_9 * dq_se_half8  # [C, BLOCK_K]
-            total_10 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-            map_31 = map_26.to(DT).to(tl.float32) * dq_se_half8  # [C, BLOCK_K]
-            total_11 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
-            dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_26.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_32 = decay_10 * dk_se_half8  # [C, BLOCK_K]
-            total_12 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            map_28 = decay_9 * dq_se_half8  # [C, BLOCK_K]
+            total_10 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
+            map_29 = map_25.to(DT).to(tl.float32) * dq_se_half8  # [C, BLOCK_K]
+            total_11 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
+            dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_25.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_30 = decay_10 * dk_se_half8  # [C, BLOCK_K]
+            total_12 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
             sums_10 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
             decay_11 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-            map_33 = decay_11 * s  # [C, BLOCK_K]
+            map_31 = decay_11 * s  # [C, BLOCK_K]
             sums_11 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
             decay_12 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-            map_34 = decay_12 * w  # [C, BLOCK_K]
-            map_35 = decay_12 * e  # [C, BLOCK_K]
-            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_34.to(DT), map_35.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            map_32 = decay_12 * w  # [C, BLOCK_K]
+            map_33 = decay_12 * e  # [C, BLOCK_K]
+            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_32.to(DT), map_33.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
             B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level4 [C, C]
-            map_36 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_36, 0.0)  # pairs with j <= i in level4 [C, C]
-            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level4 [C, C]
+            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
             both_8 = tl.dot((B_se_half4 + Bt_we_half4).to(DT), both_7, input_precision=PRECISION)  # dq_se_half4 and dk_we_half4 [C, BLOCK_K]
             dq_se_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
             dk_we_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-            map_37 = decay_11 * dq_se_half4  # [C, BLOCK_K]
-            total_13 = tl.fma(map_37, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-            map_38 = map_33.to(DT).to(tl.float32) * dq_se_half4  # [C, BLOCK_K]
-            total_14 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
-            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_33.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_39 = decay_12 * dk_se_half4  # [C, BLOCK_K]
-            total_15 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
+            map_34 = decay_11 * dq_se_half4  # [C, BLOCK_K]
+            total_13 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            map_35 = map_31.to(DT).to(tl.float32) * dq_se_half4  # [C, BLOCK_K]
+            total_14 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
+            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
+            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_31.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_36 = decay_12 * dk_se_half4  # [C, BLOCK_K]
+            total_15 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
             sums_12 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
             decay_13 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-            map_40 = decay_13 * s  # [C, BLOCK_K]
+            map_37 = decay_13 * s  # [C, BLOCK_K]
             sums_13 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
             decay_14 = tl.exp2(sums_13 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-            map_41 = decay_14 * w  # [C, BLOCK_K]
-            map_42 = decay_14 * e  # [C, BLOCK_K]
-            both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_41.to(DT), map_42.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            map_38 = decay_14 * w  # [C, BLOCK_K]
+            map_39 = decay_14 * e  # [C, BLOCK_K]
+            both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_38.to(DT), map_39.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
             B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level2 [C, C]
-            map_43 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_43, 0.0)  # pairs with j <= i in level2 [C, C]
-            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level2 [C, C]
+            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
             both_10 = tl.dot((B_se_half2 + Bt_we_half2).to(DT), both_9, input_precision=PRECISION)  # dq_se_half2 and dk_we_half2 [C, BLOCK_K]
             dq_se_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
             dk_we_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-            map_44 = decay_13 * dq_se_half2  # [C, BLOCK_K]
-            total_16 = tl.fma(map_44, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
-            map_45 = map_40.to(DT).to(tl.float32) * dq_se_half2  # [C, BLOCK_K]
-            total_17 = tl.fma(map_45, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
-            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_40.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_46 = decay_14 * dk_se_half2  # [C, BLOCK_K]
-            total_18 = tl.fma(map_46, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            map_40 = decay_13 * dq_se_half2  # [C, BLOCK_K]
+            total_16 = tl.fma(map_40, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            map_41 = map_37.to(DT).to(tl.float32) * dq_se_half2  # [C, BLOCK_K]
+            total_17 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
+            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
+            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_37.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_42 = decay_14 * dk_se_half2  # [C, BLOCK_K]
+            total_18 = tl.fma(map_42, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
             sums_14 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
             decay_15 = tl.exp2(sums_14 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-            map_47 = decay_15 * s  # [C, BLOCK_K]
+            map_43 = decay_15 * s  # [C, BLOCK_K]
             sums_15 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
             decay_16 = tl.exp2(sums_15 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-            map_48 = decay_16 * w  # [C, BLOCK_K]
-            map_49 = decay_16 * e  # [C, BLOCK_K]
-            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_48.to(DT), map_49.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            map_44 = decay_16 * w  # [C, BLOCK_K]
+            map_45 = decay_16 * e  # [C, BLOCK_K]
+            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_44.to(DT), map_45.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
             B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level1 [C, C]
-            map_50 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_50, 0.0)  # pairs with j <= i in level1 [C, C]
-            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level1 [C, C]
+            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
             both_12 = tl.dot((B_se_half1 + Bt_we_half1).to(DT), both_11, input_precision=PRECISION)  # dq_se_half1 and dk_we_half1 [C, BLOCK_K]
             dq_se_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_K]
             dk_we_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_K]
-            map_51 = decay_15 * dq_se_half1  # [C, BLOCK_K]
-            total_19 = tl.fma(map_51, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
-            map_52 = map_47.to(DT).to(tl.float32) * dq_se_half1  # [C, BLOCK_K]
-            total_20 = tl.fma(map_52, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
-            map_53 = e * dk_se_diagonal  # [C, BLOCK_K]
-            inside_36 = total_20 - map_53  # [C, BLOCK_K]
-            map_54 = both.to(tl.float32) * dk_se_half32  # [C, BLOCK_K]
-            inside_37 = inside_36 - map_54  # [C, BLOCK_K]
-            map_55 = both_3.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
-            inside_38 = inside_37 - map_55  # [C, BLOCK_K]
-            map_56 = both_5.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
-            inside_39 = inside_38 - map_56  # [C, BLOCK_K]
-            map_57 = both_7.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
-            inside_40 = inside_39 - map_57  # [C, BLOCK_K]
-            map_58 = both_9.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
-            inside_41 = inside_40 - map_58  # [C, BLOCK_K]
-            part_72_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-            part_72_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_72_0) / (1.0 + part_72_0))
-            part_72_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-            part_72_3 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
-            map_59 = -part_72_1 / (part_72_2 * part_72_2) * (0.5 / part_72_2) * part_72_3 * total_19  # [C, BLOCK_K]
-            inner_4 = tl.where(in_K[None, :], map_59, 0.0)  # [C, BLOCK_K]
+            map_46 = decay_15 * dq_se_half1  # [C, BLOCK_K]
+            total_19 = tl.fma(map_46, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
+            map_47 = map_43.to(DT).to(tl.float32) * dq_se_half1  # [C, BLOCK_K]
+            total_20 = tl.fma(map_47, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
+            map_48 = e * dk_se_diagonal  # [C, BLOCK_K]
+            inside_36 = total_20 - map_48  # [C, BLOCK_K]
+            map_49 = both.to(tl.float32) * dk_se_half32  # [C, BLOCK_K]
+            inside_37 = inside_36 - map_49  # [C, BLOCK_K]
+            map_50 = both_3.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
+            inside_38 = inside_37 - map_50  # [C, BLOCK_K]
+            map_51 = both_5.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
+            inside_39 = inside_38 - map_51  # [C, BLOCK_K]
+            map_52 = both_7.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
+            inside_40 = inside_39 - map_52  # [C, BLOCK_K]
+            map_53 = both_9.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
+            inside_41 = inside_40 - map_53  # [C, BLOCK_K]
+            part_67_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_67_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_67_0) / (1.0 + part_67_0))
+            part_67_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+            map_54 = -part_67_1 / (part_67_2 * part_67_2) * total_19  # [C, BLOCK_K]
+            inner_4 = tl.where(in_K[None, :], map_54, 0.0)  # [C, BLOCK_K]
             sum_7 = tl.sum(inner_4, 1)  # [C]
-            part_73_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-            part_73_1 = 1.0 + part_73_0
-            part_73_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_73_0) / part_73_1)
-            part_73_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_73_0) / part_73_1 * (1.0 + part_73_2)
-            map_60 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_73_3 * total_19  # [C, BLOCK_K]
-            part_74_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-            part_74_1 = 1.0 + part_74_0
-            part_74_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_74_0) / part_74_1
-            part_74_3 = load.to(tl.float32) * part_74_2
-            part_74_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_74_0) / part_74_1)
-            map_61 = (part_74_3 + part_74_3) * (part_74_2 * (1.0 + part_74_4)) * sum_7[:, None]  # [C, BLOCK_K]
-            d_q_raw_new = map_60 + map_61  # gradient of q_raw [C, BLOCK_K]
+            part_68_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_68_1 = 1.0 + part_68_0
+            part_68_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_68_0) / part_68_1)
+            part_68_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_68_0) / part_68_1 * (1.0 + part_68_2)
+            map_55 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_68_3 * total_19  # [C, BLOCK_K]
+            map_56 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
+            map_57 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
+            map_58 = map_56 * map_57 * sum_7  # [C]
+            part_72_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_72_1 = 1.0 + part_72_0
+            part_72_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_72_0) / part_72_1
+            part_72_3 = load.to(tl.float32) * part_72_2
+            part_72_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_72_0) / part_72_1)
+            map_59 = (part_72_3 + part_72_3) * (part_72_2 * (1.0 + part_72_4)) * map_58[:, None]  # [C, BLOCK_K]
+            d_q_raw_new = map_55 + map_59  # gradient of q_raw [C, BLOCK_K]
             d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
             tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_47.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_62 = decay_16 * dk_se_half1  # [C, BLOCK_K]
-            total_21 = tl.fma(map_62, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
-            map_63 = both_11.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
-            inside_42 = inside_41 - map_63  # [C, BLOCK_K]
-            dot_5 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-            B_we_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level32 [C, C]
+            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
+            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_43.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_60 = decay_16 * dk_se_half1  # [C, BLOCK_K]
+            total_21 = tl.fma(map_60, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
+            map_61 = both_11.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
+            inside_42 = inside_41 - map_61  # [C, BLOCK_K]
+            dot_7 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_we_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level32 [C, C]
             dq_we_half32 = tl.dot(B_we_half32.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_64 = decay_6 * dq_we_half32  # [C, BLOCK_K]
-            total_22 = tl.fma(map_64, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-            map_65 = w * dw_out  # [C, BLOCK_K]
-            map_66 = both.to(tl.float32) * dq_we_half32  # [C, BLOCK_K]
-            total_23 = tl.fma(map_66, tl.full([C, BLOCK_K], 1.0, tl.float32), map_65)  # [C, BLOCK_K]
-            map_67 = decay_6 * dk_we_half32  # [C, BLOCK_K]
-            total_24 = tl.fma(map_67, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
-            map_68 = both.to(tl.float32) * dk_we_half32  # [C, BLOCK_K]
-            inside_43 = inside_42 - map_68  # [C, BLOCK_K]
-            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level16 [C, C]
+            map_62 = decay_6 * dq_we_half32  # [C, BLOCK_K]
+            total_22 = tl.fma(map_62, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+            map_63 = w * dw_out  # [C, BLOCK_K]
+            map_64 = both.to(tl.float32) * dq_we_half32  # [C, BLOCK_K]
+            total_23 = tl.fma(map_64, tl.full([C, BLOCK_K], 1.0, tl.float32), map_63)  # [C, BLOCK_K]
+            map_65 = decay_6 * dk_we_half32  # [C, BLOCK_K]
+            total_24 = tl.fma(map_65, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
+            map_66 = both.to(tl.float32) * dk_we_half32  # [C, BLOCK_K]
+            inside_43 = inside_42 - map_66  # [C, BLOCK_K]
+            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level16 [C, C]
             dq_we_half16 = tl.dot(B_we_half16.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_69 = decay_8 * dq_we_half16  # [C, BLOCK_K]
-            total_25 = tl.fma(map_69, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
-            map_70 = both_3.to(tl.float32) * dq_we_half16  # [C, BLOCK_K]
-            total_26 = tl.fma(map_70, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
-            map_71 = decay_8 * dk_we_half16  # [C, BLOCK_K]
-            total_27 = tl.fma(map_71, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
-            map_72 = both_3.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
-            inside_44 = inside_43 - map_72  # [C, BLOCK_K]
-            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level8 [C, C]
+            map_67 = decay_8 * dq_we_half16  # [C, BLOCK_K]
+            total_25 = tl.fma(map_67, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
+            map_68 = both_3.to(tl.float32) * dq_we_half16  # [C, BLOCK_K]
+            total_26 = tl.fma(map_68, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
+            map_69 = decay_8 * dk_we_half16  # [C, BLOCK_K]
+            total_27 = tl.fma(map_69, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
+            map_70 = both_3.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
+            inside_44 = inside_43 - map_70  # [C, BLOCK_K]
+            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level8 [C, C]
             dq_we_half8 = tl.dot(B_we_half8.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_73 = decay_10 * dq_we_half8  # [C, BLOCK_K]
-            total_28 = tl.fma(map_73, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
-            map_74 = both_5.to(tl.float32) * dq_we_half8  # [C, BLOCK_K]
-            total_29 = tl.fma(map_74, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
-            map_75 = decay_10 * dk_we_half8  # [C, BLOCK_K]
-            total_30 = tl.fma(map_75, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
-            map_76 = both_5.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
-            inside_45 = inside_44 - map_76  # [C, BLOCK_K]
-            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level4 [C, C]
+            map_71 = decay_10 * dq_we_half8  # [C, BLOCK_K]
+            total_28 = tl.fma(map_71, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
+            map_72 = both_5.to(tl.float32) * dq_we_half8  # [C, BLOCK_K]
+            total_29 = tl.fma(map_72, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
+            map_73 = decay_10 * dk_we_half8  # [C, BLOCK_K]
+            total_30 = tl.fma(map_73, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
+            map_74 = both_5.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
+            inside_45 = inside_44 - map_74  # [C, BLOCK_K]
+            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level4 [C, C]
             dq_we_half4 = tl.dot(B_we_half4.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_77 = decay_12 * dq_we_half4  # [C, BLOCK_K]
-            total_31 = tl.fma(map_77, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
-            map_78 = both_7.to(tl.float32) * dq_we_half4  # [C, BLOCK_K]
-            total_32 = tl.fma(map_78, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
-            map_79 = decay_12 * dk_we_half4  # [C, BLOCK_K]
-            total_33 = tl.fma(map_79, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
-            map_80 = both_7.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
-            inside_46 = inside_45 - map_80  # [C, BLOCK_K]
-            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
+            map_75 = decay_12 * dq_we_half4  # [C, BLOCK_K]
+            total_31 = tl.fma(map_75, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
+            map_76 = both_7.to(tl.float32) * dq_we_half4  # [C, BLOCK_K]
+            total_32 = tl.fma(map_76, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
+            map_77 = decay_12 * dk_we_half4  # [C, BLOCK_K]
+            total_33 = tl.fma(map_77, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
+            map_78 = both_7.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
+            inside_46 = inside_45 - map_78  # [C, BLOCK_K]
+            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level2 [C, C]
             dq_we_half2 = tl.dot(B_we_half2.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_81 = decay_14 * dq_we_half2  # [C, BLOCK_K]
-            total_34 = tl.fma(map_81, tl.full([C, BLOCK_K], 1.0, tl.float32), total_31)  # [C, BLOCK_K]
-            map_82 = both_9.to(tl.float32) * dq_we_half2  # [C, BLOCK_K]
-            total_35 = tl.fma(map_82, tl.full([C, BLOCK_K], 1.0, tl.float32), total_32)  # [C, BLOCK_K]
-            map_83 = decay_14 * dk_we_half2  # [C, BLOCK_K]
-            total_36 = tl.fma(map_83, tl.full([C, BLOCK_K], 1.0, tl.float32), total_33)  # [C, BLOCK_K]
-            map_84 = both_9.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
-            inside_47 = inside_46 - map_84  # [C, BLOCK_K]
-            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
+            map_79 = decay_14 * dq_we_half2  # [C, BLOCK_K]
+            total_34 = tl.fma(map_79, tl.full([C, BLOCK_K], 1.0, tl.float32), total_31)  # [C, BLOCK_K]
+            map_80 = both_9.to(tl.float32) * dq_we_half2  # [C, BLOCK_K]
+            total_35 = tl.fma(map_80, tl.full([C, BLOCK_K], 1.0, tl.float32), total_32)  # [C, BLOCK_K]
+            map_81 = decay_14 * dk_we_half2  # [C, BLOCK_K]
+            total_36 = tl.fma(map_81, tl.full([C, BLOCK_K], 1.0, tl.float32), total_33)  # [C, BLOCK_K]
+            map_82 = both_9.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
+            inside_47 = inside_46 - map_82  # [C, BLOCK_K]
+            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level1 [C, C]
             dq_we_half1 = tl.dot(B_we_half1.to(DT), both_11, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_85 = decay_16 * dq_we_half1  # [C, BLOCK_K]
-            total_37 = tl.fma(map_85, tl.full([C, BLOCK_K], 1.0, tl.float32), total_34)  # [C, BLOCK_K]
-            part_106_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-            part_106_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_106_0) / (1.0 + part_106_0)
-            part_106_2 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-            part_106_3 = tl.exp(-tl.abs(part_106_2))
-            part_106_4 = 1.0 + part_106_3
-            part_106_5 = part_106_4 == 1.0
-            part_106_6 = tl.log(part_106_4) * (part_106_3 / tl.where(part_106_5, 1.0, part_106_4 - 1.0))
-            part_106_7 = tl.maximum(part_106_2, 0.0) + tl.where(part_106_5, part_106_3, part_106_6)
-            part_106_8 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_106_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_106_8) / (1.0 + part_106_8)
-            part_106_10 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_106_11 = part_106_1 * tl.exp(-(tl.exp(load_4.to(tl.float32)) * part_106_7)) * (-(load_2.to(tl.float32) * part_106_9) / (part_106_10 * part_106_10))
-            part_106_12 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
-            map_86 = part_106_11 * (0.5 / part_106_10) * part_106_12 * total_37  # [C, BLOCK_K]
-            inner_5 = tl.where(in_K[None, :], map_86, 0.0)  # [C, BLOCK_K]
+            map_83 = decay_16 * dq_we_half1  # [C, BLOCK_K]
+            total_37 = tl.fma(map_83, tl.full([C, BLOCK_K], 1.0, tl.float32), total_34)  # [C, BLOCK_K]
+            part_104_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_104_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_104_0) / (1.0 + part_104_0)
+            part_104_2 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
+            part_104_3 = tl.exp(-tl.abs(part_104_2))
+            part_104_4 = 1.0 + part_104_3
+            part_104_5 = part_104_4 == 1.0
+            part_104_6 = tl.log(part_104_4) * (part_104_3 / tl.where(part_104_5, 1.0, part_104_4 - 1.0))
+            part_104_7 = tl.maximum(part_104_2, 0.0) + tl.where(part_104_5, part_104_3, part_104_6)
+            part_104_8 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_104_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_104_8) / (1.0 + part_104_8)
+            part_104_10 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+            part_104_11 = part_104_1 * tl.exp(-(tl.exp(load_4.to(tl.float32)) * part_104_7)) * (-(load_2.to(tl.float32) * part_104_9) / (part_104_10 * part_104_10))
+            map_84 = part_104_11 * total_37  # [C, BLOCK_K]
+            inner_5 = tl.where(in_K[None, :], map_84, 0.0)  # [C, BLOCK_K]
             sum_6 = tl.sum(inner_5, 1)  # [C]
-            part_107_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-            part_107_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_107_0) / (1.0 + part_107_0)
-            part_107_2 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-            part_107_3 = tl.exp(-tl.abs(part_107_2))
-            part_107_4 = 1.0 + part_107_3
-            part_107_5 = part_107_4 == 1.0
-            part_107_6 = tl.log(part_107_4) * (part_107_3 / tl.where(part_107_5, 1.0, part_107_4 - 1.0))
-            part_107_7 = tl.maximum(part_107_2, 0.0) + tl.where(part_107_5, part_107_3, part_107_6)
-            part_107_8 = part_107_1 * tl.exp(-(tl.exp(load_4.to(tl.float32)) * part_107_7)) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))
-            part_107_9 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_107_10 = 1.0 + part_107_9
-            part_107_11 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_107_9) / part_107_10)
-            part_107_12 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_107_9) / part_107_10 * (1.0 + part_107_11)
-            map_87 = part_107_8 * part_107_12 * total_37  # [C, BLOCK_K]
-            part_108_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_108_1 = 1.0 + part_108_0
-            part_108_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_108_0) / part_108_1
-            part_108_3 = load_2.to(tl.float32) * part_108_2
-            part_108_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_108_0) / part_108_1)
-            map_88 = (part_108_3 + part_108_3) * (part_108_2 * (1.0 + part_108_4)) * sum_6[:, None]  # [C, BLOCK_K]
-            total_69 = map_87 + map_88  # [C, BLOCK_K]
-            part_110_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_110_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_110_0) / (1.0 + part_110_0)
-            part_110_2 = load_2.to(tl.float32) * part_110_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_110_3 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-            part_110_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_110_3) / (1.0 + part_110_3)
-            part_110_5 = tl.exp(load_4.to(tl.float32))
-            part_110_6 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-            part_110_7 = tl.exp(-tl.abs(part_110_6))
-            part_110_8 = 1.0 + part_110_7
-            part_110_9 = part_110_8 == 1.0
-            part_110_10 = tl.log(part_110_8) * (part_110_7 / tl.where(part_110_9, 1.0, part_110_8 - 1.0))
-            part_110_11 = tl.maximum(part_110_6, 0.0) + tl.where(part_110_9, part_110_7, part_110_10)
-            part_110_12 = -(part_110_2 * part_110_4 * tl.exp(-(part_110_5 * part_110_11))) * part_110_11
-            map_89 = part_110_12 * part_110_5 * total_37  # [C, BLOCK_K]
-            inner_6 = tl.where(in_K[None, :], map_89, 0.0)  # [C, BLOCK_K]
-            sum_9 = tl.sum(tl.sum(inner_6, 1), 0)
+            part_105_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_105_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_105_0) / (1.0 + part_105_0)
+            part_105_2 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
+            part_105_3 = tl.exp(-tl.abs(part_105_2))
+            part_105_4 = 1.0 + part_105_3
+            part_105_5 = part_105_4 == 1.0
+            part_105_6 = tl.log(part_105_4) * (part_105_3 / tl.where(part_105_5, 1.0, part_105_4 - 1.0))
+            part_105_7 = tl.maximum(part_105_2, 0.0) + tl.where(part_105_5, part_105_3, part_105_6)
+            part_105_8 = part_105_1 * tl.exp(-(tl.exp(load_4.to(tl.float32)) * part_105_7)) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))
+            part_105_9 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_105_10 = 1.0 + part_105_9
+            part_105_11 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_105_9) / part_105_10)
+            part_105_12 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_105_9) / part_105_10 * (1.0 + part_105_11)
+            map_85 = part_105_8 * part_105_12 * total_37  # [C, BLOCK_K]
+            map_86 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
+            map_87 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
+            map_88 = map_86 * map_87 * sum_6  # [C]
+            part_109_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_109_1 = 1.0 + part_109_0
+            part_109_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_109_0) / part_109_1
+            part_109_3 = load_2.to(tl.float32) * part_109_2
+            part_109_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_109_0) / part_109_1)
+            map_89 = (part_109_3 + part_109_3) * (part_109_2 * (1.0 + part_109_4)) * map_88[:, None]  # [C, BLOCK_K]
+            total_69 = map_85 + map_89  # [C, BLOCK_K]
             part_111_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_111_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_111_0) / (1.0 + part_111_0)
             part_111_2 = load_2.to(tl.float32) * part_111_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
@@ -6962,80 +6955,97 @@ def _m_layer_gradients_whole_kernel_c64(
             part_111_9 = part_111_8 == 1.0
             part_111_10 = tl.log(part_111_8) * (part_111_7 / tl.where(part_111_9, 1.0, part_111_8 - 1.0))
             part_111_11 = tl.maximum(part_111_6, 0.0) + tl.where(part_111_9, part_111_7, part_111_10)
-            part_111_12 = -(part_111_2 * part_111_4 * tl.exp(-(part_111_5 * part_111_11))) * part_111_5
-            part_111_13 = part_111_12 * (tl.where(part_111_6 >= 0.0, 1.0, part_111_7) / part_111_8)
-            map_90 = part_111_13 * total_37  # [C, BLOCK_K]
-            sum_11 = tl.sum(map_90, 0)  # [BLOCK_K]
+            part_111_12 = -(part_111_2 * part_111_4 * tl.exp(-(part_111_5 * part_111_11))) * part_111_11
+            map_90 = part_111_12 * part_111_5 * total_37  # [C, BLOCK_K]
+            inner_6 = tl.where(in_K[None, :], map_90, 0.0)  # [C, BLOCK_K]
+            sum_9 = tl.sum(tl.sum(inner_6, 1), 0)
             part_112_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_112_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_112_0) / (1.0 + part_112_0)
             part_112_2 = load_2.to(tl.float32) * part_112_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_112_3 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-            part_112_4 = tl.exp(-tl.abs(part_112_3))
-            part_112_5 = 1.0 + part_112_4
-            part_112_6 = part_112_5 == 1.0
-            part_112_7 = tl.log(part_112_5) * (part_112_4 / tl.where(part_112_6, 1.0, part_112_5 - 1.0))
-            part_112_8 = tl.maximum(part_112_3, 0.0) + tl.where(part_112_6, part_112_4, part_112_7)
-            part_112_9 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-            part_112_10 = 1.0 + part_112_9
-            part_112_11 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_112_9) / part_112_10 * (tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_112_9) / part_112_10)
-            part_112_12 = part_112_2 * tl.exp(-(tl.exp(load_4.to(tl.float32)) * part_112_8)) * part_112_11
-            d_b_raw_new = part_112_12 * total_37  # gradient of b_raw [C, BLOCK_K]
+            part_112_3 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_112_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_112_3) / (1.0 + part_112_3)
+            part_112_5 = tl.exp(load_4.to(tl.float32))
+            part_112_6 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
+            part_112_7 = tl.exp(-tl.abs(part_112_6))
+            part_112_8 = 1.0 + part_112_7
+            part_112_9 = part_112_8 == 1.0
+            part_112_10 = tl.log(part_112_8) * (part_112_7 / tl.where(part_112_9, 1.0, part_112_8 - 1.0))
+            part_112_11 = tl.maximum(part_112_6, 0.0) + tl.where(part_112_9, part_112_7, part_112_10)
+            part_112_12 = -(part_112_2 * part_112_4 * tl.exp(-(part_112_5 * part_112_11))) * part_112_5
+            part_112_13 = part_112_12 * (tl.where(part_112_6 >= 0.0, 1.0, part_112_7) / part_112_8)
+            map_91 = part_112_13 * total_37  # [C, BLOCK_K]
+            sum_11 = tl.sum(map_91, 0)  # [BLOCK_K]
+            part_113_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_113_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_113_0) / (1.0 + part_113_0)
+            part_113_2 = load_2.to(tl.float32) * part_113_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+            part_113_3 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
+            part_113_4 = tl.exp(-tl.abs(part_113_3))
+            part_113_5 = 1.0 + part_113_4
+            part_113_6 = part_113_5 == 1.0
+            part_113_7 = tl.log(part_113_5) * (part_113_4 / tl.where(part_113_6, 1.0, part_113_5 - 1.0))
+            part_113_8 = tl.maximum(part_113_3, 0.0) + tl.where(part_113_6, part_113_4, part_113_7)
+            part_113_9 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_113_10 = 1.0 + part_113_9
+            part_113_11 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_113_9) / part_113_10 * (tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_113_9) / part_113_10)
+            part_113_12 = part_113_2 * tl.exp(-(tl.exp(load_4.to(tl.float32)) * part_113_8)) * part_113_11
+            d_b_raw_new = part_113_12 * total_37  # gradient of b_raw [C, BLOCK_K]
             d_b_raw_ptr_c = d_b_raw_ptr + start * d_b_raw_ptr_t  # first token of the chunk
             tl.store(d_b_raw_ptr_c + (token * d_b_raw_ptr_t)[:, None] + at_K[None, :], d_b_raw_new.to(d_b_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            map_91 = decay_16 * dk_we_half1  # [C, BLOCK_K]
-            total_38 = tl.fma(map_91, tl.full([C, BLOCK_K], 1.0, tl.float32), total_36)  # [C, BLOCK_K]
-            map_92 = both_11.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
-            inside_48 = inside_47 - map_92  # [C, BLOCK_K]
-            part_116_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_116_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_116_0) / (1.0 + part_116_0)
-            part_116_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_116_3 = -(load_2.to(tl.float32) * part_116_1) / (part_116_2 * part_116_2) * (0.5 / part_116_2)
-            part_116_4 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
-            map_93 = part_116_3 * part_116_4 * total_38  # [C, BLOCK_K]
-            inner_7 = tl.where(in_K[None, :], map_93, 0.0)  # [C, BLOCK_K]
-            sum_5 = tl.sum(inner_7, 1)  # [C]
+            map_92 = decay_16 * dk_we_half1  # [C, BLOCK_K]
+            total_38 = tl.fma(map_92, tl.full([C, BLOCK_K], 1.0, tl.float32), total_36)  # [C, BLOCK_K]
+            map_93 = both_11.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
+            inside_48 = inside_47 - map_93  # [C, BLOCK_K]
             part_117_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_117_1 = 1.0 + part_117_0
-            part_117_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_117_0) / part_117_1)
-            part_117_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_117_0) / part_117_1 * (1.0 + part_117_2)
-            map_94 = 1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_117_3 * total_38  # [C, BLOCK_K]
-            total_39 = tl.fma(map_94, tl.full([C, BLOCK_K], 1.0, tl.float32), total_69)  # [C, BLOCK_K]
+            part_117_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_117_0) / (1.0 + part_117_0)
+            part_117_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+            map_94 = -(load_2.to(tl.float32) * part_117_1) / (part_117_2 * part_117_2) * total_38  # [C, BLOCK_K]
+            inner_7 = tl.where(in_K[None, :], map_94, 0.0)  # [C, BLOCK_K]
+            sum_5 = tl.sum(inner_7, 1)  # [C]
             part_118_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_118_1 = 1.0 + part_118_0
-            part_118_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_118_0) / part_118_1
-            part_118_3 = load_2.to(tl.float32) * part_118_2
-            part_118_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_118_0) / part_118_1)
-            map_95 = (part_118_3 + part_118_3) * (part_118_2 * (1.0 + part_118_4)) * sum_5[:, None]  # [C, BLOCK_K]
-            d_k_raw_new = total_39 + map_95  # gradient of k_raw [C, BLOCK_K]
+            part_118_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_118_0) / part_118_1)
+            part_118_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_118_0) / part_118_1 * (1.0 + part_118_2)
+            map_95 = 1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_118_3 * total_38  # [C, BLOCK_K]
+            total_39 = tl.fma(map_95, tl.full([C, BLOCK_K], 1.0, tl.float32), total_69)  # [C, BLOCK_K]
+            map_96 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
+            map_97 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
+            map_98 = map_96 * map_97 * sum_5  # [C]
+            part_122_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_122_1 = 1.0 + part_122_0
+            part_122_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_122_0) / part_122_1
+            part_122_3 = load_2.to(tl.float32) * part_122_2
+            part_122_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_122_0) / part_122_1)
+            map_99 = (part_122_3 + part_122_3) * (part_122_2 * (1.0 + part_122_4)) * map_98[:, None]  # [C, BLOCK_K]
+            d_k_raw_new = total_39 + map_99  # gradient of k_raw [C, BLOCK_K]
             d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
             tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            map_96 = both_11.to(tl.float32) * dq_we_half1  # [C, BLOCK_K]
-            total_40 = tl.fma(map_96, tl.full([C, BLOCK_K], 1.0, tl.float32), total_35)  # [C, BLOCK_K]
+            map_100 = both_11.to(tl.float32) * dq_we_half1  # [C, BLOCK_K]
+            total_40 = tl.fma(map_100, tl.full([C, BLOCK_K], 1.0, tl.float32), total_35)  # [C, BLOCK_K]
             terms = total_40  # [C, BLOCK_K]
             later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-            map_97 = inside_48 - map_8  # [C, BLOCK_K]
-            terms_2 = map_97  # [C, BLOCK_K]
+            map_101 = inside_48 - map_8  # [C, BLOCK_K]
+            terms_2 = map_101  # [C, BLOCK_K]
             inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
             dgK_67 = later_2 + inside_2  # [C, BLOCK_K]
             dgK_68 = dgK_67 + sum_4[None, :]  # [C, BLOCK_K]
             dgK = dgK_68 + sum_3[None, :]  # gradient of the log-decay [C, BLOCK_K]
-            part_125_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-            part_125_1 = tl.exp(-tl.abs(part_125_0))
-            part_125_2 = 1.0 + part_125_1
-            part_125_3 = part_125_2 == 1.0
-            part_125_4 = tl.log(part_125_2) * (part_125_1 / tl.where(part_125_3, 1.0, part_125_2 - 1.0))
-            part_125_5 = tl.maximum(part_125_0, 0.0) + tl.where(part_125_3, part_125_1, part_125_4)
-            map_98 = -part_125_5 * tl.exp(load_4.to(tl.float32)) * dgK  # [C, BLOCK_K]
-            inner_8 = tl.where(valid[:, None], map_98, 0.0)  # [C, BLOCK_K]
+            part_129_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
+            part_129_1 = tl.exp(-tl.abs(part_129_0))
+            part_129_2 = 1.0 + part_129_1
+            part_129_3 = part_129_2 == 1.0
+            part_129_4 = tl.log(part_129_2) * (part_129_1 / tl.where(part_129_3, 1.0, part_129_2 - 1.0))
+            part_129_5 = tl.maximum(part_129_0, 0.0) + tl.where(part_129_3, part_129_1, part_129_4)
+            map_102 = -part_129_5 * tl.exp(load_4.to(tl.float32)) * dgK  # [C, BLOCK_K]
+            inner_8 = tl.where(valid[:, None], map_102, 0.0)  # [C, BLOCK_K]
             inner_9 = tl.where(in_K[None, :], inner_8, 0.0)  # [C, BLOCK_K]
             sum_8 = tl.sum(tl.sum(inner_9, 1), 0)
-            part_126_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-            part_126_1 = tl.exp(-tl.abs(part_126_0))
-            part_126_2 = -tl.exp(load_4.to(tl.float32)) * (tl.where(part_126_0 >= 0.0, 1.0, part_126_1) / (1.0 + part_126_1))
-            map_99 = part_126_2 * dgK  # [C, BLOCK_K]
-            inner_10 = tl.where(valid[:, None], map_99, 0.0)  # [C, BLOCK_K]
+            part_130_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
+            part_130_1 = tl.exp(-tl.abs(part_130_0))
+            part_130_2 = -tl.exp(load_4.to(tl.float32)) * (tl.where(part_130_0 >= 0.0, 1.0, part_130_1) / (1.0 + part_130_1))
+            map_103 = part_130_2 * dgK  # [C, BLOCK_K]
+            inner_10 = tl.where(valid[:, None], map_103, 0.0)  # [C, BLOCK_K]
             sum_10 = tl.sum(inner_10, 0)  # [BLOCK_K]
-            d_a_raw_new = map_90 + map_99  # gradient of a_raw [C, BLOCK_K]
+            d_a_raw_new = map_91 + map_103  # gradient of a_raw [C, BLOCK_K]
             d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
             tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_K[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
             d_A_log_new = sum_9 + sum_8  # gradient of A_log, of this chunk
@@ -7245,7 +7255,7 @@ def m_forward(
     config = _config("outputs", k.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k.device, dtype.itemsize, K, V)
-    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
+    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, V), dtype=k.dtype, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
@@ -7258,8 +7268,8 @@ def m_forward(
     _, block, warps, stages, precision = _config("halves", k.device, dtype.itemsize, K, V)
     {32: _m_halves_kernel, 64: _m_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
         log_a, first_K, second_K, run.cu, run.T, H, run.N, run.steps, log_a.stride(0),
-        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _power(K), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _tile(K, dtype), chunk, DT,
+        FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -7272,7 +7282,7 @@ def m_forward(
             b.stride(2), H // b.shape[2], v.stride(0), v.stride(1), v.stride(2),
             H // v.shape[2], w.stride(0), w.stride(1), w.stride(2), H // w.shape[2],
             Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K,
-            _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+            _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -7283,21 +7293,21 @@ def m_forward(
         b.stride(1), b.stride(2), H // b.shape[2], log_a.stride(0), log_a.stride(1),
         log_a.stride(2), H // log_a.shape[2], v.stride(0), v.stride(1), v.stride(2),
         H // v.shape[2], w.stride(0), w.stride(1), w.stride(2), H // w.shape[2], Q.stride(0),
-        Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _power(K), V,
-        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _tile(K, dtype), V,
+        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    _m_states_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         k, log_a, P, Q, initial_state, h_2, n_2, final_state, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
         log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], P.stride(0),
         P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
-        H // Q.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _power(K), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        H // Q.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + _power(K)) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("outputs_mild", k.device, dtype.itemsize, K, V)
@@ -7307,8 +7317,8 @@ def m_forward(
             H // log_a.shape[2], q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
             k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], n_2.stride(0),
             n_2.stride(1), n_2.stride(2), H // n_2.shape[2], y.stride(0), y.stride(1),
-            y.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision,
-            EXACT, run.varlen,
+            y.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
+            precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -7318,8 +7328,9 @@ def m_forward(
         least, run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
         k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], log_a.stride(0),
         log_a.stride(1), log_a.stride(2), H // log_a.shape[2], n_2.stride(0), n_2.stride(1),
-        n_2.stride(2), H // n_2.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _power(K),
-        V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        n_2.stride(2), H // n_2.shape[2], y.stride(0), y.stride(1), y.stride(2), K,
+        _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -7358,7 +7369,7 @@ def m_backward(
     config = _config("gradients", k.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", k.device, dtype.itemsize, K, V)
-    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
+    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
     least = _least(1.2924697071141057e-26, dtype)
     d_k = _gradient(k, H)
     d_w = _gradient(w, H)
@@ -7380,8 +7391,8 @@ def m_backward(
     _, block, warps, stages, precision = _config("halves", k.device, dtype.itemsize, K, V)
     {32: _m_halves_kernel, 64: _m_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
         log_a, first_K, second_K, run.cu, run.T, H, run.N, run.steps, log_a.stride(0),
-        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _power(K), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _tile(K, dtype), chunk, DT,
+        FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -7394,7 +7405,7 @@ def m_backward(
             b.stride(2), H // b.shape[2], v.stride(0), v.stride(1), v.stride(2),
             H // v.shape[2], w.stride(0), w.stride(1), w.stride(2), H // w.shape[2],
             Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K,
-            _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+            _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -7405,21 +7416,21 @@ def m_backward(
         b.stride(1), b.stride(2), H // b.shape[2], log_a.stride(0), log_a.stride(1),
         log_a.stride(2), H // log_a.shape[2], v.stride(0), v.stride(1), v.stride(2),
         H // v.shape[2], w.stride(0), w.stride(1), w.stride(2), H // w.shape[2], Q.stride(0),
-        Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _power(K), V,
-        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _tile(K, dtype), V,
+        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _power(V))),)](
+    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         k, log_a, P, Q, initial_state, h_2, n_2, run.cu, run.T, H, run.segment, run.segments,
         run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
         log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], P.stride(0),
         P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
-        H // Q.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _power(K), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        H // Q.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + _power(K)) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("solve_adjoint_mild", k.device, dtype.itemsize, K, V)
@@ -7430,8 +7441,8 @@ def m_backward(
             b.stride(0), b.stride(1), b.stride(2), H // b.shape[2], q.stride(0), q.stride(1),
             q.stride(2), H // q.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
             H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2),
-            P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K, _power(K), V,
-            _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+            P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K, _tile(K, dtype),
+            V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -7443,13 +7454,13 @@ def m_backward(
         b.stride(1), b.stride(2), H // b.shape[2], log_a.stride(0), log_a.stride(1),
         log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
         H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2),
-        P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K, _power(K), V,
-        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K, _tile(K, dtype), V,
+        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states_adjoint", k.device, dtype.itemsize, K, V)
-    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         q, k, b, log_a, dy, P_adjoint, Q_adjoint, scale, d_final_state, l, zeta,
         d_initial_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
         q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1),
@@ -7458,16 +7469,16 @@ def m_backward(
         dy.stride(1), dy.stride(2), H // dy.shape[2], P_adjoint.stride(0), P_adjoint.stride(1),
         P_adjoint.stride(2), H // P_adjoint.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
         Q_adjoint.stride(2), H // Q_adjoint.shape[2], zeta.stride(0), zeta.stride(1),
-        zeta.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        zeta.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + min(block, _power(V)) + _power(K) + _power(K) + _power(K)) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, V)
-        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
-            first_K, second_K, q, k, b, log_a, dy, n_2, zeta, w, v, h_2, l, scale, d_v, d_w,
-            d_q, d_b, d_k, d_log_a, run.cu, run.T, H, run.N, run.steps, least, q.stride(0),
+        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
+            first_K, second_K, q, k, b, log_a, dy, n_2, h_2, l, scale, zeta, w, v, d_q, d_v,
+            d_w, d_b, d_k, d_log_a, run.cu, run.T, H, run.N, run.steps, least, q.stride(0),
             q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2),
             H // k.shape[2], b.stride(0), b.stride(1), b.stride(2), H // b.shape[2],
             log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
@@ -7475,17 +7486,18 @@ def m_backward(
             n_2.stride(1), n_2.stride(2), H // n_2.shape[2], zeta.stride(0), zeta.stride(1),
             zeta.stride(2), H // zeta.shape[2], w.stride(0), w.stride(1), w.stride(2),
             H // w.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            d_v.stride(0), d_v.stride(1), d_v.stride(2), d_w.stride(0), d_w.stride(1),
-            d_w.stride(2), d_q.stride(0), d_q.stride(1), d_q.stride(2), d_b.stride(0),
+            d_q.stride(0), d_q.stride(1), d_q.stride(2), d_v.stride(0), d_v.stride(1),
+            d_v.stride(2), d_w.stride(0), d_w.stride(1), d_w.stride(2), d_b.stride(0),
             d_b.stride(1), d_b.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2),
-            d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2), K, min(block, _power(K)),
-            V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+            d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2), K,
+            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
-    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _power(K))),)](
-        first_K, second_K, q, k, b, log_a, dy, n_2, zeta, w, v, h_2, l, scale, d_v, d_w, d_q,
+    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
+        first_K, second_K, q, k, b, log_a, dy, n_2, h_2, l, zeta, w, v, scale, d_v, d_w, d_q,
         d_b, d_k, d_log_a, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk),
         q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1),
         k.stride(2), H // k.shape[2], b.stride(0), b.stride(1), b.stride(2), H // b.shape[2],
@@ -7497,7 +7509,8 @@ def m_backward(
         d_w.stride(0), d_w.stride(1), d_w.stride(2), d_q.stride(0), d_q.stride(1),
         d_q.stride(2), d_b.stride(0), d_b.stride(1), d_b.stride(2), d_k.stride(0),
         d_k.stride(1), d_k.stride(2), d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2),
-        K, min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -7529,12 +7542,12 @@ def m_step(
     _, block, warps, stages, _ = _config("step", k.device, dtype.itemsize, K, V)
     y = torch.empty((k.shape[0], H, V), dtype=k.dtype, device=k.device)
     held = state.contiguous()
-    _m_step_kernel[(k.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _m_step_kernel[(k.shape[0] * H * -(-V // min(block, _padded(V))),)](
         q, k, b, log_a, v, w, scale, held, y, held, state_indices, H, q.stride(0), q.stride(1),
         H // q.shape[1], k.stride(0), k.stride(1), H // k.shape[1], b.stride(0), b.stride(1),
         H // b.shape[1], log_a.stride(0), log_a.stride(1), H // log_a.shape[1], v.stride(0),
         v.stride(1), H // v.shape[1], w.stride(0), w.stride(1), H // w.shape[1], y.stride(0),
-        y.stride(1), K, _power(K), V, min(block, _power(V)),
+        y.stride(1), K, _padded(K), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -7575,7 +7588,7 @@ def m_layer_forward(
     config = _config("outputs", k_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k_raw.device, dtype.itemsize, K, V)
-    run = _Layout(k_raw, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
+    run = _Layout(k_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k_raw.shape[:2], H, V), dtype=k_raw.dtype, device=k_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k_raw.device)
@@ -7589,8 +7602,8 @@ def m_layer_forward(
     {32: _m_layer_halves_kernel, 64: _m_layer_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
         A_log, a_raw, d_bias, first_K, second_K, run.cu, run.T, H, run.N, run.steps,
         A_log.stride(0), H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], K, _power(K), chunk, DT,
-        FT, precision, EXACT, run.varlen,
+        H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], K, _tile(K, dtype), chunk,
+        DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -7605,8 +7618,8 @@ def m_layer_forward(
             b_raw.stride(2), H // b_raw.shape[2], w_raw.stride(0), w_raw.stride(1),
             w_raw.stride(2), H // w_raw.shape[2], v_raw.stride(0), v_raw.stride(1),
             v_raw.stride(2), H // v_raw.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
-            P.stride(0), P.stride(1), P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT,
-            precision, EXACT, run.varlen,
+            P.stride(0), P.stride(1), P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype),
+            chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -7620,22 +7633,23 @@ def m_layer_forward(
         H // d_bias.shape[0], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
         H // w_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
         H // v_raw.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1),
-        P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, V)
-    _m_layer_states_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_layer_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         k_raw, A_log, a_raw, d_bias, P, Q, initial_state, h_2, n_2, final_state, run.cu, run.T,
         H, run.segment, run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1),
         k_raw.stride(2), H // k_raw.shape[2], A_log.stride(0), H // A_log.shape[0],
         a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
         d_bias.stride(0), H // d_bias.shape[0], P.stride(0), P.stride(1), P.stride(2),
         H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], n_2.stride(0),
-        n_2.stride(1), n_2.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        n_2.stride(1), n_2.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk,
+        DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + _power(K)) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("outputs_mild", k_raw.device, dtype.itemsize, K, V)
@@ -7646,8 +7660,8 @@ def m_layer_forward(
             d_bias.stride(0), H // d_bias.shape[0], q_raw.stride(0), q_raw.stride(1),
             q_raw.stride(2), H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
             k_raw.stride(2), H // k_raw.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2),
-            H // n_2.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _power(K), V,
-            min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+            H // n_2.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
+            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -7659,8 +7673,8 @@ def m_layer_forward(
         H // k_raw.shape[2], A_log.stride(0), H // A_log.shape[0], a_raw.stride(0),
         a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2], d_bias.stride(0),
         H // d_bias.shape[0], n_2.stride(0), n_2.stride(1), n_2.stride(2), H // n_2.shape[2],
-        y.stride(0), y.stride(1), y.stride(2), K, _power(K), V, min(block, _power(V)), chunk,
-        DT, FT, precision, EXACT, run.varlen,
+        y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -7703,7 +7717,7 @@ def m_layer_backward(
     config = _config("gradients_value", k_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", k_raw.device, dtype.itemsize, K, V)
-    run = _Layout(k_raw, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
+    run = _Layout(k_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
     least = _least(1.2924697071141057e-26, dtype)
     d_k_raw = _gradient(k_raw, H)
     d_w_raw = _gradient(w_raw, H)
@@ -7728,8 +7742,8 @@ def m_layer_backward(
     {32: _m_layer_halves_kernel, 64: _m_layer_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
         A_log, a_raw, d_bias, first_K, second_K, run.cu, run.T, H, run.N, run.steps,
         A_log.stride(0), H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], K, _power(K), chunk, DT,
-        FT, precision, EXACT, run.varlen,
+        H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], K, _tile(K, dtype), chunk,
+        DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -7744,8 +7758,8 @@ def m_layer_backward(
             b_raw.stride(2), H // b_raw.shape[2], w_raw.stride(0), w_raw.stride(1),
             w_raw.stride(2), H // w_raw.shape[2], v_raw.stride(0), v_raw.stride(1),
             v_raw.stride(2), H // v_raw.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
-            P.stride(0), P.stride(1), P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT,
-            precision, EXACT, run.varlen,
+            P.stride(0), P.stride(1), P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype),
+            chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -7759,22 +7773,23 @@ def m_layer_backward(
         H // d_bias.shape[0], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
         H // w_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
         H // v_raw.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1),
-        P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, V)
-    {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _power(V))),)](
+    {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         k_raw, A_log, a_raw, d_bias, P, Q, initial_state, h_2, n_2, run.cu, run.T, H,
         run.segment, run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1),
         k_raw.stride(2), H // k_raw.shape[2], A_log.stride(0), H // A_log.shape[0],
         a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
         d_bias.stride(0), H // d_bias.shape[0], P.stride(0), P.stride(1), P.stride(2),
         H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], n_2.stride(0),
-        n_2.stride(1), n_2.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        n_2.stride(1), n_2.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk,
+        DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + _power(K)) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("solve_adjoint_mild", k_raw.device, dtype.itemsize, K, V)
@@ -7788,7 +7803,7 @@ def m_layer_backward(
             q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], dy.stride(0), dy.stride(1),
             dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
             Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2),
-            K, _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+            K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -7802,13 +7817,13 @@ def m_layer_backward(
         a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
         d_bias.stride(0), H // d_bias.shape[0], dy.stride(0), dy.stride(1), dy.stride(2),
         H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2),
-        P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K, _power(K), V,
-        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K, _tile(K, dtype), V,
+        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states_adjoint", k_raw.device, dtype.itemsize, K, V)
-    _m_layer_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_layer_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         q_raw, k_raw, b_raw, A_log, a_raw, d_bias, dy, P_adjoint, Q_adjoint, scale,
         d_final_state, l, zeta, d_initial_state, run.cu, run.T, H, run.segment, run.segments,
         run.N, run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
@@ -7819,17 +7834,17 @@ def m_layer_backward(
         H // d_bias.shape[0], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
         P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), H // P_adjoint.shape[2],
         Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2), H // Q_adjoint.shape[2],
-        zeta.stride(0), zeta.stride(1), zeta.stride(2), K, _power(K), V, min(block, _power(V)),
-        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        zeta.stride(0), zeta.stride(1), zeta.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + _power(K) + min(block, _power(V)) + _power(K) + _power(K)) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("gradients_mild_whole", k_raw.device, dtype.itemsize, K, V)
         {32: _m_layer_gradients_mild_whole_kernel, 64: _m_layer_gradients_mild_whole_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-            first_K, second_K, q_raw, k_raw, b_raw, A_log, a_raw, d_bias, dy, n_2, zeta, h_2, l,
-            scale, d_q_raw, d_b_raw, d_k_raw, d_a_raw, d_A_log, d_d_bias, run.cu, run.T, H,
-            run.N, run.steps, least, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
+            first_K, second_K, q_raw, k_raw, b_raw, A_log, a_raw, d_bias, dy, n_2, h_2, l,
+            scale, zeta, d_q_raw, d_b_raw, d_k_raw, d_a_raw, d_A_log, d_d_bias, run.cu, run.T,
+            H, run.N, run.steps, least, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
             H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
             H // k_raw.shape[2], b_raw.stride(0), b_raw.stride(1), b_raw.stride(2),
             H // b_raw.shape[2], A_log.stride(0), H // A_log.shape[0], a_raw.stride(0),
@@ -7839,8 +7854,8 @@ def m_layer_backward(
             zeta.stride(1), zeta.stride(2), H // zeta.shape[2], d_q_raw.stride(0),
             d_q_raw.stride(1), d_q_raw.stride(2), d_b_raw.stride(0), d_b_raw.stride(1),
             d_b_raw.stride(2), d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2),
-            d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), K, _power(K), V, _power(V),
-            chunk, DT, FT, precision, EXACT, run.varlen,
+            d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), K, _tile(K, dtype), V,
+            _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -7851,14 +7866,14 @@ def m_layer_backward(
             H // zeta.shape[2], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
             H // w_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
             H // v_raw.shape[2], d_v_raw.stride(0), d_v_raw.stride(1), d_v_raw.stride(2),
-            d_w_raw.stride(0), d_w_raw.stride(1), d_w_raw.stride(2), V, min(block, _power(V)),
-            K, chunk, DT, FT, precision, EXACT, run.varlen,
+            d_w_raw.stride(0), d_w_raw.stride(1), d_w_raw.stride(2), V,
+            min(block, _tile(V, dtype)), K, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = _config("gradients_whole", k_raw.device, dtype.itemsize, K, V)
     {32: _m_layer_gradients_whole_kernel, 64: _m_layer_gradients_whole_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
-        first_K, second_K, q_raw, k_raw, b_raw, A_log, a_raw, d_bias, dy, n_2, zeta, h_2, l,
+        first_K, second_K, q_raw, k_raw, b_raw, A_log, a_raw, d_bias, dy, n_2, h_2, l, zeta,
         scale, d_q_raw, d_b_raw, d_k_raw, d_a_raw, d_A_log, d_d_bias, run.cu, run.T, H, run.N,
         run.steps, least, run.chunks(chunk), q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
         H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
@@ -7870,8 +7885,8 @@ def m_layer_backward(
         zeta.stride(1), zeta.stride(2), H // zeta.shape[2], d_q_raw.stride(0),
         d_q_raw.stride(1), d_q_raw.stride(2), d_b_raw.stride(0), d_b_raw.stride(1),
         d_b_raw.stride(2), d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2),
-        d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), K, _power(K), V, _power(V),
-        chunk, DT, FT, precision, EXACT, run.varlen,
+        d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), K, _tile(K, dtype), V,
+        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -7882,8 +7897,8 @@ def m_layer_backward(
         H // zeta.shape[2], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
         H // w_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
         H // v_raw.shape[2], d_v_raw.stride(0), d_v_raw.stride(1), d_v_raw.stride(2),
-        d_w_raw.stride(0), d_w_raw.stride(1), d_w_raw.stride(2), V, min(block, _power(V)), K,
-        chunk, DT, FT, precision, EXACT, run.varlen,
+        d_w_raw.stride(0), d_w_raw.stride(1), d_w_raw.stride(2), V, min(block, _tile(V, dtype)),
+        K, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -7919,14 +7934,14 @@ def m_layer_step(
     _, block, warps, stages, _ = _config("step", k_raw.device, dtype.itemsize, K, V)
     y = torch.empty((k_raw.shape[0], H, V), dtype=k_raw.dtype, device=k_raw.device)
     held = state.contiguous()
-    _m_layer_step_kernel[(k_raw.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _m_layer_step_kernel[(k_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
         q_raw, k_raw, b_raw, A_log, a_raw, d_bias, w_raw, v_raw, scale, held, y, held,
         state_indices, H, q_raw.stride(0), q_raw.stride(1), H // q_raw.shape[1],
         k_raw.stride(0), k_raw.stride(1), H // k_raw.shape[1], b_raw.stride(0), b_raw.stride(1),
         H // b_raw.shape[1], A_log.stride(0), H // A_log.shape[0], a_raw.stride(0),
         a_raw.stride(1), H // a_raw.shape[1], d_bias.stride(0), H // d_bias.shape[0],
         w_raw.stride(0), w_raw.stride(1), H // w_raw.shape[1], v_raw.stride(0), v_raw.stride(1),
-        H // v_raw.shape[1], y.stride(0), y.stride(1), K, _power(K), V, min(block, _power(V)),
+        H // v_raw.shape[1], y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )

@@ -30,27 +30,18 @@ _TABLE = (
     ('states_adjoint', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
     ('states_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
-    ('outputs', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
-    ('gradients_value', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
     ('outputs', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
     ('outputs', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('outputs', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('gradients_value', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
     ('gradients_value', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('gradients_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_whole', '', 2, 128, 128, 64, 128, 8, 1, 'ieee'),
-    ('gradients_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
-    ('outputs_mild', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
-    ('gradients_mild_value', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
     ('outputs_mild', '', 2, 128, 128, 64, 128, 4, 1, 'ieee'),
     ('outputs_mild', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('outputs_mild', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('gradients_mild_value', '', 2, 128, 128, 64, 128, 4, 1, 'ieee'),
     ('gradients_mild_value', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('gradients_mild_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_mild_whole', '', 2, 128, 128, 64, 128, 8, 1, 'ieee'),
-    ('gradients_mild_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
-    ('gradients_mild', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
     ('gradients_mild', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
     ('gradients_mild', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('gradients_mild', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
@@ -195,9 +186,18 @@ def _local(weights, g, EXACT: tl.constexpr, PRECISION: tl.constexpr, SINGLE: tl.
         return tl.dot(w, second, acc=tl.dot(w, first))
 
 
-def _power(n: int) -> int:
-    """The power of two, at least 16, that holds n."""
-    return max(16, triton.next_power_of_2(n))
+def _tile(n: int, dtype: torch.dtype) -> int:
+    """The power of two that holds n and that products take.
+
+    Triton's products of 16 bits on a Hopper chip read past tiles of 16 or 32 columns where a kernel
+    has several of them (triton-lang/triton issue 11366).
+    """
+    return max(64 if dtype.itemsize == 2 else 16, triton.next_power_of_2(n))
+
+
+def _padded(n: int) -> int:
+    """The power of two that holds n."""
+    return triton.next_power_of_2(n)
 
 
 @functools.cache
@@ -246,12 +246,12 @@ def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
 
 @functools.cache
 def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
-    """The first row of the table that fits; None without one, or where it refuses the sizes."""
+    """The first row of the table that fits; None without one."""
     arch = _architecture(device)
     for row in _TABLE:
         if row[0] == kernel and row[1] in ("", arch) and row[2] in (0, width):
             if K <= row[3] and V <= row[4]:
-                return row[5:] if row[5] else None
+                return row[5:]
     return None
 
 
@@ -8204,7 +8204,7 @@ def mk_forward(
     config = _config("outputs", k.device, dtype.itemsize, K, S)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k.device, dtype.itemsize, K, S)
-    run = _Layout(k, H, cu_seqlens, -(-S // min(block, _power(S))))
+    run = _Layout(k, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, S), dtype=torch.float32, device=k.device)
     final_state = torch.empty((run.N, H, K, S), dtype=torch.float32, device=k.device)
@@ -8216,13 +8216,13 @@ def mk_forward(
         start_state = torch.empty((run.slots, H, K, S), dtype=torch.float32, device=k.device)
         segment_decay_V = torch.empty((run.slots, H, S), dtype=torch.float32, device=k.device)
         _, block, warps, stages, precision = _config("segment_ends", k.device, dtype.itemsize, K, S)
-        _mk_segment_ends_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+        _mk_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
             k, e, log_a, start_state, segment_decay_V, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
             H // k.shape[2], e.stride(0), e.stride(1), e.stride(2), H // e.shape[2],
             log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K,
-            _power(K), S, min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8231,12 +8231,13 @@ def mk_forward(
             run.segments, K, S, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, S)
-    {32: _mk_states_kernel, 64: _mk_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
+    {32: _mk_states_kernel, 64: _mk_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
         k, e, log_a, start_state, h_2, first_V, second_V, final_state, run.cu, run.T, H,
         run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
         H // k.shape[2], e.stride(0), e.stride(1), e.stride(2), H // e.shape[2],
-        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _power(K), S,
-        min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K,
+        _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8247,8 +8248,9 @@ def mk_forward(
             least, log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
             q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1),
             k.stride(2), H // k.shape[2], e.stride(0), e.stride(1), e.stride(2),
-            H // e.shape[2], y.stride(0), y.stride(1), y.stride(2), S, min(block, _power(S)), K,
-            _power(K), chunk, DT, FT, precision, EXACT, run.varlen,
+            H // e.shape[2], y.stride(0), y.stride(1), y.stride(2), S,
+            min(block, _tile(S, dtype)), K, _tile(K, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8258,8 +8260,8 @@ def mk_forward(
         run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0),
         k.stride(1), k.stride(2), H // k.shape[2], e.stride(0), e.stride(1), e.stride(2),
         H // e.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
-        y.stride(0), y.stride(1), y.stride(2), K, _power(K), S, min(block, _power(S)), chunk,
-        DT, FT, precision, EXACT, run.varlen,
+        y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), S,
+        min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8293,7 +8295,7 @@ def mk_backward(
     config = _config("gradients", k.device, dtype.itemsize, K, S)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", k.device, dtype.itemsize, K, S)
-    run = _Layout(k, H, cu_seqlens, -(-S // min(block, _power(S))))
+    run = _Layout(k, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     d_k = _gradient(k, H)
     d_e = _gradient(e, H)
@@ -8311,13 +8313,13 @@ def mk_backward(
         segment_decay_V = torch.empty((run.slots, H, S), dtype=torch.float32, device=k.device)
         end_state = torch.empty((run.slots, H, K, S), dtype=torch.float32, device=k.device)
         _, block, warps, stages, precision = _config("segment_ends", k.device, dtype.itemsize, K, S)
-        _mk_segment_ends_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+        _mk_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
             k, e, log_a, start_state, segment_decay_V, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
             H // k.shape[2], e.stride(0), e.stride(1), e.stride(2), H // e.shape[2],
             log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K,
-            _power(K), S, min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8326,23 +8328,23 @@ def mk_backward(
             run.segments, K, S, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, S)
-    {32: _mk_states_kernel_c32, 64: _mk_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
+    {32: _mk_states_kernel_c32, 64: _mk_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
         k, e, log_a, start_state, h_2, first_V, second_V, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
         e.stride(0), e.stride(1), e.stride(2), H // e.shape[2], log_a.stride(0),
-        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _power(K), S,
-        min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _tile(K, dtype), S,
+        min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", k.device, dtype.itemsize, K, S)
-        _mk_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+        _mk_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
             q, log_a, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
             run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], log_a.stride(0),
             log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], K, _power(K), S, min(block, _power(S)), chunk, DT,
-            FT, precision, EXACT, run.varlen, run.split,
+            dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), S, min(block, _tile(S, dtype)),
+            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8351,12 +8353,12 @@ def mk_backward(
             run.segments, K, S, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", k.device, dtype.itemsize, K, S)
-    _mk_states_adjoint_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+    _mk_states_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
         q, log_a, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
         log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], K, _power(K), S, min(block, _power(S)),
-        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        dy.stride(1), dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), S,
+        min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8369,21 +8371,21 @@ def mk_backward(
             e.stride(2), H // e.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
             H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
             d_e.stride(0), d_e.stride(1), d_e.stride(2), d_log_a.stride(0), d_log_a.stride(1),
-            d_log_a.stride(2), K, _power(K), S, min(block, _power(S)), chunk, DT, FT, precision,
-            EXACT, run.varlen,
+            d_log_a.stride(2), K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT,
+            FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
         _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, S)
-        {32: _mk_gradients_mild_kernel, 64: _mk_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
+        {32: _mk_gradients_mild_kernel, 64: _mk_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
             first_V, second_V, q, k, e, log_a, dy, h_2, l, d_q, d_k, run.cu, run.T, H, run.N,
             run.steps, least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
             k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], e.stride(0), e.stride(1),
             e.stride(2), H // e.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
             H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
             d_q.stride(0), d_q.stride(1), d_q.stride(2), d_k.stride(0), d_k.stride(1),
-            d_k.stride(2), K, min(block, _power(K)), S, _power(S), chunk, DT, FT, precision,
-            EXACT, run.varlen,
+            d_k.stride(2), K, min(block, _tile(K, dtype)), S, _tile(S, dtype), chunk, DT, FT,
+            precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8395,21 +8397,21 @@ def mk_backward(
         e.stride(1), e.stride(2), H // e.shape[2], log_a.stride(0), log_a.stride(1),
         log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
         H // dy.shape[2], d_e.stride(0), d_e.stride(1), d_e.stride(2), d_log_a.stride(0),
-        d_log_a.stride(1), d_log_a.stride(2), K, _power(K), S, min(block, _power(S)), chunk, DT,
-        FT, precision, EXACT, run.varlen,
+        d_log_a.stride(1), d_log_a.stride(2), K, _tile(K, dtype), S,
+        min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _mk_gradients_kernel, 64: _mk_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _power(K))),)](
+    {32: _mk_gradients_kernel, 64: _mk_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
         first_V, second_V, q, k, e, log_a, dy, h_2, l, d_q, d_k, run.cu, run.T, H, run.N,
         run.steps, least, run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2),
         H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], e.stride(0),
         e.stride(1), e.stride(2), H // e.shape[2], log_a.stride(0), log_a.stride(1),
         log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
         H // dy.shape[2], d_q.stride(0), d_q.stride(1), d_q.stride(2), d_k.stride(0),
-        d_k.stride(1), d_k.stride(2), K, min(block, _power(K)), S, _power(S), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        d_k.stride(1), d_k.stride(2), K, min(block, _tile(K, dtype)), S, _tile(S, dtype), chunk,
+        DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8436,11 +8438,11 @@ def mk_step(
     _, block, warps, stages, _ = _config("step", k.device, dtype.itemsize, K, S)
     y = torch.empty((k.shape[0], H, S), dtype=torch.float32, device=k.device)
     held = state.contiguous()
-    _mk_step_kernel[(k.shape[0] * H * -(-S // min(block, _power(S))),)](
+    _mk_step_kernel[(k.shape[0] * H * -(-S // min(block, _padded(S))),)](
         q, k, e, log_a, held, y, held, state_indices, H, q.stride(0), q.stride(1),
         H // q.shape[1], k.stride(0), k.stride(1), H // k.shape[1], e.stride(0), e.stride(1),
         H // e.shape[1], log_a.stride(0), log_a.stride(1), H // log_a.shape[1], y.stride(0),
-        y.stride(1), K, _power(K), S, min(block, _power(S)),
+        y.stride(1), K, _padded(K), S, min(block, _padded(S)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -8472,7 +8474,7 @@ def mv_forward(
     config = _config("outputs", e.device, dtype.itemsize, S, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", e.device, dtype.itemsize, S, V)
-    run = _Layout(e, H, cu_seqlens, -(-S // min(block, _power(S))))
+    run = _Layout(e, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*e.shape[:2], H, V), dtype=e.dtype, device=e.device)
     final_state = torch.empty((run.N, H, S, V), dtype=torch.float32, device=e.device)
@@ -8484,13 +8486,13 @@ def mv_forward(
         start_state = torch.empty((run.slots, H, S, V), dtype=torch.float32, device=e.device)
         segment_decay_K = torch.empty((run.slots, H, S), dtype=torch.float32, device=e.device)
         _, block, warps, stages, precision = _config("segment_ends", e.device, dtype.itemsize, S, V)
-        _mv_segment_ends_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+        _mv_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
             e, v, log_a, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, e.stride(0), e.stride(1), e.stride(2),
             H // e.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
             log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], S,
-            min(block, _power(S)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8499,13 +8501,13 @@ def mv_forward(
             run.segments, S, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", e.device, dtype.itemsize, S, V)
-    {32: _mv_states_kernel, 64: _mv_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
+    {32: _mv_states_kernel, 64: _mv_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
         e, v, log_a, start_state, h_2, first_K, second_K, final_state, run.cu, run.T, H,
         run.segment, run.segments, run.N, run.steps, e.stride(0), e.stride(1), e.stride(2),
         H // e.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
         log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], S,
-        min(block, _power(S)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8516,8 +8518,8 @@ def mv_forward(
             least, log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
             part.stride(0), part.stride(1), part.stride(2), H // part.shape[2], e.stride(0),
             e.stride(1), e.stride(2), H // e.shape[2], v.stride(0), v.stride(1), v.stride(2),
-            H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), S, _power(S), V,
-            min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+            H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), S, _tile(S, dtype), V,
+            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8527,8 +8529,8 @@ def mv_forward(
         run.chunks(chunk), part.stride(0), part.stride(1), part.stride(2), H // part.shape[2],
         e.stride(0), e.stride(1), e.stride(2), H // e.shape[2], log_a.stride(0),
         log_a.stride(1), log_a.stride(2), H // log_a.shape[2], v.stride(0), v.stride(1),
-        v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), S, _power(S), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), S, _tile(S, dtype),
+        V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8562,7 +8564,7 @@ def mv_backward(
     config = _config("gradients", e.device, dtype.itemsize, S, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", e.device, dtype.itemsize, S, V)
-    run = _Layout(e, H, cu_seqlens, -(-S // min(block, _power(S))))
+    run = _Layout(e, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     d_e = _gradient(e, H)
     d_v = _gradient(v, H)
@@ -8580,13 +8582,13 @@ def mv_backward(
         segment_decay_K = torch.empty((run.slots, H, S), dtype=torch.float32, device=e.device)
         end_state = torch.empty((run.slots, H, S, V), dtype=torch.float32, device=e.device)
         _, block, warps, stages, precision = _config("segment_ends", e.device, dtype.itemsize, S, V)
-        _mv_segment_ends_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+        _mv_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
             e, v, log_a, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, e.stride(0), e.stride(1), e.stride(2),
             H // e.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
             log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], S,
-            min(block, _power(S)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8595,24 +8597,24 @@ def mv_backward(
             run.segments, S, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", e.device, dtype.itemsize, S, V)
-    {32: _mv_states_kernel_c32, 64: _mv_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
+    {32: _mv_states_kernel_c32, 64: _mv_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
         e, v, log_a, start_state, h_2, first_K, second_K, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, e.stride(0), e.stride(1), e.stride(2), H // e.shape[2],
         v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], log_a.stride(0),
-        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], S, min(block, _power(S)), V,
-        _power(V), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], S, min(block, _tile(S, dtype)),
+        V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", e.device, dtype.itemsize, S, V)
-        _mv_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+        _mv_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
             part, log_a, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
             run.steps, part.stride(0), part.stride(1), part.stride(2), H // part.shape[2],
             log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
             dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], S,
-            min(block, _power(S)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8621,13 +8623,13 @@ def mv_backward(
             run.segments, S, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", e.device, dtype.itemsize, S, V)
-    _mv_states_adjoint_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+    _mv_states_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
         part, log_a, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, part.stride(0), part.stride(1), part.stride(2),
         H // part.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
         H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], S,
-        min(block, _power(S)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8639,12 +8641,13 @@ def mv_backward(
             e.stride(0), e.stride(1), e.stride(2), H // e.shape[2], log_a.stride(0),
             log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1),
             dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), S,
-            _power(S), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+            _tile(S, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+            run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
         _, block, warps, stages, precision = _config("gradients_mild", e.device, dtype.itemsize, S, V)
-        {32: _mv_gradients_mild_kernel, 64: _mv_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-S // min(block, _power(S))),)](
+        {32: _mv_gradients_mild_kernel, 64: _mv_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-S // min(block, _tile(S, dtype))),)](
             first_K, second_K, part, e, v, log_a, dy, h_2, l, d_part, d_e, d_log_a, run.cu,
             run.T, H, run.N, run.steps, least, part.stride(0), part.stride(1), part.stride(2),
             H // part.shape[2], e.stride(0), e.stride(1), e.stride(2), H // e.shape[2],
@@ -8652,8 +8655,8 @@ def mv_backward(
             log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1),
             dy.stride(2), H // dy.shape[2], d_part.stride(0), d_part.stride(1),
             d_part.stride(2), d_e.stride(0), d_e.stride(1), d_e.stride(2), d_log_a.stride(0),
-            d_log_a.stride(1), d_log_a.stride(2), S, min(block, _power(S)), V, _power(V), chunk,
-            DT, FT, precision, EXACT, run.varlen,
+            d_log_a.stride(1), d_log_a.stride(2), S, min(block, _tile(S, dtype)), V,
+            _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8664,13 +8667,13 @@ def mv_backward(
         H // part.shape[2], e.stride(0), e.stride(1), e.stride(2), H // e.shape[2],
         log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0),
         dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1),
-        d_v.stride(2), S, _power(S), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        d_v.stride(2), S, _tile(S, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _mv_gradients_kernel, 64: _mv_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-S // min(block, _power(S))),)](
+    {32: _mv_gradients_kernel, 64: _mv_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-S // min(block, _tile(S, dtype))),)](
         first_K, second_K, part, e, v, log_a, dy, h_2, l, d_part, d_e, d_log_a, run.cu, run.T,
         H, run.N, run.steps, least, run.chunks(chunk), part.stride(0), part.stride(1),
         part.stride(2), H // part.shape[2], e.stride(0), e.stride(1), e.stride(2),
@@ -8678,8 +8681,8 @@ def mv_backward(
         log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0),
         dy.stride(1), dy.stride(2), H // dy.shape[2], d_part.stride(0), d_part.stride(1),
         d_part.stride(2), d_e.stride(0), d_e.stride(1), d_e.stride(2), d_log_a.stride(0),
-        d_log_a.stride(1), d_log_a.stride(2), S, min(block, _power(S)), V, _power(V), chunk, DT,
-        FT, precision, EXACT, run.varlen,
+        d_log_a.stride(1), d_log_a.stride(2), S, min(block, _tile(S, dtype)), V,
+        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8706,11 +8709,11 @@ def mv_step(
     _, block, warps, stages, _ = _config("step", e.device, dtype.itemsize, S, V)
     y = torch.empty((e.shape[0], H, V), dtype=e.dtype, device=e.device)
     held = state.contiguous()
-    _mv_step_kernel[(e.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _mv_step_kernel[(e.shape[0] * H * -(-V // min(block, _padded(V))),)](
         part, e, v, log_a, held, y, held, state_indices, H, part.stride(0), part.stride(1),
         H // part.shape[1], e.stride(0), e.stride(1), H // e.shape[1], v.stride(0), v.stride(1),
         H // v.shape[1], log_a.stride(0), log_a.stride(1), H // log_a.shape[1], y.stride(0),
-        y.stride(1), S, _power(S), V, min(block, _power(V)),
+        y.stride(1), S, _padded(S), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -8741,7 +8744,7 @@ def mk_layer_forward(
     config = _config("outputs", k_raw.device, dtype.itemsize, K, S)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k_raw.device, dtype.itemsize, K, S)
-    run = _Layout(k_raw, H, cu_seqlens, -(-S // min(block, _power(S))))
+    run = _Layout(k_raw, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k_raw.shape[:2], H, S), dtype=torch.float32, device=k_raw.device)
     final_state = torch.empty((run.N, H, K, S), dtype=torch.float32, device=k_raw.device)
@@ -8753,12 +8756,12 @@ def mk_layer_forward(
         start_state = torch.empty((run.slots, H, K, S), dtype=torch.float32, device=k_raw.device)
         segment_decay_V = torch.empty((run.slots, H, S), dtype=torch.float32, device=k_raw.device)
         _, block, warps, stages, precision = _config("segment_ends", k_raw.device, dtype.itemsize, K, S)
-        _mk_layer_segment_ends_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+        _mk_layer_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
             k_raw, a_raw, tau, start_state, segment_decay_V, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
             H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-            H // a_raw.shape[2], K, _power(K), S, min(block, _power(S)), chunk, DT, FT,
-            precision, EXACT, run.varlen, run.split,
+            H // a_raw.shape[2], K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT,
+            FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8767,12 +8770,12 @@ def mk_layer_forward(
             run.segments, K, S, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, S)
-    {32: _mk_layer_states_kernel, 64: _mk_layer_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
+    {32: _mk_layer_states_kernel, 64: _mk_layer_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
         k_raw, a_raw, tau, start_state, h_2, first_V, second_V, final_state, run.cu, run.T, H,
         run.segment, run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1),
         k_raw.stride(2), H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], K, _power(K), S, min(block, _power(S)), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split,
+        H // a_raw.shape[2], K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8784,7 +8787,8 @@ def mk_layer_forward(
             H // a_raw.shape[2], q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
             H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
             H // k_raw.shape[2], y.stride(0), y.stride(1), y.stride(2), S,
-            min(block, _power(S)), K, _power(K), chunk, DT, FT, precision, EXACT, run.varlen,
+            min(block, _tile(S, dtype)), K, _tile(K, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8794,8 +8798,8 @@ def mk_layer_forward(
         least, run.chunks(chunk), q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
         H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
         H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _power(K), S,
-        min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen,
+        H // a_raw.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), S,
+        min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8828,7 +8832,7 @@ def mk_layer_backward(
     config = _config("gradients", k_raw.device, dtype.itemsize, K, S)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", k_raw.device, dtype.itemsize, K, S)
-    run = _Layout(k_raw, H, cu_seqlens, -(-S // min(block, _power(S))))
+    run = _Layout(k_raw, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     d_k_raw = _gradient(k_raw, H)
     d_a_raw = _gradient(a_raw, H)
@@ -8845,12 +8849,12 @@ def mk_layer_backward(
         segment_decay_V = torch.empty((run.slots, H, S), dtype=torch.float32, device=k_raw.device)
         end_state = torch.empty((run.slots, H, K, S), dtype=torch.float32, device=k_raw.device)
         _, block, warps, stages, precision = _config("segment_ends", k_raw.device, dtype.itemsize, K, S)
-        _mk_layer_segment_ends_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+        _mk_layer_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
             k_raw, a_raw, tau, start_state, segment_decay_V, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
             H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-            H // a_raw.shape[2], K, _power(K), S, min(block, _power(S)), chunk, DT, FT,
-            precision, EXACT, run.varlen, run.split,
+            H // a_raw.shape[2], K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT,
+            FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8859,24 +8863,24 @@ def mk_layer_backward(
             run.segments, K, S, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, S)
-    {32: _mk_layer_states_kernel_c32, 64: _mk_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
+    {32: _mk_layer_states_kernel_c32, 64: _mk_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
         k_raw, a_raw, tau, start_state, h_2, first_V, second_V, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
         H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], K, _power(K), S, min(block, _power(S)), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split,
+        H // a_raw.shape[2], K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", k_raw.device, dtype.itemsize, K, S)
-        _mk_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+        _mk_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
             q_raw, a_raw, tau, dy, end_state, run.cu, run.T, H, run.segment, run.segments,
             run.N, run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
             H // q_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
             H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K,
-            _power(K), S, min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8885,13 +8889,13 @@ def mk_layer_backward(
             run.segments, K, S, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", k_raw.device, dtype.itemsize, K, S)
-    _mk_layer_states_adjoint_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+    _mk_layer_states_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
         q_raw, a_raw, tau, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
         H // q_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
         H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K,
-        _power(K), S, min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8903,21 +8907,22 @@ def mk_layer_backward(
             H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
             H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
             H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), K, _power(K), S,
-            min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen,
+            d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), K, _tile(K, dtype), S,
+            min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
         _, block, warps, stages, precision = _config("gradients_mild", k_raw.device, dtype.itemsize, K, S)
-        {32: _mk_layer_gradients_mild_kernel, 64: _mk_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
+        {32: _mk_layer_gradients_mild_kernel, 64: _mk_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
             first_V, second_V, q_raw, k_raw, a_raw, tau, dy, h_2, l, d_q_raw, d_k_raw, run.cu,
             run.T, H, run.N, run.steps, least, q_raw.stride(0), q_raw.stride(1),
             q_raw.stride(2), H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
             k_raw.stride(2), H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1),
             a_raw.stride(2), H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
             H // dy.shape[2], d_q_raw.stride(0), d_q_raw.stride(1), d_q_raw.stride(2),
-            d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2), K, min(block, _power(K)),
-            S, _power(S), chunk, DT, FT, precision, EXACT, run.varlen,
+            d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2), K,
+            min(block, _tile(K, dtype)), S, _tile(S, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8928,21 +8933,21 @@ def mk_layer_backward(
         q_raw.stride(2), H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
         H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
         H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), K, _power(K), S,
-        min(block, _power(S)), chunk, DT, FT, precision, EXACT, run.varlen,
+        d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), K, _tile(K, dtype), S,
+        min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _mk_layer_gradients_kernel, 64: _mk_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _power(K))),)](
+    {32: _mk_layer_gradients_kernel, 64: _mk_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
         first_V, second_V, q_raw, k_raw, a_raw, tau, dy, h_2, l, d_q_raw, d_k_raw, run.cu,
         run.T, H, run.N, run.steps, least, run.chunks(chunk), q_raw.stride(0), q_raw.stride(1),
         q_raw.stride(2), H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
         H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
         H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
         d_q_raw.stride(0), d_q_raw.stride(1), d_q_raw.stride(2), d_k_raw.stride(0),
-        d_k_raw.stride(1), d_k_raw.stride(2), K, min(block, _power(K)), S, _power(S), chunk, DT,
-        FT, precision, EXACT, run.varlen,
+        d_k_raw.stride(1), d_k_raw.stride(2), K, min(block, _tile(K, dtype)), S,
+        _tile(S, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8968,11 +8973,11 @@ def mk_layer_step(
     _, block, warps, stages, _ = _config("step", k_raw.device, dtype.itemsize, K, S)
     y = torch.empty((k_raw.shape[0], H, S), dtype=torch.float32, device=k_raw.device)
     held = state.contiguous()
-    _mk_layer_step_kernel[(k_raw.shape[0] * H * -(-S // min(block, _power(S))),)](
+    _mk_layer_step_kernel[(k_raw.shape[0] * H * -(-S // min(block, _padded(S))),)](
         q_raw, k_raw, a_raw, tau, held, y, held, state_indices, H, q_raw.stride(0),
         q_raw.stride(1), H // q_raw.shape[1], k_raw.stride(0), k_raw.stride(1),
         H // k_raw.shape[1], a_raw.stride(0), a_raw.stride(1), H // a_raw.shape[1], y.stride(0),
-        y.stride(1), K, _power(K), S, min(block, _power(S)),
+        y.stride(1), K, _padded(K), S, min(block, _padded(S)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -9003,7 +9008,7 @@ def mv_layer_forward(
     config = _config("outputs", a_raw.device, dtype.itemsize, S, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", a_raw.device, dtype.itemsize, S, V)
-    run = _Layout(a_raw, H, cu_seqlens, -(-S // min(block, _power(S))))
+    run = _Layout(a_raw, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*a_raw.shape[:2], H, V), dtype=a_raw.dtype, device=a_raw.device)
     final_state = torch.empty((run.N, H, S, V), dtype=torch.float32, device=a_raw.device)
@@ -9015,12 +9020,12 @@ def mv_layer_forward(
         start_state = torch.empty((run.slots, H, S, V), dtype=torch.float32, device=a_raw.device)
         segment_decay_K = torch.empty((run.slots, H, S), dtype=torch.float32, device=a_raw.device)
         _, block, warps, stages, precision = _config("segment_ends", a_raw.device, dtype.itemsize, S, V)
-        _mv_layer_segment_ends_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+        _mv_layer_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
             a_raw, tau, v_raw, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
             H // a_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
-            H // v_raw.shape[2], S, min(block, _power(S)), V, _power(V), chunk, DT, FT,
-            precision, EXACT, run.varlen, run.split,
+            H // v_raw.shape[2], S, min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT,
+            FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -9029,12 +9034,12 @@ def mv_layer_forward(
             run.segments, S, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", a_raw.device, dtype.itemsize, S, V)
-    {32: _mv_layer_states_kernel, 64: _mv_layer_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
+    {32: _mv_layer_states_kernel, 64: _mv_layer_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
         a_raw, tau, v_raw, start_state, h_2, first_K, second_K, final_state, run.cu, run.T, H,
         run.segment, run.segments, run.N, run.steps, a_raw.stride(0), a_raw.stride(1),
         a_raw.stride(2), H // a_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
-        H // v_raw.shape[2], S, min(block, _power(S)), V, _power(V), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split,
+        H // v_raw.shape[2], S, min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -9045,8 +9050,8 @@ def mv_layer_forward(
             run.steps, least, a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
             H // a_raw.shape[2], part.stride(0), part.stride(1), part.stride(2),
             H // part.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
-            H // v_raw.shape[2], y.stride(0), y.stride(1), y.stride(2), S, _power(S), V,
-            min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+            H // v_raw.shape[2], y.stride(0), y.stride(1), y.stride(2), S, _tile(S, dtype), V,
+            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -9056,8 +9061,8 @@ def mv_layer_forward(
         least, run.chunks(chunk), part.stride(0), part.stride(1), part.stride(2),
         H // part.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
         H // a_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
-        H // v_raw.shape[2], y.stride(0), y.stride(1), y.stride(2), S, _power(S), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        H // v_raw.shape[2], y.stride(0), y.stride(1), y.stride(2), S, _tile(S, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -9090,7 +9095,7 @@ def mv_layer_backward(
     config = _config("gradients", a_raw.device, dtype.itemsize, S, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", a_raw.device, dtype.itemsize, S, V)
-    run = _Layout(a_raw, H, cu_seqlens, -(-S // min(block, _power(S))))
+    run = _Layout(a_raw, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     d_a_raw = _gradient(a_raw, H)
     d_v_raw = _gradient(v_raw, H)
@@ -9107,12 +9112,12 @@ def mv_layer_backward(
         segment_decay_K = torch.empty((run.slots, H, S), dtype=torch.float32, device=a_raw.device)
         end_state = torch.empty((run.slots, H, S, V), dtype=torch.float32, device=a_raw.device)
         _, block, warps, stages, precision = _config("segment_ends", a_raw.device, dtype.itemsize, S, V)
-        _mv_layer_segment_ends_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+        _mv_layer_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
             a_raw, tau, v_raw, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
             H // a_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
-            H // v_raw.shape[2], S, min(block, _power(S)), V, _power(V), chunk, DT, FT,
-            precision, EXACT, run.varlen, run.split,
+            H // v_raw.shape[2], S, min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT,
+            FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -9121,24 +9126,24 @@ def mv_layer_backward(
             run.segments, S, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", a_raw.device, dtype.itemsize, S, V)
-    {32: _mv_layer_states_kernel_c32, 64: _mv_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _power(S))),)](
+    {32: _mv_layer_states_kernel_c32, 64: _mv_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
         a_raw, tau, v_raw, start_state, h_2, first_K, second_K, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
         H // a_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
-        H // v_raw.shape[2], S, min(block, _power(S)), V, _power(V), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split,
+        H // v_raw.shape[2], S, min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", a_raw.device, dtype.itemsize, S, V)
-        _mv_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+        _mv_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
             part, a_raw, tau, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
             run.steps, part.stride(0), part.stride(1), part.stride(2), H // part.shape[2],
             a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
             dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], S,
-            min(block, _power(S)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -9147,13 +9152,13 @@ def mv_layer_backward(
             run.segments, S, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", a_raw.device, dtype.itemsize, S, V)
-    _mv_layer_states_adjoint_kernel[(run.slots * H * -(-S // min(block, _power(S))),)](
+    _mv_layer_states_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
         part, a_raw, tau, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, part.stride(0), part.stride(1), part.stride(2),
         H // part.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
         H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], S,
-        min(block, _power(S)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -9165,21 +9170,21 @@ def mv_layer_backward(
             H // part.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
             H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
             v_raw.stride(0), v_raw.stride(1), v_raw.stride(2), H // v_raw.shape[2],
-            d_v_raw.stride(0), d_v_raw.stride(1), d_v_raw.stride(2), S, _power(S), V,
-            min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+            d_v_raw.stride(0), d_v_raw.stride(1), d_v_raw.stride(2), S, _tile(S, dtype), V,
+            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
         _, block, warps, stages, precision = _config("gradients_mild", a_raw.device, dtype.itemsize, S, V)
-        {32: _mv_layer_gradients_mild_kernel, 64: _mv_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-S // min(block, _power(S))),)](
+        {32: _mv_layer_gradients_mild_kernel, 64: _mv_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-S // min(block, _tile(S, dtype))),)](
             first_K, second_K, part, a_raw, tau, v_raw, dy, h_2, l, d_part, d_a_raw, run.cu,
             run.T, H, run.N, run.steps, least, part.stride(0), part.stride(1), part.stride(2),
             H // part.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
             H // a_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
             H // v_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
             d_part.stride(0), d_part.stride(1), d_part.stride(2), d_a_raw.stride(0),
-            d_a_raw.stride(1), d_a_raw.stride(2), S, min(block, _power(S)), V, _power(V), chunk,
-            DT, FT, precision, EXACT, run.varlen,
+            d_a_raw.stride(1), d_a_raw.stride(2), S, min(block, _tile(S, dtype)), V,
+            _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -9190,21 +9195,21 @@ def mv_layer_backward(
         H // part.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
         H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
         v_raw.stride(0), v_raw.stride(1), v_raw.stride(2), H // v_raw.shape[2],
-        d_v_raw.stride(0), d_v_raw.stride(1), d_v_raw.stride(2), S, _power(S), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        d_v_raw.stride(0), d_v_raw.stride(1), d_v_raw.stride(2), S, _tile(S, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _mv_layer_gradients_kernel, 64: _mv_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-S // min(block, _power(S))),)](
+    {32: _mv_layer_gradients_kernel, 64: _mv_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-S // min(block, _tile(S, dtype))),)](
         first_K, second_K, part, a_raw, tau, v_raw, dy, h_2, l, d_part, d_a_raw, run.cu, run.T,
         H, run.N, run.steps, least, run.chunks(chunk), part.stride(0), part.stride(1),
         part.stride(2), H // part.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
         H // a_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
         H // v_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
         d_part.stride(0), d_part.stride(1), d_part.stride(2), d_a_raw.stride(0),
-        d_a_raw.stride(1), d_a_raw.stride(2), S, min(block, _power(S)), V, _power(V), chunk, DT,
-        FT, precision, EXACT, run.varlen,
+        d_a_raw.stride(1), d_a_raw.stride(2), S, min(block, _tile(S, dtype)), V,
+        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -9230,11 +9235,11 @@ def mv_layer_step(
     _, block, warps, stages, _ = _config("step", a_raw.device, dtype.itemsize, S, V)
     y = torch.empty((a_raw.shape[0], H, V), dtype=a_raw.dtype, device=a_raw.device)
     held = state.contiguous()
-    _mv_layer_step_kernel[(a_raw.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _mv_layer_step_kernel[(a_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
         part, a_raw, tau, v_raw, held, y, held, state_indices, H, part.stride(0),
         part.stride(1), H // part.shape[1], a_raw.stride(0), a_raw.stride(1),
         H // a_raw.shape[1], v_raw.stride(0), v_raw.stride(1), H // v_raw.shape[1], y.stride(0),
-        y.stride(1), S, _power(S), V, min(block, _power(V)),
+        y.stride(1), S, _padded(S), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )

@@ -30,27 +30,18 @@ _TABLE = (
     ('states_adjoint', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
     ('states_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
-    ('outputs', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
-    ('gradients_value', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
     ('outputs', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
     ('outputs', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('outputs', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('gradients_value', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
     ('gradients_value', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('gradients_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_whole', '', 2, 128, 128, 64, 128, 8, 1, 'ieee'),
-    ('gradients_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
-    ('outputs_mild', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
-    ('gradients_mild_value', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
     ('outputs_mild', '', 2, 128, 128, 64, 128, 4, 1, 'ieee'),
     ('outputs_mild', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('outputs_mild', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('gradients_mild_value', '', 2, 128, 128, 64, 128, 4, 1, 'ieee'),
     ('gradients_mild_value', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('gradients_mild_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_mild_whole', '', 2, 128, 128, 64, 128, 8, 1, 'ieee'),
-    ('gradients_mild_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
-    ('gradients_mild', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
     ('gradients_mild', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
     ('gradients_mild', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('gradients_mild', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
@@ -195,9 +186,18 @@ def _local(weights, g, EXACT: tl.constexpr, PRECISION: tl.constexpr, SINGLE: tl.
         return tl.dot(w, second, acc=tl.dot(w, first))
 
 
-def _power(n: int) -> int:
-    """The power of two, at least 16, that holds n."""
-    return max(16, triton.next_power_of_2(n))
+def _tile(n: int, dtype: torch.dtype) -> int:
+    """The power of two that holds n and that products take.
+
+    Triton's products of 16 bits on a Hopper chip read past tiles of 16 or 32 columns where a kernel
+    has several of them (triton-lang/triton issue 11366).
+    """
+    return max(64 if dtype.itemsize == 2 else 16, triton.next_power_of_2(n))
+
+
+def _padded(n: int) -> int:
+    """The power of two that holds n."""
+    return triton.next_power_of_2(n)
 
 
 @functools.cache
@@ -246,12 +246,12 @@ def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
 
 @functools.cache
 def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
-    """The first row of the table that fits; None without one, or where it refuses the sizes."""
+    """The first row of the table that fits; None without one."""
     arch = _architecture(device)
     for row in _TABLE:
         if row[0] == kernel and row[1] in ("", arch) and row[2] in (0, width):
             if K <= row[3] and V <= row[4]:
-                return row[5:] if row[5] else None
+                return row[5:]
     return None
 
 
@@ -4330,7 +4330,7 @@ def m_forward(
     config = _config("outputs", log_a.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", log_a.device, dtype.itemsize, K, V)
-    run = _Layout(log_a, H, cu_seqlens, -(-K // min(block, _power(K))))
+    run = _Layout(log_a, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*log_a.shape[:2], H, V), dtype=v.dtype, device=log_a.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=log_a.device)
@@ -4342,12 +4342,12 @@ def m_forward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=log_a.device)
         segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=log_a.device)
         _, block, warps, stages, precision = _config("segment_ends", log_a.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-K // min(block, _power(K))),)](
+        _m_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
             log_a, v, start_state, segment_decay_K, run.cu, run.T, H, run.segment, run.segments,
             run.N, run.steps, log_a.stride(0), log_a.stride(1), log_a.stride(2),
             H // log_a.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], K,
-            min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4356,12 +4356,12 @@ def m_forward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", log_a.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-K // min(block, _power(K))),)](
+    {32: _m_states_kernel, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
         log_a, v, start_state, h_2, first_K, second_K, final_state, run.cu, run.T, H,
         run.segment, run.segments, run.N, run.steps, log_a.stride(0), log_a.stride(1),
         log_a.stride(2), H // log_a.shape[2], v.stride(0), v.stride(1), v.stride(2),
-        H // v.shape[2], K, min(block, _power(K)), V, _power(V), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split,
+        H // v.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4371,8 +4371,9 @@ def m_forward(
             first_K, second_K, log_a, q, h_2, v, scale, y, run.cu, run.T, H, run.N, run.steps,
             least, log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
             q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], v.stride(0), v.stride(1),
-            v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _power(K),
-            V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+            v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K,
+            _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+            run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4382,7 +4383,8 @@ def m_forward(
         least, run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
         log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], v.stride(0),
         v.stride(1), v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K,
-        _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4415,7 +4417,7 @@ def m_backward(
     config = _config("gradients", log_a.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", log_a.device, dtype.itemsize, K, V)
-    run = _Layout(log_a, H, cu_seqlens, -(-K // min(block, _power(K))))
+    run = _Layout(log_a, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     d_log_a = _gradient(log_a, H)
     d_v = _gradient(v, H)
@@ -4432,12 +4434,12 @@ def m_backward(
         segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=log_a.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=log_a.device)
         _, block, warps, stages, precision = _config("segment_ends", log_a.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-K // min(block, _power(K))),)](
+        _m_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
             log_a, v, start_state, segment_decay_K, run.cu, run.T, H, run.segment, run.segments,
             run.N, run.steps, log_a.stride(0), log_a.stride(1), log_a.stride(2),
             H // log_a.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], K,
-            min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4446,23 +4448,23 @@ def m_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", log_a.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _power(K))),)](
+    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
         log_a, v, start_state, h_2, first_K, second_K, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, log_a.stride(0), log_a.stride(1), log_a.stride(2),
         H // log_a.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], K,
-        min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", log_a.device, dtype.itemsize, K, V)
-        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-K // min(block, _power(K))),)](
+        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
             q, log_a, dy, scale, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
             run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], log_a.stride(0),
             log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], K, min(block, _power(K)), V, _power(V), chunk, DT,
-            FT, precision, EXACT, run.varlen, run.split,
+            dy.stride(2), H // dy.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype),
+            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4471,12 +4473,12 @@ def m_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", log_a.device, dtype.itemsize, K, V)
-    _m_states_adjoint_kernel[(run.slots * H * -(-K // min(block, _power(K))),)](
+    _m_states_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
         q, log_a, dy, scale, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
         log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], K, min(block, _power(K)), V, _power(V),
-        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        dy.stride(1), dy.stride(2), H // dy.shape[2], K, min(block, _tile(K, dtype)), V,
+        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4487,19 +4489,20 @@ def m_backward(
             least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], log_a.stride(0),
             log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1),
             dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), K,
-            _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+            _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+            run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
         _, block, warps, stages, precision = _config("gradients_mild", log_a.device, dtype.itemsize, K, V)
-        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
+        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
             first_K, second_K, q, log_a, v, dy, h_2, l, scale, d_q, d_log_a, run.cu, run.T, H,
             run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
             log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], v.stride(0),
             v.stride(1), v.stride(2), H // v.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
             H // dy.shape[2], d_q.stride(0), d_q.stride(1), d_q.stride(2), d_log_a.stride(0),
-            d_log_a.stride(1), d_log_a.stride(2), K, min(block, _power(K)), V, _power(V), chunk,
-            DT, FT, precision, EXACT, run.varlen,
+            d_log_a.stride(1), d_log_a.stride(2), K, min(block, _tile(K, dtype)), V,
+            _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4509,20 +4512,20 @@ def m_backward(
         least, run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
         log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0),
         dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1),
-        d_v.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        d_v.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _power(K))),)](
+    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
         first_K, second_K, q, log_a, v, dy, h_2, l, scale, d_q, d_log_a, run.cu, run.T, H,
         run.N, run.steps, least, run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2),
         H // q.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
         v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], dy.stride(0), dy.stride(1),
         dy.stride(2), H // dy.shape[2], d_q.stride(0), d_q.stride(1), d_q.stride(2),
-        d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2), K, min(block, _power(K)), V,
-        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2), K, min(block, _tile(K, dtype)),
+        V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4548,11 +4551,11 @@ def m_step(
     _, block, warps, stages, _ = _config("step", log_a.device, dtype.itemsize, K, V)
     y = torch.empty((log_a.shape[0], H, V), dtype=v.dtype, device=log_a.device)
     held = state.contiguous()
-    _m_step_kernel[(log_a.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _m_step_kernel[(log_a.shape[0] * H * -(-V // min(block, _padded(V))),)](
         q, log_a, v, scale, held, y, held, state_indices, H, q.stride(0), q.stride(1),
         H // q.shape[1], log_a.stride(0), log_a.stride(1), H // log_a.shape[1], v.stride(0),
-        v.stride(1), H // v.shape[1], y.stride(0), y.stride(1), K, _power(K), V,
-        min(block, _power(V)),
+        v.stride(1), H // v.shape[1], y.stride(0), y.stride(1), K, _padded(K), V,
+        min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -4584,7 +4587,7 @@ def m_layer_forward(
     config = _config("outputs", a_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", a_raw.device, dtype.itemsize, K, V)
-    run = _Layout(a_raw, H, cu_seqlens, -(-K // min(block, _power(K))))
+    run = _Layout(a_raw, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*a_raw.shape[:2], H, V), dtype=a_raw.dtype, device=a_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=a_raw.device)
@@ -4596,12 +4599,12 @@ def m_layer_forward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=a_raw.device)
         segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=a_raw.device)
         _, block, warps, stages, precision = _config("segment_ends", a_raw.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_kernel[(run.slots * H * -(-K // min(block, _power(K))),)](
+        _m_layer_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
             lower, a_raw, v, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
             H // a_raw.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], K,
-            min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4610,12 +4613,12 @@ def m_layer_forward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", a_raw.device, dtype.itemsize, K, V)
-    {32: _m_layer_states_kernel, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-K // min(block, _power(K))),)](
+    {32: _m_layer_states_kernel, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
         lower, a_raw, v, start_state, h_2, first_K, second_K, final_state, run.cu, run.T, H,
         run.segment, run.segments, run.N, run.steps, a_raw.stride(0), a_raw.stride(1),
         a_raw.stride(2), H // a_raw.shape[2], v.stride(0), v.stride(1), v.stride(2),
-        H // v.shape[2], K, min(block, _power(K)), V, _power(V), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split,
+        H // v.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4626,8 +4629,8 @@ def m_layer_forward(
             run.steps, least, a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
             H // a_raw.shape[2], q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
             H // q_raw.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            y.stride(0), y.stride(1), y.stride(2), K, _power(K), V, min(block, _power(V)),
-            chunk, DT, FT, precision, EXACT, run.varlen,
+            y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
+            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4637,8 +4640,8 @@ def m_layer_forward(
         run.steps, least, run.chunks(chunk), q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
         H // q_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
         H // a_raw.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        y.stride(0), y.stride(1), y.stride(2), K, _power(K), V, min(block, _power(V)), chunk,
-        DT, FT, precision, EXACT, run.varlen,
+        y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4672,7 +4675,7 @@ def m_layer_backward(
     config = _config("gradients", a_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", a_raw.device, dtype.itemsize, K, V)
-    run = _Layout(a_raw, H, cu_seqlens, -(-K // min(block, _power(K))))
+    run = _Layout(a_raw, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     d_a_raw = _gradient(a_raw, H)
     d_v = _gradient(v, H)
@@ -4689,12 +4692,12 @@ def m_layer_backward(
         segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=a_raw.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=a_raw.device)
         _, block, warps, stages, precision = _config("segment_ends", a_raw.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_kernel[(run.slots * H * -(-K // min(block, _power(K))),)](
+        _m_layer_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
             lower, a_raw, v, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
             H // a_raw.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], K,
-            min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4703,24 +4706,24 @@ def m_layer_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", a_raw.device, dtype.itemsize, K, V)
-    {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _power(K))),)](
+    {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
         lower, a_raw, v, start_state, h_2, first_K, second_K, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
         H // a_raw.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], K,
-        min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", a_raw.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-K // min(block, _power(K))),)](
+        _m_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
             q_raw, lower, a_raw, dy, scale, end_state, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
             H // q_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
             H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K,
-            min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4729,13 +4732,13 @@ def m_layer_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", a_raw.device, dtype.itemsize, K, V)
-    _m_layer_states_adjoint_kernel[(run.slots * H * -(-K // min(block, _power(K))),)](
+    _m_layer_states_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
         q_raw, lower, a_raw, dy, scale, end_state, l, d_initial_state, run.cu, run.T, H,
         run.segment, run.segments, run.N, run.steps, q_raw.stride(0), q_raw.stride(1),
         q_raw.stride(2), H // q_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
         H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K,
-        min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4746,21 +4749,21 @@ def m_layer_backward(
             run.steps, least, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
             H // q_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
             H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _power(K), V, min(block, _power(V)),
-            chunk, DT, FT, precision, EXACT, run.varlen,
+            d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _tile(K, dtype), V,
+            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
         _, block, warps, stages, precision = _config("gradients_mild", a_raw.device, dtype.itemsize, K, V)
-        {32: _m_layer_gradients_mild_kernel, 64: _m_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
+        {32: _m_layer_gradients_mild_kernel, 64: _m_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
             first_K, second_K, q_raw, lower, a_raw, v, dy, h_2, l, scale, d_q_raw, d_a_raw,
             run.cu, run.T, H, run.N, run.steps, least, q_raw.stride(0), q_raw.stride(1),
             q_raw.stride(2), H // q_raw.shape[2], a_raw.stride(0), a_raw.stride(1),
             a_raw.stride(2), H // a_raw.shape[2], v.stride(0), v.stride(1), v.stride(2),
             H // v.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
             d_q_raw.stride(0), d_q_raw.stride(1), d_q_raw.stride(2), d_a_raw.stride(0),
-            d_a_raw.stride(1), d_a_raw.stride(2), K, min(block, _power(K)), V, _power(V), chunk,
-            DT, FT, precision, EXACT, run.varlen,
+            d_a_raw.stride(1), d_a_raw.stride(2), K, min(block, _tile(K, dtype)), V,
+            _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4770,21 +4773,21 @@ def m_layer_backward(
         run.steps, least, run.chunks(chunk), q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
         H // q_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
         H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _power(K), V, min(block, _power(V)),
-        chunk, DT, FT, precision, EXACT, run.varlen,
+        d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _m_layer_gradients_kernel, 64: _m_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _power(K))),)](
+    {32: _m_layer_gradients_kernel, 64: _m_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
         first_K, second_K, q_raw, lower, a_raw, v, dy, h_2, l, scale, d_q_raw, d_a_raw, run.cu,
         run.T, H, run.N, run.steps, least, run.chunks(chunk), q_raw.stride(0), q_raw.stride(1),
         q_raw.stride(2), H // q_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
         H // a_raw.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
         dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_q_raw.stride(0),
         d_q_raw.stride(1), d_q_raw.stride(2), d_a_raw.stride(0), d_a_raw.stride(1),
-        d_a_raw.stride(2), K, min(block, _power(K)), V, _power(V), chunk, DT, FT, precision,
-        EXACT, run.varlen,
+        d_a_raw.stride(2), K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4811,11 +4814,11 @@ def m_layer_step(
     _, block, warps, stages, _ = _config("step", a_raw.device, dtype.itemsize, K, V)
     y = torch.empty((a_raw.shape[0], H, V), dtype=a_raw.dtype, device=a_raw.device)
     held = state.contiguous()
-    _m_layer_step_kernel[(a_raw.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _m_layer_step_kernel[(a_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
         q_raw, lower, a_raw, v, scale, held, y, held, state_indices, H, q_raw.stride(0),
         q_raw.stride(1), H // q_raw.shape[1], a_raw.stride(0), a_raw.stride(1),
         H // a_raw.shape[1], v.stride(0), v.stride(1), H // v.shape[1], y.stride(0),
-        y.stride(1), K, _power(K), V, min(block, _power(V)),
+        y.stride(1), K, _padded(K), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )

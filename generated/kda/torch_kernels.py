@@ -593,9 +593,7 @@ def _m_backward(
     de_out = (n @ l.mT).mul_(suffix32_gK)  # through L
     del suffix32_gK
     total_4 = de_out.clone()
-    R_se_diagonal = (_blocks(n, 1) * _blocks(dy_tile, 1)).sum(-1, keepdim=True)  # the weights of the pairs
-    Bt_se_diagonal = R_se_diagonal * scale
-    del R_se_diagonal
+    Bt_se_diagonal = (_blocks(n, 1) * _blocks(dy_tile, 1)).sum(-1, keepdim=True) * scale  # the weights of the pairs
     dk_se_diagonal = Bt_se_diagonal * _blocks(q_tile, 1)
     del Bt_se_diagonal
     _blocks(total_4, 1).add_(dk_se_diagonal)
@@ -611,9 +609,7 @@ def _m_backward(
     part_7 = (_half(n, 2, 0) @ _half(dy_tile, 2, 1).mT).mul_(scale)
     dk_se_half2 = part_7 @ s_half2
     _half(total_4, 2, 0).addcmul_(_half(suffix2_gK, 2, 0), dk_se_half2)
-    R_se_half1 = (_half(n, 1, 0) * _half(dy_tile, 1, 1)).sum(-1, keepdim=True)  # the weights of the pairs
-    Bt_se_half1 = R_se_half1 * scale
-    del R_se_half1
+    Bt_se_half1 = (_half(n, 1, 0) * _half(dy_tile, 1, 1)).sum(-1, keepdim=True) * scale  # the weights of the pairs
     dk_se_half1 = Bt_se_half1 * s_half1
     del Bt_se_half1
     _half(total_4, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), dk_se_half1)
@@ -633,9 +629,9 @@ def _m_backward(
     dk_we_half2 = part_11 @ w_half2
     _half(total_4, 2, 0).addcmul_(_half(suffix2_gK, 2, 0), dk_we_half2)
     del suffix2_gK
-    R_we_half1 = (_half(n, 1, 0) * _half(zeta, 1, 1)).sum(-1, keepdim=True)  # the weights of the pairs
-    dk_we_half1 = R_we_half1 * w_half1
-    del R_we_half1
+    Bt_we_half1 = (_half(n, 1, 0) * _half(zeta, 1, 1)).sum(-1, keepdim=True)  # the weights of the pairs
+    dk_we_half1 = Bt_we_half1 * w_half1
+    del Bt_we_half1
     _half(total_4, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), dk_we_half1)
     del suffix1_gK
     part_12 = k_tile * total_4
@@ -1216,9 +1212,7 @@ def _m_layer_backward(
     de_out = (n @ l.mT).mul_(suffix32_gK)  # through L
     del suffix32_gK
     total_4 = de_out.clone()
-    R_se_diagonal = (_blocks(n, 1) * _blocks(dy_tile, 1)).sum(-1, keepdim=True)  # the weights of the pairs
-    Bt_se_diagonal = R_se_diagonal * scale
-    del R_se_diagonal
+    Bt_se_diagonal = (_blocks(n, 1) * _blocks(dy_tile, 1)).sum(-1, keepdim=True) * scale  # the weights of the pairs
     dk_se_diagonal = Bt_se_diagonal * _blocks(s, 1)
     del Bt_se_diagonal
     _blocks(total_4, 1).add_(dk_se_diagonal)
@@ -1234,9 +1228,7 @@ def _m_layer_backward(
     part_10 = (_half(n, 2, 0) @ _half(dy_tile, 2, 1).mT).mul_(scale)
     dk_se_half2 = part_10 @ s_half2
     _half(total_4, 2, 0).addcmul_(_half(suffix2_gK, 2, 0), dk_se_half2)
-    R_se_half1 = (_half(n, 1, 0) * _half(dy_tile, 1, 1)).sum(-1, keepdim=True)  # the weights of the pairs
-    Bt_se_half1 = R_se_half1 * scale
-    del R_se_half1
+    Bt_se_half1 = (_half(n, 1, 0) * _half(dy_tile, 1, 1)).sum(-1, keepdim=True) * scale  # the weights of the pairs
     dk_se_half1 = Bt_se_half1 * s_half1
     del Bt_se_half1
     _half(total_4, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), dk_se_half1)
@@ -1256,9 +1248,9 @@ def _m_layer_backward(
     dk_we_half2 = part_14 @ w_half2
     _half(total_4, 2, 0).addcmul_(_half(suffix2_gK, 2, 0), dk_we_half2)
     del suffix2_gK
-    R_we_half1 = (_half(n, 1, 0) * _half(zeta, 1, 1)).sum(-1, keepdim=True)  # the weights of the pairs
-    dk_we_half1 = R_we_half1 * w_half1
-    del R_we_half1
+    Bt_we_half1 = (_half(n, 1, 0) * _half(zeta, 1, 1)).sum(-1, keepdim=True)  # the weights of the pairs
+    dk_we_half1 = Bt_we_half1 * w_half1
+    del Bt_we_half1
     _half(total_4, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), dk_we_half1)
     del suffix1_gK
     x_10 = torch.nn.functional.silu(k_raw_tile)

@@ -16,14 +16,12 @@ import triton.language as tl
 _TABLE = (
     ('states', '', 2, 64, 64, 64, 64, 4, 2, 'ieee'),
     ('states', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
-    ('states', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
+    ('states', '', 2, 256, 256, 32, 64, 8, 2, 'ieee'),
     ('states', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('states_adjoint', '', 2, 64, 64, 64, 64, 4, 2, 'ieee'),
     ('states_adjoint', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
-    ('states_adjoint', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
+    ('states_adjoint', '', 2, 256, 256, 32, 64, 8, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
-    ('solve', '', 2, 32, 1048576, 0, 0, 0, 0, 'ieee'),
-    ('solve', '', 2, 1048576, 32, 0, 0, 0, 0, 'ieee'),
     ('halves', '', 2, 256, 256, 64, 64, 4, 2, 'ieee'),
     ('halves', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('solve', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
@@ -35,10 +33,10 @@ _TABLE = (
     ('outputs', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
     ('outputs', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('outputs', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
-    ('gradients', '', 2, 128, 128, 64, 32, 8, 2, 'ieee'),
+    ('gradients', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
     ('gradients', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('gradients', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_value', '', 2, 128, 128, 64, 32, 8, 2, 'ieee'),
+    ('gradients_value', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
     ('gradients_value', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('gradients_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('gradients_whole', '', 2, 128, 128, 64, 128, 8, 2, 'ieee'),
@@ -55,7 +53,7 @@ _TABLE = (
     ('gradients_mild', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
     ('gradients_mild', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('gradients_mild', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_mild_value', '', 2, 128, 128, 64, 32, 8, 2, 'ieee'),
+    ('gradients_mild_value', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
     ('gradients_mild_value', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('gradients_mild_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('gradients_mild_whole', '', 2, 128, 128, 64, 128, 8, 2, 'ieee'),
@@ -228,9 +226,18 @@ def _inverse_of_unit(x, token, C: tl.constexpr, EXACT: tl.constexpr, PRECISION: 
     return found
 
 
-def _power(n: int) -> int:
-    """The power of two, at least 16, that holds n."""
-    return max(16, triton.next_power_of_2(n))
+def _tile(n: int, dtype: torch.dtype) -> int:
+    """The power of two that holds n and that products take.
+
+    Triton's products of 16 bits on a Hopper chip read past tiles of 16 or 32 columns where a kernel
+    has several of them (triton-lang/triton issue 11366).
+    """
+    return max(64 if dtype.itemsize == 2 else 16, triton.next_power_of_2(n))
+
+
+def _padded(n: int) -> int:
+    """The power of two that holds n."""
+    return triton.next_power_of_2(n)
 
 
 @functools.cache
@@ -284,12 +291,12 @@ def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
 
 @functools.cache
 def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
-    """The first row of the table that fits; None without one, or where it refuses the sizes."""
+    """The first row of the table that fits; None without one."""
     arch = _architecture(device)
     for row in _TABLE:
         if row[0] == kernel and row[1] in ("", arch) and row[2] in (0, width):
             if K <= row[3] and V <= row[4]:
-                return row[5:] if row[5] else None
+                return row[5:]
     return None
 
 
@@ -879,14 +886,15 @@ def _m_solve_kernel_c64(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel(
-    beta_ptr, k_ptr, log_a_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr,
-    final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, beta_ptr_b,
-    beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
-    k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, P_ptr_b,
-    P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g,
-    n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    log_a_ptr, P_ptr, Q_ptr, k_ptr, beta_ptr, initial_state_ptr, h_2_ptr, n_2_ptr,
+    final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, log_a_ptr_b,
+    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr,
+    P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h,
+    beta_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -899,11 +907,11 @@ def _m_states_kernel(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
-    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
@@ -916,14 +924,9 @@ def _m_states_kernel(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-        load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-        e = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-        load_3 = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
-        gK = tl.maximum(load_3, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
+        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+        gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -936,8 +939,13 @@ def _m_states_kernel(
         map_2 = decay[:, None] * M  # [BLOCK_K, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
         decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-        map_3 = decay_2 * e  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_3.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+        map_3 = decay_2 * load_2.to(tl.float32)  # [C, BLOCK_K]
+        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+        load_3 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
+        map_4 = load_3.to(tl.float32)[:, None] * n_3  # [C, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(map_3.to(DT)), map_4.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = map_2 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
     if final_state_ptr is not None:
@@ -1000,16 +1008,16 @@ def _m_outputs_mild_kernel(
     sums_3 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
     map_5 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_6 = map_5 * scale  # [C, BLOCK_K]
     y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
         M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
         n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-        dot_2 = tl.dot(map_6.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_2 = tl.dot(map_5.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        map_6 = scale * dot_2  # [C, BLOCK_V]
         dot_3 = tl.dot(Se_base.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        y_new = map_6 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
@@ -1068,16 +1076,16 @@ def _m_outputs_mild_kernel_c64(
     sums_3 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
     map_5 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    map_6 = map_5 * scale  # [C, BLOCK_K]
     y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
         M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
         n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-        dot_2 = tl.dot(map_6.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_2 = tl.dot(map_5.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        map_6 = scale * dot_2  # [C, BLOCK_V]
         dot_3 = tl.dot(Se_base.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        y_new = map_6 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
@@ -1141,67 +1149,69 @@ def _m_outputs_kernel(
             log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
             load_3 = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
             gK = tl.maximum(load_3, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
-            diagonal = tl.sum(e * s.to(tl.float32), 1)  # [C]
-            Se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
+            dot = tl.dot(s.to(DT), tl.trans(load_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_2 = load.to(tl.float32)[None, :] * dot  # [C, C]
+            map_3 = map_2 * scale  # [C, C]
+            Se_diagonal = tl.where(token[:, None] == token[None, :], map_3, 0.0)  # pairs with j <= i in block1 [C, C]
             sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
             decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-            map_2 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-            map_3 = decay * e  # [C, BLOCK_K]
-            both = tl.where((token // 16 % 2 == 1)[:, None], map_2.to(DT), map_3.to(DT))  # s_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
-            dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-            map_4 = dot * scale  # [C, C]
-            Se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_4, 0.0)  # pairs with j <= i in level16 [C, C]
-            Se_1 = tl.where(token[:, None] == token[None, :], Se_diagonal[:, None], 0.0) + Se_half16  # [C, C]
+            map_4 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_5 = decay * e  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # s_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            dot_2 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            map_6 = dot_2 * scale  # [C, C]
+            Se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_6, 0.0)  # pairs with j <= i in level16 [C, C]
+            Se_1 = Se_diagonal + Se_half16  # [C, C]
             sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
             decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_6 = decay_2 * e  # [C, BLOCK_K]
-            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # s_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-            dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-            map_7 = dot_2 * scale  # [C, C]
-            Se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_7, 0.0)  # pairs with j <= i in level8 [C, C]
+            map_7 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_8 = decay_2 * e  # [C, BLOCK_K]
+            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # s_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            dot_3 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            map_9 = dot_3 * scale  # [C, C]
+            Se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_9, 0.0)  # pairs with j <= i in level8 [C, C]
             Se_2 = Se_1 + Se_half8  # [C, C]
             sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
             decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-            map_8 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_9 = decay_3 * e  # [C, BLOCK_K]
-            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # s_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-            dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-            map_10 = dot_3 * scale  # [C, C]
-            Se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_10, 0.0)  # pairs with j <= i in level4 [C, C]
+            map_10 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_11 = decay_3 * e  # [C, BLOCK_K]
+            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # s_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            dot_4 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            map_12 = dot_4 * scale  # [C, C]
+            Se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level4 [C, C]
             Se_3 = Se_2 + Se_half4  # [C, C]
             sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
             decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-            map_11 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_12 = decay_4 * e  # [C, BLOCK_K]
-            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # s_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-            dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-            map_13 = dot_4 * scale  # [C, C]
-            Se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_13, 0.0)  # pairs with j <= i in level2 [C, C]
+            map_13 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_14 = decay_4 * e  # [C, BLOCK_K]
+            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # s_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            dot_5 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            map_15 = dot_5 * scale  # [C, C]
+            Se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_15, 0.0)  # pairs with j <= i in level2 [C, C]
             Se_4 = Se_3 + Se_half2  # [C, C]
             sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
             decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-            map_14 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_15 = decay_5 * e  # [C, BLOCK_K]
-            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # s_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-            dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-            map_16 = dot_5 * scale  # [C, C]
-            Se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_16, 0.0)  # pairs with j <= i in level1 [C, C]
+            map_16 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_17 = decay_5 * e  # [C, BLOCK_K]
+            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_16.to(DT), map_17.to(DT))  # s_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            dot_6 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            map_18 = dot_6 * scale  # [C, C]
+            Se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_18, 0.0)  # pairs with j <= i in level1 [C, C]
             Se = Se_4 + Se_half1  # s of a token, e of an earlier one [C, C]
             n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
             sums_6 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
             decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-            map_17 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_18 = map_17 * scale  # [C, BLOCK_K]
+            map_19 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
             y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
             for block in range(0, V, BLOCK_V):
                 at_V = block + tl.arange(0, BLOCK_V)
                 in_V = at_V < V
                 n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
                 M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-                dot_6 = tl.dot(map_18.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-                dot_7 = tl.dot(Se.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-                y_new = dot_6 + dot_7  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                dot_7 = tl.dot(map_19.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                map_20 = scale * dot_7  # [C, BLOCK_V]
+                dot_8 = tl.dot(Se.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                y_new = map_20 + dot_8  # inside the chunk, and from the memory before it [C, BLOCK_V]
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
@@ -1265,90 +1275,92 @@ def _m_outputs_kernel_c64(
             log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
             load_3 = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
             gK = tl.maximum(load_3, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
-            diagonal = tl.sum(e * s.to(tl.float32), 1)  # [C]
-            Se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
+            dot = tl.dot(s.to(DT), tl.trans(load_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_2 = load.to(tl.float32)[None, :] * dot  # [C, C]
+            map_3 = map_2 * scale  # [C, C]
+            Se_diagonal = tl.where(token[:, None] == token[None, :], map_3, 0.0)  # pairs with j <= i in block1 [C, C]
             sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_K]
             decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
-            map_2 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-            map_3 = decay * e  # [C, BLOCK_K]
-            both = tl.where((token // 32 % 2 == 1)[:, None], map_2.to(DT), map_3.to(DT))  # s_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
-            dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-            map_4 = dot * scale  # [C, C]
-            Se_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), map_4, 0.0)  # pairs with j <= i in level32 [C, C]
-            Se_1 = tl.where(token[:, None] == token[None, :], Se_diagonal[:, None], 0.0) + Se_half32  # [C, C]
+            map_4 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_5 = decay * e  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # s_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
+            dot_2 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            map_6 = dot_2 * scale  # [C, C]
+            Se_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), map_6, 0.0)  # pairs with j <= i in level32 [C, C]
+            Se_1 = Se_diagonal + Se_half32  # [C, C]
             sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
             decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_6 = decay_2 * e  # [C, BLOCK_K]
-            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # s_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
-            dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-            map_7 = dot_2 * scale  # [C, C]
-            Se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_7, 0.0)  # pairs with j <= i in level16 [C, C]
+            map_7 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_8 = decay_2 * e  # [C, BLOCK_K]
+            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # s_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            dot_3 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            map_9 = dot_3 * scale  # [C, C]
+            Se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_9, 0.0)  # pairs with j <= i in level16 [C, C]
             Se_2 = Se_1 + Se_half16  # [C, C]
             sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
             decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-            map_8 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_9 = decay_3 * e  # [C, BLOCK_K]
-            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # s_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-            dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-            map_10 = dot_3 * scale  # [C, C]
-            Se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_10, 0.0)  # pairs with j <= i in level8 [C, C]
+            map_10 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_11 = decay_3 * e  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # s_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            dot_4 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            map_12 = dot_4 * scale  # [C, C]
+            Se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level8 [C, C]
             Se_3 = Se_2 + Se_half8  # [C, C]
             sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
             decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-            map_11 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_12 = decay_4 * e  # [C, BLOCK_K]
-            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # s_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-            dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-            map_13 = dot_4 * scale  # [C, C]
-            Se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_13, 0.0)  # pairs with j <= i in level4 [C, C]
+            map_13 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_14 = decay_4 * e  # [C, BLOCK_K]
+            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # s_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            dot_5 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            map_15 = dot_5 * scale  # [C, C]
+            Se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_15, 0.0)  # pairs with j <= i in level4 [C, C]
             Se_4 = Se_3 + Se_half4  # [C, C]
             sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
             decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-            map_14 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_15 = decay_5 * e  # [C, BLOCK_K]
-            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # s_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-            dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-            map_16 = dot_5 * scale  # [C, C]
-            Se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_16, 0.0)  # pairs with j <= i in level2 [C, C]
+            map_16 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_17 = decay_5 * e  # [C, BLOCK_K]
+            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_16.to(DT), map_17.to(DT))  # s_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            dot_6 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            map_18 = dot_6 * scale  # [C, C]
+            Se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_18, 0.0)  # pairs with j <= i in level2 [C, C]
             Se_5 = Se_4 + Se_half2  # [C, C]
             sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
             decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-            map_17 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_18 = decay_6 * e  # [C, BLOCK_K]
-            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_17.to(DT), map_18.to(DT))  # s_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-            dot_6 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
-            map_19 = dot_6 * scale  # [C, C]
-            Se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_19, 0.0)  # pairs with j <= i in level1 [C, C]
+            map_19 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_20 = decay_6 * e  # [C, BLOCK_K]
+            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_19.to(DT), map_20.to(DT))  # s_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            dot_7 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
+            map_21 = dot_7 * scale  # [C, C]
+            Se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_21, 0.0)  # pairs with j <= i in level1 [C, C]
             Se = Se_5 + Se_half1  # s of a token, e of an earlier one [C, C]
             n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
             sums_7 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
             decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-            map_20 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_21 = map_20 * scale  # [C, BLOCK_K]
+            map_22 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
             y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
             for block in range(0, V, BLOCK_V):
                 at_V = block + tl.arange(0, BLOCK_V)
                 in_V = at_V < V
                 n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
                 M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-                dot_7 = tl.dot(map_21.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-                dot_8 = tl.dot(Se.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-                y_new = dot_7 + dot_8  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                dot_8 = tl.dot(map_22.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                map_23 = scale * dot_8  # [C, BLOCK_V]
+                dot_9 = tl.dot(Se.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                y_new = map_23 + dot_9  # inside the chunk, and from the memory before it [C, BLOCK_V]
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c32(
-    beta_ptr, k_ptr, log_a_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H,
-    SEGMENT, SEGMENTS, N, STEPS, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g,
-    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
-    log_a_ptr_h, log_a_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
-    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    log_a_ptr, P_ptr, Q_ptr, k_ptr, beta_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H,
+    SEGMENT, SEGMENTS, N, STEPS, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h,
+    log_a_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
+    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, n_2_ptr_b,
+    n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -1361,11 +1373,11 @@ def _m_states_kernel_c32(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
-    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
@@ -1378,14 +1390,9 @@ def _m_states_kernel_c32(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-        load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-        e = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-        load_3 = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
-        gK = tl.maximum(load_3, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
+        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+        gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -1398,8 +1405,13 @@ def _m_states_kernel_c32(
         map_2 = decay[:, None] * M  # [BLOCK_K, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
         decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-        map_3 = decay_2 * e  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_3.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+        map_3 = decay_2 * load_2.to(tl.float32)  # [C, BLOCK_K]
+        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+        load_3 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
+        map_4 = load_3.to(tl.float32)[:, None] * n_3  # [C, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(map_3.to(DT)), map_4.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = map_2 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
 
@@ -1407,14 +1419,14 @@ def _m_states_kernel_c32(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c64(
-    beta_ptr, k_ptr, log_a_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H,
-    SEGMENT, SEGMENTS, N, STEPS, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g,
-    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
-    log_a_ptr_h, log_a_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
-    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    log_a_ptr, P_ptr, Q_ptr, k_ptr, beta_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H,
+    SEGMENT, SEGMENTS, N, STEPS, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h,
+    log_a_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
+    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, n_2_ptr_b,
+    n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -1427,11 +1439,11 @@ def _m_states_kernel_c64(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
-    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    beta_ptr = _head(beta_ptr, batch, h, beta_ptr_b, beta_ptr_h, beta_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
@@ -1444,14 +1456,9 @@ def _m_states_kernel_c64(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-        load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-        e = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
         log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-        load_3 = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
-        gK = tl.maximum(load_3, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
+        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
+        gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -1464,8 +1471,13 @@ def _m_states_kernel_c64(
         map_2 = decay[:, None] * M  # [BLOCK_K, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
         decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-        map_3 = decay_2 * e  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_3.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+        map_3 = decay_2 * load_2.to(tl.float32)  # [C, BLOCK_K]
+        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
+        load_3 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
+        map_4 = load_3.to(tl.float32)[:, None] * n_3  # [C, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(map_3.to(DT)), map_4.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
         M_next = map_2 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
 
@@ -1746,38 +1758,40 @@ def _m_solve_adjoint_kernel(
             A_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
             A = A_3 + A_half1  # w of a token, e of an earlier one [C, C]
             solved = _inverse_of_unit(A, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
-            diagonal = tl.sum(e * s.to(tl.float32), 1)  # [C]
-            S_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-            dot_6 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-            map_17 = dot_6 * scale  # [C, C]
-            S_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_17, 0.0)  # pairs with j <= i in level16 [C, C]
-            S_4 = tl.where(token[None, :] == token[:, None], S_diagonal[:, None], 0.0) + S_half16  # [C, C]
-            dot_7 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-            map_18 = dot_7 * scale  # [C, C]
-            S_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_18, 0.0)  # pairs with j <= i in level8 [C, C]
+            dot_6 = tl.dot(load.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_17 = load_3.to(tl.float32)[:, None] * dot_6  # [C, C]
+            map_18 = map_17 * scale  # [C, C]
+            S_diagonal = tl.where(token[None, :] == token[:, None], map_18, 0.0)  # pairs with j <= i in block1 [C, C]
+            dot_7 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            map_19 = dot_7 * scale  # [C, C]
+            S_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_19, 0.0)  # pairs with j <= i in level16 [C, C]
+            S_4 = S_diagonal + S_half16  # [C, C]
+            dot_8 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            map_20 = dot_8 * scale  # [C, C]
+            S_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_20, 0.0)  # pairs with j <= i in level8 [C, C]
             S_5 = S_4 + S_half8  # [C, C]
-            dot_8 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-            map_19 = dot_8 * scale  # [C, C]
-            S_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_19, 0.0)  # pairs with j <= i in level4 [C, C]
+            dot_9 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            map_21 = dot_9 * scale  # [C, C]
+            S_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_21, 0.0)  # pairs with j <= i in level4 [C, C]
             S_6 = S_5 + S_half4  # [C, C]
-            dot_9 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-            map_20 = dot_9 * scale  # [C, C]
-            S_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_20, 0.0)  # pairs with j <= i in level2 [C, C]
+            dot_10 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            map_22 = dot_10 * scale  # [C, C]
+            S_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_22, 0.0)  # pairs with j <= i in level2 [C, C]
             S_7 = S_6 + S_half2  # [C, C]
-            dot_10 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-            map_21 = dot_10 * scale  # [C, C]
-            S_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_21, 0.0)  # pairs with j <= i in level1 [C, C]
+            dot_11 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            map_23 = dot_11 * scale  # [C, C]
+            S_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_23, 0.0)  # pairs with j <= i in level1 [C, C]
             S = S_7 + S_half1  # s of a token, e of an earlier one [C, C]
             given = tl.dot(S.to(DT), dy_2.to(DT), input_precision=PRECISION)  # what u takes of dy [C, BLOCK_V]
-            dot_11 = tl.dot(solved.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+            dot_12 = tl.dot(solved.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
             Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
-            tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_11.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+            tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_12.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
             sums_11 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
             decay_11 = tl.exp2(sums_11 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
             closing = decay_11 * e  # u to the end of the chunk [C, BLOCK_K]
-            dot_12 = tl.dot(solved.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            dot_13 = tl.dot(solved.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
             P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
-            tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_12.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_13.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @_Kernel
@@ -1915,42 +1929,44 @@ def _m_solve_adjoint_kernel_c64(
             A_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
             A = A_4 + A_half1  # w of a token, e of an earlier one [C, C]
             solved = _inverse_of_unit(A, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
-            diagonal = tl.sum(e * s.to(tl.float32), 1)  # [C]
-            S_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-            dot_7 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
-            map_20 = dot_7 * scale  # [C, C]
-            S_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_20, 0.0)  # pairs with j <= i in level32 [C, C]
-            S_5 = tl.where(token[None, :] == token[:, None], S_diagonal[:, None], 0.0) + S_half32  # [C, C]
-            dot_8 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-            map_21 = dot_8 * scale  # [C, C]
-            S_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_21, 0.0)  # pairs with j <= i in level16 [C, C]
+            dot_7 = tl.dot(load.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_20 = load_3.to(tl.float32)[:, None] * dot_7  # [C, C]
+            map_21 = map_20 * scale  # [C, C]
+            S_diagonal = tl.where(token[None, :] == token[:, None], map_21, 0.0)  # pairs with j <= i in block1 [C, C]
+            dot_8 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            map_22 = dot_8 * scale  # [C, C]
+            S_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_22, 0.0)  # pairs with j <= i in level32 [C, C]
+            S_5 = S_diagonal + S_half32  # [C, C]
+            dot_9 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            map_23 = dot_9 * scale  # [C, C]
+            S_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_23, 0.0)  # pairs with j <= i in level16 [C, C]
             S_6 = S_5 + S_half16  # [C, C]
-            dot_9 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-            map_22 = dot_9 * scale  # [C, C]
-            S_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_22, 0.0)  # pairs with j <= i in level8 [C, C]
+            dot_10 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            map_24 = dot_10 * scale  # [C, C]
+            S_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_24, 0.0)  # pairs with j <= i in level8 [C, C]
             S_7 = S_6 + S_half8  # [C, C]
-            dot_10 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-            map_23 = dot_10 * scale  # [C, C]
-            S_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_23, 0.0)  # pairs with j <= i in level4 [C, C]
+            dot_11 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            map_25 = dot_11 * scale  # [C, C]
+            S_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_25, 0.0)  # pairs with j <= i in level4 [C, C]
             S_8 = S_7 + S_half4  # [C, C]
-            dot_11 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-            map_24 = dot_11 * scale  # [C, C]
-            S_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_24, 0.0)  # pairs with j <= i in level2 [C, C]
+            dot_12 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            map_26 = dot_12 * scale  # [C, C]
+            S_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_26, 0.0)  # pairs with j <= i in level2 [C, C]
             S_9 = S_8 + S_half2  # [C, C]
-            dot_12 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
-            map_25 = dot_12 * scale  # [C, C]
-            S_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_25, 0.0)  # pairs with j <= i in level1 [C, C]
+            dot_13 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
+            map_27 = dot_13 * scale  # [C, C]
+            S_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_27, 0.0)  # pairs with j <= i in level1 [C, C]
             S = S_9 + S_half1  # s of a token, e of an earlier one [C, C]
             given = tl.dot(S.to(DT), dy_2.to(DT), input_precision=PRECISION)  # what u takes of dy [C, BLOCK_V]
-            dot_13 = tl.dot(solved.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+            dot_14 = tl.dot(solved.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
             Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
-            tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_13.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+            tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_14.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
             sums_13 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
             decay_13 = tl.exp2(sums_13 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
             closing = decay_13 * e  # u to the end of the chunk [C, BLOCK_K]
-            dot_14 = tl.dot(solved.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            dot_15 = tl.dot(solved.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
             P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
-            tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_14.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_15.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @_Kernel
@@ -2019,13 +2035,13 @@ def _m_states_adjoint_kernel(
         sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
         decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
         map_3 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-        map_4 = map_3 * scale  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_4.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(map_3.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        map_4 = scale * dot_2  # [BLOCK_K, BLOCK_V]
         sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
         decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
         map_5 = decay_3 * w  # [C, BLOCK_K]
         dot_3 = tl.dot(tl.trans(map_5.to(DT)), zeta_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        map_6 = dot_2 + dot_3  # [BLOCK_K, BLOCK_V]
+        map_6 = map_4 + dot_3  # [BLOCK_K, BLOCK_V]
         L_next = map_2 + map_6  # decay, erase and write [BLOCK_K, BLOCK_V]
         L = L_next
     if d_initial_state_ptr is not None:
@@ -2035,181 +2051,22 @@ def _m_states_adjoint_kernel(
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_gradients_mild_whole_kernel(
-    first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, l_ptr, scale,
-    d_beta_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
-    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
-    log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b,
-    n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr,
-    zeta_ptr_h, zeta_ptr_g, d_beta_ptr_b, d_beta_ptr_t: tl.constexpr, d_beta_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
-):
-    'every gradient, chunk by chunk: d_beta'
-    program = tl.program_id(0)
-    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
-    SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    at_V = tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
-    if lowest < least:
-        return  # another kernel computes this chunk
-    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
-    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    d_beta_ptr = _head(d_beta_ptr, batch, h, d_beta_ptr_b, d_beta_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    load_2 = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
-    w = load.to(tl.float32) * tl.exp(load_2)  # what an erasure reads [C, BLOCK_K]
-    gK = tl.maximum(load_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
-    n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-    sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    dot = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay * dot  # through L [C, BLOCK_K]
-    sums_2 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
-    map_2 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-    R_se_base = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    map_3 = R_se_base * scale  # [C, C]
-    Bt_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_3, 0.0)  # pairs with j <= i in block32 [C, C]
-    dk_se_base = tl.dot(Bt_se_base.to(FT), map_2.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    sums_3 = -sums_2  # D(j, middle32(j)] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
-    map_4 = decay_3 * dk_se_base  # [C, BLOCK_K]
-    total = tl.fma(map_4, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    sums_4 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i-1] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
-    map_5 = decay_4 * w  # [C, BLOCK_K]
-    R_we_base = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), R_we_base, 0.0)  # pairs with j < i in block32 [C, C]
-    dk_we_base = tl.dot(Bt_we_base.to(FT), map_5.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_6 = decay_3 * dk_we_base  # [C, BLOCK_K]
-    total_2 = tl.fma(map_6, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-    map_7 = load.to(tl.float32) * total_2  # [C, BLOCK_K]
-    sum_3 = tl.sum(map_7, 1)  # [C]
-    d_beta_ptr_c = d_beta_ptr + start * d_beta_ptr_t  # first token of the chunk
-    tl.store(d_beta_ptr_c + (token * d_beta_ptr_t), sum_3.to(d_beta_ptr.dtype.element_ty), mask=valid)
-
-
-@_Kernel
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_gradients_mild_whole_kernel_c64(
-    first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, l_ptr, scale,
-    d_beta_ptr, cu, T, H, N, STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g,
-    k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
-    log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b,
-    n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr,
-    zeta_ptr_h, zeta_ptr_g, d_beta_ptr_b, d_beta_ptr_t: tl.constexpr, d_beta_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
-):
-    'every gradient, chunk by chunk: d_beta'
-    program = tl.program_id(0)
-    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
-    SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    at_V = tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
-    if lowest < least:
-        return  # another kernel computes this chunk
-    q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
-    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    d_beta_ptr = _head(d_beta_ptr, batch, h, d_beta_ptr_b, d_beta_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-    s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-    log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-    load_2 = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
-    w = load.to(tl.float32) * tl.exp(load_2)  # what an erasure reads [C, BLOCK_K]
-    gK = tl.maximum(load_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
-    n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-    sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    dot = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay * dot  # through L [C, BLOCK_K]
-    sums_2 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
-    map_2 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-    R_se_base = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    map_3 = R_se_base * scale  # [C, C]
-    Bt_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_3, 0.0)  # pairs with j <= i in block64 [C, C]
-    dk_se_base = tl.dot(Bt_se_base.to(FT), map_2.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    sums_3 = -sums_2  # D(j, middle64(j)] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
-    map_4 = decay_3 * dk_se_base  # [C, BLOCK_K]
-    total = tl.fma(map_4, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    sums_4 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i-1] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
-    map_5 = decay_4 * w  # [C, BLOCK_K]
-    R_we_base = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), R_we_base, 0.0)  # pairs with j < i in block64 [C, C]
-    dk_we_base = tl.dot(Bt_we_base.to(FT), map_5.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_6 = decay_3 * dk_we_base  # [C, BLOCK_K]
-    total_2 = tl.fma(map_6, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-    map_7 = load.to(tl.float32) * total_2  # [C, BLOCK_K]
-    sum_3 = tl.sum(map_7, 1)  # [C]
-    d_beta_ptr_c = d_beta_ptr + start * d_beta_ptr_t  # first token of the chunk
-    tl.store(d_beta_ptr_c + (token * d_beta_ptr_t), sum_3.to(d_beta_ptr.dtype.element_ty), mask=valid)
-
-
-@_Kernel
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_kernel(
-    first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, beta_ptr, dy_ptr, n_2_ptr, zeta_ptr,
-    h_2_ptr, l_ptr, scale, d_v_ptr, d_q_ptr, d_k_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least,
-    q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
-    k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, beta_ptr_b,
-    beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, zeta_ptr_b,
-    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
-    d_v_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_k_ptr_b,
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, beta_ptr, dy_ptr, n_2_ptr, h_2_ptr,
+    l_ptr, scale, zeta_ptr, d_q_ptr, d_v_ptr, d_beta_ptr, d_k_ptr, d_log_a_ptr, cu, T, H, N,
+    STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr,
+    n_2_ptr_h, n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g,
+    d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
+    d_v_ptr_h, d_beta_ptr_o, d_beta_ptr_b, d_beta_ptr_t: tl.constexpr, d_beta_ptr_h, d_k_ptr_b,
     d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr,
     d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
     BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_v, d_k, d_q, d_log_a'
+    'every gradient, chunk by chunk: d_v, d_beta, d_k, d_q, d_log_a'
     program = tl.program_id(0)
     block = program % tl.cdiv(K, BLOCK_K)  # of K
     program = program // tl.cdiv(K, BLOCK_K)
@@ -2231,8 +2088,10 @@ def _m_gradients_mild_kernel(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
     d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    d_beta_ptr = d_beta_ptr + block.to(tl.int64) * d_beta_ptr_o  # its part of the sum
+    d_beta_ptr = _head(d_beta_ptr, batch, h, d_beta_ptr_b, d_beta_ptr_h, 1)
     d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
     d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
     rest = left
@@ -2253,11 +2112,6 @@ def _m_gradients_mild_kernel(
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
     n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    if block == 0:
-        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], (-zeta_2.to(tl.float32)).to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
     decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
@@ -2269,74 +2123,83 @@ def _m_gradients_mild_kernel(
     dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
     map_4 = decay_2 * dot  # [C, BLOCK_K]
     ds_out = map_4 * scale  # through M [C, BLOCK_K]
-    sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
-    sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_4 * dot_3  # through L [C, BLOCK_K]
-    map_5 = e * de_out  # [C, BLOCK_K]
-    sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
-    sums_4 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
-    map_6 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_5 = -sums_4  # D(j, middle32(j)] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
-    map_7 = decay_6 * e  # [C, BLOCK_K]
-    dot_4 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_8 = dot_4 * scale  # [C, C]
-    B_se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), map_8, 0.0)  # pairs with j <= i in block32 [C, C]
-    R_se_base = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    map_9 = R_se_base * scale  # [C, C]
-    Bt_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_9, 0.0)  # pairs with j <= i in block32 [C, C]
-    dq_se_base = tl.dot(B_se_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_10 = decay_5 * dq_se_base  # [C, BLOCK_K]
-    total = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_11 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-    map_12 = map_6.to(FT).to(tl.float32) * dq_se_base  # [C, BLOCK_K]
-    total_2 = tl.fma(map_12, tl.full([C, BLOCK_K], 1.0, tl.float32), map_11)  # [C, BLOCK_K]
+    sums_2 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    map_5 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_3 = -sums_2  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_6 = decay_4 * e  # [C, BLOCK_K]
+    dot_2 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_7 = dot_2 * scale  # [C, C]
+    B_se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), map_7, 0.0)  # pairs with j <= i in block32 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_8 = decay_3 * dq_se_base  # [C, BLOCK_K]
+    total = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_9 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+    map_10 = map_5.to(FT).to(tl.float32) * dq_se_base  # [C, BLOCK_K]
+    total_2 = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), map_9)  # [C, BLOCK_K]
     d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
     tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dk_se_base = tl.dot(Bt_se_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_13 = decay_6 * dk_se_base  # [C, BLOCK_K]
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_5 * dot_3  # through L [C, BLOCK_K]
+    map_11 = e * de_out  # [C, BLOCK_K]
+    sum_2 = tl.sum(map_11, 0)  # [BLOCK_K]
+    dot_4 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_12 = dot_4 * scale  # [C, C]
+    Bt_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_12, 0.0)  # the weights of the pairs: pairs with j <= i in block32 [C, C]
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_5.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_13 = decay_4 * dk_se_base  # [C, BLOCK_K]
     total_3 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_14 = map_7.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    map_14 = map_6.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
     inside_3 = total_2 - map_14  # [C, BLOCK_K]
-    sums_6 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i-1] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
-    map_15 = decay_7 * w  # [C, BLOCK_K]
-    dot_5 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_we_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_5, 0.0)  # pairs with j < i in block32 [C, C]
-    R_we_base = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), R_we_base, 0.0)  # pairs with j < i in block32 [C, C]
-    dq_we_base = tl.dot(B_we_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_16 = decay_7 * dq_we_base  # [C, BLOCK_K]
-    total_4 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    if block == 0:
+        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], (-zeta_2.to(tl.float32)).to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    sums_5 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    map_15 = decay_6 * w  # [C, BLOCK_K]
+    dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_5, 0.0)  # the weights of the pairs: pairs with j < i in block32 [C, C]
     dk_we_base = tl.dot(Bt_we_base.to(FT), map_15.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_17 = decay_6 * dk_we_base  # [C, BLOCK_K]
-    total_5 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-    map_18 = map_7.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
-    inside_4 = inside_3 - map_18  # [C, BLOCK_K]
-    map_19 = tl.exp(load_2) * total_4  # [C, BLOCK_K]
-    map_20 = load_3.to(tl.float32)[:, None] * total_5  # [C, BLOCK_K]
-    total_6 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), map_19)  # [C, BLOCK_K]
+    map_16 = decay_4 * dk_we_base  # [C, BLOCK_K]
+    total_4 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+    map_17 = map_6.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_4 = inside_3 - map_17  # [C, BLOCK_K]
+    map_18 = load.to(tl.float32) * total_4  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_18, 1)  # [C]
+    d_beta_ptr_c = d_beta_ptr + start * d_beta_ptr_t  # first token of the chunk
+    tl.store(d_beta_ptr_c + (token * d_beta_ptr_t), sum_3.to(d_beta_ptr.dtype.element_ty), mask=valid)
+    sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
+    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    dot_6 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    dw_out = decay_7 * dot_6  # through M [C, BLOCK_K]
+    dot_7 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_we_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_7, 0.0)  # pairs with j < i in block32 [C, C]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_19 = decay_6 * dq_we_base  # [C, BLOCK_K]
+    total_5 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    map_20 = tl.exp(load_2) * total_5  # [C, BLOCK_K]
+    map_21 = load_3.to(tl.float32)[:, None] * total_4  # [C, BLOCK_K]
+    total_6 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), map_20)  # [C, BLOCK_K]
     d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
     tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_6.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_21 = w * dw_out  # [C, BLOCK_K]
-    map_22 = map_15.to(FT).to(tl.float32) * dq_we_base  # [C, BLOCK_K]
-    total_7 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), map_21)  # [C, BLOCK_K]
+    map_22 = w * dw_out  # [C, BLOCK_K]
+    map_23 = map_15.to(FT).to(tl.float32) * dq_we_base  # [C, BLOCK_K]
+    total_7 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), map_22)  # [C, BLOCK_K]
     terms = total_7  # [C, BLOCK_K]
     later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-    map_23 = inside_4 - map_5  # [C, BLOCK_K]
-    terms_2 = map_23  # [C, BLOCK_K]
+    map_24 = inside_4 - map_11  # [C, BLOCK_K]
+    terms_2 = map_24  # [C, BLOCK_K]
     inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
     dgK_6 = later_2 + inside_2  # [C, BLOCK_K]
     dgK_7 = dgK_6 + sum_2[None, :]  # [C, BLOCK_K]
     dgK = dgK_7 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    map_24 = load.to(tl.float32) * tl.exp(load_2) * total_4  # [C, BLOCK_K]
-    d_log_a_new = map_24 + dgK  # gradient of log_a [C, BLOCK_K]
+    map_25 = load.to(tl.float32) * tl.exp(load_2) * total_5  # [C, BLOCK_K]
+    d_log_a_new = map_25 + dgK  # gradient of log_a [C, BLOCK_K]
     d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
     tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_K[None, :], d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
@@ -2344,20 +2207,21 @@ def _m_gradients_mild_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_kernel_c64(
-    first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, beta_ptr, dy_ptr, n_2_ptr, zeta_ptr,
-    h_2_ptr, l_ptr, scale, d_v_ptr, d_q_ptr, d_k_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least,
-    q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
-    k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, beta_ptr_b,
-    beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, zeta_ptr_b,
-    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
-    d_v_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_k_ptr_b,
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, beta_ptr, dy_ptr, n_2_ptr, h_2_ptr,
+    l_ptr, scale, zeta_ptr, d_q_ptr, d_v_ptr, d_beta_ptr, d_k_ptr, d_log_a_ptr, cu, T, H, N,
+    STEPS, least, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr,
+    n_2_ptr_h, n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g,
+    d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
+    d_v_ptr_h, d_beta_ptr_o, d_beta_ptr_b, d_beta_ptr_t: tl.constexpr, d_beta_ptr_h, d_k_ptr_b,
     d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr,
     d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
     BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_v, d_k, d_q, d_log_a'
+    'every gradient, chunk by chunk: d_v, d_beta, d_k, d_q, d_log_a'
     program = tl.program_id(0)
     block = program % tl.cdiv(K, BLOCK_K)  # of K
     program = program // tl.cdiv(K, BLOCK_K)
@@ -2379,8 +2243,10 @@ def _m_gradients_mild_kernel_c64(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
     d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
+    d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    d_beta_ptr = d_beta_ptr + block.to(tl.int64) * d_beta_ptr_o  # its part of the sum
+    d_beta_ptr = _head(d_beta_ptr, batch, h, d_beta_ptr_b, d_beta_ptr_h, 1)
     d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
     d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
     rest = left
@@ -2401,11 +2267,6 @@ def _m_gradients_mild_kernel_c64(
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
     n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-    if block == 0:
-        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], (-zeta_2.to(tl.float32)).to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
     decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
@@ -2417,434 +2278,105 @@ def _m_gradients_mild_kernel_c64(
     dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
     map_4 = decay_2 * dot  # [C, BLOCK_K]
     ds_out = map_4 * scale  # through M [C, BLOCK_K]
-    sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
-    sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_4 * dot_3  # through L [C, BLOCK_K]
-    map_5 = e * de_out  # [C, BLOCK_K]
-    sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
-    sums_4 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
-    map_6 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_5 = -sums_4  # D(j, middle64(j)] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
-    map_7 = decay_6 * e  # [C, BLOCK_K]
-    dot_4 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_8 = dot_4 * scale  # [C, C]
-    B_se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), map_8, 0.0)  # pairs with j <= i in block64 [C, C]
-    R_se_base = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    map_9 = R_se_base * scale  # [C, C]
-    Bt_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_9, 0.0)  # pairs with j <= i in block64 [C, C]
-    dq_se_base = tl.dot(B_se_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_10 = decay_5 * dq_se_base  # [C, BLOCK_K]
-    total = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_11 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-    map_12 = map_6.to(FT).to(tl.float32) * dq_se_base  # [C, BLOCK_K]
-    total_2 = tl.fma(map_12, tl.full([C, BLOCK_K], 1.0, tl.float32), map_11)  # [C, BLOCK_K]
+    sums_2 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    map_5 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_3 = -sums_2  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_6 = decay_4 * e  # [C, BLOCK_K]
+    dot_2 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_7 = dot_2 * scale  # [C, C]
+    B_se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), map_7, 0.0)  # pairs with j <= i in block64 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_8 = decay_3 * dq_se_base  # [C, BLOCK_K]
+    total = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_9 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+    map_10 = map_5.to(FT).to(tl.float32) * dq_se_base  # [C, BLOCK_K]
+    total_2 = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), map_9)  # [C, BLOCK_K]
     d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
     tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dk_se_base = tl.dot(Bt_se_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_13 = decay_6 * dk_se_base  # [C, BLOCK_K]
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_5 * dot_3  # through L [C, BLOCK_K]
+    map_11 = e * de_out  # [C, BLOCK_K]
+    sum_2 = tl.sum(map_11, 0)  # [BLOCK_K]
+    dot_4 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_12 = dot_4 * scale  # [C, C]
+    Bt_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_12, 0.0)  # the weights of the pairs: pairs with j <= i in block64 [C, C]
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_5.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_13 = decay_4 * dk_se_base  # [C, BLOCK_K]
     total_3 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_14 = map_7.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    map_14 = map_6.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
     inside_3 = total_2 - map_14  # [C, BLOCK_K]
-    sums_6 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i-1] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
-    map_15 = decay_7 * w  # [C, BLOCK_K]
-    dot_5 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_we_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_5, 0.0)  # pairs with j < i in block64 [C, C]
-    R_we_base = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), R_we_base, 0.0)  # pairs with j < i in block64 [C, C]
-    dq_we_base = tl.dot(B_we_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_16 = decay_7 * dq_we_base  # [C, BLOCK_K]
-    total_4 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+    if block == 0:
+        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], (-zeta_2.to(tl.float32)).to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    sums_5 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    map_15 = decay_6 * w  # [C, BLOCK_K]
+    dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_5, 0.0)  # the weights of the pairs: pairs with j < i in block64 [C, C]
     dk_we_base = tl.dot(Bt_we_base.to(FT), map_15.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_17 = decay_6 * dk_we_base  # [C, BLOCK_K]
-    total_5 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-    map_18 = map_7.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
-    inside_4 = inside_3 - map_18  # [C, BLOCK_K]
-    map_19 = tl.exp(load_2) * total_4  # [C, BLOCK_K]
-    map_20 = load_3.to(tl.float32)[:, None] * total_5  # [C, BLOCK_K]
-    total_6 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), map_19)  # [C, BLOCK_K]
+    map_16 = decay_4 * dk_we_base  # [C, BLOCK_K]
+    total_4 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+    map_17 = map_6.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_4 = inside_3 - map_17  # [C, BLOCK_K]
+    map_18 = load.to(tl.float32) * total_4  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_18, 1)  # [C]
+    d_beta_ptr_c = d_beta_ptr + start * d_beta_ptr_t  # first token of the chunk
+    tl.store(d_beta_ptr_c + (token * d_beta_ptr_t), sum_3.to(d_beta_ptr.dtype.element_ty), mask=valid)
+    sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
+    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    dot_6 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    dw_out = decay_7 * dot_6  # through M [C, BLOCK_K]
+    dot_7 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_we_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_7, 0.0)  # pairs with j < i in block64 [C, C]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_19 = decay_6 * dq_we_base  # [C, BLOCK_K]
+    total_5 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    map_20 = tl.exp(load_2) * total_5  # [C, BLOCK_K]
+    map_21 = load_3.to(tl.float32)[:, None] * total_4  # [C, BLOCK_K]
+    total_6 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), map_20)  # [C, BLOCK_K]
     d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
     tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_6.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_21 = w * dw_out  # [C, BLOCK_K]
-    map_22 = map_15.to(FT).to(tl.float32) * dq_we_base  # [C, BLOCK_K]
-    total_7 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), map_21)  # [C, BLOCK_K]
+    map_22 = w * dw_out  # [C, BLOCK_K]
+    map_23 = map_15.to(FT).to(tl.float32) * dq_we_base  # [C, BLOCK_K]
+    total_7 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), map_22)  # [C, BLOCK_K]
     terms = total_7  # [C, BLOCK_K]
     later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-    map_23 = inside_4 - map_5  # [C, BLOCK_K]
-    terms_2 = map_23  # [C, BLOCK_K]
+    map_24 = inside_4 - map_11  # [C, BLOCK_K]
+    terms_2 = map_24  # [C, BLOCK_K]
     inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
     dgK_6 = later_2 + inside_2  # [C, BLOCK_K]
     dgK_7 = dgK_6 + sum_2[None, :]  # [C, BLOCK_K]
     dgK = dgK_7 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    map_24 = load.to(tl.float32) * tl.exp(load_2) * total_4  # [C, BLOCK_K]
-    d_log_a_new = map_24 + dgK  # gradient of log_a [C, BLOCK_K]
+    map_25 = load.to(tl.float32) * tl.exp(load_2) * total_5  # [C, BLOCK_K]
+    d_log_a_new = map_25 + dgK  # gradient of log_a [C, BLOCK_K]
     d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
     tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_K[None, :], d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
-def _m_gradients_whole_kernel(
-    first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, l_ptr, scale,
-    d_beta_ptr, cu, T, H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h,
-    q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_a_ptr_b,
-    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, zeta_ptr_b,
-    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_beta_ptr_b, d_beta_ptr_t: tl.constexpr,
-    d_beta_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
-):
-    'every gradient, chunk by chunk: d_beta'
-    program = tl.program_id(0)
-    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
-    SEGMENTS = tl.cdiv(T, C)
-    head = program % H
-    group = program // H  # of 8 chunks
-    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
-    if lowest >= least:
-        return  # another kernel computes all of them
-    q_ptr_all = q_ptr
-    k_ptr_all = k_ptr
-    log_a_ptr_all = log_a_ptr
-    dy_ptr_all = dy_ptr
-    n_2_ptr_all = n_2_ptr
-    zeta_ptr_all = zeta_ptr
-    d_beta_ptr_all = d_beta_ptr
-    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
-        program = one * H + head
-        q_ptr = q_ptr_all
-        k_ptr = k_ptr_all
-        log_a_ptr = log_a_ptr_all
-        dy_ptr = dy_ptr_all
-        n_2_ptr = n_2_ptr_all
-        zeta_ptr = zeta_ptr_all
-        d_beta_ptr = d_beta_ptr_all
-        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-        token = tl.arange(0, C)
-        at_K = tl.arange(0, BLOCK_K)
-        in_K = at_K < K
-        at_V = tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-        log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
-        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-        n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
-        zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-        d_beta_ptr = _head(d_beta_ptr, batch, h, d_beta_ptr_b, d_beta_ptr_h, 1)
-        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
-        if lowest < least:
-            rest = left
-            valid = token < rest
-            start = first
-            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-            load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-            log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-            load_2 = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
-            w = load.to(tl.float32) * tl.exp(load_2)  # what an erasure reads [C, BLOCK_K]
-            gK = tl.maximum(load_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
-            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-            n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
-            n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-            L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-            sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-            decay = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-            dot = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-            de_out = decay * dot  # through L [C, BLOCK_K]
-            R_se_diagonal = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            diagonal = tl.sum(dy_2.to(tl.float32) * n_3.to(tl.float32), 1)  # [C]
-            Bt_se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-            dk_se_diagonal = Bt_se_diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
-            total = tl.fma(dk_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-            sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
-            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-            map_2 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_3 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_3, 0.0)  # pairs with j <= i in level16 [C, C]
-            dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(j, closing16(j)] [C, BLOCK_K]
-            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, closing16(j)] [C, BLOCK_K]
-            map_4 = decay_3 * dk_se_half16  # [C, BLOCK_K]
-            total_2 = tl.fma(map_4, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-            sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
-            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-            map_5 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_6 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_6, 0.0)  # pairs with j <= i in level8 [C, C]
-            dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_5.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(j, closing8(j)] [C, BLOCK_K]
-            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, closing8(j)] [C, BLOCK_K]
-            map_7 = decay_5 * dk_se_half8  # [C, BLOCK_K]
-            total_3 = tl.fma(map_7, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-            sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
-            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-            map_8 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_9 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_9, 0.0)  # pairs with j <= i in level4 [C, C]
-            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_8.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            sums_7 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(j, closing4(j)] [C, BLOCK_K]
-            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(j, closing4(j)] [C, BLOCK_K]
-            map_10 = decay_7 * dk_se_half4  # [C, BLOCK_K]
-            total_4 = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-            sums_8 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
-            decay_8 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-            map_11 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_12 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level2 [C, C]
-            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            sums_9 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(j, closing2(j)] [C, BLOCK_K]
-            decay_9 = tl.exp2(sums_9 * 1.4426950408889634)  # D(j, closing2(j)] [C, BLOCK_K]
-            map_13 = decay_9 * dk_se_half2  # [C, BLOCK_K]
-            total_5 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-            sums_10 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
-            decay_10 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-            map_14 = decay_10 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_15 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_15, 0.0)  # pairs with j <= i in level1 [C, C]
-            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_14.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            sums_11 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(j, closing1(j)] [C, BLOCK_K]
-            decay_11 = tl.exp2(sums_11 * 1.4426950408889634)  # D(j, closing1(j)] [C, BLOCK_K]
-            map_16 = decay_11 * dk_se_half1  # [C, BLOCK_K]
-            total_6 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-            map_17 = decay_3 * w  # [C, BLOCK_K]
-            R_we_half16 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level16 [C, C]
-            dk_we_half16 = tl.dot(Bt_we_half16.to(DT), map_17.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_18 = decay_3 * dk_we_half16  # [C, BLOCK_K]
-            total_7 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
-            map_19 = decay_5 * w  # [C, BLOCK_K]
-            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level8 [C, C]
-            dk_we_half8 = tl.dot(Bt_we_half8.to(DT), map_19.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_20 = decay_5 * dk_we_half8  # [C, BLOCK_K]
-            total_8 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-            map_21 = decay_7 * w  # [C, BLOCK_K]
-            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level4 [C, C]
-            dk_we_half4 = tl.dot(Bt_we_half4.to(DT), map_21.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_22 = decay_7 * dk_we_half4  # [C, BLOCK_K]
-            total_9 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
-            map_23 = decay_9 * w  # [C, BLOCK_K]
-            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level2 [C, C]
-            dk_we_half2 = tl.dot(Bt_we_half2.to(DT), map_23.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_24 = decay_9 * dk_we_half2  # [C, BLOCK_K]
-            total_10 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
-            map_25 = decay_11 * w  # [C, BLOCK_K]
-            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level1 [C, C]
-            dk_we_half1 = tl.dot(Bt_we_half1.to(DT), map_25.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_26 = decay_11 * dk_we_half1  # [C, BLOCK_K]
-            total_11 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-            map_27 = load.to(tl.float32) * total_11  # [C, BLOCK_K]
-            sum_3 = tl.sum(map_27, 1)  # [C]
-            d_beta_ptr_c = d_beta_ptr + start * d_beta_ptr_t  # first token of the chunk
-            tl.store(d_beta_ptr_c + (token * d_beta_ptr_t), sum_3.to(d_beta_ptr.dtype.element_ty), mask=valid)
-
-
-@_Kernel
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
-def _m_gradients_whole_kernel_c64(
-    first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, dy_ptr, n_2_ptr, zeta_ptr, l_ptr, scale,
-    d_beta_ptr, cu, T, H, N, STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h,
-    q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_a_ptr_b,
-    log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, zeta_ptr_b,
-    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_beta_ptr_b, d_beta_ptr_t: tl.constexpr,
-    d_beta_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
-):
-    'every gradient, chunk by chunk: d_beta'
-    program = tl.program_id(0)
-    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
-    SEGMENTS = tl.cdiv(T, C)
-    head = program % H
-    group = program // H  # of 8 chunks
-    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
-    if lowest >= least:
-        return  # another kernel computes all of them
-    q_ptr_all = q_ptr
-    k_ptr_all = k_ptr
-    log_a_ptr_all = log_a_ptr
-    dy_ptr_all = dy_ptr
-    n_2_ptr_all = n_2_ptr
-    zeta_ptr_all = zeta_ptr
-    d_beta_ptr_all = d_beta_ptr
-    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
-        program = one * H + head
-        q_ptr = q_ptr_all
-        k_ptr = k_ptr_all
-        log_a_ptr = log_a_ptr_all
-        dy_ptr = dy_ptr_all
-        n_2_ptr = n_2_ptr_all
-        zeta_ptr = zeta_ptr_all
-        d_beta_ptr = d_beta_ptr_all
-        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-        token = tl.arange(0, C)
-        at_K = tl.arange(0, BLOCK_K)
-        in_K = at_K < K
-        at_V = tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        q_ptr = _head(q_ptr, batch, h, q_ptr_b, q_ptr_h, q_ptr_g)
-        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-        log_a_ptr = _head(log_a_ptr, batch, h, log_a_ptr_b, log_a_ptr_h, log_a_ptr_g)
-        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-        n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
-        zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-        d_beta_ptr = _head(d_beta_ptr, batch, h, d_beta_ptr_b, d_beta_ptr_h, 1)
-        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
-        if lowest < least:
-            rest = left
-            valid = token < rest
-            start = first
-            q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
-            s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-            load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-            log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-            load_2 = tl.load(log_a_ptr_c + (token * log_a_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0).to(tl.float32)  # load log_a [C, BLOCK_K]
-            w = load.to(tl.float32) * tl.exp(load_2)  # what an erasure reads [C, BLOCK_K]
-            gK = tl.maximum(load_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
-            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-            n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
-            n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-            L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-            sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-            decay = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-            dot = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-            de_out = decay * dot  # through L [C, BLOCK_K]
-            R_se_diagonal = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            diagonal = tl.sum(dy_2.to(tl.float32) * n_3.to(tl.float32), 1)  # [C]
-            Bt_se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-            dk_se_diagonal = Bt_se_diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
-            total = tl.fma(dk_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-            sums_2 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_K]
-            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
-            map_2 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_3 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_3, 0.0)  # pairs with j <= i in level32 [C, C]
-            dk_se_half32 = tl.dot(Bt_se_half32.to(DT), map_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            sums_3 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(j, closing32(j)] [C, BLOCK_K]
-            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, closing32(j)] [C, BLOCK_K]
-            map_4 = decay_3 * dk_se_half32  # [C, BLOCK_K]
-            total_2 = tl.fma(map_4, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-            sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
-            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-            map_5 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_6 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_6, 0.0)  # pairs with j <= i in level16 [C, C]
-            dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_5.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            sums_5 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(j, closing16(j)] [C, BLOCK_K]
-            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, closing16(j)] [C, BLOCK_K]
-            map_7 = decay_5 * dk_se_half16  # [C, BLOCK_K]
-            total_3 = tl.fma(map_7, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-            sums_6 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
-            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-            map_8 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_9 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_9, 0.0)  # pairs with j <= i in level8 [C, C]
-            dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_8.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            sums_7 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(j, closing8(j)] [C, BLOCK_K]
-            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(j, closing8(j)] [C, BLOCK_K]
-            map_10 = decay_7 * dk_se_half8  # [C, BLOCK_K]
-            total_4 = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-            sums_8 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
-            decay_8 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-            map_11 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_12 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level4 [C, C]
-            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            sums_9 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(j, closing4(j)] [C, BLOCK_K]
-            decay_9 = tl.exp2(sums_9 * 1.4426950408889634)  # D(j, closing4(j)] [C, BLOCK_K]
-            map_13 = decay_9 * dk_se_half4  # [C, BLOCK_K]
-            total_5 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-            sums_10 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
-            decay_10 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-            map_14 = decay_10 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_15 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_15, 0.0)  # pairs with j <= i in level2 [C, C]
-            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_14.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            sums_11 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(j, closing2(j)] [C, BLOCK_K]
-            decay_11 = tl.exp2(sums_11 * 1.4426950408889634)  # D(j, closing2(j)] [C, BLOCK_K]
-            map_16 = decay_11 * dk_se_half2  # [C, BLOCK_K]
-            total_6 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-            sums_12 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
-            decay_12 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-            map_17 = decay_12 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_18 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_18, 0.0)  # pairs with j <= i in level1 [C, C]
-            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_17.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            sums_13 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(j, closing1(j)] [C, BLOCK_K]
-            decay_13 = tl.exp2(sums_13 * 1.4426950408889634)  # D(j, closing1(j)] [C, BLOCK_K]
-            map_19 = decay_13 * dk_se_half1  # [C, BLOCK_K]
-            total_7 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
-            map_20 = decay_3 * w  # [C, BLOCK_K]
-            R_we_half32 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            Bt_we_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level32 [C, C]
-            dk_we_half32 = tl.dot(Bt_we_half32.to(DT), map_20.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_21 = decay_3 * dk_we_half32  # [C, BLOCK_K]
-            total_8 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-            map_22 = decay_5 * w  # [C, BLOCK_K]
-            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level16 [C, C]
-            dk_we_half16 = tl.dot(Bt_we_half16.to(DT), map_22.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_23 = decay_5 * dk_we_half16  # [C, BLOCK_K]
-            total_9 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
-            map_24 = decay_7 * w  # [C, BLOCK_K]
-            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level8 [C, C]
-            dk_we_half8 = tl.dot(Bt_we_half8.to(DT), map_24.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_25 = decay_7 * dk_we_half8  # [C, BLOCK_K]
-            total_10 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
-            map_26 = decay_9 * w  # [C, BLOCK_K]
-            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level4 [C, C]
-            dk_we_half4 = tl.dot(Bt_we_half4.to(DT), map_26.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_27 = decay_9 * dk_we_half4  # [C, BLOCK_K]
-            total_11 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-            map_28 = decay_11 * w  # [C, BLOCK_K]
-            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level2 [C, C]
-            dk_we_half2 = tl.dot(Bt_we_half2.to(DT), map_28.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_29 = decay_11 * dk_we_half2  # [C, BLOCK_K]
-            total_12 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
-            map_30 = decay_13 * w  # [C, BLOCK_K]
-            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level1 [C, C]
-            dk_we_half1 = tl.dot(Bt_we_half1.to(DT), map_30.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_31 = decay_13 * dk_we_half1  # [C, BLOCK_K]
-            total_13 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
-            map_32 = load.to(tl.float32) * total_13  # [C, BLOCK_K]
-            sum_3 = tl.sum(map_32, 1)  # [C]
-            d_beta_ptr_c = d_beta_ptr + start * d_beta_ptr_t  # first token of the chunk
-            tl.store(d_beta_ptr_c + (token * d_beta_ptr_t), sum_3.to(d_beta_ptr.dtype.element_ty), mask=valid)
-
-
-@_Kernel
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel(
-    first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, beta_ptr, dy_ptr, n_2_ptr, zeta_ptr,
-    h_2_ptr, l_ptr, scale, d_v_ptr, d_q_ptr, d_k_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least,
-    SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
-    k_ptr_h, k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g,
-    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
-    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b,
-    d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h,
-    d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr,
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, beta_ptr, dy_ptr, n_2_ptr, h_2_ptr,
+    l_ptr, zeta_ptr, scale, d_v_ptr, d_q_ptr, d_k_ptr, d_beta_ptr, d_log_a_ptr, cu, T, H, N,
+    STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr,
+    n_2_ptr_h, n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g,
+    d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr,
+    d_q_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_beta_ptr_o, d_beta_ptr_b,
+    d_beta_ptr_t: tl.constexpr, d_beta_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr,
     d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
     BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_v, d_k, d_q, d_log_a'
+    'every gradient, chunk by chunk: d_v, d_beta, d_k, d_q, d_log_a'
     program = tl.program_id(0)
     block = program % tl.cdiv(K, BLOCK_K)  # of K
     program = program // tl.cdiv(K, BLOCK_K)
@@ -2865,6 +2397,7 @@ def _m_gradients_kernel(
     d_v_ptr_all = d_v_ptr
     d_q_ptr_all = d_q_ptr
     d_k_ptr_all = d_k_ptr
+    d_beta_ptr_all = d_beta_ptr
     d_log_a_ptr_all = d_log_a_ptr
     for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
         program = one * H + head
@@ -2878,6 +2411,7 @@ def _m_gradients_kernel(
         d_v_ptr = d_v_ptr_all
         d_q_ptr = d_q_ptr_all
         d_k_ptr = d_k_ptr_all
+        d_beta_ptr = d_beta_ptr_all
         d_log_a_ptr = d_log_a_ptr_all
         h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
         token = tl.arange(0, C)
@@ -2895,6 +2429,8 @@ def _m_gradients_kernel(
         d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
         d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
         d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+        d_beta_ptr = d_beta_ptr + block.to(tl.int64) * d_beta_ptr_o  # its part of the sum
+        d_beta_ptr = _head(d_beta_ptr, batch, h, d_beta_ptr_b, d_beta_ptr_h, 1)
         d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
         lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
         if lowest < least:
@@ -2916,17 +2452,17 @@ def _m_gradients_kernel(
             dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
             n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
             n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-            if block == 0:
-                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], (-zeta_2.to(tl.float32)).to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
             M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
             L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
             decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
             map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
             map_3 = decay[:, None] * map_2  # [BLOCK_K, BLOCK_V]
             sum_1 = tl.sum(map_3, 1)  # [BLOCK_K]
+            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+            if block == 0:
+                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], (-zeta_2.to(tl.float32)).to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
             sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
             decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
             dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
@@ -2944,60 +2480,60 @@ def _m_gradients_kernel(
             sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
             diagonal = tl.sum(dy_2.to(tl.float32) * n_3.to(tl.float32), 1)  # [C]
             B_se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-            R_se_diagonal = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            Bt_se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-            dq_se_diagonal = B_se_diagonal[:, None] * e  # [C, BLOCK_K]
+            map_6 = load_3.to(tl.float32)[None, :] * tl.where(token[:, None] == token[None, :], B_se_diagonal[:, None], 0.0)  # [C, C]
+            dq_se_diagonal = tl.dot(map_6.to(DT), load.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
             total = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-            map_6 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-            map_7 = s.to(tl.float32) * dq_se_diagonal  # [C, BLOCK_K]
-            total_2 = tl.fma(map_7, tl.full([C, BLOCK_K], 1.0, tl.float32), map_6)  # [C, BLOCK_K]
+            map_7 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+            map_8 = s.to(tl.float32) * dq_se_diagonal  # [C, BLOCK_K]
+            total_2 = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), map_7)  # [C, BLOCK_K]
+            Bt_se_diagonal = diagonal * scale  # the weights of the pairs: pairs with j <= i in block1 [C]
             dk_se_diagonal = Bt_se_diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
             total_3 = tl.fma(dk_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
             sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
             decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-            map_8 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_9 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_5 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i-1] [C, BLOCK_K]
             decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-            map_9 = decay_6 * w  # [C, BLOCK_K]
-            map_10 = decay_6 * e  # [C, BLOCK_K]
-            both = tl.where((token // 16 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            map_10 = decay_6 * w  # [C, BLOCK_K]
+            map_11 = decay_6 * e  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
             dot_4 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-            map_11 = dot_4 * scale  # [C, C]
-            B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level16 [C, C]
-            map_12 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level16 [C, C]
-            R_we_half16 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level16 [C, C]
+            map_12 = dot_4 * scale  # [C, C]
+            B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level16 [C, C]
+            dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
             both_2 = tl.dot((B_se_half16 + Bt_we_half16).to(DT), both, input_precision=PRECISION)  # dq_se_half16 and dk_we_half16 [C, BLOCK_K]
             dq_se_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
             dk_we_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
             map_13 = decay_5 * dq_se_half16  # [C, BLOCK_K]
             total_4 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-            map_14 = map_8.to(DT).to(tl.float32) * dq_se_half16  # [C, BLOCK_K]
+            map_14 = map_9.to(DT).to(tl.float32) * dq_se_half16  # [C, BLOCK_K]
             total_5 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-            dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_8.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_15 = decay_6 * dk_se_half16  # [C, BLOCK_K]
-            total_6 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+            dot_6 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_15 = dot_6 * scale  # [C, C]
+            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_15, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
+            dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_9.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_16 = decay_6 * dk_se_half16  # [C, BLOCK_K]
+            total_6 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
             sums_6 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
             decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-            map_16 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_17 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_7 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i-1] [C, BLOCK_K]
             decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-            map_17 = decay_8 * w  # [C, BLOCK_K]
-            map_18 = decay_8 * e  # [C, BLOCK_K]
-            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_17.to(DT), map_18.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-            B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level8 [C, C]
-            map_19 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_19, 0.0)  # pairs with j <= i in level8 [C, C]
-            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level8 [C, C]
+            map_18 = decay_8 * w  # [C, BLOCK_K]
+            map_19 = decay_8 * e  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_18.to(DT), map_19.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level8 [C, C]
+            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
             both_4 = tl.dot((B_se_half8 + Bt_we_half8).to(DT), both_3, input_precision=PRECISION)  # dq_se_half8 and dk_we_half8 [C, BLOCK_K]
             dq_se_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
             dk_we_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
             map_20 = decay_7 * dq_se_half8  # [C, BLOCK_K]
             total_7 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-            map_21 = map_16.to(DT).to(tl.float32) * dq_se_half8  # [C, BLOCK_K]
+            map_21 = map_17.to(DT).to(tl.float32) * dq_se_half8  # [C, BLOCK_K]
             total_8 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-            dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_16.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_15, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
+            dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_17.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
             map_22 = decay_8 * dk_se_half8  # [C, BLOCK_K]
             total_9 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
             sums_8 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
@@ -3008,145 +2544,146 @@ def _m_gradients_kernel(
             map_24 = decay_10 * w  # [C, BLOCK_K]
             map_25 = decay_10 * e  # [C, BLOCK_K]
             both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_24.to(DT), map_25.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-            B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level4 [C, C]
-            map_26 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_26, 0.0)  # pairs with j <= i in level4 [C, C]
-            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level4 [C, C]
+            B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level4 [C, C]
+            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
             both_6 = tl.dot((B_se_half4 + Bt_we_half4).to(DT), both_5, input_precision=PRECISION)  # dq_se_half4 and dk_we_half4 [C, BLOCK_K]
             dq_se_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
             dk_we_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-            map_27 = decay_9 * dq_se_half4  # [C, BLOCK_K]
-            total_10 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-            map_28 = map_23.to(DT).to(tl.float32) * dq_se_half4  # [C, BLOCK_K]
-            total_11 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+            map_26 = decay_9 * dq_se_half4  # [C, BLOCK_K]
+            total_10 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
+            map_27 = map_23.to(DT).to(tl.float32) * dq_se_half4  # [C, BLOCK_K]
+            total_11 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_15, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
             dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_23.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_29 = decay_10 * dk_se_half4  # [C, BLOCK_K]
-            total_12 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            map_28 = decay_10 * dk_se_half4  # [C, BLOCK_K]
+            total_12 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
             sums_10 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
             decay_11 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-            map_30 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_29 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_11 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i-1] [C, BLOCK_K]
             decay_12 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-            map_31 = decay_12 * w  # [C, BLOCK_K]
-            map_32 = decay_12 * e  # [C, BLOCK_K]
-            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_31.to(DT), map_32.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-            B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level2 [C, C]
-            map_33 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_33, 0.0)  # pairs with j <= i in level2 [C, C]
-            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level2 [C, C]
+            map_30 = decay_12 * w  # [C, BLOCK_K]
+            map_31 = decay_12 * e  # [C, BLOCK_K]
+            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_30.to(DT), map_31.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level2 [C, C]
+            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
             both_8 = tl.dot((B_se_half2 + Bt_we_half2).to(DT), both_7, input_precision=PRECISION)  # dq_se_half2 and dk_we_half2 [C, BLOCK_K]
             dq_se_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
             dk_we_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-            map_34 = decay_11 * dq_se_half2  # [C, BLOCK_K]
-            total_13 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-            map_35 = map_30.to(DT).to(tl.float32) * dq_se_half2  # [C, BLOCK_K]
-            total_14 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
-            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_30.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_36 = decay_12 * dk_se_half2  # [C, BLOCK_K]
-            total_15 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
+            map_32 = decay_11 * dq_se_half2  # [C, BLOCK_K]
+            total_13 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            map_33 = map_29.to(DT).to(tl.float32) * dq_se_half2  # [C, BLOCK_K]
+            total_14 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
+            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_15, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
+            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_29.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_34 = decay_12 * dk_se_half2  # [C, BLOCK_K]
+            total_15 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
             sums_12 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
             decay_13 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-            map_37 = decay_13 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_35 = decay_13 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_13 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i-1] [C, BLOCK_K]
             decay_14 = tl.exp2(sums_13 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-            map_38 = decay_14 * w  # [C, BLOCK_K]
-            map_39 = decay_14 * e  # [C, BLOCK_K]
-            both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_38.to(DT), map_39.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-            B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level1 [C, C]
-            map_40 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_40, 0.0)  # pairs with j <= i in level1 [C, C]
-            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level1 [C, C]
+            map_36 = decay_14 * w  # [C, BLOCK_K]
+            map_37 = decay_14 * e  # [C, BLOCK_K]
+            both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_36.to(DT), map_37.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level1 [C, C]
+            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
             both_10 = tl.dot((B_se_half1 + Bt_we_half1).to(DT), both_9, input_precision=PRECISION)  # dq_se_half1 and dk_we_half1 [C, BLOCK_K]
             dq_se_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
             dk_we_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-            map_41 = decay_13 * dq_se_half1  # [C, BLOCK_K]
-            total_16 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
-            map_42 = map_37.to(DT).to(tl.float32) * dq_se_half1  # [C, BLOCK_K]
-            total_17 = tl.fma(map_42, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
-            map_43 = e * dk_se_diagonal  # [C, BLOCK_K]
-            inside_30 = total_17 - map_43  # [C, BLOCK_K]
-            map_44 = both.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
-            inside_31 = inside_30 - map_44  # [C, BLOCK_K]
-            map_45 = both_3.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
-            inside_32 = inside_31 - map_45  # [C, BLOCK_K]
-            map_46 = both_5.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
-            inside_33 = inside_32 - map_46  # [C, BLOCK_K]
-            map_47 = both_7.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
-            inside_34 = inside_33 - map_47  # [C, BLOCK_K]
+            map_38 = decay_13 * dq_se_half1  # [C, BLOCK_K]
+            total_16 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            map_39 = map_35.to(DT).to(tl.float32) * dq_se_half1  # [C, BLOCK_K]
+            total_17 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
+            map_40 = e * dk_se_diagonal  # [C, BLOCK_K]
+            inside_30 = total_17 - map_40  # [C, BLOCK_K]
+            map_41 = both.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
+            inside_31 = inside_30 - map_41  # [C, BLOCK_K]
+            map_42 = both_3.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
+            inside_32 = inside_31 - map_42  # [C, BLOCK_K]
+            map_43 = both_5.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
+            inside_33 = inside_32 - map_43  # [C, BLOCK_K]
+            map_44 = both_7.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
+            inside_34 = inside_33 - map_44  # [C, BLOCK_K]
             d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
             tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total_16.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_37.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_48 = decay_14 * dk_se_half1  # [C, BLOCK_K]
-            total_18 = tl.fma(map_48, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
-            map_49 = both_9.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
-            inside_35 = inside_34 - map_49  # [C, BLOCK_K]
-            dot_5 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level16 [C, C]
+            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_15, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
+            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_35.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_45 = decay_14 * dk_se_half1  # [C, BLOCK_K]
+            total_18 = tl.fma(map_45, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            map_46 = both_9.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
+            inside_35 = inside_34 - map_46  # [C, BLOCK_K]
+            dot_7 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level16 [C, C]
             dq_we_half16 = tl.dot(B_we_half16.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_50 = decay_6 * dq_we_half16  # [C, BLOCK_K]
-            total_19 = tl.fma(map_50, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-            map_51 = w * dw_out  # [C, BLOCK_K]
-            map_52 = both.to(tl.float32) * dq_we_half16  # [C, BLOCK_K]
-            total_20 = tl.fma(map_52, tl.full([C, BLOCK_K], 1.0, tl.float32), map_51)  # [C, BLOCK_K]
-            map_53 = decay_6 * dk_we_half16  # [C, BLOCK_K]
-            total_21 = tl.fma(map_53, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
-            map_54 = both.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
-            inside_36 = inside_35 - map_54  # [C, BLOCK_K]
-            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level8 [C, C]
+            map_47 = decay_6 * dq_we_half16  # [C, BLOCK_K]
+            total_19 = tl.fma(map_47, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+            map_48 = w * dw_out  # [C, BLOCK_K]
+            map_49 = both.to(tl.float32) * dq_we_half16  # [C, BLOCK_K]
+            total_20 = tl.fma(map_49, tl.full([C, BLOCK_K], 1.0, tl.float32), map_48)  # [C, BLOCK_K]
+            map_50 = decay_6 * dk_we_half16  # [C, BLOCK_K]
+            total_21 = tl.fma(map_50, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
+            map_51 = both.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
+            inside_36 = inside_35 - map_51  # [C, BLOCK_K]
+            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level8 [C, C]
             dq_we_half8 = tl.dot(B_we_half8.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_55 = decay_8 * dq_we_half8  # [C, BLOCK_K]
-            total_22 = tl.fma(map_55, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
-            map_56 = both_3.to(tl.float32) * dq_we_half8  # [C, BLOCK_K]
-            total_23 = tl.fma(map_56, tl.full([C, BLOCK_K], 1.0, tl.float32), total_20)  # [C, BLOCK_K]
-            map_57 = decay_8 * dk_we_half8  # [C, BLOCK_K]
-            total_24 = tl.fma(map_57, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
-            map_58 = both_3.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
-            inside_37 = inside_36 - map_58  # [C, BLOCK_K]
-            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level4 [C, C]
+            map_52 = decay_8 * dq_we_half8  # [C, BLOCK_K]
+            total_22 = tl.fma(map_52, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
+            map_53 = both_3.to(tl.float32) * dq_we_half8  # [C, BLOCK_K]
+            total_23 = tl.fma(map_53, tl.full([C, BLOCK_K], 1.0, tl.float32), total_20)  # [C, BLOCK_K]
+            map_54 = decay_8 * dk_we_half8  # [C, BLOCK_K]
+            total_24 = tl.fma(map_54, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
+            map_55 = both_3.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
+            inside_37 = inside_36 - map_55  # [C, BLOCK_K]
+            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level4 [C, C]
             dq_we_half4 = tl.dot(B_we_half4.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_59 = decay_10 * dq_we_half4  # [C, BLOCK_K]
-            total_25 = tl.fma(map_59, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
-            map_60 = both_5.to(tl.float32) * dq_we_half4  # [C, BLOCK_K]
-            total_26 = tl.fma(map_60, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
-            map_61 = decay_10 * dk_we_half4  # [C, BLOCK_K]
-            total_27 = tl.fma(map_61, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
-            map_62 = both_5.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
-            inside_38 = inside_37 - map_62  # [C, BLOCK_K]
-            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
+            map_56 = decay_10 * dq_we_half4  # [C, BLOCK_K]
+            total_25 = tl.fma(map_56, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
+            map_57 = both_5.to(tl.float32) * dq_we_half4  # [C, BLOCK_K]
+            total_26 = tl.fma(map_57, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
+            map_58 = decay_10 * dk_we_half4  # [C, BLOCK_K]
+            total_27 = tl.fma(map_58, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
+            map_59 = both_5.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
+            inside_38 = inside_37 - map_59  # [C, BLOCK_K]
+            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level2 [C, C]
             dq_we_half2 = tl.dot(B_we_half2.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_63 = decay_12 * dq_we_half2  # [C, BLOCK_K]
-            total_28 = tl.fma(map_63, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
-            map_64 = both_7.to(tl.float32) * dq_we_half2  # [C, BLOCK_K]
-            total_29 = tl.fma(map_64, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
-            map_65 = decay_12 * dk_we_half2  # [C, BLOCK_K]
-            total_30 = tl.fma(map_65, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
-            map_66 = both_7.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
-            inside_39 = inside_38 - map_66  # [C, BLOCK_K]
-            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
+            map_60 = decay_12 * dq_we_half2  # [C, BLOCK_K]
+            total_28 = tl.fma(map_60, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
+            map_61 = both_7.to(tl.float32) * dq_we_half2  # [C, BLOCK_K]
+            total_29 = tl.fma(map_61, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
+            map_62 = decay_12 * dk_we_half2  # [C, BLOCK_K]
+            total_30 = tl.fma(map_62, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
+            map_63 = both_7.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
+            inside_39 = inside_38 - map_63  # [C, BLOCK_K]
+            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level1 [C, C]
             dq_we_half1 = tl.dot(B_we_half1.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_67 = decay_14 * dq_we_half1  # [C, BLOCK_K]
-            total_31 = tl.fma(map_67, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
-            map_68 = decay_14 * dk_we_half1  # [C, BLOCK_K]
-            total_32 = tl.fma(map_68, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
-            map_69 = both_9.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
-            inside_40 = inside_39 - map_69  # [C, BLOCK_K]
-            map_70 = tl.exp(load_2) * total_31  # [C, BLOCK_K]
-            map_71 = load_3.to(tl.float32)[:, None] * total_32  # [C, BLOCK_K]
-            total_33 = tl.fma(map_71, tl.full([C, BLOCK_K], 1.0, tl.float32), map_70)  # [C, BLOCK_K]
+            map_64 = decay_14 * dq_we_half1  # [C, BLOCK_K]
+            total_31 = tl.fma(map_64, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
+            map_65 = decay_14 * dk_we_half1  # [C, BLOCK_K]
+            total_32 = tl.fma(map_65, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
+            map_66 = both_9.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
+            inside_40 = inside_39 - map_66  # [C, BLOCK_K]
+            map_67 = load.to(tl.float32) * total_32  # [C, BLOCK_K]
+            sum_3 = tl.sum(map_67, 1)  # [C]
+            map_68 = tl.exp(load_2) * total_31  # [C, BLOCK_K]
+            map_69 = load_3.to(tl.float32)[:, None] * total_32  # [C, BLOCK_K]
+            total_33 = tl.fma(map_69, tl.full([C, BLOCK_K], 1.0, tl.float32), map_68)  # [C, BLOCK_K]
             d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
             tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_33.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            map_72 = both_9.to(tl.float32) * dq_we_half1  # [C, BLOCK_K]
-            total_34 = tl.fma(map_72, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
+            d_beta_ptr_c = d_beta_ptr + start * d_beta_ptr_t  # first token of the chunk
+            tl.store(d_beta_ptr_c + (token * d_beta_ptr_t), sum_3.to(d_beta_ptr.dtype.element_ty), mask=valid)
+            map_70 = both_9.to(tl.float32) * dq_we_half1  # [C, BLOCK_K]
+            total_34 = tl.fma(map_70, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
             terms = total_34  # [C, BLOCK_K]
             later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-            map_73 = inside_40 - map_5  # [C, BLOCK_K]
-            terms_2 = map_73  # [C, BLOCK_K]
+            map_71 = inside_40 - map_5  # [C, BLOCK_K]
+            terms_2 = map_71  # [C, BLOCK_K]
             inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
             dgK_56 = later_2 + inside_2  # [C, BLOCK_K]
             dgK_57 = dgK_56 + sum_2[None, :]  # [C, BLOCK_K]
             dgK = dgK_57 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-            map_74 = load.to(tl.float32) * tl.exp(load_2) * total_31  # [C, BLOCK_K]
-            d_log_a_new = map_74 + dgK  # gradient of log_a [C, BLOCK_K]
+            map_72 = load.to(tl.float32) * tl.exp(load_2) * total_31  # [C, BLOCK_K]
+            d_log_a_new = map_72 + dgK  # gradient of log_a [C, BLOCK_K]
             d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
             tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_K[None, :], d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
@@ -3154,20 +2691,21 @@ def _m_gradients_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel_c64(
-    first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, beta_ptr, dy_ptr, n_2_ptr, zeta_ptr,
-    h_2_ptr, l_ptr, scale, d_v_ptr, d_q_ptr, d_k_ptr, d_log_a_ptr, cu, T, H, N, STEPS, least,
-    SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
-    k_ptr_h, k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr, log_a_ptr_h, log_a_ptr_g,
-    beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
-    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b,
-    d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr, d_q_ptr_h,
-    d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr,
+    first_K_ptr, second_K_ptr, q_ptr, k_ptr, log_a_ptr, beta_ptr, dy_ptr, n_2_ptr, h_2_ptr,
+    l_ptr, zeta_ptr, scale, d_v_ptr, d_q_ptr, d_k_ptr, d_beta_ptr, d_log_a_ptr, cu, T, H, N,
+    STEPS, least, SLOTS, q_ptr_b, q_ptr_t: tl.constexpr, q_ptr_h, q_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, log_a_ptr_b, log_a_ptr_t: tl.constexpr,
+    log_a_ptr_h, log_a_ptr_g, beta_ptr_b, beta_ptr_t: tl.constexpr, beta_ptr_h, beta_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr,
+    n_2_ptr_h, n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g,
+    d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, d_q_ptr_b, d_q_ptr_t: tl.constexpr,
+    d_q_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_beta_ptr_o, d_beta_ptr_b,
+    d_beta_ptr_t: tl.constexpr, d_beta_ptr_h, d_log_a_ptr_b, d_log_a_ptr_t: tl.constexpr,
     d_log_a_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
     BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_v, d_k, d_q, d_log_a'
+    'every gradient, chunk by chunk: d_v, d_beta, d_k, d_q, d_log_a'
     program = tl.program_id(0)
     block = program % tl.cdiv(K, BLOCK_K)  # of K
     program = program // tl.cdiv(K, BLOCK_K)
@@ -3188,6 +2726,7 @@ def _m_gradients_kernel_c64(
     d_v_ptr_all = d_v_ptr
     d_q_ptr_all = d_q_ptr
     d_k_ptr_all = d_k_ptr
+    d_beta_ptr_all = d_beta_ptr
     d_log_a_ptr_all = d_log_a_ptr
     for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
         program = one * H + head
@@ -3201,6 +2740,7 @@ def _m_gradients_kernel_c64(
         d_v_ptr = d_v_ptr_all
         d_q_ptr = d_q_ptr_all
         d_k_ptr = d_k_ptr_all
+        d_beta_ptr = d_beta_ptr_all
         d_log_a_ptr = d_log_a_ptr_all
         h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
         token = tl.arange(0, C)
@@ -3218,6 +2758,8 @@ def _m_gradients_kernel_c64(
         d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
         d_q_ptr = _head(d_q_ptr, batch, h, d_q_ptr_b, d_q_ptr_h, 1)
         d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+        d_beta_ptr = d_beta_ptr + block.to(tl.int64) * d_beta_ptr_o  # its part of the sum
+        d_beta_ptr = _head(d_beta_ptr, batch, h, d_beta_ptr_b, d_beta_ptr_h, 1)
         d_log_a_ptr = _head(d_log_a_ptr, batch, h, d_log_a_ptr_b, d_log_a_ptr_h, 1)
         lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
         if lowest < least:
@@ -3239,17 +2781,17 @@ def _m_gradients_kernel_c64(
             dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
             n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
             n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
-            if block == 0:
-                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], (-zeta_2.to(tl.float32)).to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
             M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
             L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
             decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
             map_2 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
             map_3 = decay[:, None] * map_2  # [BLOCK_K, BLOCK_V]
             sum_1 = tl.sum(map_3, 1)  # [BLOCK_K]
+            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+            d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
+            if block == 0:
+                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], (-zeta_2.to(tl.float32)).to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
             sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i] [C, BLOCK_K]
             decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
             dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
@@ -3267,60 +2809,60 @@ def _m_gradients_kernel_c64(
             sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
             diagonal = tl.sum(dy_2.to(tl.float32) * n_3.to(tl.float32), 1)  # [C]
             B_se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-            R_se_diagonal = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            Bt_se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-            dq_se_diagonal = B_se_diagonal[:, None] * e  # [C, BLOCK_K]
+            map_6 = load_3.to(tl.float32)[None, :] * tl.where(token[:, None] == token[None, :], B_se_diagonal[:, None], 0.0)  # [C, C]
+            dq_se_diagonal = tl.dot(map_6.to(DT), load.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
             total = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-            map_6 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-            map_7 = s.to(tl.float32) * dq_se_diagonal  # [C, BLOCK_K]
-            total_2 = tl.fma(map_7, tl.full([C, BLOCK_K], 1.0, tl.float32), map_6)  # [C, BLOCK_K]
+            map_7 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+            map_8 = s.to(tl.float32) * dq_se_diagonal  # [C, BLOCK_K]
+            total_2 = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), map_7)  # [C, BLOCK_K]
+            Bt_se_diagonal = diagonal * scale  # the weights of the pairs: pairs with j <= i in block1 [C]
             dk_se_diagonal = Bt_se_diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
             total_3 = tl.fma(dk_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
             sums_4 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i] [C, BLOCK_K]
             decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
-            map_8 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_9 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_5 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening32(i), i-1] [C, BLOCK_K]
             decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
-            map_9 = decay_6 * w  # [C, BLOCK_K]
-            map_10 = decay_6 * e  # [C, BLOCK_K]
-            both = tl.where((token // 32 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # w_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
+            map_10 = decay_6 * w  # [C, BLOCK_K]
+            map_11 = decay_6 * e  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # w_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
             dot_4 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-            map_11 = dot_4 * scale  # [C, C]
-            B_se_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level32 [C, C]
-            map_12 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level32 [C, C]
-            R_we_half32 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            Bt_we_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level32 [C, C]
+            map_12 = dot_4 * scale  # [C, C]
+            B_se_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level32 [C, C]
+            dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_we_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level32 [C, C]
             both_2 = tl.dot((B_se_half32 + Bt_we_half32).to(DT), both, input_precision=PRECISION)  # dq_se_half32 and dk_we_half32 [C, BLOCK_K]
             dq_se_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
             dk_we_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
             map_13 = decay_5 * dq_se_half32  # [C, BLOCK_K]
             total_4 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-            map_14 = map_8.to(DT).to(tl.float32) * dq_se_half32  # [C, BLOCK_K]
+            map_14 = map_9.to(DT).to(tl.float32) * dq_se_half32  # [C, BLOCK_K]
             total_5 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-            dk_se_half32 = tl.dot(Bt_se_half32.to(DT), map_8.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_15 = decay_6 * dk_se_half32  # [C, BLOCK_K]
-            total_6 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+            dot_6 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_15 = dot_6 * scale  # [C, C]
+            Bt_se_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_15, 0.0)  # the weights of the pairs: pairs with j <= i in level32 [C, C]
+            dk_se_half32 = tl.dot(Bt_se_half32.to(DT), map_9.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_16 = decay_6 * dk_se_half32  # [C, BLOCK_K]
+            total_6 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
             sums_6 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i] [C, BLOCK_K]
             decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-            map_16 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_17 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_7 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening16(i), i-1] [C, BLOCK_K]
             decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-            map_17 = decay_8 * w  # [C, BLOCK_K]
-            map_18 = decay_8 * e  # [C, BLOCK_K]
-            both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_17.to(DT), map_18.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
-            B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level16 [C, C]
-            map_19 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_19, 0.0)  # pairs with j <= i in level16 [C, C]
-            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level16 [C, C]
+            map_18 = decay_8 * w  # [C, BLOCK_K]
+            map_19 = decay_8 * e  # [C, BLOCK_K]
+            both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_18.to(DT), map_19.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level16 [C, C]
+            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
             both_4 = tl.dot((B_se_half16 + Bt_we_half16).to(DT), both_3, input_precision=PRECISION)  # dq_se_half16 and dk_we_half16 [C, BLOCK_K]
             dq_se_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
             dk_we_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
             map_20 = decay_7 * dq_se_half16  # [C, BLOCK_K]
             total_7 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-            map_21 = map_16.to(DT).to(tl.float32) * dq_se_half16  # [C, BLOCK_K]
+            map_21 = map_17.to(DT).to(tl.float32) * dq_se_half16  # [C, BLOCK_K]
             total_8 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-            dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_16.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_15, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
+            dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_17.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
             map_22 = decay_8 * dk_se_half16  # [C, BLOCK_K]
             total_9 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
             sums_8 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening8(i), i] [C, BLOCK_K]
@@ -3331,179 +2873,179 @@ def _m_gradients_kernel_c64(
             map_24 = decay_10 * w  # [C, BLOCK_K]
             map_25 = decay_10 * e  # [C, BLOCK_K]
             both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_24.to(DT), map_25.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-            B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level8 [C, C]
-            map_26 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_26, 0.0)  # pairs with j <= i in level8 [C, C]
-            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level8 [C, C]
+            B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level8 [C, C]
+            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
             both_6 = tl.dot((B_se_half8 + Bt_we_half8).to(DT), both_5, input_precision=PRECISION)  # dq_se_half8 and dk_we_half8 [C, BLOCK_K]
             dq_se_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
             dk_we_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-            map_27 = decay_9 * dq_se_half8  # [C, BLOCK_K]
-            total_10 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-            map_28 = map_23.to(DT).to(tl.float32) * dq_se_half8  # [C, BLOCK_K]
-            total_11 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+            map_26 = decay_9 * dq_se_half8  # [C, BLOCK_K]
+            total_10 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
+            map_27 = map_23.to(DT).to(tl.float32) * dq_se_half8  # [C, BLOCK_K]
+            total_11 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_15, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
             dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_23.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_29 = decay_10 * dk_se_half8  # [C, BLOCK_K]
-            total_12 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            map_28 = decay_10 * dk_se_half8  # [C, BLOCK_K]
+            total_12 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
             sums_10 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i] [C, BLOCK_K]
             decay_11 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-            map_30 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_29 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_11 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening4(i), i-1] [C, BLOCK_K]
             decay_12 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-            map_31 = decay_12 * w  # [C, BLOCK_K]
-            map_32 = decay_12 * e  # [C, BLOCK_K]
-            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_31.to(DT), map_32.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-            B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level4 [C, C]
-            map_33 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_33, 0.0)  # pairs with j <= i in level4 [C, C]
-            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level4 [C, C]
+            map_30 = decay_12 * w  # [C, BLOCK_K]
+            map_31 = decay_12 * e  # [C, BLOCK_K]
+            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_30.to(DT), map_31.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level4 [C, C]
+            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
             both_8 = tl.dot((B_se_half4 + Bt_we_half4).to(DT), both_7, input_precision=PRECISION)  # dq_se_half4 and dk_we_half4 [C, BLOCK_K]
             dq_se_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
             dk_we_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-            map_34 = decay_11 * dq_se_half4  # [C, BLOCK_K]
-            total_13 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-            map_35 = map_30.to(DT).to(tl.float32) * dq_se_half4  # [C, BLOCK_K]
-            total_14 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
-            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_30.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_36 = decay_12 * dk_se_half4  # [C, BLOCK_K]
-            total_15 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
+            map_32 = decay_11 * dq_se_half4  # [C, BLOCK_K]
+            total_13 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            map_33 = map_29.to(DT).to(tl.float32) * dq_se_half4  # [C, BLOCK_K]
+            total_14 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
+            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_15, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
+            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_29.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_34 = decay_12 * dk_se_half4  # [C, BLOCK_K]
+            total_15 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
             sums_12 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i] [C, BLOCK_K]
             decay_13 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-            map_37 = decay_13 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_35 = decay_13 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_13 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening2(i), i-1] [C, BLOCK_K]
             decay_14 = tl.exp2(sums_13 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-            map_38 = decay_14 * w  # [C, BLOCK_K]
-            map_39 = decay_14 * e  # [C, BLOCK_K]
-            both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_38.to(DT), map_39.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-            B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level2 [C, C]
-            map_40 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_40, 0.0)  # pairs with j <= i in level2 [C, C]
-            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level2 [C, C]
+            map_36 = decay_14 * w  # [C, BLOCK_K]
+            map_37 = decay_14 * e  # [C, BLOCK_K]
+            both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_36.to(DT), map_37.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level2 [C, C]
+            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
             both_10 = tl.dot((B_se_half2 + Bt_we_half2).to(DT), both_9, input_precision=PRECISION)  # dq_se_half2 and dk_we_half2 [C, BLOCK_K]
             dq_se_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
             dk_we_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-            map_41 = decay_13 * dq_se_half2  # [C, BLOCK_K]
-            total_16 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
-            map_42 = map_37.to(DT).to(tl.float32) * dq_se_half2  # [C, BLOCK_K]
-            total_17 = tl.fma(map_42, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
-            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_37.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_43 = decay_14 * dk_se_half2  # [C, BLOCK_K]
-            total_18 = tl.fma(map_43, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            map_38 = decay_13 * dq_se_half2  # [C, BLOCK_K]
+            total_16 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            map_39 = map_35.to(DT).to(tl.float32) * dq_se_half2  # [C, BLOCK_K]
+            total_17 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
+            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_15, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
+            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_35.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_40 = decay_14 * dk_se_half2  # [C, BLOCK_K]
+            total_18 = tl.fma(map_40, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
             sums_14 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i] [C, BLOCK_K]
             decay_15 = tl.exp2(sums_14 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-            map_44 = decay_15 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_41 = decay_15 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_15 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(opening1(i), i-1] [C, BLOCK_K]
             decay_16 = tl.exp2(sums_15 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-            map_45 = decay_16 * w  # [C, BLOCK_K]
-            map_46 = decay_16 * e  # [C, BLOCK_K]
-            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_45.to(DT), map_46.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-            B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level1 [C, C]
-            map_47 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_47, 0.0)  # pairs with j <= i in level1 [C, C]
-            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level1 [C, C]
+            map_42 = decay_16 * w  # [C, BLOCK_K]
+            map_43 = decay_16 * e  # [C, BLOCK_K]
+            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_42.to(DT), map_43.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level1 [C, C]
+            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
             both_12 = tl.dot((B_se_half1 + Bt_we_half1).to(DT), both_11, input_precision=PRECISION)  # dq_se_half1 and dk_we_half1 [C, BLOCK_K]
             dq_se_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_K]
             dk_we_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_K]
-            map_48 = decay_15 * dq_se_half1  # [C, BLOCK_K]
-            total_19 = tl.fma(map_48, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
-            map_49 = map_44.to(DT).to(tl.float32) * dq_se_half1  # [C, BLOCK_K]
-            total_20 = tl.fma(map_49, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
-            map_50 = e * dk_se_diagonal  # [C, BLOCK_K]
-            inside_36 = total_20 - map_50  # [C, BLOCK_K]
-            map_51 = both.to(tl.float32) * dk_se_half32  # [C, BLOCK_K]
-            inside_37 = inside_36 - map_51  # [C, BLOCK_K]
-            map_52 = both_3.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
-            inside_38 = inside_37 - map_52  # [C, BLOCK_K]
-            map_53 = both_5.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
-            inside_39 = inside_38 - map_53  # [C, BLOCK_K]
-            map_54 = both_7.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
-            inside_40 = inside_39 - map_54  # [C, BLOCK_K]
-            map_55 = both_9.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
-            inside_41 = inside_40 - map_55  # [C, BLOCK_K]
+            map_44 = decay_15 * dq_se_half1  # [C, BLOCK_K]
+            total_19 = tl.fma(map_44, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
+            map_45 = map_41.to(DT).to(tl.float32) * dq_se_half1  # [C, BLOCK_K]
+            total_20 = tl.fma(map_45, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
+            map_46 = e * dk_se_diagonal  # [C, BLOCK_K]
+            inside_36 = total_20 - map_46  # [C, BLOCK_K]
+            map_47 = both.to(tl.float32) * dk_se_half32  # [C, BLOCK_K]
+            inside_37 = inside_36 - map_47  # [C, BLOCK_K]
+            map_48 = both_3.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
+            inside_38 = inside_37 - map_48  # [C, BLOCK_K]
+            map_49 = both_5.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
+            inside_39 = inside_38 - map_49  # [C, BLOCK_K]
+            map_50 = both_7.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
+            inside_40 = inside_39 - map_50  # [C, BLOCK_K]
+            map_51 = both_9.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
+            inside_41 = inside_40 - map_51  # [C, BLOCK_K]
             d_q_ptr_c = d_q_ptr + start * d_q_ptr_t  # first token of the chunk
             tl.store(d_q_ptr_c + (token * d_q_ptr_t)[:, None] + at_K[None, :], total_19.to(d_q_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_44.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_56 = decay_16 * dk_se_half1  # [C, BLOCK_K]
-            total_21 = tl.fma(map_56, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
-            map_57 = both_11.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
-            inside_42 = inside_41 - map_57  # [C, BLOCK_K]
-            dot_5 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-            B_we_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level32 [C, C]
+            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_15, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
+            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_41.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_52 = decay_16 * dk_se_half1  # [C, BLOCK_K]
+            total_21 = tl.fma(map_52, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
+            map_53 = both_11.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
+            inside_42 = inside_41 - map_53  # [C, BLOCK_K]
+            dot_7 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_we_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level32 [C, C]
             dq_we_half32 = tl.dot(B_we_half32.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_58 = decay_6 * dq_we_half32  # [C, BLOCK_K]
-            total_22 = tl.fma(map_58, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-            map_59 = w * dw_out  # [C, BLOCK_K]
-            map_60 = both.to(tl.float32) * dq_we_half32  # [C, BLOCK_K]
-            total_23 = tl.fma(map_60, tl.full([C, BLOCK_K], 1.0, tl.float32), map_59)  # [C, BLOCK_K]
-            map_61 = decay_6 * dk_we_half32  # [C, BLOCK_K]
-            total_24 = tl.fma(map_61, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
-            map_62 = both.to(tl.float32) * dk_we_half32  # [C, BLOCK_K]
-            inside_43 = inside_42 - map_62  # [C, BLOCK_K]
-            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level16 [C, C]
+            map_54 = decay_6 * dq_we_half32  # [C, BLOCK_K]
+            total_22 = tl.fma(map_54, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+            map_55 = w * dw_out  # [C, BLOCK_K]
+            map_56 = both.to(tl.float32) * dq_we_half32  # [C, BLOCK_K]
+            total_23 = tl.fma(map_56, tl.full([C, BLOCK_K], 1.0, tl.float32), map_55)  # [C, BLOCK_K]
+            map_57 = decay_6 * dk_we_half32  # [C, BLOCK_K]
+            total_24 = tl.fma(map_57, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
+            map_58 = both.to(tl.float32) * dk_we_half32  # [C, BLOCK_K]
+            inside_43 = inside_42 - map_58  # [C, BLOCK_K]
+            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level16 [C, C]
             dq_we_half16 = tl.dot(B_we_half16.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_63 = decay_8 * dq_we_half16  # [C, BLOCK_K]
-            total_25 = tl.fma(map_63, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
-            map_64 = both_3.to(tl.float32) * dq_we_half16  # [C, BLOCK_K]
-            total_26 = tl.fma(map_64, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
-            map_65 = decay_8 * dk_we_half16  # [C, BLOCK_K]
-            total_27 = tl.fma(map_65, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
-            map_66 = both_3.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
-            inside_44 = inside_43 - map_66  # [C, BLOCK_K]
-            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level8 [C, C]
+            map_59 = decay_8 * dq_we_half16  # [C, BLOCK_K]
+            total_25 = tl.fma(map_59, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
+            map_60 = both_3.to(tl.float32) * dq_we_half16  # [C, BLOCK_K]
+            total_26 = tl.fma(map_60, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
+            map_61 = decay_8 * dk_we_half16  # [C, BLOCK_K]
+            total_27 = tl.fma(map_61, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
+            map_62 = both_3.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
+            inside_44 = inside_43 - map_62  # [C, BLOCK_K]
+            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level8 [C, C]
             dq_we_half8 = tl.dot(B_we_half8.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_67 = decay_10 * dq_we_half8  # [C, BLOCK_K]
-            total_28 = tl.fma(map_67, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
-            map_68 = both_5.to(tl.float32) * dq_we_half8  # [C, BLOCK_K]
-            total_29 = tl.fma(map_68, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
-            map_69 = decay_10 * dk_we_half8  # [C, BLOCK_K]
-            total_30 = tl.fma(map_69, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
-            map_70 = both_5.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
-            inside_45 = inside_44 - map_70  # [C, BLOCK_K]
-            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level4 [C, C]
+            map_63 = decay_10 * dq_we_half8  # [C, BLOCK_K]
+            total_28 = tl.fma(map_63, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
+            map_64 = both_5.to(tl.float32) * dq_we_half8  # [C, BLOCK_K]
+            total_29 = tl.fma(map_64, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
+            map_65 = decay_10 * dk_we_half8  # [C, BLOCK_K]
+            total_30 = tl.fma(map_65, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
+            map_66 = both_5.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
+            inside_45 = inside_44 - map_66  # [C, BLOCK_K]
+            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level4 [C, C]
             dq_we_half4 = tl.dot(B_we_half4.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_71 = decay_12 * dq_we_half4  # [C, BLOCK_K]
-            total_31 = tl.fma(map_71, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
-            map_72 = both_7.to(tl.float32) * dq_we_half4  # [C, BLOCK_K]
-            total_32 = tl.fma(map_72, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
-            map_73 = decay_12 * dk_we_half4  # [C, BLOCK_K]
-            total_33 = tl.fma(map_73, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
-            map_74 = both_7.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
-            inside_46 = inside_45 - map_74  # [C, BLOCK_K]
-            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
+            map_67 = decay_12 * dq_we_half4  # [C, BLOCK_K]
+            total_31 = tl.fma(map_67, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
+            map_68 = both_7.to(tl.float32) * dq_we_half4  # [C, BLOCK_K]
+            total_32 = tl.fma(map_68, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
+            map_69 = decay_12 * dk_we_half4  # [C, BLOCK_K]
+            total_33 = tl.fma(map_69, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
+            map_70 = both_7.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
+            inside_46 = inside_45 - map_70  # [C, BLOCK_K]
+            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level2 [C, C]
             dq_we_half2 = tl.dot(B_we_half2.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_75 = decay_14 * dq_we_half2  # [C, BLOCK_K]
-            total_34 = tl.fma(map_75, tl.full([C, BLOCK_K], 1.0, tl.float32), total_31)  # [C, BLOCK_K]
-            map_76 = both_9.to(tl.float32) * dq_we_half2  # [C, BLOCK_K]
-            total_35 = tl.fma(map_76, tl.full([C, BLOCK_K], 1.0, tl.float32), total_32)  # [C, BLOCK_K]
-            map_77 = decay_14 * dk_we_half2  # [C, BLOCK_K]
-            total_36 = tl.fma(map_77, tl.full([C, BLOCK_K], 1.0, tl.float32), total_33)  # [C, BLOCK_K]
-            map_78 = both_9.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
-            inside_47 = inside_46 - map_78  # [C, BLOCK_K]
-            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
+            map_71 = decay_14 * dq_we_half2  # [C, BLOCK_K]
+            total_34 = tl.fma(map_71, tl.full([C, BLOCK_K], 1.0, tl.float32), total_31)  # [C, BLOCK_K]
+            map_72 = both_9.to(tl.float32) * dq_we_half2  # [C, BLOCK_K]
+            total_35 = tl.fma(map_72, tl.full([C, BLOCK_K], 1.0, tl.float32), total_32)  # [C, BLOCK_K]
+            map_73 = decay_14 * dk_we_half2  # [C, BLOCK_K]
+            total_36 = tl.fma(map_73, tl.full([C, BLOCK_K], 1.0, tl.float32), total_33)  # [C, BLOCK_K]
+            map_74 = both_9.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
+            inside_47 = inside_46 - map_74  # [C, BLOCK_K]
+            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level1 [C, C]
             dq_we_half1 = tl.dot(B_we_half1.to(DT), both_11, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_79 = decay_16 * dq_we_half1  # [C, BLOCK_K]
-            total_37 = tl.fma(map_79, tl.full([C, BLOCK_K], 1.0, tl.float32), total_34)  # [C, BLOCK_K]
-            map_80 = decay_16 * dk_we_half1  # [C, BLOCK_K]
-            total_38 = tl.fma(map_80, tl.full([C, BLOCK_K], 1.0, tl.float32), total_36)  # [C, BLOCK_K]
-            map_81 = both_11.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
-            inside_48 = inside_47 - map_81  # [C, BLOCK_K]
-            map_82 = tl.exp(load_2) * total_37  # [C, BLOCK_K]
-            map_83 = load_3.to(tl.float32)[:, None] * total_38  # [C, BLOCK_K]
-            total_39 = tl.fma(map_83, tl.full([C, BLOCK_K], 1.0, tl.float32), map_82)  # [C, BLOCK_K]
+            map_75 = decay_16 * dq_we_half1  # [C, BLOCK_K]
+            total_37 = tl.fma(map_75, tl.full([C, BLOCK_K], 1.0, tl.float32), total_34)  # [C, BLOCK_K]
+            map_76 = decay_16 * dk_we_half1  # [C, BLOCK_K]
+            total_38 = tl.fma(map_76, tl.full([C, BLOCK_K], 1.0, tl.float32), total_36)  # [C, BLOCK_K]
+            map_77 = both_11.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
+            inside_48 = inside_47 - map_77  # [C, BLOCK_K]
+            map_78 = load.to(tl.float32) * total_38  # [C, BLOCK_K]
+            sum_3 = tl.sum(map_78, 1)  # [C]
+            map_79 = tl.exp(load_2) * total_37  # [C, BLOCK_K]
+            map_80 = load_3.to(tl.float32)[:, None] * total_38  # [C, BLOCK_K]
+            total_39 = tl.fma(map_80, tl.full([C, BLOCK_K], 1.0, tl.float32), map_79)  # [C, BLOCK_K]
             d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
             tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_39.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            map_84 = both_11.to(tl.float32) * dq_we_half1  # [C, BLOCK_K]
-            total_40 = tl.fma(map_84, tl.full([C, BLOCK_K], 1.0, tl.float32), total_35)  # [C, BLOCK_K]
+            d_beta_ptr_c = d_beta_ptr + start * d_beta_ptr_t  # first token of the chunk
+            tl.store(d_beta_ptr_c + (token * d_beta_ptr_t), sum_3.to(d_beta_ptr.dtype.element_ty), mask=valid)
+            map_81 = both_11.to(tl.float32) * dq_we_half1  # [C, BLOCK_K]
+            total_40 = tl.fma(map_81, tl.full([C, BLOCK_K], 1.0, tl.float32), total_35)  # [C, BLOCK_K]
             terms = total_40  # [C, BLOCK_K]
             later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-            map_85 = inside_48 - map_5  # [C, BLOCK_K]
-            terms_2 = map_85  # [C, BLOCK_K]
+            map_82 = inside_48 - map_5  # [C, BLOCK_K]
+            terms_2 = map_82  # [C, BLOCK_K]
             inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
             dgK_67 = later_2 + inside_2  # [C, BLOCK_K]
             dgK_68 = dgK_67 + sum_2[None, :]  # [C, BLOCK_K]
             dgK = dgK_68 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-            map_86 = load.to(tl.float32) * tl.exp(load_2) * total_37  # [C, BLOCK_K]
-            d_log_a_new = map_86 + dgK  # gradient of log_a [C, BLOCK_K]
+            map_83 = load.to(tl.float32) * tl.exp(load_2) * total_37  # [C, BLOCK_K]
+            d_log_a_new = map_83 + dgK  # gradient of log_a [C, BLOCK_K]
             d_log_a_ptr_c = d_log_a_ptr + start * d_log_a_ptr_t  # first token of the chunk
             tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t)[:, None] + at_K[None, :], d_log_a_new.to(d_log_a_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
@@ -4167,15 +3709,16 @@ def _m_layer_solve_kernel_c64(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel(
-    beta_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, P_ptr, Q_ptr, initial_state_ptr,
-    h_2_ptr, n_2_ptr, final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, beta_raw_ptr_b,
-    beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, k_raw_ptr_b,
-    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b,
-    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, P_ptr_b,
-    P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g,
-    n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    A_log_ptr, a_raw_ptr, d_bias_ptr, P_ptr, Q_ptr, k_raw_ptr, beta_raw_ptr, initial_state_ptr,
+    h_2_ptr, n_2_ptr, final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, A_log_ptr_h,
+    A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h,
+    d_bias_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
+    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
+    k_raw_ptr_h, k_raw_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h,
+    beta_raw_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -4188,20 +3731,20 @@ def _m_layer_states_kernel(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
-    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
-    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
     else:
         M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
-    load_3 = tl.load(A_log_ptr)  # load A_log
-    load_5 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
+    load = tl.load(A_log_ptr)  # load A_log
+    load_3 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -4209,30 +3752,16 @@ def _m_layer_states_kernel(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
-        load = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-        part_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
-        map_2 = part_1 * part_1  # [C, BLOCK_K]
-        inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-        sum_2 = tl.sum(inner, 1)  # [C]
-        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)[:, None]))
-        part_2_1 = tl.where(load.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
-        part_2_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_2_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
-        e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
         a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-        load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
-        part_3_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-        part_3_1 = tl.exp(-tl.abs(part_3_0))
-        part_3_2 = 1.0 + part_3_1
-        part_3_3 = part_3_2 == 1.0
-        part_3_4 = tl.where(part_3_3, part_3_1, tl.log(part_3_2) * (part_3_1 / tl.where(part_3_3, 1.0, part_3_2 - 1.0)))
-        map_3 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_3_0, 0.0) + part_3_4))  # [C, BLOCK_K]
-        inner_2 = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
-        gK = tl.maximum(inner_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
+        load_2 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+        part_0 = load_2.to(tl.float32) + load_3.to(tl.float32)[None, :]
+        part_1 = tl.exp(-tl.abs(part_0))
+        part_2 = 1.0 + part_1
+        part_3 = part_2 == 1.0
+        part_4 = tl.where(part_3, part_1, tl.log(part_2) * (part_1 / tl.where(part_3, 1.0, part_2 - 1.0)))
+        map_2 = -(tl.exp(load.to(tl.float32)) * (tl.maximum(part_0, 0.0) + part_4))  # [C, BLOCK_K]
+        inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+        gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -4242,12 +3771,27 @@ def _m_layer_states_kernel(
         n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
         tl.store(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], n_3.to(n_2_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-        map_4 = decay[:, None] * M  # [BLOCK_K, BLOCK_V]
+        map_3 = decay[:, None] * M  # [BLOCK_K, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
         decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-        map_5 = decay_2 * e  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_5.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        M_next = map_4 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
+        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+        load_4 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+        part_4_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+        part_4_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
+        map_4 = part_4_1 * part_4_1  # [C, BLOCK_K]
+        inner_2 = tl.where(in_K[None, :], map_4, 0.0)  # [C, BLOCK_K]
+        sum_2 = tl.sum(inner_2, 1)  # [C]
+        part_5_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+        part_5_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
+        map_5 = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
+        map_6 = decay_2 * map_5  # [C, BLOCK_K]
+        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+        load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+        part_7_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+        map_7 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_7_0) / (1.0 + part_7_0)  # [C]
+        map_8 = map_7[:, None] * n_3  # [C, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(map_6.to(DT)), map_8.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        M_next = map_3 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
     if final_state_ptr is not None:
         if last:
@@ -4340,16 +3884,16 @@ def _m_layer_outputs_mild_kernel(
     sums_3 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
     map_8 = decay_3 * s  # [C, BLOCK_K]
-    map_9 = map_8 * scale  # [C, BLOCK_K]
     y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
         M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
         n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-        dot_2 = tl.dot(map_9.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_2 = tl.dot(map_8.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        map_9 = scale * dot_2  # [C, BLOCK_V]
         dot_3 = tl.dot(Se_base.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        y_new = map_9 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
@@ -4439,16 +3983,16 @@ def _m_layer_outputs_mild_kernel_c64(
     sums_3 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
     map_8 = decay_3 * s  # [C, BLOCK_K]
-    map_9 = map_8 * scale  # [C, BLOCK_K]
     y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
         M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
         n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-        dot_2 = tl.dot(map_9.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        dot_2 = tl.dot(map_8.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+        map_9 = scale * dot_2  # [C, BLOCK_V]
         dot_3 = tl.dot(Se_base.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        y_new = map_9 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
@@ -4546,74 +4090,80 @@ def _m_layer_outputs_kernel(
             map_4 = -(tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_5_0, 0.0) + part_5_4))  # [C, BLOCK_K]
             inner_3 = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_K]
             gK = tl.maximum(inner_3, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
+            part_6_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            map_5 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0)  # [C]
+            part_7_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_7_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_7_0) / (1.0 + part_7_0))
+            map_6 = part_7_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
             inner_4 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
-            inner_5 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
-            diagonal = tl.sum(inner_4 * inner_5, 1)  # [C]
-            Se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
+            dot = tl.dot(inner_4.to(DT), tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_7 = map_5[None, :] * dot  # [C, C]
+            map_8 = map_7 * scale  # [C, C]
+            Se_diagonal = tl.where(token[:, None] == token[None, :], map_8, 0.0)  # pairs with j <= i in block1 [C, C]
             sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
             decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-            map_5 = decay * s  # [C, BLOCK_K]
-            map_6 = decay * e  # [C, BLOCK_K]
-            both = tl.where((token // 16 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # s_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
-            inner_6 = tl.where(in_K[None, :], both, 0.0)  # [C, BLOCK_K]
-            dot = tl.dot(inner_6, tl.trans(both), input_precision=PRECISION)  # [C, C]
-            map_7 = dot * scale  # [C, C]
-            Se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_7, 0.0)  # pairs with j <= i in level16 [C, C]
-            Se_1 = tl.where(token[:, None] == token[None, :], Se_diagonal[:, None], 0.0) + Se_half16  # [C, C]
+            map_9 = decay * s  # [C, BLOCK_K]
+            map_10 = decay * e  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # s_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            inner_5 = tl.where(in_K[None, :], both, 0.0)  # [C, BLOCK_K]
+            dot_2 = tl.dot(inner_5, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            map_11 = dot_2 * scale  # [C, C]
+            Se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level16 [C, C]
+            Se_1 = Se_diagonal + Se_half16  # [C, C]
             sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
             decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-            map_8 = decay_2 * s  # [C, BLOCK_K]
-            map_9 = decay_2 * e  # [C, BLOCK_K]
-            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # s_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-            inner_7 = tl.where(in_K[None, :], both_2, 0.0)  # [C, BLOCK_K]
-            dot_2 = tl.dot(inner_7, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-            map_10 = dot_2 * scale  # [C, C]
-            Se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_10, 0.0)  # pairs with j <= i in level8 [C, C]
+            map_12 = decay_2 * s  # [C, BLOCK_K]
+            map_13 = decay_2 * e  # [C, BLOCK_K]
+            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # s_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            inner_6 = tl.where(in_K[None, :], both_2, 0.0)  # [C, BLOCK_K]
+            dot_3 = tl.dot(inner_6, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            map_14 = dot_3 * scale  # [C, C]
+            Se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level8 [C, C]
             Se_2 = Se_1 + Se_half8  # [C, C]
             sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
             decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-            map_11 = decay_3 * s  # [C, BLOCK_K]
-            map_12 = decay_3 * e  # [C, BLOCK_K]
-            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # s_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-            inner_8 = tl.where(in_K[None, :], both_3, 0.0)  # [C, BLOCK_K]
-            dot_3 = tl.dot(inner_8, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-            map_13 = dot_3 * scale  # [C, C]
-            Se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_13, 0.0)  # pairs with j <= i in level4 [C, C]
+            map_15 = decay_3 * s  # [C, BLOCK_K]
+            map_16 = decay_3 * e  # [C, BLOCK_K]
+            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # s_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            inner_7 = tl.where(in_K[None, :], both_3, 0.0)  # [C, BLOCK_K]
+            dot_4 = tl.dot(inner_7, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            map_17 = dot_4 * scale  # [C, C]
+            Se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_17, 0.0)  # pairs with j <= i in level4 [C, C]
             Se_3 = Se_2 + Se_half4  # [C, C]
             sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
             decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-            map_14 = decay_4 * s  # [C, BLOCK_K]
-            map_15 = decay_4 * e  # [C, BLOCK_K]
-            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # s_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-            inner_9 = tl.where(in_K[None, :], both_4, 0.0)  # [C, BLOCK_K]
-            dot_4 = tl.dot(inner_9, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-            map_16 = dot_4 * scale  # [C, C]
-            Se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_16, 0.0)  # pairs with j <= i in level2 [C, C]
+            map_18 = decay_4 * s  # [C, BLOCK_K]
+            map_19 = decay_4 * e  # [C, BLOCK_K]
+            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_18.to(DT), map_19.to(DT))  # s_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            inner_8 = tl.where(in_K[None, :], both_4, 0.0)  # [C, BLOCK_K]
+            dot_5 = tl.dot(inner_8, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            map_20 = dot_5 * scale  # [C, C]
+            Se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_20, 0.0)  # pairs with j <= i in level2 [C, C]
             Se_4 = Se_3 + Se_half2  # [C, C]
             sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
             decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-            map_17 = decay_5 * s  # [C, BLOCK_K]
-            map_18 = decay_5 * e  # [C, BLOCK_K]
-            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_17.to(DT), map_18.to(DT))  # s_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-            inner_10 = tl.where(in_K[None, :], both_5, 0.0)  # [C, BLOCK_K]
-            dot_5 = tl.dot(inner_10, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-            map_19 = dot_5 * scale  # [C, C]
-            Se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_19, 0.0)  # pairs with j <= i in level1 [C, C]
+            map_21 = decay_5 * s  # [C, BLOCK_K]
+            map_22 = decay_5 * e  # [C, BLOCK_K]
+            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_21.to(DT), map_22.to(DT))  # s_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            inner_9 = tl.where(in_K[None, :], both_5, 0.0)  # [C, BLOCK_K]
+            dot_6 = tl.dot(inner_9, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            map_23 = dot_6 * scale  # [C, C]
+            Se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_23, 0.0)  # pairs with j <= i in level1 [C, C]
             Se = Se_4 + Se_half1  # s of a token, e of an earlier one [C, C]
             n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
             sums_6 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
             decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-            map_20 = decay_6 * s  # [C, BLOCK_K]
-            map_21 = map_20 * scale  # [C, BLOCK_K]
+            map_24 = decay_6 * s  # [C, BLOCK_K]
             y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
             for block in range(0, V, BLOCK_V):
                 at_V = block + tl.arange(0, BLOCK_V)
                 in_V = at_V < V
                 n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
                 M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-                dot_6 = tl.dot(map_21.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-                dot_7 = tl.dot(Se.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-                y_new = dot_6 + dot_7  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                dot_7 = tl.dot(map_24.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                map_25 = scale * dot_7  # [C, BLOCK_V]
+                dot_8 = tl.dot(Se.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                y_new = map_25 + dot_8  # inside the chunk, and from the memory before it [C, BLOCK_V]
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
@@ -4711,99 +4261,106 @@ def _m_layer_outputs_kernel_c64(
             map_4 = -(tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_5_0, 0.0) + part_5_4))  # [C, BLOCK_K]
             inner_3 = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_K]
             gK = tl.maximum(inner_3, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
+            part_6_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            map_5 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0)  # [C]
+            part_7_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_7_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_7_0) / (1.0 + part_7_0))
+            map_6 = part_7_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
             inner_4 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
-            inner_5 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
-            diagonal = tl.sum(inner_4 * inner_5, 1)  # [C]
-            Se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
+            dot = tl.dot(inner_4.to(DT), tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_7 = map_5[None, :] * dot  # [C, C]
+            map_8 = map_7 * scale  # [C, C]
+            Se_diagonal = tl.where(token[:, None] == token[None, :], map_8, 0.0)  # pairs with j <= i in block1 [C, C]
             sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_K]
             decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
-            map_5 = decay * s  # [C, BLOCK_K]
-            map_6 = decay * e  # [C, BLOCK_K]
-            both = tl.where((token // 32 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # s_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
-            inner_6 = tl.where(in_K[None, :], both, 0.0)  # [C, BLOCK_K]
-            dot = tl.dot(inner_6, tl.trans(both), input_precision=PRECISION)  # [C, C]
-            map_7 = dot * scale  # [C, C]
-            Se_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), map_7, 0.0)  # pairs with j <= i in level32 [C, C]
-            Se_1 = tl.where(token[:, None] == token[None, :], Se_diagonal[:, None], 0.0) + Se_half32  # [C, C]
+            map_9 = decay * s  # [C, BLOCK_K]
+            map_10 = decay * e  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # s_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
+            inner_5 = tl.where(in_K[None, :], both, 0.0)  # [C, BLOCK_K]
+            dot_2 = tl.dot(inner_5, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            map_11 = dot_2 * scale  # [C, C]
+            Se_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), map_11, 0.0)  # pairs with j <= i in level32 [C, C]
+            Se_1 = Se_diagonal + Se_half32  # [C, C]
             sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
             decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-            map_8 = decay_2 * s  # [C, BLOCK_K]
-            map_9 = decay_2 * e  # [C, BLOCK_K]
-            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # s_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
-            inner_7 = tl.where(in_K[None, :], both_2, 0.0)  # [C, BLOCK_K]
-            dot_2 = tl.dot(inner_7, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-            map_10 = dot_2 * scale  # [C, C]
-            Se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_10, 0.0)  # pairs with j <= i in level16 [C, C]
+            map_12 = decay_2 * s  # [C, BLOCK_K]
+            map_13 = decay_2 * e  # [C, BLOCK_K]
+            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # s_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            inner_6 = tl.where(in_K[None, :], both_2, 0.0)  # [C, BLOCK_K]
+            dot_3 = tl.dot(inner_6, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            map_14 = dot_3 * scale  # [C, C]
+            Se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level16 [C, C]
             Se_2 = Se_1 + Se_half16  # [C, C]
             sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
             decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-            map_11 = decay_3 * s  # [C, BLOCK_K]
-            map_12 = decay_3 * e  # [C, BLOCK_K]
-            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # s_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-            inner_8 = tl.where(in_K[None, :], both_3, 0.0)  # [C, BLOCK_K]
-            dot_3 = tl.dot(inner_8, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-            map_13 = dot_3 * scale  # [C, C]
-            Se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_13, 0.0)  # pairs with j <= i in level8 [C, C]
+            map_15 = decay_3 * s  # [C, BLOCK_K]
+            map_16 = decay_3 * e  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # s_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            inner_7 = tl.where(in_K[None, :], both_3, 0.0)  # [C, BLOCK_K]
+            dot_4 = tl.dot(inner_7, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            map_17 = dot_4 * scale  # [C, C]
+            Se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_17, 0.0)  # pairs with j <= i in level8 [C, C]
             Se_3 = Se_2 + Se_half8  # [C, C]
             sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
             decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-            map_14 = decay_4 * s  # [C, BLOCK_K]
-            map_15 = decay_4 * e  # [C, BLOCK_K]
-            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # s_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-            inner_9 = tl.where(in_K[None, :], both_4, 0.0)  # [C, BLOCK_K]
-            dot_4 = tl.dot(inner_9, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-            map_16 = dot_4 * scale  # [C, C]
-            Se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_16, 0.0)  # pairs with j <= i in level4 [C, C]
+            map_18 = decay_4 * s  # [C, BLOCK_K]
+            map_19 = decay_4 * e  # [C, BLOCK_K]
+            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_18.to(DT), map_19.to(DT))  # s_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            inner_8 = tl.where(in_K[None, :], both_4, 0.0)  # [C, BLOCK_K]
+            dot_5 = tl.dot(inner_8, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            map_20 = dot_5 * scale  # [C, C]
+            Se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_20, 0.0)  # pairs with j <= i in level4 [C, C]
             Se_4 = Se_3 + Se_half4  # [C, C]
             sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
             decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-            map_17 = decay_5 * s  # [C, BLOCK_K]
-            map_18 = decay_5 * e  # [C, BLOCK_K]
-            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_17.to(DT), map_18.to(DT))  # s_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-            inner_10 = tl.where(in_K[None, :], both_5, 0.0)  # [C, BLOCK_K]
-            dot_5 = tl.dot(inner_10, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-            map_19 = dot_5 * scale  # [C, C]
-            Se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_19, 0.0)  # pairs with j <= i in level2 [C, C]
+            map_21 = decay_5 * s  # [C, BLOCK_K]
+            map_22 = decay_5 * e  # [C, BLOCK_K]
+            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_21.to(DT), map_22.to(DT))  # s_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            inner_9 = tl.where(in_K[None, :], both_5, 0.0)  # [C, BLOCK_K]
+            dot_6 = tl.dot(inner_9, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            map_23 = dot_6 * scale  # [C, C]
+            Se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_23, 0.0)  # pairs with j <= i in level2 [C, C]
             Se_5 = Se_4 + Se_half2  # [C, C]
             sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
             decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-            map_20 = decay_6 * s  # [C, BLOCK_K]
-            map_21 = decay_6 * e  # [C, BLOCK_K]
-            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # s_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-            inner_11 = tl.where(in_K[None, :], both_6, 0.0)  # [C, BLOCK_K]
-            dot_6 = tl.dot(inner_11, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
-            map_22 = dot_6 * scale  # [C, C]
-            Se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_22, 0.0)  # pairs with j <= i in level1 [C, C]
+            map_24 = decay_6 * s  # [C, BLOCK_K]
+            map_25 = decay_6 * e  # [C, BLOCK_K]
+            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_24.to(DT), map_25.to(DT))  # s_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            inner_10 = tl.where(in_K[None, :], both_6, 0.0)  # [C, BLOCK_K]
+            dot_7 = tl.dot(inner_10, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
+            map_26 = dot_7 * scale  # [C, C]
+            Se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_26, 0.0)  # pairs with j <= i in level1 [C, C]
             Se = Se_5 + Se_half1  # s of a token, e of an earlier one [C, C]
             n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
             sums_7 = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
             decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-            map_23 = decay_7 * s  # [C, BLOCK_K]
-            map_24 = map_23 * scale  # [C, BLOCK_K]
+            map_27 = decay_7 * s  # [C, BLOCK_K]
             y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
             for block in range(0, V, BLOCK_V):
                 at_V = block + tl.arange(0, BLOCK_V)
                 in_V = at_V < V
                 n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
                 M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-                dot_7 = tl.dot(map_24.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-                dot_8 = tl.dot(Se.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-                y_new = dot_7 + dot_8  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                dot_8 = tl.dot(map_27.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                map_28 = scale * dot_8  # [C, BLOCK_V]
+                dot_9 = tl.dot(Se.to(DT), n_3.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                y_new = map_28 + dot_9  # inside the chunk, and from the memory before it [C, BLOCK_V]
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel_c32(
-    beta_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, P_ptr, Q_ptr, initial_state_ptr,
-    h_2_ptr, n_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, beta_raw_ptr_b,
-    beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, k_raw_ptr_b,
-    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b,
-    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, P_ptr_b,
-    P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g,
-    n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    A_log_ptr, a_raw_ptr, d_bias_ptr, P_ptr, Q_ptr, k_raw_ptr, beta_raw_ptr, initial_state_ptr,
+    h_2_ptr, n_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, A_log_ptr_h, A_log_ptr_g,
+    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h,
+    d_bias_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
+    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
+    k_raw_ptr_h, k_raw_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h,
+    beta_raw_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -4816,20 +4373,20 @@ def _m_layer_states_kernel_c32(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
-    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
-    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
     else:
         M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
-    load_3 = tl.load(A_log_ptr)  # load A_log
-    load_5 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
+    load = tl.load(A_log_ptr)  # load A_log
+    load_3 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -4837,30 +4394,16 @@ def _m_layer_states_kernel_c32(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
-        load = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-        part_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
-        map_2 = part_1 * part_1  # [C, BLOCK_K]
-        inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-        sum_2 = tl.sum(inner, 1)  # [C]
-        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)[:, None]))
-        part_2_1 = tl.where(load.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
-        part_2_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_2_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
-        e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
         a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-        load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
-        part_3_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-        part_3_1 = tl.exp(-tl.abs(part_3_0))
-        part_3_2 = 1.0 + part_3_1
-        part_3_3 = part_3_2 == 1.0
-        part_3_4 = tl.where(part_3_3, part_3_1, tl.log(part_3_2) * (part_3_1 / tl.where(part_3_3, 1.0, part_3_2 - 1.0)))
-        map_3 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_3_0, 0.0) + part_3_4))  # [C, BLOCK_K]
-        inner_2 = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
-        gK = tl.maximum(inner_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
+        load_2 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+        part_0 = load_2.to(tl.float32) + load_3.to(tl.float32)[None, :]
+        part_1 = tl.exp(-tl.abs(part_0))
+        part_2 = 1.0 + part_1
+        part_3 = part_2 == 1.0
+        part_4 = tl.where(part_3, part_1, tl.log(part_2) * (part_1 / tl.where(part_3, 1.0, part_2 - 1.0)))
+        map_2 = -(tl.exp(load.to(tl.float32)) * (tl.maximum(part_0, 0.0) + part_4))  # [C, BLOCK_K]
+        inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+        gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -4870,27 +4413,43 @@ def _m_layer_states_kernel_c32(
         n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
         tl.store(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], n_3.to(n_2_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-        map_4 = decay[:, None] * M  # [BLOCK_K, BLOCK_V]
+        map_3 = decay[:, None] * M  # [BLOCK_K, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
         decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-        map_5 = decay_2 * e  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_5.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        M_next = map_4 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
+        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+        load_4 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+        part_4_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+        part_4_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
+        map_4 = part_4_1 * part_4_1  # [C, BLOCK_K]
+        inner_2 = tl.where(in_K[None, :], map_4, 0.0)  # [C, BLOCK_K]
+        sum_2 = tl.sum(inner_2, 1)  # [C]
+        part_5_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+        part_5_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
+        map_5 = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
+        map_6 = decay_2 * map_5  # [C, BLOCK_K]
+        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+        load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+        part_7_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+        map_7 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_7_0) / (1.0 + part_7_0)  # [C]
+        map_8 = map_7[:, None] * n_3  # [C, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(map_6.to(DT)), map_8.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        M_next = map_3 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel_c64(
-    beta_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, P_ptr, Q_ptr, initial_state_ptr,
-    h_2_ptr, n_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, beta_raw_ptr_b,
-    beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, k_raw_ptr_b,
-    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b,
-    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, P_ptr_b,
-    P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g,
-    n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    A_log_ptr, a_raw_ptr, d_bias_ptr, P_ptr, Q_ptr, k_raw_ptr, beta_raw_ptr, initial_state_ptr,
+    h_2_ptr, n_2_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, A_log_ptr_h, A_log_ptr_g,
+    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h,
+    d_bias_ptr_g, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, P_ptr_g, Q_ptr_b,
+    Q_ptr_t: tl.constexpr, Q_ptr_h, Q_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
+    k_raw_ptr_h, k_raw_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h,
+    beta_raw_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'the memory before each chunk'
     program = tl.program_id(0)
@@ -4903,20 +4462,20 @@ def _m_layer_states_kernel_c64(
     at_V = block * BLOCK_V + tl.arange(0, BLOCK_V)
     in_V = at_V < V
     first_chunk = _first_chunk(cu, n, T, C, VARLEN) + segment * (SEGMENT // C)
-    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
-    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
     P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, P_ptr_g)
     Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, Q_ptr_g)
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
     else:
         M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
-    load_3 = tl.load(A_log_ptr)  # load A_log
-    load_5 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
+    load = tl.load(A_log_ptr)  # load A_log
+    load_3 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -4924,30 +4483,16 @@ def _m_layer_states_kernel_c64(
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
-        load = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-        part_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
-        map_2 = part_1 * part_1  # [C, BLOCK_K]
-        inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-        sum_2 = tl.sum(inner, 1)  # [C]
-        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)[:, None]))
-        part_2_1 = tl.where(load.to(tl.float32)[:, None] >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0)
-        part_2_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_2_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2))
-        e = part_2_1 * (part_2_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
         a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-        load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
-        part_3_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-        part_3_1 = tl.exp(-tl.abs(part_3_0))
-        part_3_2 = 1.0 + part_3_1
-        part_3_3 = part_3_2 == 1.0
-        part_3_4 = tl.where(part_3_3, part_3_1, tl.log(part_3_2) * (part_3_1 / tl.where(part_3_3, 1.0, part_3_2 - 1.0)))
-        map_3 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_3_0, 0.0) + part_3_4))  # [C, BLOCK_K]
-        inner_2 = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
-        gK = tl.maximum(inner_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
+        load_2 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+        part_0 = load_2.to(tl.float32) + load_3.to(tl.float32)[None, :]
+        part_1 = tl.exp(-tl.abs(part_0))
+        part_2 = 1.0 + part_1
+        part_3 = part_2 == 1.0
+        part_4 = tl.where(part_3, part_1, tl.log(part_2) * (part_1 / tl.where(part_3, 1.0, part_2 - 1.0)))
+        map_2 = -(tl.exp(load.to(tl.float32)) * (tl.maximum(part_0, 0.0) + part_4))  # [C, BLOCK_K]
+        inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+        gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
         P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
         P_2 = tl.load(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load P [C, BLOCK_K]
         Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
@@ -4957,12 +4502,27 @@ def _m_layer_states_kernel_c64(
         n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
         tl.store(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], n_3.to(n_2_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-        map_4 = decay[:, None] * M  # [BLOCK_K, BLOCK_V]
+        map_3 = decay[:, None] * M  # [BLOCK_K, BLOCK_V]
         sums = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
         decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-        map_5 = decay_2 * e  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_5.to(DT)), n_3.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        M_next = map_4 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
+        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+        load_4 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+        part_4_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+        part_4_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
+        map_4 = part_4_1 * part_4_1  # [C, BLOCK_K]
+        inner_2 = tl.where(in_K[None, :], map_4, 0.0)  # [C, BLOCK_K]
+        sum_2 = tl.sum(inner_2, 1)  # [C]
+        part_5_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+        part_5_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
+        map_5 = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
+        map_6 = decay_2 * map_5  # [C, BLOCK_K]
+        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+        load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+        part_7_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+        map_7 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_7_0) / (1.0 + part_7_0)  # [C]
+        map_8 = map_7[:, None] * n_3  # [C, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(map_6.to(DT)), map_8.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        M_next = map_3 + dot_2  # decay, erase and write [BLOCK_K, BLOCK_V]
         M = M_next
 
 
@@ -5373,47 +4933,53 @@ def _m_layer_solve_adjoint_kernel(
             A_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
             A = A_3 + A_half1  # w of a token, e of an earlier one [C, C]
             solved = _inverse_of_unit(A, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
-            inner_9 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
-            inner_10 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
-            diagonal = tl.sum(inner_10 * inner_9, 1)  # [C]
-            S_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-            inner_11 = tl.where(in_K[None, :], both, 0.0)  # [C, BLOCK_K]
-            dot_6 = tl.dot(inner_11, tl.trans(both), input_precision=PRECISION)  # [C, C]
-            map_20 = dot_6 * scale  # [C, C]
-            S_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_20, 0.0)  # pairs with j <= i in level16 [C, C]
-            S_4 = tl.where(token[None, :] == token[:, None], S_diagonal[:, None], 0.0) + S_half16  # [C, C]
-            inner_12 = tl.where(in_K[None, :], both_2, 0.0)  # [C, BLOCK_K]
-            dot_7 = tl.dot(inner_12, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-            map_21 = dot_7 * scale  # [C, C]
-            S_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_21, 0.0)  # pairs with j <= i in level8 [C, C]
+            part_26_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+            map_20 = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_26_0) / (1.0 + part_26_0)  # [C]
+            part_27_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_27_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_27_0) / (1.0 + part_27_0)
+            map_21 = load_2.to(tl.float32) * part_27_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
+            inner_9 = tl.where(in_K[None, :], map_21, 0.0)  # [C, BLOCK_K]
+            dot_6 = tl.dot(inner_9.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_22 = map_20[:, None] * dot_6  # [C, C]
+            map_23 = map_22 * scale  # [C, C]
+            S_diagonal = tl.where(token[None, :] == token[:, None], map_23, 0.0)  # pairs with j <= i in block1 [C, C]
+            inner_10 = tl.where(in_K[None, :], both, 0.0)  # [C, BLOCK_K]
+            dot_7 = tl.dot(inner_10, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            map_24 = dot_7 * scale  # [C, C]
+            S_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_24, 0.0)  # pairs with j <= i in level16 [C, C]
+            S_4 = S_diagonal + S_half16  # [C, C]
+            inner_11 = tl.where(in_K[None, :], both_2, 0.0)  # [C, BLOCK_K]
+            dot_8 = tl.dot(inner_11, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            map_25 = dot_8 * scale  # [C, C]
+            S_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_25, 0.0)  # pairs with j <= i in level8 [C, C]
             S_5 = S_4 + S_half8  # [C, C]
-            inner_13 = tl.where(in_K[None, :], both_3, 0.0)  # [C, BLOCK_K]
-            dot_8 = tl.dot(inner_13, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-            map_22 = dot_8 * scale  # [C, C]
-            S_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_22, 0.0)  # pairs with j <= i in level4 [C, C]
+            inner_12 = tl.where(in_K[None, :], both_3, 0.0)  # [C, BLOCK_K]
+            dot_9 = tl.dot(inner_12, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            map_26 = dot_9 * scale  # [C, C]
+            S_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_26, 0.0)  # pairs with j <= i in level4 [C, C]
             S_6 = S_5 + S_half4  # [C, C]
-            inner_14 = tl.where(in_K[None, :], both_4, 0.0)  # [C, BLOCK_K]
-            dot_9 = tl.dot(inner_14, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-            map_23 = dot_9 * scale  # [C, C]
-            S_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_23, 0.0)  # pairs with j <= i in level2 [C, C]
+            inner_13 = tl.where(in_K[None, :], both_4, 0.0)  # [C, BLOCK_K]
+            dot_10 = tl.dot(inner_13, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            map_27 = dot_10 * scale  # [C, C]
+            S_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_27, 0.0)  # pairs with j <= i in level2 [C, C]
             S_7 = S_6 + S_half2  # [C, C]
-            inner_15 = tl.where(in_K[None, :], both_5, 0.0)  # [C, BLOCK_K]
-            dot_10 = tl.dot(inner_15, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-            map_24 = dot_10 * scale  # [C, C]
-            S_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_24, 0.0)  # pairs with j <= i in level1 [C, C]
+            inner_14 = tl.where(in_K[None, :], both_5, 0.0)  # [C, BLOCK_K]
+            dot_11 = tl.dot(inner_14, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            map_28 = dot_11 * scale  # [C, C]
+            S_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_28, 0.0)  # pairs with j <= i in level1 [C, C]
             S = S_7 + S_half1  # s of a token, e of an earlier one [C, C]
             given = tl.dot(S.to(DT), dy_2.to(DT), input_precision=PRECISION)  # what u takes of dy [C, BLOCK_V]
-            inner_16 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
-            dot_11 = tl.dot(inner_16.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+            inner_15 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+            dot_12 = tl.dot(inner_15.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
             Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
-            tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_11.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+            tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_12.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
             sums_11 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
             decay_11 = tl.exp2(sums_11 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
             closing = decay_11 * e  # u to the end of the chunk [C, BLOCK_K]
-            inner_17 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
-            dot_12 = tl.dot(inner_17.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            inner_16 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+            dot_13 = tl.dot(inner_16.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
             P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
-            tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_12.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_13.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @_Kernel
@@ -5599,52 +5165,58 @@ def _m_layer_solve_adjoint_kernel_c64(
             A_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
             A = A_4 + A_half1  # w of a token, e of an earlier one [C, C]
             solved = _inverse_of_unit(A, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
-            inner_10 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
-            inner_11 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
-            diagonal = tl.sum(inner_10 * inner_11, 1)  # [C]
-            S_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-            inner_12 = tl.where(in_K[None, :], both, 0.0)  # [C, BLOCK_K]
-            dot_7 = tl.dot(inner_12, tl.trans(both), input_precision=PRECISION)  # [C, C]
-            map_23 = dot_7 * scale  # [C, C]
-            S_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_23, 0.0)  # pairs with j <= i in level32 [C, C]
-            S_5 = tl.where(token[None, :] == token[:, None], S_diagonal[:, None], 0.0) + S_half32  # [C, C]
-            inner_13 = tl.where(in_K[None, :], both_2, 0.0)  # [C, BLOCK_K]
-            dot_8 = tl.dot(inner_13, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
-            map_24 = dot_8 * scale  # [C, C]
-            S_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_24, 0.0)  # pairs with j <= i in level16 [C, C]
+            part_30_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+            map_23 = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_30_0) / (1.0 + part_30_0)  # [C]
+            part_31_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_31_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_31_0) / (1.0 + part_31_0)
+            map_24 = load_2.to(tl.float32) * part_31_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
+            inner_10 = tl.where(in_K[None, :], map_24, 0.0)  # [C, BLOCK_K]
+            dot_7 = tl.dot(inner_10.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_25 = map_23[:, None] * dot_7  # [C, C]
+            map_26 = map_25 * scale  # [C, C]
+            S_diagonal = tl.where(token[None, :] == token[:, None], map_26, 0.0)  # pairs with j <= i in block1 [C, C]
+            inner_11 = tl.where(in_K[None, :], both, 0.0)  # [C, BLOCK_K]
+            dot_8 = tl.dot(inner_11, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            map_27 = dot_8 * scale  # [C, C]
+            S_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_27, 0.0)  # pairs with j <= i in level32 [C, C]
+            S_5 = S_diagonal + S_half32  # [C, C]
+            inner_12 = tl.where(in_K[None, :], both_2, 0.0)  # [C, BLOCK_K]
+            dot_9 = tl.dot(inner_12, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            map_28 = dot_9 * scale  # [C, C]
+            S_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_28, 0.0)  # pairs with j <= i in level16 [C, C]
             S_6 = S_5 + S_half16  # [C, C]
-            inner_14 = tl.where(in_K[None, :], both_3, 0.0)  # [C, BLOCK_K]
-            dot_9 = tl.dot(inner_14, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
-            map_25 = dot_9 * scale  # [C, C]
-            S_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_25, 0.0)  # pairs with j <= i in level8 [C, C]
+            inner_13 = tl.where(in_K[None, :], both_3, 0.0)  # [C, BLOCK_K]
+            dot_10 = tl.dot(inner_13, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            map_29 = dot_10 * scale  # [C, C]
+            S_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_29, 0.0)  # pairs with j <= i in level8 [C, C]
             S_7 = S_6 + S_half8  # [C, C]
-            inner_15 = tl.where(in_K[None, :], both_4, 0.0)  # [C, BLOCK_K]
-            dot_10 = tl.dot(inner_15, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
-            map_26 = dot_10 * scale  # [C, C]
-            S_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_26, 0.0)  # pairs with j <= i in level4 [C, C]
+            inner_14 = tl.where(in_K[None, :], both_4, 0.0)  # [C, BLOCK_K]
+            dot_11 = tl.dot(inner_14, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            map_30 = dot_11 * scale  # [C, C]
+            S_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_30, 0.0)  # pairs with j <= i in level4 [C, C]
             S_8 = S_7 + S_half4  # [C, C]
-            inner_16 = tl.where(in_K[None, :], both_5, 0.0)  # [C, BLOCK_K]
-            dot_11 = tl.dot(inner_16, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
-            map_27 = dot_11 * scale  # [C, C]
-            S_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_27, 0.0)  # pairs with j <= i in level2 [C, C]
+            inner_15 = tl.where(in_K[None, :], both_5, 0.0)  # [C, BLOCK_K]
+            dot_12 = tl.dot(inner_15, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            map_31 = dot_12 * scale  # [C, C]
+            S_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_31, 0.0)  # pairs with j <= i in level2 [C, C]
             S_9 = S_8 + S_half2  # [C, C]
-            inner_17 = tl.where(in_K[None, :], both_6, 0.0)  # [C, BLOCK_K]
-            dot_12 = tl.dot(inner_17, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
-            map_28 = dot_12 * scale  # [C, C]
-            S_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_28, 0.0)  # pairs with j <= i in level1 [C, C]
+            inner_16 = tl.where(in_K[None, :], both_6, 0.0)  # [C, BLOCK_K]
+            dot_13 = tl.dot(inner_16, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
+            map_32 = dot_13 * scale  # [C, C]
+            S_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_32, 0.0)  # pairs with j <= i in level1 [C, C]
             S = S_9 + S_half1  # s of a token, e of an earlier one [C, C]
             given = tl.dot(S.to(DT), dy_2.to(DT), input_precision=PRECISION)  # what u takes of dy [C, BLOCK_V]
-            inner_18 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
-            dot_13 = tl.dot(inner_18.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+            inner_17 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+            dot_14 = tl.dot(inner_17.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
             Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
-            tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_13.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+            tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_14.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
             sums_13 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
             decay_13 = tl.exp2(sums_13 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
             closing = decay_13 * e  # u to the end of the chunk [C, BLOCK_K]
-            inner_19 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
-            dot_14 = tl.dot(inner_19.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            inner_18 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+            dot_15 = tl.dot(inner_18.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
             P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
-            tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_14.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_15.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @_Kernel
@@ -5746,13 +5318,13 @@ def _m_layer_states_adjoint_kernel(
         sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
         decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
         map_6 = decay_2 * s  # [C, BLOCK_K]
-        map_7 = map_6 * scale  # [C, BLOCK_K]
-        dot_2 = tl.dot(tl.trans(map_7.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        dot_2 = tl.dot(tl.trans(map_6.to(DT)), dy_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        map_7 = scale * dot_2  # [BLOCK_K, BLOCK_V]
         sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
         decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
         map_8 = decay_3 * w  # [C, BLOCK_K]
         dot_3 = tl.dot(tl.trans(map_8.to(DT)), zeta_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        map_9 = dot_2 + dot_3  # [BLOCK_K, BLOCK_V]
+        map_9 = map_7 + dot_3  # [BLOCK_K, BLOCK_V]
         L_next = map_5 + map_9  # decay, erase and write [BLOCK_K, BLOCK_V]
         L = L_next
     if d_initial_state_ptr is not None:
@@ -5764,20 +5336,20 @@ def _m_layer_states_adjoint_kernel(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_mild_whole_kernel(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr,
-    beta_raw_ptr, dy_ptr, n_2_ptr, zeta_ptr, h_2_ptr, l_ptr, scale, d_q_raw_ptr, d_k_raw_ptr,
-    d_beta_raw_ptr, d_a_raw_ptr, d_A_log_ptr, d_d_bias_ptr, cu, T, H, N, STEPS, least,
-    q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b,
-    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b,
-    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g,
-    beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, dy_ptr_b,
+    beta_raw_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr, scale, zeta_ptr, d_q_raw_ptr, d_beta_raw_ptr,
+    d_k_raw_ptr, d_a_raw_ptr, d_A_log_ptr, d_d_bias_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b,
+    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
+    k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
+    a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, beta_raw_ptr_b,
+    beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, dy_ptr_b,
     dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
     n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_q_raw_ptr_b,
-    d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h, d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr,
-    d_k_raw_ptr_h, d_beta_raw_ptr_b, d_beta_raw_ptr_t: tl.constexpr, d_beta_raw_ptr_h,
-    d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h, d_beta_raw_ptr_b,
+    d_beta_raw_ptr_t: tl.constexpr, d_beta_raw_ptr_h, d_k_raw_ptr_b,
+    d_k_raw_ptr_t: tl.constexpr, d_k_raw_ptr_h, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr,
+    d_a_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_beta_raw, d_k_raw, d_q_raw, d_A_log, d_a_raw, d_d_bias'
     program = tl.program_id(0)
@@ -5802,8 +5374,8 @@ def _m_layer_gradients_mild_whole_kernel(
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
     d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
-    d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
     d_beta_raw_ptr = _head(d_beta_raw_ptr, batch, h, d_beta_raw_ptr_b, d_beta_raw_ptr_h, 1)
+    d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
     d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
     load_3 = tl.load(A_log_ptr)  # load A_log
     load_5 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
@@ -5857,8 +5429,6 @@ def _m_layer_gradients_mild_whole_kernel(
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
     n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
     decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
@@ -5870,202 +5440,208 @@ def _m_layer_gradients_mild_whole_kernel(
     dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
     map_7 = decay_2 * dot  # [C, BLOCK_K]
     ds_out = map_7 * scale  # through M [C, BLOCK_K]
-    sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
-    sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_4 * dot_3  # through L [C, BLOCK_K]
-    map_8 = e * de_out  # [C, BLOCK_K]
-    sum_4 = tl.sum(map_8, 0)  # [BLOCK_K]
-    sums_4 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
-    map_9 = decay_5 * s  # [C, BLOCK_K]
-    sums_5 = -sums_4  # D(j, middle32(j)] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
-    map_10 = decay_6 * e  # [C, BLOCK_K]
-    dot_4 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_11 = dot_4 * scale  # [C, C]
-    B_se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), map_11, 0.0)  # pairs with j <= i in block32 [C, C]
-    R_se_base = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    map_12 = R_se_base * scale  # [C, C]
-    Bt_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_12, 0.0)  # pairs with j <= i in block32 [C, C]
-    dq_se_base = tl.dot(B_se_base.to(FT), map_10.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_13 = decay_5 * dq_se_base  # [C, BLOCK_K]
-    total = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_14 = s * ds_out  # [C, BLOCK_K]
-    map_15 = map_9.to(FT).to(tl.float32) * dq_se_base  # [C, BLOCK_K]
-    total_2 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), map_14)  # [C, BLOCK_K]
-    part_21_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_21_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_21_0) / (1.0 + part_21_0))
-    part_21_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    part_21_3 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
-    map_16 = -part_21_1 / (part_21_2 * part_21_2) * (0.5 / part_21_2) * part_21_3 * total  # [C, BLOCK_K]
-    inner_4 = tl.where(in_K[None, :], map_16, 0.0)  # [C, BLOCK_K]
+    sums_2 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    map_8 = decay_3 * s  # [C, BLOCK_K]
+    sums_3 = -sums_2  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_9 = decay_4 * e  # [C, BLOCK_K]
+    dot_2 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_10 = dot_2 * scale  # [C, C]
+    B_se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), map_10, 0.0)  # pairs with j <= i in block32 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_11 = decay_3 * dq_se_base  # [C, BLOCK_K]
+    total = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_12 = s * ds_out  # [C, BLOCK_K]
+    map_13 = map_8.to(FT).to(tl.float32) * dq_se_base  # [C, BLOCK_K]
+    total_2 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), map_12)  # [C, BLOCK_K]
+    part_17_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_17_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_17_0) / (1.0 + part_17_0))
+    part_17_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    map_14 = -part_17_1 / (part_17_2 * part_17_2) * total  # [C, BLOCK_K]
+    inner_4 = tl.where(in_K[None, :], map_14, 0.0)  # [C, BLOCK_K]
     sum_8 = tl.sum(inner_4, 1)  # [C]
+    part_18_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_18_1 = 1.0 + part_18_0
+    part_18_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_18_0) / part_18_1)
+    part_18_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_18_0) / part_18_1 * (1.0 + part_18_2)
+    map_15 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_18_3 * total  # [C, BLOCK_K]
+    map_16 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
+    map_17 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
+    map_18 = map_16 * map_17 * sum_8  # [C]
     part_22_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_22_1 = 1.0 + part_22_0
-    part_22_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1)
-    part_22_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1 * (1.0 + part_22_2)
-    map_17 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_22_3 * total  # [C, BLOCK_K]
-    part_23_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_23_1 = 1.0 + part_23_0
-    part_23_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_23_0) / part_23_1
-    part_23_3 = load.to(tl.float32) * part_23_2
-    part_23_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_23_0) / part_23_1)
-    map_18 = (part_23_3 + part_23_3) * (part_23_2 * (1.0 + part_23_4)) * sum_8[:, None]  # [C, BLOCK_K]
-    d_q_raw_new = map_17 + map_18  # gradient of q_raw [C, BLOCK_K]
+    part_22_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1
+    part_22_3 = load.to(tl.float32) * part_22_2
+    part_22_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1)
+    map_19 = (part_22_3 + part_22_3) * (part_22_2 * (1.0 + part_22_4)) * map_18[:, None]  # [C, BLOCK_K]
+    d_q_raw_new = map_15 + map_19  # gradient of q_raw [C, BLOCK_K]
     d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
     tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dk_se_base = tl.dot(Bt_se_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_19 = decay_6 * dk_se_base  # [C, BLOCK_K]
-    total_3 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_20 = map_10.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
-    inside_3 = total_2 - map_20  # [C, BLOCK_K]
-    sums_6 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
-    map_21 = decay_7 * w  # [C, BLOCK_K]
-    dot_5 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_we_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_5, 0.0)  # pairs with j < i in block32 [C, C]
-    R_we_base = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), R_we_base, 0.0)  # pairs with j < i in block32 [C, C]
-    dq_we_base = tl.dot(B_we_base.to(FT), map_10.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_22 = decay_7 * dq_we_base  # [C, BLOCK_K]
-    total_4 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    part_30_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-    part_30_1 = tl.exp(-tl.abs(part_30_0))
-    part_30_2 = 1.0 + part_30_1
-    part_30_3 = part_30_2 == 1.0
-    part_30_4 = tl.log(part_30_2) * (part_30_1 / tl.where(part_30_3, 1.0, part_30_2 - 1.0))
-    part_30_5 = tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_30_0, 0.0) + tl.where(part_30_3, part_30_1, part_30_4))
-    part_30_6 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_30_7 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_30_6) / (1.0 + part_30_6)
-    part_30_8 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_30_9 = tl.exp(-part_30_5) * (-(load_2.to(tl.float32) * part_30_7) / (part_30_8 * part_30_8))
-    part_30_10 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
-    map_23 = part_30_9 * (0.5 / part_30_8) * part_30_10 * total_4  # [C, BLOCK_K]
-    inner_5 = tl.where(in_K[None, :], map_23, 0.0)  # [C, BLOCK_K]
-    sum_7 = tl.sum(inner_5, 1)  # [C]
-    part_31_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-    part_31_1 = tl.exp(-tl.abs(part_31_0))
-    part_31_2 = 1.0 + part_31_1
-    part_31_3 = part_31_2 == 1.0
-    part_31_4 = tl.log(part_31_2) * (part_31_1 / tl.where(part_31_3, 1.0, part_31_2 - 1.0))
-    part_31_5 = tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_31_0, 0.0) + tl.where(part_31_3, part_31_1, part_31_4))
-    part_31_6 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_31_7 = 1.0 + part_31_6
-    part_31_8 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_31_6) / part_31_7)
-    part_31_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_31_6) / part_31_7 * (1.0 + part_31_8)
-    part_31_10 = tl.exp(-part_31_5) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_31_9
-    map_24 = part_31_10 * total_4  # [C, BLOCK_K]
-    part_32_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_32_1 = 1.0 + part_32_0
-    part_32_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_32_0) / part_32_1
-    part_32_3 = load_2.to(tl.float32) * part_32_2
-    part_32_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_32_0) / part_32_1)
-    map_25 = (part_32_3 + part_32_3) * (part_32_2 * (1.0 + part_32_4)) * sum_7[:, None]  # [C, BLOCK_K]
-    total_8 = map_24 + map_25  # [C, BLOCK_K]
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_5 * dot_3  # through L [C, BLOCK_K]
+    map_20 = e * de_out  # [C, BLOCK_K]
+    sum_4 = tl.sum(map_20, 0)  # [BLOCK_K]
+    dot_4 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_21 = dot_4 * scale  # [C, C]
+    Bt_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_21, 0.0)  # the weights of the pairs: pairs with j <= i in block32 [C, C]
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_22 = decay_4 * dk_se_base  # [C, BLOCK_K]
+    total_3 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    map_23 = map_9.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    inside_3 = total_2 - map_23  # [C, BLOCK_K]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    sums_5 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    map_24 = decay_6 * w  # [C, BLOCK_K]
+    dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_5, 0.0)  # the weights of the pairs: pairs with j < i in block32 [C, C]
+    dk_we_base = tl.dot(Bt_we_base.to(FT), map_24.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_25 = decay_4 * dk_we_base  # [C, BLOCK_K]
+    total_4 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+    map_26 = map_9.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_4 = inside_3 - map_26  # [C, BLOCK_K]
     part_34_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_34_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_34_0) / (1.0 + part_34_0)
     part_34_2 = load_2.to(tl.float32) * part_34_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_34_3 = tl.exp(load_3.to(tl.float32))
-    part_34_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-    part_34_5 = tl.exp(-tl.abs(part_34_4))
-    part_34_6 = 1.0 + part_34_5
-    part_34_7 = part_34_6 == 1.0
-    part_34_8 = tl.log(part_34_6) * (part_34_5 / tl.where(part_34_7, 1.0, part_34_6 - 1.0))
-    part_34_9 = tl.maximum(part_34_4, 0.0) + tl.where(part_34_7, part_34_5, part_34_8)
-    map_26 = -(part_34_2 * tl.exp(-(part_34_3 * part_34_9))) * part_34_9 * part_34_3 * total_4  # [C, BLOCK_K]
-    inner_6 = tl.where(in_K[None, :], map_26, 0.0)  # [C, BLOCK_K]
-    sum_10 = tl.sum(tl.sum(inner_6, 1), 0)
+    map_27 = part_34_2 * total_4  # [C, BLOCK_K]
+    inner_5 = tl.where(in_K[None, :], map_27, 0.0)  # [C, BLOCK_K]
+    sum_5 = tl.sum(inner_5, 1)  # [C]
     part_35_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_35_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_35_0) / (1.0 + part_35_0)
-    part_35_2 = load_2.to(tl.float32) * part_35_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_35_3 = tl.exp(load_3.to(tl.float32))
-    part_35_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-    part_35_5 = tl.exp(-tl.abs(part_35_4))
-    part_35_6 = 1.0 + part_35_5
-    part_35_7 = part_35_6 == 1.0
-    part_35_8 = tl.log(part_35_6) * (part_35_5 / tl.where(part_35_7, 1.0, part_35_6 - 1.0))
-    part_35_9 = part_35_3 * (tl.maximum(part_35_4, 0.0) + tl.where(part_35_7, part_35_5, part_35_8))
-    part_35_10 = -(part_35_2 * tl.exp(-part_35_9)) * part_35_3 * (tl.where(part_35_4 >= 0.0, 1.0, part_35_5) / part_35_6)
-    map_27 = part_35_10 * total_4  # [C, BLOCK_K]
-    sum_12 = tl.sum(map_27, 0)  # [BLOCK_K]
-    dk_we_base = tl.dot(Bt_we_base.to(FT), map_21.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_28 = decay_6 * dk_we_base  # [C, BLOCK_K]
-    total_5 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-    map_29 = map_10.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
-    inside_4 = inside_3 - map_29  # [C, BLOCK_K]
-    part_39_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_39_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_39_0) / (1.0 + part_39_0)
-    part_39_2 = load_2.to(tl.float32) * part_39_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_39_3 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
-    part_39_4 = 1.0 + part_39_3
-    part_39_5 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_39_3) / part_39_4
-    part_39_6 = tl.where(-load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_39_3) / part_39_4
-    map_30 = part_39_2 * (part_39_5 * part_39_6) * total_5  # [C, BLOCK_K]
-    inner_7 = tl.where(in_K[None, :], map_30, 0.0)  # [C, BLOCK_K]
-    sum_5 = tl.sum(inner_7, 1)  # [C]
-    part_40_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
-    part_40_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_40_0) / (1.0 + part_40_0)
-    part_40_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_40_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_40_2) / (1.0 + part_40_2)
-    part_40_4 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_40_5 = part_40_1 * (-(load_2.to(tl.float32) * part_40_3) / (part_40_4 * part_40_4))
-    part_40_6 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
-    map_31 = part_40_5 * (0.5 / part_40_4) * part_40_6 * total_5  # [C, BLOCK_K]
-    inner_8 = tl.where(in_K[None, :], map_31, 0.0)  # [C, BLOCK_K]
-    sum_6 = tl.sum(inner_8, 1)  # [C]
-    part_41_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
-    part_41_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_41_0) / (1.0 + part_41_0)
-    part_41_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_41_3 = 1.0 + part_41_2
-    part_41_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_41_2) / part_41_3)
-    part_41_5 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_41_2) / part_41_3 * (1.0 + part_41_4)
-    part_41_6 = part_41_1 * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_41_5
-    map_32 = part_41_6 * total_5  # [C, BLOCK_K]
-    total_6 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
-    part_42_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_42_1 = 1.0 + part_42_0
-    part_42_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_42_0) / part_42_1
-    part_42_3 = load_2.to(tl.float32) * part_42_2
-    part_42_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_42_0) / part_42_1)
-    map_33 = (part_42_3 + part_42_3) * (part_42_2 * (1.0 + part_42_4)) * sum_6[:, None]  # [C, BLOCK_K]
-    d_k_raw_new = total_6 + map_33  # gradient of k_raw [C, BLOCK_K]
+    part_35_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    map_28 = -(load_2.to(tl.float32) * part_35_1) / (part_35_2 * part_35_2) * total_4  # [C, BLOCK_K]
+    inner_6 = tl.where(in_K[None, :], map_28, 0.0)  # [C, BLOCK_K]
+    sum_6 = tl.sum(inner_6, 1)  # [C]
+    part_36_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+    map_29 = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_36_0) / (1.0 + part_36_0)  # [C]
+    part_37_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+    map_30 = tl.where(-load_6.to(tl.float32) >= 0.0, 1.0, part_37_0) / (1.0 + part_37_0)  # [C]
+    d_beta_raw_new = map_29 * map_30 * sum_5  # gradient of beta_raw [C]
+    d_beta_raw_ptr_c = d_beta_raw_ptr + start * d_beta_raw_ptr_t  # first token of the chunk
+    tl.store(d_beta_raw_ptr_c + (token * d_beta_raw_ptr_t), d_beta_raw_new.to(d_beta_raw_ptr.dtype.element_ty), mask=valid)
+    sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    dot_6 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    dw_out = decay_7 * dot_6  # through M [C, BLOCK_K]
+    dot_7 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_we_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_7, 0.0)  # pairs with j < i in block32 [C, C]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_31 = decay_6 * dq_we_base  # [C, BLOCK_K]
+    total_5 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    part_41_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+    part_41_1 = tl.exp(-tl.abs(part_41_0))
+    part_41_2 = 1.0 + part_41_1
+    part_41_3 = part_41_2 == 1.0
+    part_41_4 = tl.log(part_41_2) * (part_41_1 / tl.where(part_41_3, 1.0, part_41_2 - 1.0))
+    part_41_5 = tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_41_0, 0.0) + tl.where(part_41_3, part_41_1, part_41_4))
+    part_41_6 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_41_7 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_41_6) / (1.0 + part_41_6)
+    part_41_8 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    part_41_9 = tl.exp(-part_41_5) * (-(load_2.to(tl.float32) * part_41_7) / (part_41_8 * part_41_8))
+    map_32 = part_41_9 * total_5  # [C, BLOCK_K]
+    inner_7 = tl.where(in_K[None, :], map_32, 0.0)  # [C, BLOCK_K]
+    sum_7 = tl.sum(inner_7, 1)  # [C]
+    part_42_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+    part_42_1 = tl.exp(-tl.abs(part_42_0))
+    part_42_2 = 1.0 + part_42_1
+    part_42_3 = part_42_2 == 1.0
+    part_42_4 = tl.log(part_42_2) * (part_42_1 / tl.where(part_42_3, 1.0, part_42_2 - 1.0))
+    part_42_5 = tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_42_0, 0.0) + tl.where(part_42_3, part_42_1, part_42_4))
+    part_42_6 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_42_7 = 1.0 + part_42_6
+    part_42_8 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_42_6) / part_42_7)
+    part_42_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_42_6) / part_42_7 * (1.0 + part_42_8)
+    part_42_10 = tl.exp(-part_42_5) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_42_9
+    map_33 = part_42_10 * total_5  # [C, BLOCK_K]
+    map_34 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
+    map_35 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
+    map_36 = map_34 * map_35 * sum_7  # [C]
+    part_46_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_46_1 = 1.0 + part_46_0
+    part_46_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_46_0) / part_46_1
+    part_46_3 = load_2.to(tl.float32) * part_46_2
+    part_46_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_46_0) / part_46_1)
+    map_37 = (part_46_3 + part_46_3) * (part_46_2 * (1.0 + part_46_4)) * map_36[:, None]  # [C, BLOCK_K]
+    total_8 = map_33 + map_37  # [C, BLOCK_K]
+    part_48_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
+    part_48_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_48_0) / (1.0 + part_48_0)
+    part_48_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_48_3 = 1.0 + part_48_2
+    part_48_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_48_2) / part_48_3)
+    part_48_5 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_48_2) / part_48_3 * (1.0 + part_48_4)
+    part_48_6 = part_48_1 * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_48_5
+    map_38 = part_48_6 * total_4  # [C, BLOCK_K]
+    total_6 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+    part_49_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_49_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_49_0) / (1.0 + part_49_0)
+    part_49_2 = load_2.to(tl.float32) * part_49_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    part_49_3 = tl.exp(load_3.to(tl.float32))
+    part_49_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+    part_49_5 = tl.exp(-tl.abs(part_49_4))
+    part_49_6 = 1.0 + part_49_5
+    part_49_7 = part_49_6 == 1.0
+    part_49_8 = tl.log(part_49_6) * (part_49_5 / tl.where(part_49_7, 1.0, part_49_6 - 1.0))
+    part_49_9 = tl.maximum(part_49_4, 0.0) + tl.where(part_49_7, part_49_5, part_49_8)
+    map_39 = -(part_49_2 * tl.exp(-(part_49_3 * part_49_9))) * part_49_9 * part_49_3 * total_5  # [C, BLOCK_K]
+    inner_8 = tl.where(in_K[None, :], map_39, 0.0)  # [C, BLOCK_K]
+    sum_10 = tl.sum(tl.sum(inner_8, 1), 0)
+    part_50_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_50_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_50_0) / (1.0 + part_50_0)
+    part_50_2 = load_2.to(tl.float32) * part_50_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    part_50_3 = tl.exp(load_3.to(tl.float32))
+    part_50_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+    part_50_5 = tl.exp(-tl.abs(part_50_4))
+    part_50_6 = 1.0 + part_50_5
+    part_50_7 = part_50_6 == 1.0
+    part_50_8 = tl.log(part_50_6) * (part_50_5 / tl.where(part_50_7, 1.0, part_50_6 - 1.0))
+    part_50_9 = part_50_3 * (tl.maximum(part_50_4, 0.0) + tl.where(part_50_7, part_50_5, part_50_8))
+    part_50_10 = -(part_50_2 * tl.exp(-part_50_9)) * part_50_3 * (tl.where(part_50_4 >= 0.0, 1.0, part_50_5) / part_50_6)
+    map_40 = part_50_10 * total_5  # [C, BLOCK_K]
+    sum_12 = tl.sum(map_40, 0)  # [BLOCK_K]
+    map_41 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
+    map_42 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
+    map_43 = map_29 * map_41 * map_42 * sum_6  # [C]
+    part_54_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_54_1 = 1.0 + part_54_0
+    part_54_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_54_0) / part_54_1
+    part_54_3 = load_2.to(tl.float32) * part_54_2
+    part_54_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_54_0) / part_54_1)
+    map_44 = (part_54_3 + part_54_3) * (part_54_2 * (1.0 + part_54_4)) * map_43[:, None]  # [C, BLOCK_K]
+    d_k_raw_new = total_6 + map_44  # gradient of k_raw [C, BLOCK_K]
     d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
     tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    d_beta_raw_ptr_c = d_beta_raw_ptr + start * d_beta_raw_ptr_t  # first token of the chunk
-    tl.store(d_beta_raw_ptr_c + (token * d_beta_raw_ptr_t), sum_5.to(d_beta_raw_ptr.dtype.element_ty), mask=valid)
-    map_34 = w * dw_out  # [C, BLOCK_K]
-    map_35 = map_21.to(FT).to(tl.float32) * dq_we_base  # [C, BLOCK_K]
-    total_7 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), map_34)  # [C, BLOCK_K]
+    map_45 = w * dw_out  # [C, BLOCK_K]
+    map_46 = map_24.to(FT).to(tl.float32) * dq_we_base  # [C, BLOCK_K]
+    total_7 = tl.fma(map_46, tl.full([C, BLOCK_K], 1.0, tl.float32), map_45)  # [C, BLOCK_K]
     terms = total_7  # [C, BLOCK_K]
     later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-    map_36 = inside_4 - map_8  # [C, BLOCK_K]
-    terms_2 = map_36  # [C, BLOCK_K]
+    map_47 = inside_4 - map_20  # [C, BLOCK_K]
+    terms_2 = map_47  # [C, BLOCK_K]
     inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
     dgK_6 = later_2 + inside_2  # [C, BLOCK_K]
     dgK_7 = dgK_6 + sum_4[None, :]  # [C, BLOCK_K]
     dgK = dgK_7 + sum_3[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    part_50_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-    part_50_1 = tl.exp(-tl.abs(part_50_0))
-    part_50_2 = 1.0 + part_50_1
-    part_50_3 = part_50_2 == 1.0
-    part_50_4 = tl.log(part_50_2) * (part_50_1 / tl.where(part_50_3, 1.0, part_50_2 - 1.0))
-    part_50_5 = -(tl.maximum(part_50_0, 0.0) + tl.where(part_50_3, part_50_1, part_50_4))
-    map_37 = part_50_5 * tl.exp(load_3.to(tl.float32)) * dgK  # [C, BLOCK_K]
-    inner_9 = tl.where(valid[:, None], map_37, 0.0)  # [C, BLOCK_K]
+    part_62_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+    part_62_1 = tl.exp(-tl.abs(part_62_0))
+    part_62_2 = 1.0 + part_62_1
+    part_62_3 = part_62_2 == 1.0
+    part_62_4 = tl.log(part_62_2) * (part_62_1 / tl.where(part_62_3, 1.0, part_62_2 - 1.0))
+    part_62_5 = -(tl.maximum(part_62_0, 0.0) + tl.where(part_62_3, part_62_1, part_62_4))
+    map_48 = part_62_5 * tl.exp(load_3.to(tl.float32)) * dgK  # [C, BLOCK_K]
+    inner_9 = tl.where(valid[:, None], map_48, 0.0)  # [C, BLOCK_K]
     inner_10 = tl.where(in_K[None, :], inner_9, 0.0)  # [C, BLOCK_K]
     sum_9 = tl.sum(tl.sum(inner_10, 1), 0)
-    part_51_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-    part_51_1 = tl.exp(-tl.abs(part_51_0))
-    part_51_2 = -tl.exp(load_3.to(tl.float32)) * (tl.where(part_51_0 >= 0.0, 1.0, part_51_1) / (1.0 + part_51_1))
-    map_38 = part_51_2 * dgK  # [C, BLOCK_K]
-    inner_11 = tl.where(valid[:, None], map_38, 0.0)  # [C, BLOCK_K]
+    part_63_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+    part_63_1 = tl.exp(-tl.abs(part_63_0))
+    part_63_2 = -tl.exp(load_3.to(tl.float32)) * (tl.where(part_63_0 >= 0.0, 1.0, part_63_1) / (1.0 + part_63_1))
+    map_49 = part_63_2 * dgK  # [C, BLOCK_K]
+    inner_11 = tl.where(valid[:, None], map_49, 0.0)  # [C, BLOCK_K]
     sum_11 = tl.sum(inner_11, 0)  # [BLOCK_K]
-    d_a_raw_new = map_27 + map_38  # gradient of a_raw [C, BLOCK_K]
+    d_a_raw_new = map_40 + map_49  # gradient of a_raw [C, BLOCK_K]
     d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
     tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_K[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     d_A_log_new = sum_10 + sum_9  # gradient of A_log, of this chunk
@@ -6078,20 +5654,20 @@ def _m_layer_gradients_mild_whole_kernel(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_mild_whole_kernel_c64(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr,
-    beta_raw_ptr, dy_ptr, n_2_ptr, zeta_ptr, h_2_ptr, l_ptr, scale, d_q_raw_ptr, d_k_raw_ptr,
-    d_beta_raw_ptr, d_a_raw_ptr, d_A_log_ptr, d_d_bias_ptr, cu, T, H, N, STEPS, least,
-    q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b,
-    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b,
-    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g,
-    beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, dy_ptr_b,
+    beta_raw_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr, scale, zeta_ptr, d_q_raw_ptr, d_beta_raw_ptr,
+    d_k_raw_ptr, d_a_raw_ptr, d_A_log_ptr, d_d_bias_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b,
+    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
+    k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
+    a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, beta_raw_ptr_b,
+    beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, dy_ptr_b,
     dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
     n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_q_raw_ptr_b,
-    d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h, d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr,
-    d_k_raw_ptr_h, d_beta_raw_ptr_b, d_beta_raw_ptr_t: tl.constexpr, d_beta_raw_ptr_h,
-    d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h, d_beta_raw_ptr_b,
+    d_beta_raw_ptr_t: tl.constexpr, d_beta_raw_ptr_h, d_k_raw_ptr_b,
+    d_k_raw_ptr_t: tl.constexpr, d_k_raw_ptr_h, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr,
+    d_a_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_beta_raw, d_k_raw, d_q_raw, d_A_log, d_a_raw, d_d_bias'
     program = tl.program_id(0)
@@ -6116,8 +5692,8 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
     d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
-    d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
     d_beta_raw_ptr = _head(d_beta_raw_ptr, batch, h, d_beta_raw_ptr_b, d_beta_raw_ptr_h, 1)
+    d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
     d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
     load_3 = tl.load(A_log_ptr)  # load A_log
     load_5 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
@@ -6171,8 +5747,6 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
     n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
     decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
@@ -6184,202 +5758,208 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
     map_7 = decay_2 * dot  # [C, BLOCK_K]
     ds_out = map_7 * scale  # through M [C, BLOCK_K]
-    sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
-    sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_4 * dot_3  # through L [C, BLOCK_K]
-    map_8 = e * de_out  # [C, BLOCK_K]
-    sum_4 = tl.sum(map_8, 0)  # [BLOCK_K]
-    sums_4 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
-    map_9 = decay_5 * s  # [C, BLOCK_K]
-    sums_5 = -sums_4  # D(j, middle64(j)] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
-    map_10 = decay_6 * e  # [C, BLOCK_K]
-    dot_4 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_11 = dot_4 * scale  # [C, C]
-    B_se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), map_11, 0.0)  # pairs with j <= i in block64 [C, C]
-    R_se_base = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    map_12 = R_se_base * scale  # [C, C]
-    Bt_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_12, 0.0)  # pairs with j <= i in block64 [C, C]
-    dq_se_base = tl.dot(B_se_base.to(FT), map_10.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_13 = decay_5 * dq_se_base  # [C, BLOCK_K]
-    total = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_14 = s * ds_out  # [C, BLOCK_K]
-    map_15 = map_9.to(FT).to(tl.float32) * dq_se_base  # [C, BLOCK_K]
-    total_2 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), map_14)  # [C, BLOCK_K]
-    part_21_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_21_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_21_0) / (1.0 + part_21_0))
-    part_21_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    part_21_3 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
-    map_16 = -part_21_1 / (part_21_2 * part_21_2) * (0.5 / part_21_2) * part_21_3 * total  # [C, BLOCK_K]
-    inner_4 = tl.where(in_K[None, :], map_16, 0.0)  # [C, BLOCK_K]
+    sums_2 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    map_8 = decay_3 * s  # [C, BLOCK_K]
+    sums_3 = -sums_2  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_9 = decay_4 * e  # [C, BLOCK_K]
+    dot_2 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_10 = dot_2 * scale  # [C, C]
+    B_se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), map_10, 0.0)  # pairs with j <= i in block64 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_11 = decay_3 * dq_se_base  # [C, BLOCK_K]
+    total = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_12 = s * ds_out  # [C, BLOCK_K]
+    map_13 = map_8.to(FT).to(tl.float32) * dq_se_base  # [C, BLOCK_K]
+    total_2 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), map_12)  # [C, BLOCK_K]
+    part_17_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_17_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_17_0) / (1.0 + part_17_0))
+    part_17_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    map_14 = -part_17_1 / (part_17_2 * part_17_2) * total  # [C, BLOCK_K]
+    inner_4 = tl.where(in_K[None, :], map_14, 0.0)  # [C, BLOCK_K]
     sum_8 = tl.sum(inner_4, 1)  # [C]
+    part_18_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_18_1 = 1.0 + part_18_0
+    part_18_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_18_0) / part_18_1)
+    part_18_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_18_0) / part_18_1 * (1.0 + part_18_2)
+    map_15 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_18_3 * total  # [C, BLOCK_K]
+    map_16 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
+    map_17 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
+    map_18 = map_16 * map_17 * sum_8  # [C]
     part_22_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_22_1 = 1.0 + part_22_0
-    part_22_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1)
-    part_22_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1 * (1.0 + part_22_2)
-    map_17 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_22_3 * total  # [C, BLOCK_K]
-    part_23_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_23_1 = 1.0 + part_23_0
-    part_23_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_23_0) / part_23_1
-    part_23_3 = load.to(tl.float32) * part_23_2
-    part_23_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_23_0) / part_23_1)
-    map_18 = (part_23_3 + part_23_3) * (part_23_2 * (1.0 + part_23_4)) * sum_8[:, None]  # [C, BLOCK_K]
-    d_q_raw_new = map_17 + map_18  # gradient of q_raw [C, BLOCK_K]
+    part_22_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1
+    part_22_3 = load.to(tl.float32) * part_22_2
+    part_22_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1)
+    map_19 = (part_22_3 + part_22_3) * (part_22_2 * (1.0 + part_22_4)) * map_18[:, None]  # [C, BLOCK_K]
+    d_q_raw_new = map_15 + map_19  # gradient of q_raw [C, BLOCK_K]
     d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
     tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dk_se_base = tl.dot(Bt_se_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_19 = decay_6 * dk_se_base  # [C, BLOCK_K]
-    total_3 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_20 = map_10.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
-    inside_3 = total_2 - map_20  # [C, BLOCK_K]
-    sums_6 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
-    map_21 = decay_7 * w  # [C, BLOCK_K]
-    dot_5 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_we_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_5, 0.0)  # pairs with j < i in block64 [C, C]
-    R_we_base = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), R_we_base, 0.0)  # pairs with j < i in block64 [C, C]
-    dq_we_base = tl.dot(B_we_base.to(FT), map_10.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_22 = decay_7 * dq_we_base  # [C, BLOCK_K]
-    total_4 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    part_30_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-    part_30_1 = tl.exp(-tl.abs(part_30_0))
-    part_30_2 = 1.0 + part_30_1
-    part_30_3 = part_30_2 == 1.0
-    part_30_4 = tl.log(part_30_2) * (part_30_1 / tl.where(part_30_3, 1.0, part_30_2 - 1.0))
-    part_30_5 = tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_30_0, 0.0) + tl.where(part_30_3, part_30_1, part_30_4))
-    part_30_6 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_30_7 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_30_6) / (1.0 + part_30_6)
-    part_30_8 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_30_9 = tl.exp(-part_30_5) * (-(load_2.to(tl.float32) * part_30_7) / (part_30_8 * part_30_8))
-    part_30_10 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
-    map_23 = part_30_9 * (0.5 / part_30_8) * part_30_10 * total_4  # [C, BLOCK_K]
-    inner_5 = tl.where(in_K[None, :], map_23, 0.0)  # [C, BLOCK_K]
-    sum_7 = tl.sum(inner_5, 1)  # [C]
-    part_31_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-    part_31_1 = tl.exp(-tl.abs(part_31_0))
-    part_31_2 = 1.0 + part_31_1
-    part_31_3 = part_31_2 == 1.0
-    part_31_4 = tl.log(part_31_2) * (part_31_1 / tl.where(part_31_3, 1.0, part_31_2 - 1.0))
-    part_31_5 = tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_31_0, 0.0) + tl.where(part_31_3, part_31_1, part_31_4))
-    part_31_6 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_31_7 = 1.0 + part_31_6
-    part_31_8 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_31_6) / part_31_7)
-    part_31_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_31_6) / part_31_7 * (1.0 + part_31_8)
-    part_31_10 = tl.exp(-part_31_5) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_31_9
-    map_24 = part_31_10 * total_4  # [C, BLOCK_K]
-    part_32_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_32_1 = 1.0 + part_32_0
-    part_32_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_32_0) / part_32_1
-    part_32_3 = load_2.to(tl.float32) * part_32_2
-    part_32_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_32_0) / part_32_1)
-    map_25 = (part_32_3 + part_32_3) * (part_32_2 * (1.0 + part_32_4)) * sum_7[:, None]  # [C, BLOCK_K]
-    total_8 = map_24 + map_25  # [C, BLOCK_K]
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_5 * dot_3  # through L [C, BLOCK_K]
+    map_20 = e * de_out  # [C, BLOCK_K]
+    sum_4 = tl.sum(map_20, 0)  # [BLOCK_K]
+    dot_4 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_21 = dot_4 * scale  # [C, C]
+    Bt_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_21, 0.0)  # the weights of the pairs: pairs with j <= i in block64 [C, C]
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_22 = decay_4 * dk_se_base  # [C, BLOCK_K]
+    total_3 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    map_23 = map_9.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    inside_3 = total_2 - map_23  # [C, BLOCK_K]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    sums_5 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    map_24 = decay_6 * w  # [C, BLOCK_K]
+    dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_5, 0.0)  # the weights of the pairs: pairs with j < i in block64 [C, C]
+    dk_we_base = tl.dot(Bt_we_base.to(FT), map_24.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_25 = decay_4 * dk_we_base  # [C, BLOCK_K]
+    total_4 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+    map_26 = map_9.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_4 = inside_3 - map_26  # [C, BLOCK_K]
     part_34_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_34_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_34_0) / (1.0 + part_34_0)
     part_34_2 = load_2.to(tl.float32) * part_34_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_34_3 = tl.exp(load_3.to(tl.float32))
-    part_34_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-    part_34_5 = tl.exp(-tl.abs(part_34_4))
-    part_34_6 = 1.0 + part_34_5
-    part_34_7 = part_34_6 == 1.0
-    part_34_8 = tl.log(part_34_6) * (part_34_5 / tl.where(part_34_7, 1.0, part_34_6 - 1.0))
-    part_34_9 = tl.maximum(part_34_4, 0.0) + tl.where(part_34_7, part_34_5, part_34_8)
-    map_26 = -(part_34_2 * tl.exp(-(part_34_3 * part_34_9))) * part_34_9 * part_34_3 * total_4  # [C, BLOCK_K]
-    inner_6 = tl.where(in_K[None, :], map_26, 0.0)  # [C, BLOCK_K]
-    sum_10 = tl.sum(tl.sum(inner_6, 1), 0)
+    map_27 = part_34_2 * total_4  # [C, BLOCK_K]
+    inner_5 = tl.where(in_K[None, :], map_27, 0.0)  # [C, BLOCK_K]
+    sum_5 = tl.sum(inner_5, 1)  # [C]
     part_35_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     part_35_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_35_0) / (1.0 + part_35_0)
-    part_35_2 = load_2.to(tl.float32) * part_35_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_35_3 = tl.exp(load_3.to(tl.float32))
-    part_35_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-    part_35_5 = tl.exp(-tl.abs(part_35_4))
-    part_35_6 = 1.0 + part_35_5
-    part_35_7 = part_35_6 == 1.0
-    part_35_8 = tl.log(part_35_6) * (part_35_5 / tl.where(part_35_7, 1.0, part_35_6 - 1.0))
-    part_35_9 = part_35_3 * (tl.maximum(part_35_4, 0.0) + tl.where(part_35_7, part_35_5, part_35_8))
-    part_35_10 = -(part_35_2 * tl.exp(-part_35_9)) * part_35_3 * (tl.where(part_35_4 >= 0.0, 1.0, part_35_5) / part_35_6)
-    map_27 = part_35_10 * total_4  # [C, BLOCK_K]
-    sum_12 = tl.sum(map_27, 0)  # [BLOCK_K]
-    dk_we_base = tl.dot(Bt_we_base.to(FT), map_21.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_28 = decay_6 * dk_we_base  # [C, BLOCK_K]
-    total_5 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-    map_29 = map_10.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
-    inside_4 = inside_3 - map_29  # [C, BLOCK_K]
-    part_39_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_39_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_39_0) / (1.0 + part_39_0)
-    part_39_2 = load_2.to(tl.float32) * part_39_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_39_3 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
-    part_39_4 = 1.0 + part_39_3
-    part_39_5 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_39_3) / part_39_4
-    part_39_6 = tl.where(-load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_39_3) / part_39_4
-    map_30 = part_39_2 * (part_39_5 * part_39_6) * total_5  # [C, BLOCK_K]
-    inner_7 = tl.where(in_K[None, :], map_30, 0.0)  # [C, BLOCK_K]
-    sum_5 = tl.sum(inner_7, 1)  # [C]
-    part_40_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
-    part_40_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_40_0) / (1.0 + part_40_0)
-    part_40_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_40_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_40_2) / (1.0 + part_40_2)
-    part_40_4 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_40_5 = part_40_1 * (-(load_2.to(tl.float32) * part_40_3) / (part_40_4 * part_40_4))
-    part_40_6 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
-    map_31 = part_40_5 * (0.5 / part_40_4) * part_40_6 * total_5  # [C, BLOCK_K]
-    inner_8 = tl.where(in_K[None, :], map_31, 0.0)  # [C, BLOCK_K]
-    sum_6 = tl.sum(inner_8, 1)  # [C]
-    part_41_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
-    part_41_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_41_0) / (1.0 + part_41_0)
-    part_41_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_41_3 = 1.0 + part_41_2
-    part_41_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_41_2) / part_41_3)
-    part_41_5 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_41_2) / part_41_3 * (1.0 + part_41_4)
-    part_41_6 = part_41_1 * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_41_5
-    map_32 = part_41_6 * total_5  # [C, BLOCK_K]
-    total_6 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
-    part_42_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_42_1 = 1.0 + part_42_0
-    part_42_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_42_0) / part_42_1
-    part_42_3 = load_2.to(tl.float32) * part_42_2
-    part_42_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_42_0) / part_42_1)
-    map_33 = (part_42_3 + part_42_3) * (part_42_2 * (1.0 + part_42_4)) * sum_6[:, None]  # [C, BLOCK_K]
-    d_k_raw_new = total_6 + map_33  # gradient of k_raw [C, BLOCK_K]
+    part_35_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    map_28 = -(load_2.to(tl.float32) * part_35_1) / (part_35_2 * part_35_2) * total_4  # [C, BLOCK_K]
+    inner_6 = tl.where(in_K[None, :], map_28, 0.0)  # [C, BLOCK_K]
+    sum_6 = tl.sum(inner_6, 1)  # [C]
+    part_36_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+    map_29 = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_36_0) / (1.0 + part_36_0)  # [C]
+    part_37_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+    map_30 = tl.where(-load_6.to(tl.float32) >= 0.0, 1.0, part_37_0) / (1.0 + part_37_0)  # [C]
+    d_beta_raw_new = map_29 * map_30 * sum_5  # gradient of beta_raw [C]
+    d_beta_raw_ptr_c = d_beta_raw_ptr + start * d_beta_raw_ptr_t  # first token of the chunk
+    tl.store(d_beta_raw_ptr_c + (token * d_beta_raw_ptr_t), d_beta_raw_new.to(d_beta_raw_ptr.dtype.element_ty), mask=valid)
+    sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    dot_6 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    dw_out = decay_7 * dot_6  # through M [C, BLOCK_K]
+    dot_7 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_we_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_7, 0.0)  # pairs with j < i in block64 [C, C]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_31 = decay_6 * dq_we_base  # [C, BLOCK_K]
+    total_5 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    part_41_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+    part_41_1 = tl.exp(-tl.abs(part_41_0))
+    part_41_2 = 1.0 + part_41_1
+    part_41_3 = part_41_2 == 1.0
+    part_41_4 = tl.log(part_41_2) * (part_41_1 / tl.where(part_41_3, 1.0, part_41_2 - 1.0))
+    part_41_5 = tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_41_0, 0.0) + tl.where(part_41_3, part_41_1, part_41_4))
+    part_41_6 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_41_7 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_41_6) / (1.0 + part_41_6)
+    part_41_8 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    part_41_9 = tl.exp(-part_41_5) * (-(load_2.to(tl.float32) * part_41_7) / (part_41_8 * part_41_8))
+    map_32 = part_41_9 * total_5  # [C, BLOCK_K]
+    inner_7 = tl.where(in_K[None, :], map_32, 0.0)  # [C, BLOCK_K]
+    sum_7 = tl.sum(inner_7, 1)  # [C]
+    part_42_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+    part_42_1 = tl.exp(-tl.abs(part_42_0))
+    part_42_2 = 1.0 + part_42_1
+    part_42_3 = part_42_2 == 1.0
+    part_42_4 = tl.log(part_42_2) * (part_42_1 / tl.where(part_42_3, 1.0, part_42_2 - 1.0))
+    part_42_5 = tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_42_0, 0.0) + tl.where(part_42_3, part_42_1, part_42_4))
+    part_42_6 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_42_7 = 1.0 + part_42_6
+    part_42_8 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_42_6) / part_42_7)
+    part_42_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_42_6) / part_42_7 * (1.0 + part_42_8)
+    part_42_10 = tl.exp(-part_42_5) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_42_9
+    map_33 = part_42_10 * total_5  # [C, BLOCK_K]
+    map_34 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
+    map_35 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
+    map_36 = map_34 * map_35 * sum_7  # [C]
+    part_46_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_46_1 = 1.0 + part_46_0
+    part_46_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_46_0) / part_46_1
+    part_46_3 = load_2.to(tl.float32) * part_46_2
+    part_46_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_46_0) / part_46_1)
+    map_37 = (part_46_3 + part_46_3) * (part_46_2 * (1.0 + part_46_4)) * map_36[:, None]  # [C, BLOCK_K]
+    total_8 = map_33 + map_37  # [C, BLOCK_K]
+    part_48_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
+    part_48_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_48_0) / (1.0 + part_48_0)
+    part_48_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_48_3 = 1.0 + part_48_2
+    part_48_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_48_2) / part_48_3)
+    part_48_5 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_48_2) / part_48_3 * (1.0 + part_48_4)
+    part_48_6 = part_48_1 * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_48_5
+    map_38 = part_48_6 * total_4  # [C, BLOCK_K]
+    total_6 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+    part_49_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_49_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_49_0) / (1.0 + part_49_0)
+    part_49_2 = load_2.to(tl.float32) * part_49_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    part_49_3 = tl.exp(load_3.to(tl.float32))
+    part_49_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+    part_49_5 = tl.exp(-tl.abs(part_49_4))
+    part_49_6 = 1.0 + part_49_5
+    part_49_7 = part_49_6 == 1.0
+    part_49_8 = tl.log(part_49_6) * (part_49_5 / tl.where(part_49_7, 1.0, part_49_6 - 1.0))
+    part_49_9 = tl.maximum(part_49_4, 0.0) + tl.where(part_49_7, part_49_5, part_49_8)
+    map_39 = -(part_49_2 * tl.exp(-(part_49_3 * part_49_9))) * part_49_9 * part_49_3 * total_5  # [C, BLOCK_K]
+    inner_8 = tl.where(in_K[None, :], map_39, 0.0)  # [C, BLOCK_K]
+    sum_10 = tl.sum(tl.sum(inner_8, 1), 0)
+    part_50_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_50_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_50_0) / (1.0 + part_50_0)
+    part_50_2 = load_2.to(tl.float32) * part_50_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    part_50_3 = tl.exp(load_3.to(tl.float32))
+    part_50_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+    part_50_5 = tl.exp(-tl.abs(part_50_4))
+    part_50_6 = 1.0 + part_50_5
+    part_50_7 = part_50_6 == 1.0
+    part_50_8 = tl.log(part_50_6) * (part_50_5 / tl.where(part_50_7, 1.0, part_50_6 - 1.0))
+    part_50_9 = part_50_3 * (tl.maximum(part_50_4, 0.0) + tl.where(part_50_7, part_50_5, part_50_8))
+    part_50_10 = -(part_50_2 * tl.exp(-part_50_9)) * part_50_3 * (tl.where(part_50_4 >= 0.0, 1.0, part_50_5) / part_50_6)
+    map_40 = part_50_10 * total_5  # [C, BLOCK_K]
+    sum_12 = tl.sum(map_40, 0)  # [BLOCK_K]
+    map_41 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
+    map_42 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
+    map_43 = map_29 * map_41 * map_42 * sum_6  # [C]
+    part_54_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_54_1 = 1.0 + part_54_0
+    part_54_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_54_0) / part_54_1
+    part_54_3 = load_2.to(tl.float32) * part_54_2
+    part_54_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_54_0) / part_54_1)
+    map_44 = (part_54_3 + part_54_3) * (part_54_2 * (1.0 + part_54_4)) * map_43[:, None]  # [C, BLOCK_K]
+    d_k_raw_new = total_6 + map_44  # gradient of k_raw [C, BLOCK_K]
     d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
     tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    d_beta_raw_ptr_c = d_beta_raw_ptr + start * d_beta_raw_ptr_t  # first token of the chunk
-    tl.store(d_beta_raw_ptr_c + (token * d_beta_raw_ptr_t), sum_5.to(d_beta_raw_ptr.dtype.element_ty), mask=valid)
-    map_34 = w * dw_out  # [C, BLOCK_K]
-    map_35 = map_21.to(FT).to(tl.float32) * dq_we_base  # [C, BLOCK_K]
-    total_7 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), map_34)  # [C, BLOCK_K]
+    map_45 = w * dw_out  # [C, BLOCK_K]
+    map_46 = map_24.to(FT).to(tl.float32) * dq_we_base  # [C, BLOCK_K]
+    total_7 = tl.fma(map_46, tl.full([C, BLOCK_K], 1.0, tl.float32), map_45)  # [C, BLOCK_K]
     terms = total_7  # [C, BLOCK_K]
     later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-    map_36 = inside_4 - map_8  # [C, BLOCK_K]
-    terms_2 = map_36  # [C, BLOCK_K]
+    map_47 = inside_4 - map_20  # [C, BLOCK_K]
+    terms_2 = map_47  # [C, BLOCK_K]
     inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
     dgK_6 = later_2 + inside_2  # [C, BLOCK_K]
     dgK_7 = dgK_6 + sum_4[None, :]  # [C, BLOCK_K]
     dgK = dgK_7 + sum_3[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    part_50_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-    part_50_1 = tl.exp(-tl.abs(part_50_0))
-    part_50_2 = 1.0 + part_50_1
-    part_50_3 = part_50_2 == 1.0
-    part_50_4 = tl.log(part_50_2) * (part_50_1 / tl.where(part_50_3, 1.0, part_50_2 - 1.0))
-    part_50_5 = -(tl.maximum(part_50_0, 0.0) + tl.where(part_50_3, part_50_1, part_50_4))
-    map_37 = part_50_5 * tl.exp(load_3.to(tl.float32)) * dgK  # [C, BLOCK_K]
-    inner_9 = tl.where(valid[:, None], map_37, 0.0)  # [C, BLOCK_K]
+    part_62_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+    part_62_1 = tl.exp(-tl.abs(part_62_0))
+    part_62_2 = 1.0 + part_62_1
+    part_62_3 = part_62_2 == 1.0
+    part_62_4 = tl.log(part_62_2) * (part_62_1 / tl.where(part_62_3, 1.0, part_62_2 - 1.0))
+    part_62_5 = -(tl.maximum(part_62_0, 0.0) + tl.where(part_62_3, part_62_1, part_62_4))
+    map_48 = part_62_5 * tl.exp(load_3.to(tl.float32)) * dgK  # [C, BLOCK_K]
+    inner_9 = tl.where(valid[:, None], map_48, 0.0)  # [C, BLOCK_K]
     inner_10 = tl.where(in_K[None, :], inner_9, 0.0)  # [C, BLOCK_K]
     sum_9 = tl.sum(tl.sum(inner_10, 1), 0)
-    part_51_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-    part_51_1 = tl.exp(-tl.abs(part_51_0))
-    part_51_2 = -tl.exp(load_3.to(tl.float32)) * (tl.where(part_51_0 >= 0.0, 1.0, part_51_1) / (1.0 + part_51_1))
-    map_38 = part_51_2 * dgK  # [C, BLOCK_K]
-    inner_11 = tl.where(valid[:, None], map_38, 0.0)  # [C, BLOCK_K]
+    part_63_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+    part_63_1 = tl.exp(-tl.abs(part_63_0))
+    part_63_2 = -tl.exp(load_3.to(tl.float32)) * (tl.where(part_63_0 >= 0.0, 1.0, part_63_1) / (1.0 + part_63_1))
+    map_49 = part_63_2 * dgK  # [C, BLOCK_K]
+    inner_11 = tl.where(valid[:, None], map_49, 0.0)  # [C, BLOCK_K]
     sum_11 = tl.sum(inner_11, 0)  # [BLOCK_K]
-    d_a_raw_new = map_27 + map_38  # gradient of a_raw [C, BLOCK_K]
+    d_a_raw_new = map_40 + map_49  # gradient of a_raw [C, BLOCK_K]
     d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
     tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_K[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     d_A_log_new = sum_10 + sum_9  # gradient of A_log, of this chunk
@@ -6433,7 +6013,7 @@ def _m_layer_gradients_mild_value_kernel(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_gradients_whole_kernel(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr,
-    beta_raw_ptr, dy_ptr, n_2_ptr, zeta_ptr, h_2_ptr, l_ptr, scale, d_q_raw_ptr, d_k_raw_ptr,
+    beta_raw_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr, zeta_ptr, scale, d_q_raw_ptr, d_k_raw_ptr,
     d_beta_raw_ptr, d_a_raw_ptr, d_A_log_ptr, d_d_bias_ptr, cu, T, H, N, STEPS, least, SLOTS,
     q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b,
     k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b,
@@ -6558,14 +6138,14 @@ def _m_layer_gradients_whole_kernel(
             dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
             n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
             n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
             M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
             L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
             decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
             map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
             map_6 = decay[:, None] * map_5  # [BLOCK_K, BLOCK_V]
             sum_3 = tl.sum(map_6, 1)  # [BLOCK_K]
+            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
             sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
             decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
             dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
@@ -6583,104 +6163,107 @@ def _m_layer_gradients_whole_kernel(
             sum_4 = tl.sum(map_8, 0)  # [BLOCK_K]
             diagonal = tl.sum(dy_2.to(tl.float32) * n_3.to(tl.float32), 1)  # [C]
             B_se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-            R_se_diagonal = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            Bt_se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-            dq_se_diagonal = B_se_diagonal[:, None] * e  # [C, BLOCK_K]
+            part_15_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+            map_9 = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_15_0) / (1.0 + part_15_0)  # [C]
+            map_10 = map_9[None, :] * tl.where(token[:, None] == token[None, :], B_se_diagonal[:, None], 0.0)  # [C, C]
+            part_17_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_17_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_17_0) / (1.0 + part_17_0)
+            map_11 = load_2.to(tl.float32) * part_17_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
+            dq_se_diagonal = tl.dot(map_10.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
             total = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-            map_9 = s * ds_out  # [C, BLOCK_K]
-            map_10 = s * dq_se_diagonal  # [C, BLOCK_K]
-            total_2 = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), map_9)  # [C, BLOCK_K]
+            map_12 = s * ds_out  # [C, BLOCK_K]
+            map_13 = s * dq_se_diagonal  # [C, BLOCK_K]
+            total_2 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), map_12)  # [C, BLOCK_K]
+            Bt_se_diagonal = diagonal * scale  # the weights of the pairs: pairs with j <= i in block1 [C]
             dk_se_diagonal = Bt_se_diagonal[:, None] * s  # [C, BLOCK_K]
             total_3 = tl.fma(dk_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
             sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
             decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-            map_11 = decay_5 * s  # [C, BLOCK_K]
+            map_14 = decay_5 * s  # [C, BLOCK_K]
             sums_5 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
             decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-            map_12 = decay_6 * w  # [C, BLOCK_K]
-            map_13 = decay_6 * e  # [C, BLOCK_K]
-            both = tl.where((token // 16 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            map_15 = decay_6 * w  # [C, BLOCK_K]
+            map_16 = decay_6 * e  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
             dot_4 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-            map_14 = dot_4 * scale  # [C, C]
-            B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level16 [C, C]
-            map_15 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_15, 0.0)  # pairs with j <= i in level16 [C, C]
-            R_we_half16 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level16 [C, C]
+            map_17 = dot_4 * scale  # [C, C]
+            B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_17, 0.0)  # pairs with j <= i in level16 [C, C]
+            dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
             both_2 = tl.dot((B_se_half16 + Bt_we_half16).to(DT), both, input_precision=PRECISION)  # dq_se_half16 and dk_we_half16 [C, BLOCK_K]
             dq_se_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
             dk_we_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-            map_16 = decay_5 * dq_se_half16  # [C, BLOCK_K]
-            total_4 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-            map_17 = map_11.to(DT).to(tl.float32) * dq_se_half16  # [C, BLOCK_K]
-            total_5 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-            dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_18 = decay_6 * dk_se_half16  # [C, BLOCK_K]
-            total_6 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+            map_18 = decay_5 * dq_se_half16  # [C, BLOCK_K]
+            total_4 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            map_19 = map_14.to(DT).to(tl.float32) * dq_se_half16  # [C, BLOCK_K]
+            total_5 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            dot_6 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_20 = dot_6 * scale  # [C, C]
+            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_20, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
+            dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_14.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_21 = decay_6 * dk_se_half16  # [C, BLOCK_K]
+            total_6 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
             sums_6 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
             decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-            map_19 = decay_7 * s  # [C, BLOCK_K]
+            map_22 = decay_7 * s  # [C, BLOCK_K]
             sums_7 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
             decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-            map_20 = decay_8 * w  # [C, BLOCK_K]
-            map_21 = decay_8 * e  # [C, BLOCK_K]
-            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-            B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level8 [C, C]
-            map_22 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_22, 0.0)  # pairs with j <= i in level8 [C, C]
-            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level8 [C, C]
+            map_23 = decay_8 * w  # [C, BLOCK_K]
+            map_24 = decay_8 * e  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_23.to(DT), map_24.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_17, 0.0)  # pairs with j <= i in level8 [C, C]
+            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
             both_4 = tl.dot((B_se_half8 + Bt_we_half8).to(DT), both_3, input_precision=PRECISION)  # dq_se_half8 and dk_we_half8 [C, BLOCK_K]
             dq_se_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
             dk_we_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-            map_23 = decay_7 * dq_se_half8  # [C, BLOCK_K]
-            total_7 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-            map_24 = map_19.to(DT).to(tl.float32) * dq_se_half8  # [C, BLOCK_K]
-            total_8 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-            dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_19.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_25 = decay_8 * dk_se_half8  # [C, BLOCK_K]
-            total_9 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
+            map_25 = decay_7 * dq_se_half8  # [C, BLOCK_K]
+            total_7 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            map_26 = map_22.to(DT).to(tl.float32) * dq_se_half8  # [C, BLOCK_K]
+            total_8 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_20, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
+            dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_22.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_27 = decay_8 * dk_se_half8  # [C, BLOCK_K]
+            total_9 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
             sums_8 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
             decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-            map_26 = decay_9 * s  # [C, BLOCK_K]
+            map_28 = decay_9 * s  # [C, BLOCK_K]
             sums_9 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
             decay_10 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-            map_27 = decay_10 * w  # [C, BLOCK_K]
-            map_28 = decay_10 * e  # [C, BLOCK_K]
-            both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_27.to(DT), map_28.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-            B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level4 [C, C]
-            map_29 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_29, 0.0)  # pairs with j <= i in level4 [C, C]
-            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level4 [C, C]
+            map_29 = decay_10 * w  # [C, BLOCK_K]
+            map_30 = decay_10 * e  # [C, BLOCK_K]
+            both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_29.to(DT), map_30.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_17, 0.0)  # pairs with j <= i in level4 [C, C]
+            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
             both_6 = tl.dot((B_se_half4 + Bt_we_half4).to(DT), both_5, input_precision=PRECISION)  # dq_se_half4 and dk_we_half4 [C, BLOCK_K]
             dq_se_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
             dk_we_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-            map_30 = decay_9 * dq_se_half4  # [C, BLOCK_K]
-            total_10 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-            map_31 = map_26.to(DT).to(tl.float32) * dq_se_half4  # [C, BLOCK_K]
-            total_11 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
-            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_26.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_32 = decay_10 * dk_se_half4  # [C, BLOCK_K]
-            total_12 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            map_31 = decay_9 * dq_se_half4  # [C, BLOCK_K]
+            total_10 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
+            map_32 = map_28.to(DT).to(tl.float32) * dq_se_half4  # [C, BLOCK_K]
+            total_11 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_20, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
+            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_28.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_33 = decay_10 * dk_se_half4  # [C, BLOCK_K]
+            total_12 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
             sums_10 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
             decay_11 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-            map_33 = decay_11 * s  # [C, BLOCK_K]
+            map_34 = decay_11 * s  # [C, BLOCK_K]
             sums_11 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
             decay_12 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-            map_34 = decay_12 * w  # [C, BLOCK_K]
-            map_35 = decay_12 * e  # [C, BLOCK_K]
-            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_34.to(DT), map_35.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-            B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level2 [C, C]
-            map_36 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_36, 0.0)  # pairs with j <= i in level2 [C, C]
-            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level2 [C, C]
+            map_35 = decay_12 * w  # [C, BLOCK_K]
+            map_36 = decay_12 * e  # [C, BLOCK_K]
+            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_35.to(DT), map_36.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_17, 0.0)  # pairs with j <= i in level2 [C, C]
+            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
             both_8 = tl.dot((B_se_half2 + Bt_we_half2).to(DT), both_7, input_precision=PRECISION)  # dq_se_half2 and dk_we_half2 [C, BLOCK_K]
             dq_se_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
             dk_we_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
             map_37 = decay_11 * dq_se_half2  # [C, BLOCK_K]
             total_13 = tl.fma(map_37, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-            map_38 = map_33.to(DT).to(tl.float32) * dq_se_half2  # [C, BLOCK_K]
+            map_38 = map_34.to(DT).to(tl.float32) * dq_se_half2  # [C, BLOCK_K]
             total_14 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
-            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_33.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_20, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
+            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_34.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
             map_39 = decay_12 * dk_se_half2  # [C, BLOCK_K]
             total_15 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
             sums_12 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
@@ -6691,229 +6274,231 @@ def _m_layer_gradients_whole_kernel(
             map_41 = decay_14 * w  # [C, BLOCK_K]
             map_42 = decay_14 * e  # [C, BLOCK_K]
             both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_41.to(DT), map_42.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-            B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level1 [C, C]
-            map_43 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_43, 0.0)  # pairs with j <= i in level1 [C, C]
-            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level1 [C, C]
+            B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_17, 0.0)  # pairs with j <= i in level1 [C, C]
+            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
             both_10 = tl.dot((B_se_half1 + Bt_we_half1).to(DT), both_9, input_precision=PRECISION)  # dq_se_half1 and dk_we_half1 [C, BLOCK_K]
             dq_se_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
             dk_we_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-            map_44 = decay_13 * dq_se_half1  # [C, BLOCK_K]
-            total_16 = tl.fma(map_44, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
-            map_45 = map_40.to(DT).to(tl.float32) * dq_se_half1  # [C, BLOCK_K]
-            total_17 = tl.fma(map_45, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
-            map_46 = e * dk_se_diagonal  # [C, BLOCK_K]
-            inside_30 = total_17 - map_46  # [C, BLOCK_K]
-            map_47 = both.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
-            inside_31 = inside_30 - map_47  # [C, BLOCK_K]
-            map_48 = both_3.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
-            inside_32 = inside_31 - map_48  # [C, BLOCK_K]
-            map_49 = both_5.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
-            inside_33 = inside_32 - map_49  # [C, BLOCK_K]
-            map_50 = both_7.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
-            inside_34 = inside_33 - map_50  # [C, BLOCK_K]
-            part_63_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-            part_63_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_63_0) / (1.0 + part_63_0))
-            part_63_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-            part_63_3 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
-            map_51 = -part_63_1 / (part_63_2 * part_63_2) * (0.5 / part_63_2) * part_63_3 * total_16  # [C, BLOCK_K]
-            inner_4 = tl.where(in_K[None, :], map_51, 0.0)  # [C, BLOCK_K]
+            map_43 = decay_13 * dq_se_half1  # [C, BLOCK_K]
+            total_16 = tl.fma(map_43, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            map_44 = map_40.to(DT).to(tl.float32) * dq_se_half1  # [C, BLOCK_K]
+            total_17 = tl.fma(map_44, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
+            map_45 = e * dk_se_diagonal  # [C, BLOCK_K]
+            inside_30 = total_17 - map_45  # [C, BLOCK_K]
+            map_46 = both.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
+            inside_31 = inside_30 - map_46  # [C, BLOCK_K]
+            map_47 = both_3.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
+            inside_32 = inside_31 - map_47  # [C, BLOCK_K]
+            map_48 = both_5.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
+            inside_33 = inside_32 - map_48  # [C, BLOCK_K]
+            map_49 = both_7.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
+            inside_34 = inside_33 - map_49  # [C, BLOCK_K]
+            part_62_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_62_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_62_0) / (1.0 + part_62_0))
+            part_62_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+            map_50 = -part_62_1 / (part_62_2 * part_62_2) * total_16  # [C, BLOCK_K]
+            inner_4 = tl.where(in_K[None, :], map_50, 0.0)  # [C, BLOCK_K]
             sum_8 = tl.sum(inner_4, 1)  # [C]
-            part_64_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-            part_64_1 = 1.0 + part_64_0
-            part_64_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_64_0) / part_64_1)
-            part_64_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_64_0) / part_64_1 * (1.0 + part_64_2)
-            map_52 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_64_3 * total_16  # [C, BLOCK_K]
-            part_65_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-            part_65_1 = 1.0 + part_65_0
-            part_65_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_65_0) / part_65_1
-            part_65_3 = load.to(tl.float32) * part_65_2
-            part_65_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_65_0) / part_65_1)
-            map_53 = (part_65_3 + part_65_3) * (part_65_2 * (1.0 + part_65_4)) * sum_8[:, None]  # [C, BLOCK_K]
-            d_q_raw_new = map_52 + map_53  # gradient of q_raw [C, BLOCK_K]
+            part_63_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_63_1 = 1.0 + part_63_0
+            part_63_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_63_0) / part_63_1)
+            part_63_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_63_0) / part_63_1 * (1.0 + part_63_2)
+            map_51 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_63_3 * total_16  # [C, BLOCK_K]
+            map_52 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
+            map_53 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
+            map_54 = map_52 * map_53 * sum_8  # [C]
+            part_67_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_67_1 = 1.0 + part_67_0
+            part_67_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_67_0) / part_67_1
+            part_67_3 = load.to(tl.float32) * part_67_2
+            part_67_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_67_0) / part_67_1)
+            map_55 = (part_67_3 + part_67_3) * (part_67_2 * (1.0 + part_67_4)) * map_54[:, None]  # [C, BLOCK_K]
+            d_q_raw_new = map_51 + map_55  # gradient of q_raw [C, BLOCK_K]
             d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
             tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_20, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
             dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_40.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_54 = decay_14 * dk_se_half1  # [C, BLOCK_K]
-            total_18 = tl.fma(map_54, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
-            map_55 = both_9.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
-            inside_35 = inside_34 - map_55  # [C, BLOCK_K]
-            dot_5 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level16 [C, C]
+            map_56 = decay_14 * dk_se_half1  # [C, BLOCK_K]
+            total_18 = tl.fma(map_56, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            map_57 = both_9.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
+            inside_35 = inside_34 - map_57  # [C, BLOCK_K]
+            dot_7 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level16 [C, C]
             dq_we_half16 = tl.dot(B_we_half16.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_56 = decay_6 * dq_we_half16  # [C, BLOCK_K]
-            total_19 = tl.fma(map_56, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-            map_57 = w * dw_out  # [C, BLOCK_K]
-            map_58 = both.to(tl.float32) * dq_we_half16  # [C, BLOCK_K]
-            total_20 = tl.fma(map_58, tl.full([C, BLOCK_K], 1.0, tl.float32), map_57)  # [C, BLOCK_K]
-            map_59 = decay_6 * dk_we_half16  # [C, BLOCK_K]
-            total_21 = tl.fma(map_59, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
-            map_60 = both.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
-            inside_36 = inside_35 - map_60  # [C, BLOCK_K]
-            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level8 [C, C]
+            map_58 = decay_6 * dq_we_half16  # [C, BLOCK_K]
+            total_19 = tl.fma(map_58, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+            map_59 = w * dw_out  # [C, BLOCK_K]
+            map_60 = both.to(tl.float32) * dq_we_half16  # [C, BLOCK_K]
+            total_20 = tl.fma(map_60, tl.full([C, BLOCK_K], 1.0, tl.float32), map_59)  # [C, BLOCK_K]
+            map_61 = decay_6 * dk_we_half16  # [C, BLOCK_K]
+            total_21 = tl.fma(map_61, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
+            map_62 = both.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
+            inside_36 = inside_35 - map_62  # [C, BLOCK_K]
+            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level8 [C, C]
             dq_we_half8 = tl.dot(B_we_half8.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_61 = decay_8 * dq_we_half8  # [C, BLOCK_K]
-            total_22 = tl.fma(map_61, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
-            map_62 = both_3.to(tl.float32) * dq_we_half8  # [C, BLOCK_K]
-            total_23 = tl.fma(map_62, tl.full([C, BLOCK_K], 1.0, tl.float32), total_20)  # [C, BLOCK_K]
-            map_63 = decay_8 * dk_we_half8  # [C, BLOCK_K]
-            total_24 = tl.fma(map_63, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
-            map_64 = both_3.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
-            inside_37 = inside_36 - map_64  # [C, BLOCK_K]
-            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level4 [C, C]
+            map_63 = decay_8 * dq_we_half8  # [C, BLOCK_K]
+            total_22 = tl.fma(map_63, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
+            map_64 = both_3.to(tl.float32) * dq_we_half8  # [C, BLOCK_K]
+            total_23 = tl.fma(map_64, tl.full([C, BLOCK_K], 1.0, tl.float32), total_20)  # [C, BLOCK_K]
+            map_65 = decay_8 * dk_we_half8  # [C, BLOCK_K]
+            total_24 = tl.fma(map_65, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
+            map_66 = both_3.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
+            inside_37 = inside_36 - map_66  # [C, BLOCK_K]
+            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level4 [C, C]
             dq_we_half4 = tl.dot(B_we_half4.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_65 = decay_10 * dq_we_half4  # [C, BLOCK_K]
-            total_25 = tl.fma(map_65, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
-            map_66 = both_5.to(tl.float32) * dq_we_half4  # [C, BLOCK_K]
-            total_26 = tl.fma(map_66, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
-            map_67 = decay_10 * dk_we_half4  # [C, BLOCK_K]
-            total_27 = tl.fma(map_67, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
-            map_68 = both_5.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
-            inside_38 = inside_37 - map_68  # [C, BLOCK_K]
-            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
+            map_67 = decay_10 * dq_we_half4  # [C, BLOCK_K]
+            total_25 = tl.fma(map_67, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
+            map_68 = both_5.to(tl.float32) * dq_we_half4  # [C, BLOCK_K]
+            total_26 = tl.fma(map_68, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
+            map_69 = decay_10 * dk_we_half4  # [C, BLOCK_K]
+            total_27 = tl.fma(map_69, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
+            map_70 = both_5.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
+            inside_38 = inside_37 - map_70  # [C, BLOCK_K]
+            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level2 [C, C]
             dq_we_half2 = tl.dot(B_we_half2.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_69 = decay_12 * dq_we_half2  # [C, BLOCK_K]
-            total_28 = tl.fma(map_69, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
-            map_70 = both_7.to(tl.float32) * dq_we_half2  # [C, BLOCK_K]
-            total_29 = tl.fma(map_70, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
-            map_71 = decay_12 * dk_we_half2  # [C, BLOCK_K]
-            total_30 = tl.fma(map_71, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
-            map_72 = both_7.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
-            inside_39 = inside_38 - map_72  # [C, BLOCK_K]
-            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
+            map_71 = decay_12 * dq_we_half2  # [C, BLOCK_K]
+            total_28 = tl.fma(map_71, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
+            map_72 = both_7.to(tl.float32) * dq_we_half2  # [C, BLOCK_K]
+            total_29 = tl.fma(map_72, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
+            map_73 = decay_12 * dk_we_half2  # [C, BLOCK_K]
+            total_30 = tl.fma(map_73, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
+            map_74 = both_7.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
+            inside_39 = inside_38 - map_74  # [C, BLOCK_K]
+            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level1 [C, C]
             dq_we_half1 = tl.dot(B_we_half1.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_73 = decay_14 * dq_we_half1  # [C, BLOCK_K]
-            total_31 = tl.fma(map_73, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
-            part_92_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-            part_92_1 = tl.exp(-tl.abs(part_92_0))
-            part_92_2 = 1.0 + part_92_1
-            part_92_3 = part_92_2 == 1.0
-            part_92_4 = tl.log(part_92_2) * (part_92_1 / tl.where(part_92_3, 1.0, part_92_2 - 1.0))
-            part_92_5 = tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_92_0, 0.0) + tl.where(part_92_3, part_92_1, part_92_4))
-            part_92_6 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_92_7 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_92_6) / (1.0 + part_92_6)
-            part_92_8 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_92_9 = tl.exp(-part_92_5) * (-(load_2.to(tl.float32) * part_92_7) / (part_92_8 * part_92_8))
-            part_92_10 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
-            map_74 = part_92_9 * (0.5 / part_92_8) * part_92_10 * total_31  # [C, BLOCK_K]
-            inner_5 = tl.where(in_K[None, :], map_74, 0.0)  # [C, BLOCK_K]
+            map_75 = decay_14 * dq_we_half1  # [C, BLOCK_K]
+            total_31 = tl.fma(map_75, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
+            part_94_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+            part_94_1 = tl.exp(-tl.abs(part_94_0))
+            part_94_2 = 1.0 + part_94_1
+            part_94_3 = part_94_2 == 1.0
+            part_94_4 = tl.log(part_94_2) * (part_94_1 / tl.where(part_94_3, 1.0, part_94_2 - 1.0))
+            part_94_5 = tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_94_0, 0.0) + tl.where(part_94_3, part_94_1, part_94_4))
+            part_94_6 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_94_7 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_94_6) / (1.0 + part_94_6)
+            part_94_8 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+            part_94_9 = tl.exp(-part_94_5) * (-(load_2.to(tl.float32) * part_94_7) / (part_94_8 * part_94_8))
+            map_76 = part_94_9 * total_31  # [C, BLOCK_K]
+            inner_5 = tl.where(in_K[None, :], map_76, 0.0)  # [C, BLOCK_K]
             sum_7 = tl.sum(inner_5, 1)  # [C]
-            part_93_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-            part_93_1 = tl.exp(-tl.abs(part_93_0))
-            part_93_2 = 1.0 + part_93_1
-            part_93_3 = part_93_2 == 1.0
-            part_93_4 = tl.log(part_93_2) * (part_93_1 / tl.where(part_93_3, 1.0, part_93_2 - 1.0))
-            part_93_5 = tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_93_0, 0.0) + tl.where(part_93_3, part_93_1, part_93_4))
-            part_93_6 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_93_7 = 1.0 + part_93_6
-            part_93_8 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_93_6) / part_93_7)
-            part_93_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_93_6) / part_93_7 * (1.0 + part_93_8)
-            part_93_10 = tl.exp(-part_93_5) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_93_9
-            map_75 = part_93_10 * total_31  # [C, BLOCK_K]
-            part_94_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_94_1 = 1.0 + part_94_0
-            part_94_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_94_0) / part_94_1
-            part_94_3 = load_2.to(tl.float32) * part_94_2
-            part_94_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_94_0) / part_94_1)
-            map_76 = (part_94_3 + part_94_3) * (part_94_2 * (1.0 + part_94_4)) * sum_7[:, None]  # [C, BLOCK_K]
-            total_58 = map_75 + map_76  # [C, BLOCK_K]
-            part_96_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_96_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_96_0) / (1.0 + part_96_0)
-            part_96_2 = load_2.to(tl.float32) * part_96_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_96_3 = tl.exp(load_3.to(tl.float32))
-            part_96_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-            part_96_5 = tl.exp(-tl.abs(part_96_4))
-            part_96_6 = 1.0 + part_96_5
-            part_96_7 = part_96_6 == 1.0
-            part_96_8 = tl.log(part_96_6) * (part_96_5 / tl.where(part_96_7, 1.0, part_96_6 - 1.0))
-            part_96_9 = tl.maximum(part_96_4, 0.0) + tl.where(part_96_7, part_96_5, part_96_8)
-            map_77 = -(part_96_2 * tl.exp(-(part_96_3 * part_96_9))) * part_96_9 * part_96_3 * total_31  # [C, BLOCK_K]
-            inner_6 = tl.where(in_K[None, :], map_77, 0.0)  # [C, BLOCK_K]
-            sum_10 = tl.sum(tl.sum(inner_6, 1), 0)
-            part_97_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_97_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_97_0) / (1.0 + part_97_0)
-            part_97_2 = load_2.to(tl.float32) * part_97_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_97_3 = tl.exp(load_3.to(tl.float32))
-            part_97_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-            part_97_5 = tl.exp(-tl.abs(part_97_4))
-            part_97_6 = 1.0 + part_97_5
-            part_97_7 = part_97_6 == 1.0
-            part_97_8 = tl.log(part_97_6) * (part_97_5 / tl.where(part_97_7, 1.0, part_97_6 - 1.0))
-            part_97_9 = part_97_3 * (tl.maximum(part_97_4, 0.0) + tl.where(part_97_7, part_97_5, part_97_8))
-            part_97_10 = -(part_97_2 * tl.exp(-part_97_9)) * part_97_3 * (tl.where(part_97_4 >= 0.0, 1.0, part_97_5) / part_97_6)
-            map_78 = part_97_10 * total_31  # [C, BLOCK_K]
-            sum_12 = tl.sum(map_78, 0)  # [BLOCK_K]
-            map_79 = decay_14 * dk_we_half1  # [C, BLOCK_K]
-            total_32 = tl.fma(map_79, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
-            map_80 = both_9.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
-            inside_40 = inside_39 - map_80  # [C, BLOCK_K]
+            part_95_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+            part_95_1 = tl.exp(-tl.abs(part_95_0))
+            part_95_2 = 1.0 + part_95_1
+            part_95_3 = part_95_2 == 1.0
+            part_95_4 = tl.log(part_95_2) * (part_95_1 / tl.where(part_95_3, 1.0, part_95_2 - 1.0))
+            part_95_5 = tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_95_0, 0.0) + tl.where(part_95_3, part_95_1, part_95_4))
+            part_95_6 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_95_7 = 1.0 + part_95_6
+            part_95_8 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_95_6) / part_95_7)
+            part_95_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_95_6) / part_95_7 * (1.0 + part_95_8)
+            part_95_10 = tl.exp(-part_95_5) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_95_9
+            map_77 = part_95_10 * total_31  # [C, BLOCK_K]
+            map_78 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
+            map_79 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
+            map_80 = map_78 * map_79 * sum_7  # [C]
+            part_99_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_99_1 = 1.0 + part_99_0
+            part_99_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_99_0) / part_99_1
+            part_99_3 = load_2.to(tl.float32) * part_99_2
+            part_99_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_99_0) / part_99_1)
+            map_81 = (part_99_3 + part_99_3) * (part_99_2 * (1.0 + part_99_4)) * map_80[:, None]  # [C, BLOCK_K]
+            total_58 = map_77 + map_81  # [C, BLOCK_K]
             part_101_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_101_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_101_0) / (1.0 + part_101_0)
             part_101_2 = load_2.to(tl.float32) * part_101_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_101_3 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
-            part_101_4 = 1.0 + part_101_3
-            part_101_5 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_101_3) / part_101_4
-            part_101_6 = tl.where(-load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_101_3) / part_101_4
-            map_81 = part_101_2 * (part_101_5 * part_101_6) * total_32  # [C, BLOCK_K]
-            inner_7 = tl.where(in_K[None, :], map_81, 0.0)  # [C, BLOCK_K]
+            part_101_3 = tl.exp(load_3.to(tl.float32))
+            part_101_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+            part_101_5 = tl.exp(-tl.abs(part_101_4))
+            part_101_6 = 1.0 + part_101_5
+            part_101_7 = part_101_6 == 1.0
+            part_101_8 = tl.log(part_101_6) * (part_101_5 / tl.where(part_101_7, 1.0, part_101_6 - 1.0))
+            part_101_9 = tl.maximum(part_101_4, 0.0) + tl.where(part_101_7, part_101_5, part_101_8)
+            part_101_10 = -(part_101_2 * tl.exp(-(part_101_3 * part_101_9))) * part_101_9 * part_101_3
+            map_82 = part_101_10 * total_31  # [C, BLOCK_K]
+            inner_6 = tl.where(in_K[None, :], map_82, 0.0)  # [C, BLOCK_K]
+            sum_10 = tl.sum(tl.sum(inner_6, 1), 0)
+            part_102_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_102_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_102_0) / (1.0 + part_102_0)
+            part_102_2 = load_2.to(tl.float32) * part_102_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+            part_102_3 = tl.exp(load_3.to(tl.float32))
+            part_102_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+            part_102_5 = tl.exp(-tl.abs(part_102_4))
+            part_102_6 = 1.0 + part_102_5
+            part_102_7 = part_102_6 == 1.0
+            part_102_8 = tl.log(part_102_6) * (part_102_5 / tl.where(part_102_7, 1.0, part_102_6 - 1.0))
+            part_102_9 = tl.maximum(part_102_4, 0.0) + tl.where(part_102_7, part_102_5, part_102_8)
+            part_102_10 = -(part_102_2 * tl.exp(-(part_102_3 * part_102_9))) * part_102_3 * (tl.where(part_102_4 >= 0.0, 1.0, part_102_5) / part_102_6)
+            map_83 = part_102_10 * total_31  # [C, BLOCK_K]
+            sum_12 = tl.sum(map_83, 0)  # [BLOCK_K]
+            map_84 = decay_14 * dk_we_half1  # [C, BLOCK_K]
+            total_32 = tl.fma(map_84, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
+            map_85 = both_9.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
+            inside_40 = inside_39 - map_85  # [C, BLOCK_K]
+            part_106_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_106_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_106_0) / (1.0 + part_106_0)
+            part_106_2 = load_2.to(tl.float32) * part_106_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+            map_86 = part_106_2 * total_32  # [C, BLOCK_K]
+            inner_7 = tl.where(in_K[None, :], map_86, 0.0)  # [C, BLOCK_K]
             sum_5 = tl.sum(inner_7, 1)  # [C]
-            part_102_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
-            part_102_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_102_0) / (1.0 + part_102_0)
-            part_102_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_102_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_102_2) / (1.0 + part_102_2)
-            part_102_4 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_102_5 = part_102_1 * (-(load_2.to(tl.float32) * part_102_3) / (part_102_4 * part_102_4))
-            part_102_6 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
-            map_82 = part_102_5 * (0.5 / part_102_4) * part_102_6 * total_32  # [C, BLOCK_K]
-            inner_8 = tl.where(in_K[None, :], map_82, 0.0)  # [C, BLOCK_K]
+            part_107_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_107_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_107_0) / (1.0 + part_107_0)
+            part_107_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+            map_87 = -(load_2.to(tl.float32) * part_107_1) / (part_107_2 * part_107_2) * total_32  # [C, BLOCK_K]
+            inner_8 = tl.where(in_K[None, :], map_87, 0.0)  # [C, BLOCK_K]
             sum_6 = tl.sum(inner_8, 1)  # [C]
-            part_103_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
-            part_103_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_103_0) / (1.0 + part_103_0)
-            part_103_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_103_3 = 1.0 + part_103_2
-            part_103_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_103_2) / part_103_3)
-            part_103_5 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_103_2) / part_103_3 * (1.0 + part_103_4)
-            part_103_6 = part_103_1 * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_103_5
-            map_83 = part_103_6 * total_32  # [C, BLOCK_K]
-            total_33 = tl.fma(map_83, tl.full([C, BLOCK_K], 1.0, tl.float32), total_58)  # [C, BLOCK_K]
-            part_104_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_104_1 = 1.0 + part_104_0
-            part_104_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_104_0) / part_104_1
-            part_104_3 = load_2.to(tl.float32) * part_104_2
-            part_104_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_104_0) / part_104_1)
-            map_84 = (part_104_3 + part_104_3) * (part_104_2 * (1.0 + part_104_4)) * sum_6[:, None]  # [C, BLOCK_K]
-            d_k_raw_new = total_33 + map_84  # gradient of k_raw [C, BLOCK_K]
+            part_108_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
+            part_108_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_108_0) / (1.0 + part_108_0)
+            part_108_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_108_3 = 1.0 + part_108_2
+            part_108_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_108_2) / part_108_3)
+            part_108_5 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_108_2) / part_108_3 * (1.0 + part_108_4)
+            part_108_6 = part_108_1 * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_108_5
+            map_88 = part_108_6 * total_32  # [C, BLOCK_K]
+            total_33 = tl.fma(map_88, tl.full([C, BLOCK_K], 1.0, tl.float32), total_58)  # [C, BLOCK_K]
+            map_89 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
+            map_90 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
+            map_91 = map_9 * map_89 * map_90 * sum_6  # [C]
+            part_112_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_112_1 = 1.0 + part_112_0
+            part_112_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_112_0) / part_112_1
+            part_112_3 = load_2.to(tl.float32) * part_112_2
+            part_112_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_112_0) / part_112_1)
+            map_92 = (part_112_3 + part_112_3) * (part_112_2 * (1.0 + part_112_4)) * map_91[:, None]  # [C, BLOCK_K]
+            d_k_raw_new = total_33 + map_92  # gradient of k_raw [C, BLOCK_K]
             d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
             tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            part_114_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+            map_93 = tl.where(-load_6.to(tl.float32) >= 0.0, 1.0, part_114_0) / (1.0 + part_114_0)  # [C]
+            d_beta_raw_new = map_9 * map_93 * sum_5  # gradient of beta_raw [C]
             d_beta_raw_ptr_c = d_beta_raw_ptr + start * d_beta_raw_ptr_t  # first token of the chunk
-            tl.store(d_beta_raw_ptr_c + (token * d_beta_raw_ptr_t), sum_5.to(d_beta_raw_ptr.dtype.element_ty), mask=valid)
-            map_85 = both_9.to(tl.float32) * dq_we_half1  # [C, BLOCK_K]
-            total_34 = tl.fma(map_85, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
+            tl.store(d_beta_raw_ptr_c + (token * d_beta_raw_ptr_t), d_beta_raw_new.to(d_beta_raw_ptr.dtype.element_ty), mask=valid)
+            map_94 = both_9.to(tl.float32) * dq_we_half1  # [C, BLOCK_K]
+            total_34 = tl.fma(map_94, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
             terms = total_34  # [C, BLOCK_K]
             later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-            map_86 = inside_40 - map_8  # [C, BLOCK_K]
-            terms_2 = map_86  # [C, BLOCK_K]
+            map_95 = inside_40 - map_8  # [C, BLOCK_K]
+            terms_2 = map_95  # [C, BLOCK_K]
             inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
             dgK_56 = later_2 + inside_2  # [C, BLOCK_K]
             dgK_57 = dgK_56 + sum_4[None, :]  # [C, BLOCK_K]
             dgK = dgK_57 + sum_3[None, :]  # gradient of the log-decay [C, BLOCK_K]
-            part_111_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-            part_111_1 = tl.exp(-tl.abs(part_111_0))
-            part_111_2 = 1.0 + part_111_1
-            part_111_3 = part_111_2 == 1.0
-            part_111_4 = tl.log(part_111_2) * (part_111_1 / tl.where(part_111_3, 1.0, part_111_2 - 1.0))
-            part_111_5 = tl.maximum(part_111_0, 0.0) + tl.where(part_111_3, part_111_1, part_111_4)
-            map_87 = -part_111_5 * tl.exp(load_3.to(tl.float32)) * dgK  # [C, BLOCK_K]
-            inner_9 = tl.where(valid[:, None], map_87, 0.0)  # [C, BLOCK_K]
+            part_121_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+            part_121_1 = tl.exp(-tl.abs(part_121_0))
+            part_121_2 = 1.0 + part_121_1
+            part_121_3 = part_121_2 == 1.0
+            part_121_4 = tl.log(part_121_2) * (part_121_1 / tl.where(part_121_3, 1.0, part_121_2 - 1.0))
+            part_121_5 = tl.maximum(part_121_0, 0.0) + tl.where(part_121_3, part_121_1, part_121_4)
+            map_96 = -part_121_5 * tl.exp(load_3.to(tl.float32)) * dgK  # [C, BLOCK_K]
+            inner_9 = tl.where(valid[:, None], map_96, 0.0)  # [C, BLOCK_K]
             inner_10 = tl.where(in_K[None, :], inner_9, 0.0)  # [C, BLOCK_K]
             sum_9 = tl.sum(tl.sum(inner_10, 1), 0)
-            part_112_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-            part_112_1 = tl.exp(-tl.abs(part_112_0))
-            part_112_2 = -tl.exp(load_3.to(tl.float32)) * (tl.where(part_112_0 >= 0.0, 1.0, part_112_1) / (1.0 + part_112_1))
-            map_88 = part_112_2 * dgK  # [C, BLOCK_K]
-            inner_11 = tl.where(valid[:, None], map_88, 0.0)  # [C, BLOCK_K]
+            part_122_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+            part_122_1 = tl.exp(-tl.abs(part_122_0))
+            part_122_2 = -tl.exp(load_3.to(tl.float32)) * (tl.where(part_122_0 >= 0.0, 1.0, part_122_1) / (1.0 + part_122_1))
+            map_97 = part_122_2 * dgK  # [C, BLOCK_K]
+            inner_11 = tl.where(valid[:, None], map_97, 0.0)  # [C, BLOCK_K]
             sum_11 = tl.sum(inner_11, 0)  # [BLOCK_K]
-            d_a_raw_new = map_78 + map_88  # gradient of a_raw [C, BLOCK_K]
+            d_a_raw_new = map_83 + map_97  # gradient of a_raw [C, BLOCK_K]
             d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
             tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_K[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
             d_A_log_new = sum_10 + sum_9  # gradient of A_log, of this chunk
@@ -6926,7 +6511,7 @@ def _m_layer_gradients_whole_kernel(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_gradients_whole_kernel_c64(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr,
-    beta_raw_ptr, dy_ptr, n_2_ptr, zeta_ptr, h_2_ptr, l_ptr, scale, d_q_raw_ptr, d_k_raw_ptr,
+    beta_raw_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr, zeta_ptr, scale, d_q_raw_ptr, d_k_raw_ptr,
     d_beta_raw_ptr, d_a_raw_ptr, d_A_log_ptr, d_d_bias_ptr, cu, T, H, N, STEPS, least, SLOTS,
     q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b,
     k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b,
@@ -7051,14 +6636,14 @@ def _m_layer_gradients_whole_kernel_c64(
             dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
             n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
             n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
             M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
             L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
             decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
             map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
             map_6 = decay[:, None] * map_5  # [BLOCK_K, BLOCK_V]
             sum_3 = tl.sum(map_6, 1)  # [BLOCK_K]
+            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
             sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
             decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
             dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
@@ -7076,104 +6661,107 @@ def _m_layer_gradients_whole_kernel_c64(
             sum_4 = tl.sum(map_8, 0)  # [BLOCK_K]
             diagonal = tl.sum(dy_2.to(tl.float32) * n_3.to(tl.float32), 1)  # [C]
             B_se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-            R_se_diagonal = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            Bt_se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-            dq_se_diagonal = B_se_diagonal[:, None] * e  # [C, BLOCK_K]
+            part_15_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+            map_9 = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_15_0) / (1.0 + part_15_0)  # [C]
+            map_10 = map_9[None, :] * tl.where(token[:, None] == token[None, :], B_se_diagonal[:, None], 0.0)  # [C, C]
+            part_17_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_17_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_17_0) / (1.0 + part_17_0)
+            map_11 = load_2.to(tl.float32) * part_17_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
+            dq_se_diagonal = tl.dot(map_10.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
             total = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-            map_9 = s * ds_out  # [C, BLOCK_K]
-            map_10 = s * dq_se_diagonal  # [C, BLOCK_K]
-            total_2 = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), map_9)  # [C, BLOCK_K]
+            map_12 = s * ds_out  # [C, BLOCK_K]
+            map_13 = s * dq_se_diagonal  # [C, BLOCK_K]
+            total_2 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), map_12)  # [C, BLOCK_K]
+            Bt_se_diagonal = diagonal * scale  # the weights of the pairs: pairs with j <= i in block1 [C]
             dk_se_diagonal = Bt_se_diagonal[:, None] * s  # [C, BLOCK_K]
             total_3 = tl.fma(dk_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
             sums_4 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_K]
             decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
-            map_11 = decay_5 * s  # [C, BLOCK_K]
+            map_14 = decay_5 * s  # [C, BLOCK_K]
             sums_5 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
             decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
-            map_12 = decay_6 * w  # [C, BLOCK_K]
-            map_13 = decay_6 * e  # [C, BLOCK_K]
-            both = tl.where((token // 32 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # w_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
+            map_15 = decay_6 * w  # [C, BLOCK_K]
+            map_16 = decay_6 * e  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # w_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
             dot_4 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-            map_14 = dot_4 * scale  # [C, C]
-            B_se_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level32 [C, C]
-            map_15 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_15, 0.0)  # pairs with j <= i in level32 [C, C]
-            R_we_half32 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            Bt_we_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level32 [C, C]
+            map_17 = dot_4 * scale  # [C, C]
+            B_se_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), map_17, 0.0)  # pairs with j <= i in level32 [C, C]
+            dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_we_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level32 [C, C]
             both_2 = tl.dot((B_se_half32 + Bt_we_half32).to(DT), both, input_precision=PRECISION)  # dq_se_half32 and dk_we_half32 [C, BLOCK_K]
             dq_se_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
             dk_we_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-            map_16 = decay_5 * dq_se_half32  # [C, BLOCK_K]
-            total_4 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-            map_17 = map_11.to(DT).to(tl.float32) * dq_se_half32  # [C, BLOCK_K]
-            total_5 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-            dk_se_half32 = tl.dot(Bt_se_half32.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_18 = decay_6 * dk_se_half32  # [C, BLOCK_K]
-            total_6 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+            map_18 = decay_5 * dq_se_half32  # [C, BLOCK_K]
+            total_4 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            map_19 = map_14.to(DT).to(tl.float32) * dq_se_half32  # [C, BLOCK_K]
+            total_5 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            dot_6 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_20 = dot_6 * scale  # [C, C]
+            Bt_se_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_20, 0.0)  # the weights of the pairs: pairs with j <= i in level32 [C, C]
+            dk_se_half32 = tl.dot(Bt_se_half32.to(DT), map_14.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_21 = decay_6 * dk_se_half32  # [C, BLOCK_K]
+            total_6 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
             sums_6 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
             decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-            map_19 = decay_7 * s  # [C, BLOCK_K]
+            map_22 = decay_7 * s  # [C, BLOCK_K]
             sums_7 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
             decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-            map_20 = decay_8 * w  # [C, BLOCK_K]
-            map_21 = decay_8 * e  # [C, BLOCK_K]
-            both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
-            B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level16 [C, C]
-            map_22 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_22, 0.0)  # pairs with j <= i in level16 [C, C]
-            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level16 [C, C]
+            map_23 = decay_8 * w  # [C, BLOCK_K]
+            map_24 = decay_8 * e  # [C, BLOCK_K]
+            both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_23.to(DT), map_24.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_17, 0.0)  # pairs with j <= i in level16 [C, C]
+            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
             both_4 = tl.dot((B_se_half16 + Bt_we_half16).to(DT), both_3, input_precision=PRECISION)  # dq_se_half16 and dk_we_half16 [C, BLOCK_K]
             dq_se_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
             dk_we_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-            map_23 = decay_7 * dq_se_half16  # [C, BLOCK_K]
-            total_7 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-            map_24 = map_19.to(DT).to(tl.float32) * dq_se_half16  # [C, BLOCK_K]
-            total_8 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-            dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_19.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_25 = decay_8 * dk_se_half16  # [C, BLOCK_K]
-            total_9 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
+            map_25 = decay_7 * dq_se_half16  # [C, BLOCK_K]
+            total_7 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            map_26 = map_22.to(DT).to(tl.float32) * dq_se_half16  # [C, BLOCK_K]
+            total_8 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_20, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
+            dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_22.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_27 = decay_8 * dk_se_half16  # [C, BLOCK_K]
+            total_9 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
             sums_8 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
             decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-            map_26 = decay_9 * s  # [C, BLOCK_K]
+            map_28 = decay_9 * s  # [C, BLOCK_K]
             sums_9 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
             decay_10 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-            map_27 = decay_10 * w  # [C, BLOCK_K]
-            map_28 = decay_10 * e  # [C, BLOCK_K]
-            both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_27.to(DT), map_28.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-            B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level8 [C, C]
-            map_29 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_29, 0.0)  # pairs with j <= i in level8 [C, C]
-            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level8 [C, C]
+            map_29 = decay_10 * w  # [C, BLOCK_K]
+            map_30 = decay_10 * e  # [C, BLOCK_K]
+            both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_29.to(DT), map_30.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_17, 0.0)  # pairs with j <= i in level8 [C, C]
+            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
             both_6 = tl.dot((B_se_half8 + Bt_we_half8).to(DT), both_5, input_precision=PRECISION)  # dq_se_half8 and dk_we_half8 [C, BLOCK_K]
             dq_se_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
             dk_we_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-            map_30 = decay_9 * dq_se_half8  # [C, BLOCK_K]
-            total_10 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-            map_31 = map_26.to(DT).to(tl.float32) * dq_se_half8  # [C, BLOCK_K]
-            total_11 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
-            dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_26.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_32 = decay_10 * dk_se_half8  # [C, BLOCK_K]
-            total_12 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            map_31 = decay_9 * dq_se_half8  # [C, BLOCK_K]
+            total_10 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
+            map_32 = map_28.to(DT).to(tl.float32) * dq_se_half8  # [C, BLOCK_K]
+            total_11 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_20, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
+            dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_28.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_33 = decay_10 * dk_se_half8  # [C, BLOCK_K]
+            total_12 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
             sums_10 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
             decay_11 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-            map_33 = decay_11 * s  # [C, BLOCK_K]
+            map_34 = decay_11 * s  # [C, BLOCK_K]
             sums_11 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
             decay_12 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-            map_34 = decay_12 * w  # [C, BLOCK_K]
-            map_35 = decay_12 * e  # [C, BLOCK_K]
-            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_34.to(DT), map_35.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-            B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level4 [C, C]
-            map_36 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_36, 0.0)  # pairs with j <= i in level4 [C, C]
-            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level4 [C, C]
+            map_35 = decay_12 * w  # [C, BLOCK_K]
+            map_36 = decay_12 * e  # [C, BLOCK_K]
+            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_35.to(DT), map_36.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_17, 0.0)  # pairs with j <= i in level4 [C, C]
+            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
             both_8 = tl.dot((B_se_half4 + Bt_we_half4).to(DT), both_7, input_precision=PRECISION)  # dq_se_half4 and dk_we_half4 [C, BLOCK_K]
             dq_se_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
             dk_we_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
             map_37 = decay_11 * dq_se_half4  # [C, BLOCK_K]
             total_13 = tl.fma(map_37, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-            map_38 = map_33.to(DT).to(tl.float32) * dq_se_half4  # [C, BLOCK_K]
+            map_38 = map_34.to(DT).to(tl.float32) * dq_se_half4  # [C, BLOCK_K]
             total_14 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
-            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_33.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_20, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
+            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_34.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
             map_39 = decay_12 * dk_se_half4  # [C, BLOCK_K]
             total_15 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
             sums_12 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
@@ -7184,264 +6772,264 @@ def _m_layer_gradients_whole_kernel_c64(
             map_41 = decay_14 * w  # [C, BLOCK_K]
             map_42 = decay_14 * e  # [C, BLOCK_K]
             both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_41.to(DT), map_42.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-            B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level2 [C, C]
-            map_43 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_43, 0.0)  # pairs with j <= i in level2 [C, C]
-            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level2 [C, C]
+            B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_17, 0.0)  # pairs with j <= i in level2 [C, C]
+            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
             both_10 = tl.dot((B_se_half2 + Bt_we_half2).to(DT), both_9, input_precision=PRECISION)  # dq_se_half2 and dk_we_half2 [C, BLOCK_K]
             dq_se_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
             dk_we_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-            map_44 = decay_13 * dq_se_half2  # [C, BLOCK_K]
-            total_16 = tl.fma(map_44, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
-            map_45 = map_40.to(DT).to(tl.float32) * dq_se_half2  # [C, BLOCK_K]
-            total_17 = tl.fma(map_45, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
+            map_43 = decay_13 * dq_se_half2  # [C, BLOCK_K]
+            total_16 = tl.fma(map_43, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            map_44 = map_40.to(DT).to(tl.float32) * dq_se_half2  # [C, BLOCK_K]
+            total_17 = tl.fma(map_44, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
+            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_20, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
             dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_40.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_46 = decay_14 * dk_se_half2  # [C, BLOCK_K]
-            total_18 = tl.fma(map_46, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            map_45 = decay_14 * dk_se_half2  # [C, BLOCK_K]
+            total_18 = tl.fma(map_45, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
             sums_14 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
             decay_15 = tl.exp2(sums_14 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-            map_47 = decay_15 * s  # [C, BLOCK_K]
+            map_46 = decay_15 * s  # [C, BLOCK_K]
             sums_15 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
             decay_16 = tl.exp2(sums_15 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-            map_48 = decay_16 * w  # [C, BLOCK_K]
-            map_49 = decay_16 * e  # [C, BLOCK_K]
-            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_48.to(DT), map_49.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-            B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level1 [C, C]
-            map_50 = R_se_diagonal * scale  # [C, C]
-            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_50, 0.0)  # pairs with j <= i in level1 [C, C]
-            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level1 [C, C]
+            map_47 = decay_16 * w  # [C, BLOCK_K]
+            map_48 = decay_16 * e  # [C, BLOCK_K]
+            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_47.to(DT), map_48.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_17, 0.0)  # pairs with j <= i in level1 [C, C]
+            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
             both_12 = tl.dot((B_se_half1 + Bt_we_half1).to(DT), both_11, input_precision=PRECISION)  # dq_se_half1 and dk_we_half1 [C, BLOCK_K]
             dq_se_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_K]
             dk_we_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_K]
-            map_51 = decay_15 * dq_se_half1  # [C, BLOCK_K]
-            total_19 = tl.fma(map_51, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
-            map_52 = map_47.to(DT).to(tl.float32) * dq_se_half1  # [C, BLOCK_K]
-            total_20 = tl.fma(map_52, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
-            map_53 = e * dk_se_diagonal  # [C, BLOCK_K]
-            inside_36 = total_20 - map_53  # [C, BLOCK_K]
-            map_54 = both.to(tl.float32) * dk_se_half32  # [C, BLOCK_K]
-            inside_37 = inside_36 - map_54  # [C, BLOCK_K]
-            map_55 = both_3.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
-            inside_38 = inside_37 - map_55  # [C, BLOCK_K]
-            map_56 = both_5.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
-            inside_39 = inside_38 - map_56  # [C, BLOCK_K]
-            map_57 = both_7.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
-            inside_40 = inside_39 - map_57  # [C, BLOCK_K]
-            map_58 = both_9.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
-            inside_41 = inside_40 - map_58  # [C, BLOCK_K]
-            part_72_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-            part_72_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_72_0) / (1.0 + part_72_0))
-            part_72_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-            part_72_3 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
-            map_59 = -part_72_1 / (part_72_2 * part_72_2) * (0.5 / part_72_2) * part_72_3 * total_19  # [C, BLOCK_K]
-            inner_4 = tl.where(in_K[None, :], map_59, 0.0)  # [C, BLOCK_K]
+            map_49 = decay_15 * dq_se_half1  # [C, BLOCK_K]
+            total_19 = tl.fma(map_49, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
+            map_50 = map_46.to(DT).to(tl.float32) * dq_se_half1  # [C, BLOCK_K]
+            total_20 = tl.fma(map_50, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
+            map_51 = e * dk_se_diagonal  # [C, BLOCK_K]
+            inside_36 = total_20 - map_51  # [C, BLOCK_K]
+            map_52 = both.to(tl.float32) * dk_se_half32  # [C, BLOCK_K]
+            inside_37 = inside_36 - map_52  # [C, BLOCK_K]
+            map_53 = both_3.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
+            inside_38 = inside_37 - map_53  # [C, BLOCK_K]
+            map_54 = both_5.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
+            inside_39 = inside_38 - map_54  # [C, BLOCK_K]
+            map_55 = both_7.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
+            inside_40 = inside_39 - map_55  # [C, BLOCK_K]
+            map_56 = both_9.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
+            inside_41 = inside_40 - map_56  # [C, BLOCK_K]
+            part_70_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_70_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_70_0) / (1.0 + part_70_0))
+            part_70_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+            map_57 = -part_70_1 / (part_70_2 * part_70_2) * total_19  # [C, BLOCK_K]
+            inner_4 = tl.where(in_K[None, :], map_57, 0.0)  # [C, BLOCK_K]
             sum_8 = tl.sum(inner_4, 1)  # [C]
-            part_73_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-            part_73_1 = 1.0 + part_73_0
-            part_73_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_73_0) / part_73_1)
-            part_73_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_73_0) / part_73_1 * (1.0 + part_73_2)
-            map_60 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_73_3 * total_19  # [C, BLOCK_K]
-            part_74_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-            part_74_1 = 1.0 + part_74_0
-            part_74_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_74_0) / part_74_1
-            part_74_3 = load.to(tl.float32) * part_74_2
-            part_74_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_74_0) / part_74_1)
-            map_61 = (part_74_3 + part_74_3) * (part_74_2 * (1.0 + part_74_4)) * sum_8[:, None]  # [C, BLOCK_K]
-            d_q_raw_new = map_60 + map_61  # gradient of q_raw [C, BLOCK_K]
+            part_71_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_71_1 = 1.0 + part_71_0
+            part_71_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_71_0) / part_71_1)
+            part_71_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_71_0) / part_71_1 * (1.0 + part_71_2)
+            map_58 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_71_3 * total_19  # [C, BLOCK_K]
+            map_59 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
+            map_60 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
+            map_61 = map_59 * map_60 * sum_8  # [C]
+            part_75_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_75_1 = 1.0 + part_75_0
+            part_75_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_75_0) / part_75_1
+            part_75_3 = load.to(tl.float32) * part_75_2
+            part_75_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_75_0) / part_75_1)
+            map_62 = (part_75_3 + part_75_3) * (part_75_2 * (1.0 + part_75_4)) * map_61[:, None]  # [C, BLOCK_K]
+            d_q_raw_new = map_58 + map_62  # gradient of q_raw [C, BLOCK_K]
             d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
             tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_47.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_62 = decay_16 * dk_se_half1  # [C, BLOCK_K]
-            total_21 = tl.fma(map_62, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
-            map_63 = both_11.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
-            inside_42 = inside_41 - map_63  # [C, BLOCK_K]
-            dot_5 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-            B_we_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level32 [C, C]
+            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_20, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
+            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_46.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_63 = decay_16 * dk_se_half1  # [C, BLOCK_K]
+            total_21 = tl.fma(map_63, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
+            map_64 = both_11.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
+            inside_42 = inside_41 - map_64  # [C, BLOCK_K]
+            dot_7 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_we_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level32 [C, C]
             dq_we_half32 = tl.dot(B_we_half32.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_64 = decay_6 * dq_we_half32  # [C, BLOCK_K]
-            total_22 = tl.fma(map_64, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-            map_65 = w * dw_out  # [C, BLOCK_K]
-            map_66 = both.to(tl.float32) * dq_we_half32  # [C, BLOCK_K]
-            total_23 = tl.fma(map_66, tl.full([C, BLOCK_K], 1.0, tl.float32), map_65)  # [C, BLOCK_K]
-            map_67 = decay_6 * dk_we_half32  # [C, BLOCK_K]
-            total_24 = tl.fma(map_67, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
-            map_68 = both.to(tl.float32) * dk_we_half32  # [C, BLOCK_K]
-            inside_43 = inside_42 - map_68  # [C, BLOCK_K]
-            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level16 [C, C]
+            map_65 = decay_6 * dq_we_half32  # [C, BLOCK_K]
+            total_22 = tl.fma(map_65, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+            map_66 = w * dw_out  # [C, BLOCK_K]
+            map_67 = both.to(tl.float32) * dq_we_half32  # [C, BLOCK_K]
+            total_23 = tl.fma(map_67, tl.full([C, BLOCK_K], 1.0, tl.float32), map_66)  # [C, BLOCK_K]
+            map_68 = decay_6 * dk_we_half32  # [C, BLOCK_K]
+            total_24 = tl.fma(map_68, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
+            map_69 = both.to(tl.float32) * dk_we_half32  # [C, BLOCK_K]
+            inside_43 = inside_42 - map_69  # [C, BLOCK_K]
+            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level16 [C, C]
             dq_we_half16 = tl.dot(B_we_half16.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_69 = decay_8 * dq_we_half16  # [C, BLOCK_K]
-            total_25 = tl.fma(map_69, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
-            map_70 = both_3.to(tl.float32) * dq_we_half16  # [C, BLOCK_K]
-            total_26 = tl.fma(map_70, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
-            map_71 = decay_8 * dk_we_half16  # [C, BLOCK_K]
-            total_27 = tl.fma(map_71, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
-            map_72 = both_3.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
-            inside_44 = inside_43 - map_72  # [C, BLOCK_K]
-            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level8 [C, C]
+            map_70 = decay_8 * dq_we_half16  # [C, BLOCK_K]
+            total_25 = tl.fma(map_70, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
+            map_71 = both_3.to(tl.float32) * dq_we_half16  # [C, BLOCK_K]
+            total_26 = tl.fma(map_71, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
+            map_72 = decay_8 * dk_we_half16  # [C, BLOCK_K]
+            total_27 = tl.fma(map_72, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
+            map_73 = both_3.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
+            inside_44 = inside_43 - map_73  # [C, BLOCK_K]
+            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level8 [C, C]
             dq_we_half8 = tl.dot(B_we_half8.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_73 = decay_10 * dq_we_half8  # [C, BLOCK_K]
-            total_28 = tl.fma(map_73, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
-            map_74 = both_5.to(tl.float32) * dq_we_half8  # [C, BLOCK_K]
-            total_29 = tl.fma(map_74, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
-            map_75 = decay_10 * dk_we_half8  # [C, BLOCK_K]
-            total_30 = tl.fma(map_75, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
-            map_76 = both_5.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
-            inside_45 = inside_44 - map_76  # [C, BLOCK_K]
-            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level4 [C, C]
+            map_74 = decay_10 * dq_we_half8  # [C, BLOCK_K]
+            total_28 = tl.fma(map_74, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
+            map_75 = both_5.to(tl.float32) * dq_we_half8  # [C, BLOCK_K]
+            total_29 = tl.fma(map_75, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
+            map_76 = decay_10 * dk_we_half8  # [C, BLOCK_K]
+            total_30 = tl.fma(map_76, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
+            map_77 = both_5.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
+            inside_45 = inside_44 - map_77  # [C, BLOCK_K]
+            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level4 [C, C]
             dq_we_half4 = tl.dot(B_we_half4.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_77 = decay_12 * dq_we_half4  # [C, BLOCK_K]
-            total_31 = tl.fma(map_77, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
-            map_78 = both_7.to(tl.float32) * dq_we_half4  # [C, BLOCK_K]
-            total_32 = tl.fma(map_78, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
-            map_79 = decay_12 * dk_we_half4  # [C, BLOCK_K]
-            total_33 = tl.fma(map_79, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
-            map_80 = both_7.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
-            inside_46 = inside_45 - map_80  # [C, BLOCK_K]
-            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
+            map_78 = decay_12 * dq_we_half4  # [C, BLOCK_K]
+            total_31 = tl.fma(map_78, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
+            map_79 = both_7.to(tl.float32) * dq_we_half4  # [C, BLOCK_K]
+            total_32 = tl.fma(map_79, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
+            map_80 = decay_12 * dk_we_half4  # [C, BLOCK_K]
+            total_33 = tl.fma(map_80, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
+            map_81 = both_7.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
+            inside_46 = inside_45 - map_81  # [C, BLOCK_K]
+            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level2 [C, C]
             dq_we_half2 = tl.dot(B_we_half2.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_81 = decay_14 * dq_we_half2  # [C, BLOCK_K]
-            total_34 = tl.fma(map_81, tl.full([C, BLOCK_K], 1.0, tl.float32), total_31)  # [C, BLOCK_K]
-            map_82 = both_9.to(tl.float32) * dq_we_half2  # [C, BLOCK_K]
-            total_35 = tl.fma(map_82, tl.full([C, BLOCK_K], 1.0, tl.float32), total_32)  # [C, BLOCK_K]
-            map_83 = decay_14 * dk_we_half2  # [C, BLOCK_K]
-            total_36 = tl.fma(map_83, tl.full([C, BLOCK_K], 1.0, tl.float32), total_33)  # [C, BLOCK_K]
-            map_84 = both_9.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
-            inside_47 = inside_46 - map_84  # [C, BLOCK_K]
-            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
+            map_82 = decay_14 * dq_we_half2  # [C, BLOCK_K]
+            total_34 = tl.fma(map_82, tl.full([C, BLOCK_K], 1.0, tl.float32), total_31)  # [C, BLOCK_K]
+            map_83 = both_9.to(tl.float32) * dq_we_half2  # [C, BLOCK_K]
+            total_35 = tl.fma(map_83, tl.full([C, BLOCK_K], 1.0, tl.float32), total_32)  # [C, BLOCK_K]
+            map_84 = decay_14 * dk_we_half2  # [C, BLOCK_K]
+            total_36 = tl.fma(map_84, tl.full([C, BLOCK_K], 1.0, tl.float32), total_33)  # [C, BLOCK_K]
+            map_85 = both_9.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
+            inside_47 = inside_46 - map_85  # [C, BLOCK_K]
+            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level1 [C, C]
             dq_we_half1 = tl.dot(B_we_half1.to(DT), both_11, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_85 = decay_16 * dq_we_half1  # [C, BLOCK_K]
-            total_37 = tl.fma(map_85, tl.full([C, BLOCK_K], 1.0, tl.float32), total_34)  # [C, BLOCK_K]
-            part_106_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-            part_106_1 = tl.exp(-tl.abs(part_106_0))
-            part_106_2 = 1.0 + part_106_1
-            part_106_3 = part_106_2 == 1.0
-            part_106_4 = tl.log(part_106_2) * (part_106_1 / tl.where(part_106_3, 1.0, part_106_2 - 1.0))
-            part_106_5 = tl.maximum(part_106_0, 0.0) + tl.where(part_106_3, part_106_1, part_106_4)
-            part_106_6 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_106_7 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_106_6) / (1.0 + part_106_6)
-            part_106_8 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_106_9 = tl.exp(-(tl.exp(load_3.to(tl.float32)) * part_106_5)) * (-(load_2.to(tl.float32) * part_106_7) / (part_106_8 * part_106_8))
-            part_106_10 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
-            map_86 = part_106_9 * (0.5 / part_106_8) * part_106_10 * total_37  # [C, BLOCK_K]
-            inner_5 = tl.where(in_K[None, :], map_86, 0.0)  # [C, BLOCK_K]
-            sum_7 = tl.sum(inner_5, 1)  # [C]
+            map_86 = decay_16 * dq_we_half1  # [C, BLOCK_K]
+            total_37 = tl.fma(map_86, tl.full([C, BLOCK_K], 1.0, tl.float32), total_34)  # [C, BLOCK_K]
             part_107_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
             part_107_1 = tl.exp(-tl.abs(part_107_0))
             part_107_2 = 1.0 + part_107_1
             part_107_3 = part_107_2 == 1.0
             part_107_4 = tl.log(part_107_2) * (part_107_1 / tl.where(part_107_3, 1.0, part_107_2 - 1.0))
             part_107_5 = tl.maximum(part_107_0, 0.0) + tl.where(part_107_3, part_107_1, part_107_4)
-            part_107_6 = tl.exp(-(tl.exp(load_3.to(tl.float32)) * part_107_5)) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))
-            part_107_7 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_107_8 = 1.0 + part_107_7
-            part_107_9 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_107_7) / part_107_8)
-            part_107_10 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_107_7) / part_107_8 * (1.0 + part_107_9)
-            map_87 = part_107_6 * part_107_10 * total_37  # [C, BLOCK_K]
-            part_108_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_108_1 = 1.0 + part_108_0
-            part_108_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_108_0) / part_108_1
-            part_108_3 = load_2.to(tl.float32) * part_108_2
-            part_108_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_108_0) / part_108_1)
-            map_88 = (part_108_3 + part_108_3) * (part_108_2 * (1.0 + part_108_4)) * sum_7[:, None]  # [C, BLOCK_K]
-            total_69 = map_87 + map_88  # [C, BLOCK_K]
-            part_110_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_110_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_110_0) / (1.0 + part_110_0)
-            part_110_2 = load_2.to(tl.float32) * part_110_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_110_3 = tl.exp(load_3.to(tl.float32))
-            part_110_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-            part_110_5 = tl.exp(-tl.abs(part_110_4))
-            part_110_6 = 1.0 + part_110_5
-            part_110_7 = part_110_6 == 1.0
-            part_110_8 = tl.log(part_110_6) * (part_110_5 / tl.where(part_110_7, 1.0, part_110_6 - 1.0))
-            part_110_9 = tl.maximum(part_110_4, 0.0) + tl.where(part_110_7, part_110_5, part_110_8)
-            part_110_10 = -(part_110_2 * tl.exp(-(part_110_3 * part_110_9))) * part_110_9 * part_110_3
-            map_89 = part_110_10 * total_37  # [C, BLOCK_K]
-            inner_6 = tl.where(in_K[None, :], map_89, 0.0)  # [C, BLOCK_K]
+            part_107_6 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_107_7 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_107_6) / (1.0 + part_107_6)
+            part_107_8 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+            part_107_9 = tl.exp(-(tl.exp(load_3.to(tl.float32)) * part_107_5)) * (-(load_2.to(tl.float32) * part_107_7) / (part_107_8 * part_107_8))
+            map_87 = part_107_9 * total_37  # [C, BLOCK_K]
+            inner_5 = tl.where(in_K[None, :], map_87, 0.0)  # [C, BLOCK_K]
+            sum_7 = tl.sum(inner_5, 1)  # [C]
+            part_108_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+            part_108_1 = tl.exp(-tl.abs(part_108_0))
+            part_108_2 = 1.0 + part_108_1
+            part_108_3 = part_108_2 == 1.0
+            part_108_4 = tl.log(part_108_2) * (part_108_1 / tl.where(part_108_3, 1.0, part_108_2 - 1.0))
+            part_108_5 = tl.maximum(part_108_0, 0.0) + tl.where(part_108_3, part_108_1, part_108_4)
+            part_108_6 = tl.exp(-(tl.exp(load_3.to(tl.float32)) * part_108_5)) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))
+            part_108_7 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_108_8 = 1.0 + part_108_7
+            part_108_9 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_108_7) / part_108_8)
+            part_108_10 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_108_7) / part_108_8 * (1.0 + part_108_9)
+            map_88 = part_108_6 * part_108_10 * total_37  # [C, BLOCK_K]
+            map_89 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
+            map_90 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
+            map_91 = map_89 * map_90 * sum_7  # [C]
+            part_112_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_112_1 = 1.0 + part_112_0
+            part_112_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_112_0) / part_112_1
+            part_112_3 = load_2.to(tl.float32) * part_112_2
+            part_112_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_112_0) / part_112_1)
+            map_92 = (part_112_3 + part_112_3) * (part_112_2 * (1.0 + part_112_4)) * map_91[:, None]  # [C, BLOCK_K]
+            total_69 = map_88 + map_92  # [C, BLOCK_K]
+            part_114_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_114_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_114_0) / (1.0 + part_114_0)
+            part_114_2 = load_2.to(tl.float32) * part_114_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+            part_114_3 = tl.exp(load_3.to(tl.float32))
+            part_114_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+            part_114_5 = tl.exp(-tl.abs(part_114_4))
+            part_114_6 = 1.0 + part_114_5
+            part_114_7 = part_114_6 == 1.0
+            part_114_8 = tl.log(part_114_6) * (part_114_5 / tl.where(part_114_7, 1.0, part_114_6 - 1.0))
+            part_114_9 = tl.maximum(part_114_4, 0.0) + tl.where(part_114_7, part_114_5, part_114_8)
+            part_114_10 = -(part_114_2 * tl.exp(-(part_114_3 * part_114_9))) * part_114_9 * part_114_3
+            map_93 = part_114_10 * total_37  # [C, BLOCK_K]
+            inner_6 = tl.where(in_K[None, :], map_93, 0.0)  # [C, BLOCK_K]
             sum_10 = tl.sum(tl.sum(inner_6, 1), 0)
-            part_111_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_111_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_111_0) / (1.0 + part_111_0)
-            part_111_2 = load_2.to(tl.float32) * part_111_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_111_3 = tl.exp(load_3.to(tl.float32))
-            part_111_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-            part_111_5 = tl.exp(-tl.abs(part_111_4))
-            part_111_6 = 1.0 + part_111_5
-            part_111_7 = part_111_6 == 1.0
-            part_111_8 = tl.log(part_111_6) * (part_111_5 / tl.where(part_111_7, 1.0, part_111_6 - 1.0))
-            part_111_9 = tl.maximum(part_111_4, 0.0) + tl.where(part_111_7, part_111_5, part_111_8)
-            part_111_10 = -(part_111_2 * tl.exp(-(part_111_3 * part_111_9))) * part_111_3 * (tl.where(part_111_4 >= 0.0, 1.0, part_111_5) / part_111_6)
-            map_90 = part_111_10 * total_37  # [C, BLOCK_K]
-            sum_12 = tl.sum(map_90, 0)  # [BLOCK_K]
-            map_91 = decay_16 * dk_we_half1  # [C, BLOCK_K]
-            total_38 = tl.fma(map_91, tl.full([C, BLOCK_K], 1.0, tl.float32), total_36)  # [C, BLOCK_K]
-            map_92 = both_11.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
-            inside_48 = inside_47 - map_92  # [C, BLOCK_K]
             part_115_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_115_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_115_0) / (1.0 + part_115_0)
             part_115_2 = load_2.to(tl.float32) * part_115_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_115_3 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
-            part_115_4 = 1.0 + part_115_3
-            part_115_5 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_115_3) / part_115_4
-            part_115_6 = tl.where(-load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_115_3) / part_115_4
-            map_93 = part_115_2 * (part_115_5 * part_115_6) * total_38  # [C, BLOCK_K]
-            inner_7 = tl.where(in_K[None, :], map_93, 0.0)  # [C, BLOCK_K]
+            part_115_3 = tl.exp(load_3.to(tl.float32))
+            part_115_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+            part_115_5 = tl.exp(-tl.abs(part_115_4))
+            part_115_6 = 1.0 + part_115_5
+            part_115_7 = part_115_6 == 1.0
+            part_115_8 = tl.log(part_115_6) * (part_115_5 / tl.where(part_115_7, 1.0, part_115_6 - 1.0))
+            part_115_9 = tl.maximum(part_115_4, 0.0) + tl.where(part_115_7, part_115_5, part_115_8)
+            part_115_10 = -(part_115_2 * tl.exp(-(part_115_3 * part_115_9))) * part_115_3 * (tl.where(part_115_4 >= 0.0, 1.0, part_115_5) / part_115_6)
+            map_94 = part_115_10 * total_37  # [C, BLOCK_K]
+            sum_12 = tl.sum(map_94, 0)  # [BLOCK_K]
+            map_95 = decay_16 * dk_we_half1  # [C, BLOCK_K]
+            total_38 = tl.fma(map_95, tl.full([C, BLOCK_K], 1.0, tl.float32), total_36)  # [C, BLOCK_K]
+            map_96 = both_11.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
+            inside_48 = inside_47 - map_96  # [C, BLOCK_K]
+            part_119_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_119_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_119_0) / (1.0 + part_119_0)
+            part_119_2 = load_2.to(tl.float32) * part_119_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+            map_97 = part_119_2 * total_38  # [C, BLOCK_K]
+            inner_7 = tl.where(in_K[None, :], map_97, 0.0)  # [C, BLOCK_K]
             sum_5 = tl.sum(inner_7, 1)  # [C]
-            part_116_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
-            part_116_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_116_0) / (1.0 + part_116_0)
-            part_116_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_116_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_116_2) / (1.0 + part_116_2)
-            part_116_4 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_116_5 = part_116_1 * (-(load_2.to(tl.float32) * part_116_3) / (part_116_4 * part_116_4))
-            part_116_6 = tl.where(sum_2[:, None] > 1e-24, 1.0, tl.where(sum_2[:, None] == 1e-24, 0.5, 0.0))
-            map_94 = part_116_5 * (0.5 / part_116_4) * part_116_6 * total_38  # [C, BLOCK_K]
-            inner_8 = tl.where(in_K[None, :], map_94, 0.0)  # [C, BLOCK_K]
+            part_120_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_120_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_120_0) / (1.0 + part_120_0)
+            part_120_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+            map_98 = -(load_2.to(tl.float32) * part_120_1) / (part_120_2 * part_120_2) * total_38  # [C, BLOCK_K]
+            inner_8 = tl.where(in_K[None, :], map_98, 0.0)  # [C, BLOCK_K]
             sum_6 = tl.sum(inner_8, 1)  # [C]
-            part_117_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
-            part_117_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_117_0) / (1.0 + part_117_0)
-            part_117_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_117_3 = 1.0 + part_117_2
-            part_117_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_117_2) / part_117_3)
-            part_117_5 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_117_2) / part_117_3 * (1.0 + part_117_4)
-            part_117_6 = part_117_1 * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_117_5
-            map_95 = part_117_6 * total_38  # [C, BLOCK_K]
-            total_39 = tl.fma(map_95, tl.full([C, BLOCK_K], 1.0, tl.float32), total_69)  # [C, BLOCK_K]
-            part_118_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_118_1 = 1.0 + part_118_0
-            part_118_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_118_0) / part_118_1
-            part_118_3 = load_2.to(tl.float32) * part_118_2
-            part_118_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_118_0) / part_118_1)
-            map_96 = (part_118_3 + part_118_3) * (part_118_2 * (1.0 + part_118_4)) * sum_6[:, None]  # [C, BLOCK_K]
-            d_k_raw_new = total_39 + map_96  # gradient of k_raw [C, BLOCK_K]
+            part_121_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
+            part_121_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_121_0) / (1.0 + part_121_0)
+            part_121_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_121_3 = 1.0 + part_121_2
+            part_121_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_121_2) / part_121_3)
+            part_121_5 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_121_2) / part_121_3 * (1.0 + part_121_4)
+            part_121_6 = part_121_1 * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_121_5
+            map_99 = part_121_6 * total_38  # [C, BLOCK_K]
+            total_39 = tl.fma(map_99, tl.full([C, BLOCK_K], 1.0, tl.float32), total_69)  # [C, BLOCK_K]
+            map_100 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
+            map_101 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
+            map_102 = map_9 * map_100 * map_101 * sum_6  # [C]
+            part_125_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_125_1 = 1.0 + part_125_0
+            part_125_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_125_0) / part_125_1
+            part_125_3 = load_2.to(tl.float32) * part_125_2
+            part_125_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_125_0) / part_125_1)
+            map_103 = (part_125_3 + part_125_3) * (part_125_2 * (1.0 + part_125_4)) * map_102[:, None]  # [C, BLOCK_K]
+            d_k_raw_new = total_39 + map_103  # gradient of k_raw [C, BLOCK_K]
             d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
             tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            part_127_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+            map_104 = tl.where(-load_6.to(tl.float32) >= 0.0, 1.0, part_127_0) / (1.0 + part_127_0)  # [C]
+            d_beta_raw_new = map_9 * map_104 * sum_5  # gradient of beta_raw [C]
             d_beta_raw_ptr_c = d_beta_raw_ptr + start * d_beta_raw_ptr_t  # first token of the chunk
-            tl.store(d_beta_raw_ptr_c + (token * d_beta_raw_ptr_t), sum_5.to(d_beta_raw_ptr.dtype.element_ty), mask=valid)
-            map_97 = both_11.to(tl.float32) * dq_we_half1  # [C, BLOCK_K]
-            total_40 = tl.fma(map_97, tl.full([C, BLOCK_K], 1.0, tl.float32), total_35)  # [C, BLOCK_K]
+            tl.store(d_beta_raw_ptr_c + (token * d_beta_raw_ptr_t), d_beta_raw_new.to(d_beta_raw_ptr.dtype.element_ty), mask=valid)
+            map_105 = both_11.to(tl.float32) * dq_we_half1  # [C, BLOCK_K]
+            total_40 = tl.fma(map_105, tl.full([C, BLOCK_K], 1.0, tl.float32), total_35)  # [C, BLOCK_K]
             terms = total_40  # [C, BLOCK_K]
             later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-            map_98 = inside_48 - map_8  # [C, BLOCK_K]
-            terms_2 = map_98  # [C, BLOCK_K]
+            map_106 = inside_48 - map_8  # [C, BLOCK_K]
+            terms_2 = map_106  # [C, BLOCK_K]
             inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
             dgK_67 = later_2 + inside_2  # [C, BLOCK_K]
             dgK_68 = dgK_67 + sum_4[None, :]  # [C, BLOCK_K]
             dgK = dgK_68 + sum_3[None, :]  # gradient of the log-decay [C, BLOCK_K]
-            part_125_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-            part_125_1 = tl.exp(-tl.abs(part_125_0))
-            part_125_2 = 1.0 + part_125_1
-            part_125_3 = part_125_2 == 1.0
-            part_125_4 = tl.log(part_125_2) * (part_125_1 / tl.where(part_125_3, 1.0, part_125_2 - 1.0))
-            part_125_5 = tl.maximum(part_125_0, 0.0) + tl.where(part_125_3, part_125_1, part_125_4)
-            map_99 = -part_125_5 * tl.exp(load_3.to(tl.float32)) * dgK  # [C, BLOCK_K]
-            inner_9 = tl.where(valid[:, None], map_99, 0.0)  # [C, BLOCK_K]
+            part_134_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+            part_134_1 = tl.exp(-tl.abs(part_134_0))
+            part_134_2 = 1.0 + part_134_1
+            part_134_3 = part_134_2 == 1.0
+            part_134_4 = tl.log(part_134_2) * (part_134_1 / tl.where(part_134_3, 1.0, part_134_2 - 1.0))
+            part_134_5 = tl.maximum(part_134_0, 0.0) + tl.where(part_134_3, part_134_1, part_134_4)
+            map_107 = -part_134_5 * tl.exp(load_3.to(tl.float32)) * dgK  # [C, BLOCK_K]
+            inner_9 = tl.where(valid[:, None], map_107, 0.0)  # [C, BLOCK_K]
             inner_10 = tl.where(in_K[None, :], inner_9, 0.0)  # [C, BLOCK_K]
             sum_9 = tl.sum(tl.sum(inner_10, 1), 0)
-            part_126_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-            part_126_1 = tl.exp(-tl.abs(part_126_0))
-            part_126_2 = -tl.exp(load_3.to(tl.float32)) * (tl.where(part_126_0 >= 0.0, 1.0, part_126_1) / (1.0 + part_126_1))
-            map_100 = part_126_2 * dgK  # [C, BLOCK_K]
-            inner_11 = tl.where(valid[:, None], map_100, 0.0)  # [C, BLOCK_K]
+            part_135_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+            part_135_1 = tl.exp(-tl.abs(part_135_0))
+            part_135_2 = -tl.exp(load_3.to(tl.float32)) * (tl.where(part_135_0 >= 0.0, 1.0, part_135_1) / (1.0 + part_135_1))
+            map_108 = part_135_2 * dgK  # [C, BLOCK_K]
+            inner_11 = tl.where(valid[:, None], map_108, 0.0)  # [C, BLOCK_K]
             sum_11 = tl.sum(inner_11, 0)  # [BLOCK_K]
-            d_a_raw_new = map_90 + map_100  # gradient of a_raw [C, BLOCK_K]
+            d_a_raw_new = map_94 + map_108  # gradient of a_raw [C, BLOCK_K]
             d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
             tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_K[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
             d_A_log_new = sum_10 + sum_9  # gradient of A_log, of this chunk
@@ -7623,7 +7211,7 @@ def m_forward(
     config = _config("outputs", beta.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", beta.device, dtype.itemsize, K, V)
-    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
+    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*beta.shape[:2], H, V), dtype=k.dtype, device=beta.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta.device)
@@ -7636,8 +7224,8 @@ def m_forward(
     _, block, warps, stages, precision = _config("halves", beta.device, dtype.itemsize, K, V)
     {32: _m_halves_kernel, 64: _m_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
         log_a, first_K, second_K, run.cu, run.T, H, run.N, run.steps, log_a.stride(0),
-        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _power(K), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _tile(K, dtype), chunk, DT,
+        FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -7649,8 +7237,8 @@ def m_forward(
             k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], beta.stride(0),
             beta.stride(1), beta.stride(2), H // beta.shape[2], v.stride(0), v.stride(1),
             v.stride(2), H // v.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0),
-            P.stride(1), P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision,
-            EXACT, run.varlen,
+            P.stride(1), P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT,
+            precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -7661,22 +7249,23 @@ def m_forward(
         log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], beta.stride(0),
         beta.stride(1), beta.stride(2), H // beta.shape[2], v.stride(0), v.stride(1),
         v.stride(2), H // v.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0),
-        P.stride(1), P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        P.stride(1), P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states", beta.device, dtype.itemsize, K, V)
-    _m_states_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
-        beta, k, log_a, P, Q, initial_state, h_2, n_2, final_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, beta.stride(0), beta.stride(1),
-        beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
-        P.stride(0), P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1),
-        Q.stride(2), H // Q.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _power(K),
-        V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+    _m_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        log_a, P, Q, k, beta, initial_state, h_2, n_2, final_state, run.cu, run.T, H,
+        run.segment, run.segments, run.N, run.steps, log_a.stride(0), log_a.stride(1),
+        log_a.stride(2), H // log_a.shape[2], P.stride(0), P.stride(1), P.stride(2),
+        H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], k.stride(0),
+        k.stride(1), k.stride(2), H // k.shape[2], beta.stride(0), beta.stride(1),
+        beta.stride(2), H // beta.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K,
+        _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + _power(K)) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("outputs_mild", beta.device, dtype.itemsize, K, V)
@@ -7687,7 +7276,8 @@ def m_forward(
             beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2], k.stride(0),
             k.stride(1), k.stride(2), H // k.shape[2], n_2.stride(0), n_2.stride(1),
             n_2.stride(2), H // n_2.shape[2], y.stride(0), y.stride(1), y.stride(2), K,
-            _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+            _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+            run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -7698,8 +7288,9 @@ def m_forward(
         H // q.shape[2], beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2],
         k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], log_a.stride(0),
         log_a.stride(1), log_a.stride(2), H // log_a.shape[2], n_2.stride(0), n_2.stride(1),
-        n_2.stride(2), H // n_2.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _power(K),
-        V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        n_2.stride(2), H // n_2.shape[2], y.stride(0), y.stride(1), y.stride(2), K,
+        _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -7734,10 +7325,11 @@ def m_backward(
     DT, FT, EXACT = _types(dtype, beta.device)
     config = _config("gradients", beta.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
+    blocks = -(-K // min(_tile(K, dtype), block, _config("gradients_mild", beta.device, dtype.itemsize, K, V)[1]))
     _, block, *_ = _config("states_adjoint", beta.device, dtype.itemsize, K, V)
-    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
+    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
     least = _least(1.2924697071141057e-26, dtype)
-    d_beta = _gradient(beta, H)
+    d_beta = torch.zeros((blocks, *beta.shape[:2], H), dtype=torch.float32, device=beta.device)
     d_k = _gradient(k, H)
     d_v = _gradient(v, H)
     d_q = _gradient(q, H)
@@ -7756,8 +7348,8 @@ def m_backward(
     _, block, warps, stages, precision = _config("halves", beta.device, dtype.itemsize, K, V)
     {32: _m_halves_kernel, 64: _m_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
         log_a, first_K, second_K, run.cu, run.T, H, run.N, run.steps, log_a.stride(0),
-        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _power(K), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _tile(K, dtype), chunk, DT,
+        FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -7769,8 +7361,8 @@ def m_backward(
             k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], beta.stride(0),
             beta.stride(1), beta.stride(2), H // beta.shape[2], v.stride(0), v.stride(1),
             v.stride(2), H // v.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0),
-            P.stride(1), P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision,
-            EXACT, run.varlen,
+            P.stride(1), P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT,
+            precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -7781,22 +7373,22 @@ def m_backward(
         log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], beta.stride(0),
         beta.stride(1), beta.stride(2), H // beta.shape[2], v.stride(0), v.stride(1),
         v.stride(2), H // v.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0),
-        P.stride(1), P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        P.stride(1), P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states", beta.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _power(V))),)](
-        beta, k, log_a, P, Q, initial_state, h_2, n_2, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, beta.stride(0), beta.stride(1), beta.stride(2),
-        H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], P.stride(0),
-        P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
-        H // Q.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _power(K), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        log_a, P, Q, k, beta, initial_state, h_2, n_2, run.cu, run.T, H, run.segment,
+        run.segments, run.N, run.steps, log_a.stride(0), log_a.stride(1), log_a.stride(2),
+        H // log_a.shape[2], P.stride(0), P.stride(1), P.stride(2), H // P.shape[2],
+        Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], k.stride(0), k.stride(1),
+        k.stride(2), H // k.shape[2], beta.stride(0), beta.stride(1), beta.stride(2),
+        H // beta.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + _power(K)) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("solve_adjoint_mild", beta.device, dtype.itemsize, K, V)
@@ -7808,8 +7400,8 @@ def m_backward(
             H // k.shape[2], q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
             dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0),
             Q_adjoint.stride(1), Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1),
-            P_adjoint.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision, EXACT,
-            run.varlen,
+            P_adjoint.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT,
+            precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -7822,12 +7414,12 @@ def m_backward(
         beta.stride(1), beta.stride(2), H // beta.shape[2], dy.stride(0), dy.stride(1),
         dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
         Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K,
-        _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states_adjoint", beta.device, dtype.itemsize, K, V)
-    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         q, k, log_a, dy, P_adjoint, Q_adjoint, scale, d_final_state, l, zeta, d_initial_state,
         run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, q.stride(0), q.stride(1),
         q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
@@ -7835,72 +7427,48 @@ def m_backward(
         dy.stride(1), dy.stride(2), H // dy.shape[2], P_adjoint.stride(0), P_adjoint.stride(1),
         P_adjoint.stride(2), H // P_adjoint.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
         Q_adjoint.stride(2), H // Q_adjoint.shape[2], zeta.stride(0), zeta.stride(1),
-        zeta.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        zeta.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + min(block, _power(V)) + _power(K) + _power(K) + _power(K)) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("gradients_mild_whole", beta.device, dtype.itemsize, K, V)
-        {32: _m_gradients_mild_whole_kernel, 64: _m_gradients_mild_whole_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-            first_K, second_K, q, k, log_a, dy, n_2, zeta, l, scale, d_beta, run.cu, run.T, H,
-            run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
-            k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], log_a.stride(0),
-            log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2),
-            H // n_2.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2),
-            H // zeta.shape[2], d_beta.stride(0), d_beta.stride(1), d_beta.stride(2), K,
-            _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-            num_warps=warps,
-            num_stages=stages,
-        )
         _, block, warps, stages, precision = _config("gradients_mild", beta.device, dtype.itemsize, K, V)
-        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
-            first_K, second_K, q, k, log_a, beta, dy, n_2, zeta, h_2, l, scale, d_v, d_q, d_k,
-            d_log_a, run.cu, run.T, H, run.N, run.steps, least, q.stride(0), q.stride(1),
-            q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2),
+        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
+            first_K, second_K, q, k, log_a, beta, dy, n_2, h_2, l, scale, zeta, d_q, d_v,
+            d_beta, d_k, d_log_a, run.cu, run.T, H, run.N, run.steps, least, q.stride(0),
+            q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2),
             H // k.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
             H // log_a.shape[2], beta.stride(0), beta.stride(1), beta.stride(2),
             H // beta.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
             n_2.stride(0), n_2.stride(1), n_2.stride(2), H // n_2.shape[2], zeta.stride(0),
-            zeta.stride(1), zeta.stride(2), H // zeta.shape[2], d_v.stride(0), d_v.stride(1),
-            d_v.stride(2), d_q.stride(0), d_q.stride(1), d_q.stride(2), d_k.stride(0),
-            d_k.stride(1), d_k.stride(2), d_log_a.stride(0), d_log_a.stride(1),
-            d_log_a.stride(2), K, min(block, _power(K)), V, _power(V), chunk, DT, FT, precision,
-            EXACT, run.varlen,
+            zeta.stride(1), zeta.stride(2), H // zeta.shape[2], d_q.stride(0), d_q.stride(1),
+            d_q.stride(2), d_v.stride(0), d_v.stride(1), d_v.stride(2), d_beta.stride(0),
+            d_beta.stride(1), d_beta.stride(2), d_beta.stride(3), d_k.stride(0), d_k.stride(1),
+            d_k.stride(2), d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2), K,
+            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("gradients_whole", beta.device, dtype.itemsize, K, V)
-    {32: _m_gradients_whole_kernel, 64: _m_gradients_whole_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
-        first_K, second_K, q, k, log_a, dy, n_2, zeta, l, scale, d_beta, run.cu, run.T, H,
-        run.N, run.steps, least, run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2),
-        H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], n_2.stride(0), n_2.stride(1),
-        n_2.stride(2), H // n_2.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2),
-        H // zeta.shape[2], d_beta.stride(0), d_beta.stride(1), d_beta.stride(2), K, _power(K),
-        V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-        num_warps=warps,
-        num_stages=stages,
-    )
     _, block, warps, stages, precision = config
-    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _power(K))),)](
-        first_K, second_K, q, k, log_a, beta, dy, n_2, zeta, h_2, l, scale, d_v, d_q, d_k,
-        d_log_a, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk), q.stride(0),
-        q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
-        beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], n_2.stride(0), n_2.stride(1),
-        n_2.stride(2), H // n_2.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2),
-        H // zeta.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), d_q.stride(0),
-        d_q.stride(1), d_q.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2),
-        d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2), K, min(block, _power(K)), V,
-        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
+        first_K, second_K, q, k, log_a, beta, dy, n_2, h_2, l, zeta, scale, d_v, d_q, d_k,
+        d_beta, d_log_a, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk),
+        q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1),
+        k.stride(2), H // k.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
+        H // log_a.shape[2], beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2],
+        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], n_2.stride(0),
+        n_2.stride(1), n_2.stride(2), H // n_2.shape[2], zeta.stride(0), zeta.stride(1),
+        zeta.stride(2), H // zeta.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2),
+        d_q.stride(0), d_q.stride(1), d_q.stride(2), d_k.stride(0), d_k.stride(1),
+        d_k.stride(2), d_beta.stride(0), d_beta.stride(1), d_beta.stride(2), d_beta.stride(3),
+        d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2), K, min(block, _tile(K, dtype)),
+        V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
-    return _shared(d_beta, beta), _shared(d_k, k), _shared(d_v, v), _shared(d_q, q), _shared(d_log_a, log_a), d_initial_state
+    return _shared(d_beta.sum(0), beta), _shared(d_k, k), _shared(d_v, v), _shared(d_q, q), _shared(d_log_a, log_a), d_initial_state
 
 
 def m_step(
@@ -7925,12 +7493,12 @@ def m_step(
     _, block, warps, stages, _ = _config("step", beta.device, dtype.itemsize, K, V)
     y = torch.empty((beta.shape[0], H, V), dtype=k.dtype, device=beta.device)
     held = state.contiguous()
-    _m_step_kernel[(beta.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _m_step_kernel[(beta.shape[0] * H * -(-V // min(block, _padded(V))),)](
         q, k, log_a, beta, v, scale, held, y, held, state_indices, H, q.stride(0), q.stride(1),
         H // q.shape[1], k.stride(0), k.stride(1), H // k.shape[1], log_a.stride(0),
         log_a.stride(1), H // log_a.shape[1], beta.stride(0), beta.stride(1),
         H // beta.shape[1], v.stride(0), v.stride(1), H // v.shape[1], y.stride(0), y.stride(1),
-        K, _power(K), V, min(block, _power(V)),
+        K, _padded(K), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -7968,7 +7536,7 @@ def m_layer_forward(
     config = _config("outputs", beta_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", beta_raw.device, dtype.itemsize, K, V)
-    run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
+    run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*beta_raw.shape[:2], H, V), dtype=k_raw.dtype, device=beta_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta_raw.device)
@@ -7982,8 +7550,8 @@ def m_layer_forward(
     {32: _m_layer_halves_kernel, 64: _m_layer_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
         A_log, a_raw, d_bias, first_K, second_K, run.cu, run.T, H, run.N, run.steps,
         A_log.stride(0), H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], K, _power(K), chunk, DT,
-        FT, precision, EXACT, run.varlen,
+        H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], K, _tile(K, dtype), chunk,
+        DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -7997,8 +7565,8 @@ def m_layer_forward(
             k_raw.stride(2), H // k_raw.shape[2], beta_raw.stride(0), beta_raw.stride(1),
             beta_raw.stride(2), H // beta_raw.shape[2], v_raw.stride(0), v_raw.stride(1),
             v_raw.stride(2), H // v_raw.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
-            P.stride(0), P.stride(1), P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT,
-            precision, EXACT, run.varlen,
+            P.stride(0), P.stride(1), P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype),
+            chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8011,24 +7579,24 @@ def m_layer_forward(
         d_bias.stride(0), H // d_bias.shape[0], beta_raw.stride(0), beta_raw.stride(1),
         beta_raw.stride(2), H // beta_raw.shape[2], v_raw.stride(0), v_raw.stride(1),
         v_raw.stride(2), H // v_raw.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
-        P.stride(0), P.stride(1), P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        P.stride(0), P.stride(1), P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk,
+        DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states", beta_raw.device, dtype.itemsize, K, V)
-    _m_layer_states_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
-        beta_raw, k_raw, A_log, a_raw, d_bias, P, Q, initial_state, h_2, n_2, final_state,
-        run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, beta_raw.stride(0),
-        beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2], k_raw.stride(0),
-        k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], A_log.stride(0),
+    _m_layer_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        A_log, a_raw, d_bias, P, Q, k_raw, beta_raw, initial_state, h_2, n_2, final_state,
+        run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, A_log.stride(0),
         H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
         H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], P.stride(0), P.stride(1),
         P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2],
-        n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _power(K), V, min(block, _power(V)),
-        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2],
+        beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2],
+        n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + _power(K)) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("outputs_mild", beta_raw.device, dtype.itemsize, K, V)
@@ -8041,7 +7609,8 @@ def m_layer_forward(
             k_raw.stride(2), H // k_raw.shape[2], beta_raw.stride(0), beta_raw.stride(1),
             beta_raw.stride(2), H // beta_raw.shape[2], n_2.stride(0), n_2.stride(1),
             n_2.stride(2), H // n_2.shape[2], y.stride(0), y.stride(1), y.stride(2), K,
-            _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+            _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+            run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8054,8 +7623,8 @@ def m_layer_forward(
         beta_raw.stride(2), H // beta_raw.shape[2], A_log.stride(0), H // A_log.shape[0],
         a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
         d_bias.stride(0), H // d_bias.shape[0], n_2.stride(0), n_2.stride(1), n_2.stride(2),
-        H // n_2.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _power(K), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        H // n_2.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8095,7 +7664,7 @@ def m_layer_backward(
     config = _config("gradients_value", beta_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", beta_raw.device, dtype.itemsize, K, V)
-    run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
+    run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
     least = _least(1.2924697071141057e-26, dtype)
     d_beta_raw = _gradient(beta_raw, H)
     d_k_raw = _gradient(k_raw, H)
@@ -8119,8 +7688,8 @@ def m_layer_backward(
     {32: _m_layer_halves_kernel, 64: _m_layer_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
         A_log, a_raw, d_bias, first_K, second_K, run.cu, run.T, H, run.N, run.steps,
         A_log.stride(0), H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], K, _power(K), chunk, DT,
-        FT, precision, EXACT, run.varlen,
+        H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], K, _tile(K, dtype), chunk,
+        DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8134,8 +7703,8 @@ def m_layer_backward(
             k_raw.stride(2), H // k_raw.shape[2], beta_raw.stride(0), beta_raw.stride(1),
             beta_raw.stride(2), H // beta_raw.shape[2], v_raw.stride(0), v_raw.stride(1),
             v_raw.stride(2), H // v_raw.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
-            P.stride(0), P.stride(1), P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT,
-            precision, EXACT, run.varlen,
+            P.stride(0), P.stride(1), P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype),
+            chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8148,24 +7717,24 @@ def m_layer_backward(
         d_bias.stride(0), H // d_bias.shape[0], beta_raw.stride(0), beta_raw.stride(1),
         beta_raw.stride(2), H // beta_raw.shape[2], v_raw.stride(0), v_raw.stride(1),
         v_raw.stride(2), H // v_raw.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
-        P.stride(0), P.stride(1), P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        P.stride(0), P.stride(1), P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk,
+        DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states", beta_raw.device, dtype.itemsize, K, V)
-    {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _power(V))),)](
-        beta_raw, k_raw, A_log, a_raw, d_bias, P, Q, initial_state, h_2, n_2, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, beta_raw.stride(0), beta_raw.stride(1),
-        beta_raw.stride(2), H // beta_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
-        k_raw.stride(2), H // k_raw.shape[2], A_log.stride(0), H // A_log.shape[0],
+    {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        A_log, a_raw, d_bias, P, Q, k_raw, beta_raw, initial_state, h_2, n_2, run.cu, run.T, H,
+        run.segment, run.segments, run.N, run.steps, A_log.stride(0), H // A_log.shape[0],
         a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
         d_bias.stride(0), H // d_bias.shape[0], P.stride(0), P.stride(1), P.stride(2),
-        H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], n_2.stride(0),
-        n_2.stride(1), n_2.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2],
+        k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2],
+        beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2],
+        n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + _power(K)) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("solve_adjoint_mild", beta_raw.device, dtype.itemsize, K, V)
@@ -8179,7 +7748,7 @@ def m_layer_backward(
             q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], dy.stride(0), dy.stride(1),
             dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
             Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2),
-            K, _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+            K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8194,12 +7763,12 @@ def m_layer_backward(
         beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2], dy.stride(0),
         dy.stride(1), dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
         Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K,
-        _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states_adjoint", beta_raw.device, dtype.itemsize, K, V)
-    _m_layer_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_layer_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         q_raw, k_raw, A_log, a_raw, d_bias, dy, P_adjoint, Q_adjoint, scale, d_final_state, l,
         zeta, d_initial_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
         q_raw.stride(0), q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], k_raw.stride(0),
@@ -8209,28 +7778,29 @@ def m_layer_backward(
         dy.stride(2), H // dy.shape[2], P_adjoint.stride(0), P_adjoint.stride(1),
         P_adjoint.stride(2), H // P_adjoint.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
         Q_adjoint.stride(2), H // Q_adjoint.shape[2], zeta.stride(0), zeta.stride(1),
-        zeta.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        zeta.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + min(block, _power(V)) + _power(K) + _power(K)) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("gradients_mild_whole", beta_raw.device, dtype.itemsize, K, V)
         {32: _m_layer_gradients_mild_whole_kernel, 64: _m_layer_gradients_mild_whole_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-            first_K, second_K, q_raw, k_raw, A_log, a_raw, d_bias, beta_raw, dy, n_2, zeta, h_2,
-            l, scale, d_q_raw, d_k_raw, d_beta_raw, d_a_raw, d_A_log, d_d_bias, run.cu, run.T,
-            H, run.N, run.steps, least, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-            H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-            H // k_raw.shape[2], A_log.stride(0), H // A_log.shape[0], a_raw.stride(0),
-            a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2], d_bias.stride(0),
-            H // d_bias.shape[0], beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2),
-            H // beta_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            n_2.stride(0), n_2.stride(1), n_2.stride(2), H // n_2.shape[2], zeta.stride(0),
-            zeta.stride(1), zeta.stride(2), H // zeta.shape[2], d_q_raw.stride(0),
-            d_q_raw.stride(1), d_q_raw.stride(2), d_k_raw.stride(0), d_k_raw.stride(1),
-            d_k_raw.stride(2), d_beta_raw.stride(0), d_beta_raw.stride(1), d_beta_raw.stride(2),
-            d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), K, _power(K), V, _power(V),
-            chunk, DT, FT, precision, EXACT, run.varlen,
+            first_K, second_K, q_raw, k_raw, A_log, a_raw, d_bias, beta_raw, dy, n_2, h_2, l,
+            scale, zeta, d_q_raw, d_beta_raw, d_k_raw, d_a_raw, d_A_log, d_d_bias, run.cu,
+            run.T, H, run.N, run.steps, least, q_raw.stride(0), q_raw.stride(1),
+            q_raw.stride(2), H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
+            k_raw.stride(2), H // k_raw.shape[2], A_log.stride(0), H // A_log.shape[0],
+            a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
+            d_bias.stride(0), H // d_bias.shape[0], beta_raw.stride(0), beta_raw.stride(1),
+            beta_raw.stride(2), H // beta_raw.shape[2], dy.stride(0), dy.stride(1),
+            dy.stride(2), H // dy.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2),
+            H // n_2.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2),
+            H // zeta.shape[2], d_q_raw.stride(0), d_q_raw.stride(1), d_q_raw.stride(2),
+            d_beta_raw.stride(0), d_beta_raw.stride(1), d_beta_raw.stride(2), d_k_raw.stride(0),
+            d_k_raw.stride(1), d_k_raw.stride(2), d_a_raw.stride(0), d_a_raw.stride(1),
+            d_a_raw.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision,
+            EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8239,14 +7809,14 @@ def m_layer_backward(
             first_K, second_K, zeta, v_raw, d_v_raw, run.cu, run.T, H, run.N, run.steps, least,
             zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2], v_raw.stride(0),
             v_raw.stride(1), v_raw.stride(2), H // v_raw.shape[2], d_v_raw.stride(0),
-            d_v_raw.stride(1), d_v_raw.stride(2), V, min(block, _power(V)), K, chunk, DT, FT,
-            precision, EXACT, run.varlen,
+            d_v_raw.stride(1), d_v_raw.stride(2), V, min(block, _tile(V, dtype)), K, chunk, DT,
+            FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = _config("gradients_whole", beta_raw.device, dtype.itemsize, K, V)
     {32: _m_layer_gradients_whole_kernel, 64: _m_layer_gradients_whole_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
-        first_K, second_K, q_raw, k_raw, A_log, a_raw, d_bias, beta_raw, dy, n_2, zeta, h_2, l,
+        first_K, second_K, q_raw, k_raw, A_log, a_raw, d_bias, beta_raw, dy, n_2, h_2, l, zeta,
         scale, d_q_raw, d_k_raw, d_beta_raw, d_a_raw, d_A_log, d_d_bias, run.cu, run.T, H,
         run.N, run.steps, least, run.chunks(chunk), q_raw.stride(0), q_raw.stride(1),
         q_raw.stride(2), H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
@@ -8258,8 +7828,8 @@ def m_layer_backward(
         zeta.stride(1), zeta.stride(2), H // zeta.shape[2], d_q_raw.stride(0),
         d_q_raw.stride(1), d_q_raw.stride(2), d_k_raw.stride(0), d_k_raw.stride(1),
         d_k_raw.stride(2), d_beta_raw.stride(0), d_beta_raw.stride(1), d_beta_raw.stride(2),
-        d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), K, _power(K), V, _power(V),
-        chunk, DT, FT, precision, EXACT, run.varlen,
+        d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), K, _tile(K, dtype), V,
+        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8268,8 +7838,8 @@ def m_layer_backward(
         first_K, second_K, zeta, v_raw, d_v_raw, run.cu, run.T, H, run.N, run.steps, least,
         run.chunks(chunk), zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2],
         v_raw.stride(0), v_raw.stride(1), v_raw.stride(2), H // v_raw.shape[2],
-        d_v_raw.stride(0), d_v_raw.stride(1), d_v_raw.stride(2), V, min(block, _power(V)), K,
-        chunk, DT, FT, precision, EXACT, run.varlen,
+        d_v_raw.stride(0), d_v_raw.stride(1), d_v_raw.stride(2), V, min(block, _tile(V, dtype)),
+        K, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8302,14 +7872,14 @@ def m_layer_step(
     _, block, warps, stages, _ = _config("step", beta_raw.device, dtype.itemsize, K, V)
     y = torch.empty((beta_raw.shape[0], H, V), dtype=k_raw.dtype, device=beta_raw.device)
     held = state.contiguous()
-    _m_layer_step_kernel[(beta_raw.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _m_layer_step_kernel[(beta_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
         q_raw, k_raw, A_log, a_raw, d_bias, beta_raw, v_raw, scale, held, y, held,
         state_indices, H, q_raw.stride(0), q_raw.stride(1), H // q_raw.shape[1],
         k_raw.stride(0), k_raw.stride(1), H // k_raw.shape[1], A_log.stride(0),
         H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), H // a_raw.shape[1],
         d_bias.stride(0), H // d_bias.shape[0], beta_raw.stride(0), beta_raw.stride(1),
         H // beta_raw.shape[1], v_raw.stride(0), v_raw.stride(1), H // v_raw.shape[1],
-        y.stride(0), y.stride(1), K, _power(K), V, min(block, _power(V)),
+        y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )

@@ -30,27 +30,18 @@ _TABLE = (
     ('states_adjoint', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
     ('states_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
-    ('outputs', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
-    ('gradients_value', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
     ('outputs', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
     ('outputs', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('outputs', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('gradients_value', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
     ('gradients_value', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('gradients_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_whole', '', 2, 128, 128, 64, 128, 8, 1, 'ieee'),
-    ('gradients_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
-    ('outputs_mild', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
-    ('gradients_mild_value', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
     ('outputs_mild', '', 2, 128, 128, 64, 128, 4, 1, 'ieee'),
     ('outputs_mild', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('outputs_mild', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('gradients_mild_value', '', 2, 128, 128, 64, 128, 4, 1, 'ieee'),
     ('gradients_mild_value', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('gradients_mild_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_mild_whole', '', 2, 128, 128, 64, 128, 8, 1, 'ieee'),
-    ('gradients_mild_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
-    ('gradients_mild', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
     ('gradients_mild', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
     ('gradients_mild', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('gradients_mild', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
@@ -195,9 +186,18 @@ def _local(weights, g, EXACT: tl.constexpr, PRECISION: tl.constexpr, SINGLE: tl.
         return tl.dot(w, second, acc=tl.dot(w, first))
 
 
-def _power(n: int) -> int:
-    """The power of two, at least 16, that holds n."""
-    return max(16, triton.next_power_of_2(n))
+def _tile(n: int, dtype: torch.dtype) -> int:
+    """The power of two that holds n and that products take.
+
+    Triton's products of 16 bits on a Hopper chip read past tiles of 16 or 32 columns where a kernel
+    has several of them (triton-lang/triton issue 11366).
+    """
+    return max(64 if dtype.itemsize == 2 else 16, triton.next_power_of_2(n))
+
+
+def _padded(n: int) -> int:
+    """The power of two that holds n."""
+    return triton.next_power_of_2(n)
 
 
 @functools.cache
@@ -251,12 +251,12 @@ def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
 
 @functools.cache
 def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
-    """The first row of the table that fits; None without one, or where it refuses the sizes."""
+    """The first row of the table that fits; None without one."""
     arch = _architecture(device)
     for row in _TABLE:
         if row[0] == kernel and row[1] in ("", arch) and row[2] in (0, width):
             if K <= row[3] and V <= row[4]:
-                return row[5:] if row[5] else None
+                return row[5:]
     return None
 
 
@@ -4423,7 +4423,7 @@ def m_forward(
     config = _config("outputs", k_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k_raw.device, dtype.itemsize, K, V)
-    run = _Layout(k_raw, H, cu_seqlens, -(-K // min(block, _power(K))))
+    run = _Layout(k_raw, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k_raw.shape[:2], H, V), dtype=k_raw.dtype, device=k_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k_raw.device)
@@ -4435,32 +4435,32 @@ def m_forward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k_raw.device)
         segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=k_raw.device)
         _, block, warps, stages, precision = _config("segment_ends", k_raw.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-K // min(block, _power(K))),)](
+        _m_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
             k_raw, z, v, z_before, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
             H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
             v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], z_before.stride(0),
             z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K,
-            min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (min(block, _power(K)) + _power(V) + min(block, _power(K)) + min(block, _power(K))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (min(block, _tile(K, dtype)) + _tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
         )
         _m_segment_scan_kernel[(run.N * H * -(-K * V // 1024),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-K // min(block, _power(K))),)](
+    {32: _m_states_kernel, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
         k_raw, z, v, z_before, start_state, h_2, first_K, second_K, final_state, run.cu, run.T,
         H, run.segment, run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1),
         k_raw.stride(2), H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
         H // z.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
         z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K,
-        min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (min(block, _power(K)) + _power(V) + min(block, _power(K)) + min(block, _power(K))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (min(block, _tile(K, dtype)) + _tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("outputs_mild", k_raw.device, dtype.itemsize, K, V)
@@ -4470,8 +4470,9 @@ def m_forward(
             H // z_before.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
             q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k_raw.stride(0),
             k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], v.stride(0), v.stride(1),
-            v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _power(K),
-            V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+            v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K,
+            _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+            run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4482,8 +4483,8 @@ def m_forward(
         k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], z.stride(0),
         z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0), z_before.stride(1),
         z_before.stride(2), H // z_before.shape[2], v.stride(0), v.stride(1), v.stride(2),
-        H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _power(K), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4519,7 +4520,7 @@ def m_backward(
     config = _config("gradients", k_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", k_raw.device, dtype.itemsize, K, V)
-    run = _Layout(k_raw, H, cu_seqlens, -(-K // min(block, _power(K))))
+    run = _Layout(k_raw, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     d_k_raw = _gradient(k_raw, H)
     d_z = _gradient(z, H)
@@ -4538,59 +4539,59 @@ def m_backward(
         segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=k_raw.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k_raw.device)
         _, block, warps, stages, precision = _config("segment_ends", k_raw.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-K // min(block, _power(K))),)](
+        _m_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
             k_raw, z, v, z_before, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
             H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
             v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], z_before.stride(0),
             z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K,
-            min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (min(block, _power(K)) + _power(V) + min(block, _power(K)) + min(block, _power(K))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (min(block, _tile(K, dtype)) + _tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
         )
         _m_segment_scan_kernel[(run.N * H * -(-K * V // 1024),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _power(K))),)](
+    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
         k_raw, z, v, z_before, start_state, h_2, first_K, second_K, run.cu, run.T, H,
         run.segment, run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1),
         k_raw.stride(2), H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
         H // z.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
         z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K,
-        min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (min(block, _power(K)) + _power(V) + min(block, _power(K)) + min(block, _power(K))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (min(block, _tile(K, dtype)) + _tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", k_raw.device, dtype.itemsize, K, V)
-        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-K // min(block, _power(K))),)](
+        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
             q, z_before, z, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
             run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
             z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
             z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], K, min(block, _power(K)), V, _power(V), chunk, DT,
-            FT, precision, EXACT, run.varlen, run.split,
+            dy.stride(2), H // dy.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype),
+            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (_power(V) + min(block, _power(K)) + min(block, _power(K)) + min(block, _power(K))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (_tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
         )
         _m_segment_scan_adjoint_kernel[(run.N * H * -(-K * V // 1024),)](
             end_state, segment_decay_K, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", k_raw.device, dtype.itemsize, K, V)
-    _m_states_adjoint_kernel[(run.slots * H * -(-K // min(block, _power(K))),)](
+    _m_states_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
         q, z_before, z, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
         z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
         z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], dy.stride(0), dy.stride(1),
-        dy.stride(2), H // dy.shape[2], K, min(block, _power(K)), V, _power(V), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        dy.stride(2), H // dy.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype),
+        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(V) + min(block, _power(K)) + min(block, _power(K)) + min(block, _power(K))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("gradients_mild_value", k_raw.device, dtype.itemsize, K, V)
@@ -4601,12 +4602,13 @@ def m_backward(
             z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0), z_before.stride(1),
             z_before.stride(2), H // z_before.shape[2], dy.stride(0), dy.stride(1),
             dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), K,
-            _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+            _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+            run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
         _, block, warps, stages, precision = _config("gradients_mild", k_raw.device, dtype.itemsize, K, V)
-        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
+        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
             first_K, second_K, q, k_raw, z, v, z_before, dy, h_2, l, d_q, d_k_raw, d_z_before,
             d_z, run.cu, run.T, H, run.N, run.steps, least, q.stride(0), q.stride(1),
             q.stride(2), H // q.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
@@ -4616,8 +4618,8 @@ def m_backward(
             dy.stride(1), dy.stride(2), H // dy.shape[2], d_q.stride(0), d_q.stride(1),
             d_q.stride(2), d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2),
             d_z_before.stride(0), d_z_before.stride(1), d_z_before.stride(2), d_z.stride(0),
-            d_z.stride(1), d_z.stride(2), K, min(block, _power(K)), V, _power(V), chunk, DT, FT,
-            precision, EXACT, run.varlen,
+            d_z.stride(1), d_z.stride(2), K, min(block, _tile(K, dtype)), V, _tile(V, dtype),
+            chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4629,13 +4631,13 @@ def m_backward(
         z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0),
         z_before.stride(1), z_before.stride(2), H // z_before.shape[2], dy.stride(0),
         dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1),
-        d_v.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        d_v.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _power(K))),)](
+    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
         first_K, second_K, q, k_raw, z, v, z_before, dy, h_2, l, d_q, d_k_raw, d_z_before, d_z,
         run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk), q.stride(0), q.stride(1),
         q.stride(2), H // q.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
@@ -4645,8 +4647,8 @@ def m_backward(
         dy.stride(1), dy.stride(2), H // dy.shape[2], d_q.stride(0), d_q.stride(1),
         d_q.stride(2), d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2),
         d_z_before.stride(0), d_z_before.stride(1), d_z_before.stride(2), d_z.stride(0),
-        d_z.stride(1), d_z.stride(2), K, min(block, _power(K)), V, _power(V), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        d_z.stride(1), d_z.stride(2), K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk,
+        DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4675,12 +4677,12 @@ def m_step(
     _, block, warps, stages, _ = _config("step", k_raw.device, dtype.itemsize, K, V)
     y = torch.empty((k_raw.shape[0], H, V), dtype=k_raw.dtype, device=k_raw.device)
     held = state.contiguous()
-    _m_step_kernel[(k_raw.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _m_step_kernel[(k_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
         q, k_raw, z, v, z_before, held, y, held, state_indices, H, q.stride(0), q.stride(1),
         H // q.shape[1], k_raw.stride(0), k_raw.stride(1), H // k_raw.shape[1], z.stride(0),
         z.stride(1), H // z.shape[1], v.stride(0), v.stride(1), H // v.shape[1],
         z_before.stride(0), z_before.stride(1), H // z_before.shape[1], y.stride(0),
-        y.stride(1), K, _power(K), V, min(block, _power(V)),
+        y.stride(1), K, _padded(K), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -4714,7 +4716,7 @@ def m_layer_forward(
     config = _config("outputs", k_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k_raw.device, dtype.itemsize, K, V)
-    run = _Layout(k_raw, H, cu_seqlens, -(-K // min(block, _power(K))))
+    run = _Layout(k_raw, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k_raw.shape[:2], H, V), dtype=k_raw.dtype, device=k_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k_raw.device)
@@ -4726,32 +4728,32 @@ def m_layer_forward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k_raw.device)
         segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=k_raw.device)
         _, block, warps, stages, precision = _config("segment_ends", k_raw.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_kernel[(run.slots * H * -(-K // min(block, _power(K))),)](
+        _m_layer_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
             k_raw, z, v, z_before, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
             H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
             v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], z_before.stride(0),
             z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K,
-            min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (min(block, _power(K)) + _power(V) + min(block, _power(K)) + min(block, _power(K))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (min(block, _tile(K, dtype)) + _tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
         )
         _m_layer_segment_scan_kernel[(run.N * H * -(-K * V // 1024),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, V)
-    {32: _m_layer_states_kernel, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-K // min(block, _power(K))),)](
+    {32: _m_layer_states_kernel, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
         k_raw, z, v, z_before, start_state, h_2, first_K, second_K, final_state, run.cu, run.T,
         H, run.segment, run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1),
         k_raw.stride(2), H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
         H // z.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
         z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K,
-        min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (min(block, _power(K)) + _power(V) + min(block, _power(K)) + min(block, _power(K))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (min(block, _tile(K, dtype)) + _tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("outputs_mild", k_raw.device, dtype.itemsize, K, V)
@@ -4762,7 +4764,8 @@ def m_layer_forward(
             q_raw.stride(0), q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2],
             k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], v.stride(0),
             v.stride(1), v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K,
-            _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+            _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+            run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4774,8 +4777,8 @@ def m_layer_forward(
         H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
         z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
         v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], y.stride(0), y.stride(1),
-        y.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        y.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4811,7 +4814,7 @@ def m_layer_backward(
     config = _config("gradients", k_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", k_raw.device, dtype.itemsize, K, V)
-    run = _Layout(k_raw, H, cu_seqlens, -(-K // min(block, _power(K))))
+    run = _Layout(k_raw, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     d_k_raw = _gradient(k_raw, H)
     d_z = _gradient(z, H)
@@ -4830,60 +4833,61 @@ def m_layer_backward(
         segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=k_raw.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k_raw.device)
         _, block, warps, stages, precision = _config("segment_ends", k_raw.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_kernel[(run.slots * H * -(-K // min(block, _power(K))),)](
+        _m_layer_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
             k_raw, z, v, z_before, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
             H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
             v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], z_before.stride(0),
             z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K,
-            min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (min(block, _power(K)) + _power(V) + min(block, _power(K)) + min(block, _power(K))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (min(block, _tile(K, dtype)) + _tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
         )
         _m_layer_segment_scan_kernel[(run.N * H * -(-K * V // 1024),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, V)
-    {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _power(K))),)](
+    {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
         k_raw, z, v, z_before, start_state, h_2, first_K, second_K, run.cu, run.T, H,
         run.segment, run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1),
         k_raw.stride(2), H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
         H // z.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
         z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K,
-        min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (min(block, _power(K)) + _power(V) + min(block, _power(K)) + min(block, _power(K))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (min(block, _tile(K, dtype)) + _tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", k_raw.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-K // min(block, _power(K))),)](
+        _m_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
             q_raw, z_before, z, dy, end_state, run.cu, run.T, H, run.segment, run.segments,
             run.N, run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
             H // q_raw.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
             H // z_before.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
             dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K,
-            min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (_power(V) + min(block, _power(K)) + min(block, _power(K)) + min(block, _power(K))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (_tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
         )
         _m_layer_segment_scan_adjoint_kernel[(run.N * H * -(-K * V // 1024),)](
             end_state, segment_decay_K, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", k_raw.device, dtype.itemsize, K, V)
-    _m_layer_states_adjoint_kernel[(run.slots * H * -(-K // min(block, _power(K))),)](
+    _m_layer_states_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
         q_raw, z_before, z, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
         H // q_raw.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
         H // z_before.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K, min(block, _power(K)), V,
-        _power(V), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K,
+        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(V) + min(block, _power(K)) + min(block, _power(K)) + min(block, _power(K))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("gradients_mild_value", k_raw.device, dtype.itemsize, K, V)
@@ -4894,13 +4898,13 @@ def m_layer_backward(
             H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
             z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
             dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0),
-            d_v.stride(1), d_v.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-            precision, EXACT, run.varlen,
+            d_v.stride(1), d_v.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)),
+            chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
         _, block, warps, stages, precision = _config("gradients_mild", k_raw.device, dtype.itemsize, K, V)
-        {32: _m_layer_gradients_mild_kernel, 64: _m_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
+        {32: _m_layer_gradients_mild_kernel, 64: _m_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
             first_K, second_K, q_raw, k_raw, z, v, z_before, dy, h_2, l, d_q_raw, d_k_raw,
             d_z_before, d_z, run.cu, run.T, H, run.N, run.steps, least, q_raw.stride(0),
             q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], k_raw.stride(0),
@@ -4911,7 +4915,8 @@ def m_layer_backward(
             d_q_raw.stride(0), d_q_raw.stride(1), d_q_raw.stride(2), d_k_raw.stride(0),
             d_k_raw.stride(1), d_k_raw.stride(2), d_z_before.stride(0), d_z_before.stride(1),
             d_z_before.stride(2), d_z.stride(0), d_z.stride(1), d_z.stride(2), K,
-            min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4923,13 +4928,13 @@ def m_layer_backward(
         H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
         z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
         dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0),
-        d_v.stride(1), d_v.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        d_v.stride(1), d_v.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk,
+        DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _m_layer_gradients_kernel, 64: _m_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _power(K))),)](
+    {32: _m_layer_gradients_kernel, 64: _m_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
         first_K, second_K, q_raw, k_raw, z, v, z_before, dy, h_2, l, d_q_raw, d_k_raw,
         d_z_before, d_z, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk),
         q_raw.stride(0), q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], k_raw.stride(0),
@@ -4939,8 +4944,8 @@ def m_layer_backward(
         dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_q_raw.stride(0),
         d_q_raw.stride(1), d_q_raw.stride(2), d_k_raw.stride(0), d_k_raw.stride(1),
         d_k_raw.stride(2), d_z_before.stride(0), d_z_before.stride(1), d_z_before.stride(2),
-        d_z.stride(0), d_z.stride(1), d_z.stride(2), K, min(block, _power(K)), V, _power(V),
-        chunk, DT, FT, precision, EXACT, run.varlen,
+        d_z.stride(0), d_z.stride(1), d_z.stride(2), K, min(block, _tile(K, dtype)), V,
+        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4969,13 +4974,13 @@ def m_layer_step(
     _, block, warps, stages, _ = _config("step", k_raw.device, dtype.itemsize, K, V)
     y = torch.empty((k_raw.shape[0], H, V), dtype=k_raw.dtype, device=k_raw.device)
     held = state.contiguous()
-    _m_layer_step_kernel[(k_raw.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _m_layer_step_kernel[(k_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
         q_raw, k_raw, z, v, z_before, held, y, held, state_indices, H, q_raw.stride(0),
         q_raw.stride(1), H // q_raw.shape[1], k_raw.stride(0), k_raw.stride(1),
         H // k_raw.shape[1], z.stride(0), z.stride(1), H // z.shape[1], v.stride(0),
         v.stride(1), H // v.shape[1], z_before.stride(0), z_before.stride(1),
-        H // z_before.shape[1], y.stride(0), y.stride(1), K, _power(K), V,
-        min(block, _power(V)),
+        H // z_before.shape[1], y.stride(0), y.stride(1), K, _padded(K), V,
+        min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )

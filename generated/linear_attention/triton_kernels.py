@@ -16,22 +16,22 @@ import triton.language as tl
 _TABLE = (
     ('segment_ends', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('segment_ends', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('segment_ends', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('segment_ends', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('segment_ends', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('states', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('states', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('states', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('states', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('states', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('segment_ends_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('segment_ends_adjoint', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('segment_ends_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('segment_ends_adjoint', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('segment_ends_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('states_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('states_adjoint', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('states_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('states_adjoint', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('forward', '', 2, 128, 1048576, 64, 64, 4, 2, 'ieee'),
-    ('forward', '', 2, 256, 256, 64, 32, 4, 1, 'ieee'),
+    ('forward', '', 2, 256, 256, 64, 64, 8, 1, 'ieee'),
     ('forward', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('gradients', '', 2, 64, 64, 64, 64, 4, 1, 'ieee'),
     ('gradients', '', 2, 128, 1048576, 64, 128, 8, 1, 'ieee'),
@@ -121,9 +121,18 @@ def _head(pointer, batch, h, batch_stride, head_stride, group):
     return pointer + batch.to(tl.int64) * batch_stride + (h // group).to(tl.int64) * head_stride
 
 
-def _power(n: int) -> int:
-    """The power of two, at least 16, that holds n."""
-    return max(16, triton.next_power_of_2(n))
+def _tile(n: int, dtype: torch.dtype) -> int:
+    """The power of two that holds n and that products take.
+
+    Triton's products of 16 bits on a Hopper chip read past tiles of 16 or 32 columns where a kernel
+    has several of them (triton-lang/triton issue 11366).
+    """
+    return max(64 if dtype.itemsize == 2 else 16, triton.next_power_of_2(n))
+
+
+def _padded(n: int) -> int:
+    """The power of two that holds n."""
+    return triton.next_power_of_2(n)
 
 
 @functools.cache
@@ -172,12 +181,12 @@ def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
 
 @functools.cache
 def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
-    """The first row of the table that fits; None without one, or where it refuses the sizes."""
+    """The first row of the table that fits; None without one."""
     arch = _architecture(device)
     for row in _TABLE:
         if row[0] == kernel and row[1] in ("", arch) and row[2] in (0, width):
             if K <= row[3] and V <= row[4]:
-                return row[5:] if row[5] else None
+                return row[5:]
     return None
 
 
@@ -728,18 +737,18 @@ def m_forward(
     DT, FT, EXACT = _types(dtype, k.device)
     config = _config("forward", k.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _power(V))))
+    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
     y = torch.empty((*k.shape[:2], H, V), dtype=k.dtype, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k.device)
         _, block, warps, stages, precision = _config("segment_ends", k.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             k, v, start_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
             k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
-            v.stride(2), H // v.shape[2], K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-            precision, EXACT, run.varlen, run.split,
+            v.stride(2), H // v.shape[2], K, _tile(K, dtype), V, min(block, _tile(V, dtype)),
+            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -748,12 +757,12 @@ def m_forward(
             run.varlen,
         )
     _, block, warps, stages, precision = config
-    _m_forward_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_forward_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         q, k, v, scale, start_state, y, final_state, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
         k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
-        v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _power(K), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype),
+        V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -786,7 +795,7 @@ def m_backward(
     config = _config("gradients", k.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", k.device, dtype.itemsize, K, V)
-    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _power(V))))
+    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
     d_k = _gradient(k, H)
     d_v = _gradient(v, H)
     d_q = _gradient(q, H)
@@ -799,11 +808,11 @@ def m_backward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k.device)
         _, block, warps, stages, precision = _config("segment_ends", k.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             k, v, start_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
             k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
-            v.stride(2), H // v.shape[2], K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-            precision, EXACT, run.varlen, run.split,
+            v.stride(2), H // v.shape[2], K, _tile(K, dtype), V, min(block, _tile(V, dtype)),
+            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -812,21 +821,21 @@ def m_backward(
             run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    _m_states_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         k, v, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
         k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
-        v.stride(2), H // v.shape[2], K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        v.stride(2), H // v.shape[2], K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk,
+        DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", k.device, dtype.itemsize, K, V)
-        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             q, dy, scale, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
             run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], dy.stride(0),
-            dy.stride(1), dy.stride(2), H // dy.shape[2], K, _power(K), V,
-            min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            dy.stride(1), dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), V,
+            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -835,11 +844,11 @@ def m_backward(
             run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", k.device, dtype.itemsize, K, V)
-    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         q, dy, scale, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K, _power(K), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -850,8 +859,8 @@ def m_backward(
         v.stride(2), H // v.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
         q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], d_q.stride(0), d_q.stride(1),
         d_q.stride(2), d_v.stride(0), d_v.stride(1), d_v.stride(2), d_k.stride(0),
-        d_k.stride(1), d_k.stride(2), V, _power(V), K, _power(K), chunk, DT, FT, precision,
-        EXACT, run.varlen,
+        d_k.stride(1), d_k.stride(2), V, _tile(V, dtype), K, _tile(K, dtype), chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -877,10 +886,10 @@ def m_step(
     _, block, warps, stages, _ = _config("step", k.device, dtype.itemsize, K, V)
     y = torch.empty((k.shape[0], H, V), dtype=k.dtype, device=k.device)
     held = state.contiguous()
-    _m_step_kernel[(k.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _m_step_kernel[(k.shape[0] * H * -(-V // min(block, _padded(V))),)](
         q, k, v, scale, held, y, held, state_indices, H, q.stride(0), q.stride(1),
         H // q.shape[1], k.stride(0), k.stride(1), H // k.shape[1], v.stride(0), v.stride(1),
-        H // v.shape[1], y.stride(0), y.stride(1), K, _power(K), V, min(block, _power(V)),
+        H // v.shape[1], y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )

@@ -16,22 +16,22 @@ import triton.language as tl
 _TABLE = (
     ('segment_ends', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('segment_ends', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('segment_ends', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('segment_ends', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('segment_ends', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('states', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('states', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('states', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('states', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('states', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('segment_ends_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('segment_ends_adjoint', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('segment_ends_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('segment_ends_adjoint', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('segment_ends_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('states_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('states_adjoint', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('states_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('states_adjoint', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('forward', '', 2, 128, 1048576, 64, 64, 4, 2, 'ieee'),
-    ('forward', '', 2, 256, 256, 64, 32, 4, 1, 'ieee'),
+    ('forward', '', 2, 256, 256, 64, 64, 8, 1, 'ieee'),
     ('forward', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('gradients', '', 2, 64, 64, 64, 64, 4, 1, 'ieee'),
     ('gradients', '', 2, 128, 1048576, 64, 128, 8, 1, 'ieee'),
@@ -121,9 +121,18 @@ def _head(pointer, batch, h, batch_stride, head_stride, group):
     return pointer + batch.to(tl.int64) * batch_stride + (h // group).to(tl.int64) * head_stride
 
 
-def _power(n: int) -> int:
-    """The power of two, at least 16, that holds n."""
-    return max(16, triton.next_power_of_2(n))
+def _tile(n: int, dtype: torch.dtype) -> int:
+    """The power of two that holds n and that products take.
+
+    Triton's products of 16 bits on a Hopper chip read past tiles of 16 or 32 columns where a kernel
+    has several of them (triton-lang/triton issue 11366).
+    """
+    return max(64 if dtype.itemsize == 2 else 16, triton.next_power_of_2(n))
+
+
+def _padded(n: int) -> int:
+    """The power of two that holds n."""
+    return triton.next_power_of_2(n)
 
 
 @functools.cache
@@ -172,12 +181,12 @@ def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
 
 @functools.cache
 def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
-    """The first row of the table that fits; None without one, or where it refuses the sizes."""
+    """The first row of the table that fits; None without one."""
     arch = _architecture(device)
     for row in _TABLE:
         if row[0] == kernel and row[1] in ("", arch) and row[2] in (0, width):
             if K <= row[3] and V <= row[4]:
-                return row[5:] if row[5] else None
+                return row[5:]
     return None
 
 
@@ -723,19 +732,19 @@ def mc_ms_forward(
     DT, FT, EXACT = _types(dtype, shrink.device)
     config = _config("forward", shrink.device, dtype.itemsize, keys, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(shrink, H, cu_seqlens, -(-V // min(block, _power(V))))
+    run = _Layout(shrink, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
     y = torch.empty((*shrink.shape[:2], H, V), dtype=shrink.dtype, device=shrink.device)
     final_state = torch.empty((run.N, H, keys, V), dtype=torch.float32, device=shrink.device)
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, keys, V), dtype=torch.float32, device=shrink.device)
         _, block, warps, stages, precision = _config("segment_ends", shrink.device, dtype.itemsize, keys, V)
-        _mc_ms_segment_ends_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+        _mc_ms_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             expand, v, start_state, run.cu, run.T, H, run.segment, run.segments, run.N,
             run.steps, expand.stride(0), expand.stride(1), expand.stride(2),
             H // expand.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], keys,
-            _power(keys), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            _tile(keys, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -744,13 +753,13 @@ def mc_ms_forward(
             1024, run.varlen,
         )
     _, block, warps, stages, precision = config
-    _mc_ms_forward_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _mc_ms_forward_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         shrink, expand, v, start_state, y, final_state, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, shrink.stride(0), shrink.stride(1), shrink.stride(2),
         H // shrink.shape[2], expand.stride(0), expand.stride(1), expand.stride(2),
         H // expand.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        y.stride(0), y.stride(1), y.stride(2), keys, _power(keys), V, min(block, _power(V)),
-        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        y.stride(0), y.stride(1), y.stride(2), keys, _tile(keys, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -782,7 +791,7 @@ def mc_ms_backward(
     config = _config("gradients", shrink.device, dtype.itemsize, keys, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", shrink.device, dtype.itemsize, keys, V)
-    run = _Layout(shrink, H, cu_seqlens, -(-V // min(block, _power(V))))
+    run = _Layout(shrink, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
     d_shrink = _gradient(shrink, H)
     d_expand = _gradient(expand, H)
     d_v = _gradient(v, H)
@@ -795,12 +804,12 @@ def mc_ms_backward(
         start_state = torch.empty((run.slots, H, keys, V), dtype=torch.float32, device=shrink.device)
         end_state = torch.empty((run.slots, H, keys, V), dtype=torch.float32, device=shrink.device)
         _, block, warps, stages, precision = _config("segment_ends", shrink.device, dtype.itemsize, keys, V)
-        _mc_ms_segment_ends_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+        _mc_ms_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             expand, v, start_state, run.cu, run.T, H, run.segment, run.segments, run.N,
             run.steps, expand.stride(0), expand.stride(1), expand.stride(2),
             H // expand.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], keys,
-            _power(keys), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            _tile(keys, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -809,22 +818,22 @@ def mc_ms_backward(
             1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", shrink.device, dtype.itemsize, keys, V)
-    _mc_ms_states_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _mc_ms_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         expand, v, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N,
         run.steps, expand.stride(0), expand.stride(1), expand.stride(2), H // expand.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], keys, _power(keys), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], keys, _tile(keys, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", shrink.device, dtype.itemsize, keys, V)
-        _mc_ms_segment_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+        _mc_ms_segment_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             shrink, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
             run.steps, shrink.stride(0), shrink.stride(1), shrink.stride(2),
             H // shrink.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            keys, _power(keys), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            keys, _tile(keys, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision,
+            EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -833,12 +842,12 @@ def mc_ms_backward(
             1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", shrink.device, dtype.itemsize, keys, V)
-    _mc_ms_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _mc_ms_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         shrink, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment, run.segments,
         run.N, run.steps, shrink.stride(0), shrink.stride(1), shrink.stride(2),
         H // shrink.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], keys,
-        _power(keys), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        _tile(keys, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -850,8 +859,8 @@ def mc_ms_backward(
         dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], v.stride(0), v.stride(1),
         v.stride(2), H // v.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2),
         d_expand.stride(0), d_expand.stride(1), d_expand.stride(2), d_shrink.stride(0),
-        d_shrink.stride(1), d_shrink.stride(2), keys, _power(keys), V, _power(V), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        d_shrink.stride(1), d_shrink.stride(2), keys, _tile(keys, dtype), V, _tile(V, dtype),
+        chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -876,11 +885,11 @@ def mc_ms_step(
     _, block, warps, stages, _ = _config("step", shrink.device, dtype.itemsize, keys, V)
     y = torch.empty((shrink.shape[0], H, V), dtype=shrink.dtype, device=shrink.device)
     held = state.contiguous()
-    _mc_ms_step_kernel[(shrink.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _mc_ms_step_kernel[(shrink.shape[0] * H * -(-V // min(block, _padded(V))),)](
         shrink, expand, v, held, y, held, state_indices, H, shrink.stride(0), shrink.stride(1),
         H // shrink.shape[1], expand.stride(0), expand.stride(1), H // expand.shape[1],
-        v.stride(0), v.stride(1), H // v.shape[1], y.stride(0), y.stride(1), keys, _power(keys),
-        V, min(block, _power(V)),
+        v.stride(0), v.stride(1), H // v.shape[1], y.stride(0), y.stride(1), keys,
+        _padded(keys), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )

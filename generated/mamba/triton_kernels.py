@@ -237,11 +237,6 @@ def _end(after, last):
     return tl.sum(tl.where(last, after, nothing), 0)
 
 
-def _power(n: int) -> int:
-    """The power of two, at least 16, that holds n."""
-    return max(16, triton.next_power_of_2(n))
-
-
 def _padded(n: int) -> int:
     """The power of two that holds n."""
     return triton.next_power_of_2(n)
@@ -293,12 +288,12 @@ def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
 
 @functools.cache
 def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
-    """The first row of the table that fits; None without one, or where it refuses the sizes."""
+    """The first row of the table that fits; None without one."""
     arch = _architecture(device)
     for row in _TABLE:
         if row[0] == kernel and row[1] in ("", arch) and row[2] in (0, width):
             if K <= row[3] and V <= row[4]:
-                return row[5:] if row[5] else None
+                return row[5:]
     return None
 
 
@@ -1655,12 +1650,12 @@ def m_step(
     _, block, warps, stages, _ = _config("element_step", b.device, dtype.itemsize, K, V)
     y = torch.empty((b.shape[0], H, V), dtype=torch.float32, device=b.device)
     held = state.contiguous()
-    _m_step_kernel[(b.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _m_step_kernel[(b.shape[0] * H * -(-V // min(block, _padded(V))),)](
         c_2, b, u, d, d_bias, A_log, held, y, held, state_indices, H, c_2.stride(0),
         c_2.stride(1), H // c_2.shape[1], b.stride(0), b.stride(1), H // b.shape[1],
         u.stride(0), u.stride(1), H // u.shape[1], d.stride(0), d.stride(1), H // d.shape[1],
         d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0],
-        y.stride(0), y.stride(1), K, _power(K), V, min(block, _power(V)),
+        y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1866,12 +1861,12 @@ def m_layer_step(
     _, block, warps, stages, _ = _config("element_step", b.device, dtype.itemsize, K, V)
     y = torch.empty((b.shape[0], H, V), dtype=torch.float32, device=b.device)
     held = state.contiguous()
-    _m_layer_step_kernel[(b.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _m_layer_step_kernel[(b.shape[0] * H * -(-V // min(block, _padded(V))),)](
         c_2, b, u_raw, d, d_bias, A_log, held, y, held, state_indices, H, c_2.stride(0),
         c_2.stride(1), H // c_2.shape[1], b.stride(0), b.stride(1), H // b.shape[1],
         u_raw.stride(0), u_raw.stride(1), H // u_raw.shape[1], d.stride(0), d.stride(1),
         H // d.shape[1], d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0),
-        H // A_log.shape[0], y.stride(0), y.stride(1), K, _power(K), V, min(block, _power(V)),
+        H // A_log.shape[0], y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )

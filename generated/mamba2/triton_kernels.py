@@ -16,22 +16,22 @@ import triton.language as tl
 _TABLE = (
     ('segment_ends', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('segment_ends', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('segment_ends', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('segment_ends', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('segment_ends', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('states', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('states', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('states', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('states', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('states', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('segment_ends_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('segment_ends_adjoint', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('segment_ends_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('segment_ends_adjoint', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('segment_ends_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('states_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('states_adjoint', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('states_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('states_adjoint', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('forward', '', 2, 128, 1048576, 64, 64, 4, 2, 'ieee'),
-    ('forward', '', 2, 256, 256, 64, 32, 4, 1, 'ieee'),
+    ('forward', '', 2, 256, 256, 64, 64, 8, 1, 'ieee'),
     ('forward', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('gradients', '', 2, 64, 64, 64, 64, 4, 1, 'ieee'),
     ('gradients', '', 2, 128, 1048576, 64, 128, 8, 1, 'ieee'),
@@ -143,9 +143,18 @@ def _joined(coarse, fine, EXACT: tl.constexpr):
         return coarse
 
 
-def _power(n: int) -> int:
-    """The power of two, at least 16, that holds n."""
-    return max(16, triton.next_power_of_2(n))
+def _tile(n: int, dtype: torch.dtype) -> int:
+    """The power of two that holds n and that products take.
+
+    Triton's products of 16 bits on a Hopper chip read past tiles of 16 or 32 columns where a kernel
+    has several of them (triton-lang/triton issue 11366).
+    """
+    return max(64 if dtype.itemsize == 2 else 16, triton.next_power_of_2(n))
+
+
+def _padded(n: int) -> int:
+    """The power of two that holds n."""
+    return triton.next_power_of_2(n)
 
 
 @functools.cache
@@ -194,12 +203,12 @@ def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
 
 @functools.cache
 def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
-    """The first row of the table that fits; None without one, or where it refuses the sizes."""
+    """The first row of the table that fits; None without one."""
     arch = _architecture(device)
     for row in _TABLE:
         if row[0] == kernel and row[1] in ("", arch) and row[2] in (0, width):
             if K <= row[3] and V <= row[4]:
-                return row[5:] if row[5] else None
+                return row[5:]
     return None
 
 
@@ -1740,7 +1749,7 @@ def m_forward(
     DT, FT, EXACT = _types(dtype, b.device)
     config = _config("forward", b.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _power(V))))
+    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
     y = torch.empty((*b.shape[:2], H, V), dtype=torch.float32, device=b.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=b.device)
     start_state = initial_state
@@ -1748,13 +1757,13 @@ def m_forward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
         segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=b.device)
         _, block, warps, stages, precision = _config("segment_ends", b.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             b, u, d, d_bias, A_log, start_state, segment_decay_0, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, b.stride(0), b.stride(1), b.stride(2),
             H // b.shape[2], u.stride(0), u.stride(1), u.stride(2), H // u.shape[2],
             d.stride(0), d.stride(1), d.stride(2), H // d.shape[2], d_bias.stride(0),
-            H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0], K, _power(K), V,
-            min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0], K, _tile(K, dtype), V,
+            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -1763,14 +1772,14 @@ def m_forward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = config
-    _m_forward_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_forward_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         c_2, b, u, d, d_bias, A_log, start_state, y, final_state, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, c_2.stride(0), c_2.stride(1), c_2.stride(2),
         H // c_2.shape[2], b.stride(0), b.stride(1), b.stride(2), H // b.shape[2], u.stride(0),
         u.stride(1), u.stride(2), H // u.shape[2], d.stride(0), d.stride(1), d.stride(2),
         H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0),
-        H // A_log.shape[0], y.stride(0), y.stride(1), y.stride(2), K, _power(K), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        H // A_log.shape[0], y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1807,7 +1816,7 @@ def m_backward(
     config = _config("gradients", b.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", b.device, dtype.itemsize, K, V)
-    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _power(V))))
+    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
     d_b = _gradient(b, H)
     d_d = _gradient(d, H)
     d_d_bias = torch.empty((run.chunks(chunk), H), dtype=torch.float32, device=b.device)
@@ -1824,13 +1833,13 @@ def m_backward(
         segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=b.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
         _, block, warps, stages, precision = _config("segment_ends", b.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             b, u, d, d_bias, A_log, start_state, segment_decay_0, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, b.stride(0), b.stride(1), b.stride(2),
             H // b.shape[2], u.stride(0), u.stride(1), u.stride(2), H // u.shape[2],
             d.stride(0), d.stride(1), d.stride(2), H // d.shape[2], d_bias.stride(0),
-            H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0], K, _power(K), V,
-            min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0], K, _tile(K, dtype), V,
+            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -1839,25 +1848,25 @@ def m_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", b.device, dtype.itemsize, K, V)
-    _m_states_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         b, u, d, d_bias, A_log, start_state, h_2, run.cu, run.T, H, run.segment, run.segments,
         run.N, run.steps, b.stride(0), b.stride(1), b.stride(2), H // b.shape[2], u.stride(0),
         u.stride(1), u.stride(2), H // u.shape[2], d.stride(0), d.stride(1), d.stride(2),
         H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0),
-        H // A_log.shape[0], K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split,
+        H // A_log.shape[0], K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", b.device, dtype.itemsize, K, V)
-        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             c_2, A_log, d, d_bias, dy, end_state, run.cu, run.T, H, run.segment, run.segments,
             run.N, run.steps, c_2.stride(0), c_2.stride(1), c_2.stride(2), H // c_2.shape[2],
             A_log.stride(0), H // A_log.shape[0], d.stride(0), d.stride(1), d.stride(2),
             H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], K, _power(K), V, min(block, _power(V)), chunk, DT,
-            FT, precision, EXACT, run.varlen, run.split,
+            dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), V, min(block, _tile(V, dtype)),
+            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -1866,13 +1875,13 @@ def m_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", b.device, dtype.itemsize, K, V)
-    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         c_2, A_log, d, d_bias, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, c_2.stride(0), c_2.stride(1), c_2.stride(2),
         H // c_2.shape[2], A_log.stride(0), H // A_log.shape[0], d.stride(0), d.stride(1),
         d.stride(2), H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], K, _power(K), V, min(block, _power(V)),
-        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        dy.stride(1), dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1886,7 +1895,8 @@ def m_backward(
         c_2.stride(0), c_2.stride(1), c_2.stride(2), H // c_2.shape[2], d_c.stride(0),
         d_c.stride(1), d_c.stride(2), d_u.stride(0), d_u.stride(1), d_u.stride(2),
         d_b.stride(0), d_b.stride(1), d_b.stride(2), d_d.stride(0), d_d.stride(1),
-        d_d.stride(2), V, _power(V), K, _power(K), chunk, DT, FT, precision, EXACT, run.varlen,
+        d_d.stride(2), V, _tile(V, dtype), K, _tile(K, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1916,12 +1926,12 @@ def m_step(
     _, block, warps, stages, _ = _config("step", b.device, dtype.itemsize, K, V)
     y = torch.empty((b.shape[0], H, V), dtype=torch.float32, device=b.device)
     held = state.contiguous()
-    _m_step_kernel[(b.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _m_step_kernel[(b.shape[0] * H * -(-V // min(block, _padded(V))),)](
         c_2, b, u, d, d_bias, A_log, held, y, held, state_indices, H, c_2.stride(0),
         c_2.stride(1), H // c_2.shape[1], b.stride(0), b.stride(1), H // b.shape[1],
         u.stride(0), u.stride(1), H // u.shape[1], d.stride(0), d.stride(1), H // d.shape[1],
         d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0],
-        y.stride(0), y.stride(1), K, _power(K), V, min(block, _power(V)),
+        y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1955,7 +1965,7 @@ def m_layer_forward(
     DT, FT, EXACT = _types(dtype, b_raw.device)
     config = _config("forward", b_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(b_raw, H, cu_seqlens, -(-V // min(block, _power(V))))
+    run = _Layout(b_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
     y = torch.empty((*b_raw.shape[:2], H, V), dtype=torch.float32, device=b_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=b_raw.device)
     start_state = initial_state
@@ -1963,14 +1973,14 @@ def m_layer_forward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b_raw.device)
         segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=b_raw.device)
         _, block, warps, stages, precision = _config("segment_ends", b_raw.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+        _m_layer_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             b_raw, u_raw, d, d_bias, A_log, start_state, segment_decay_0, run.cu, run.T, H,
             run.segment, run.segments, run.N, run.steps, b_raw.stride(0), b_raw.stride(1),
             b_raw.stride(2), H // b_raw.shape[2], u_raw.stride(0), u_raw.stride(1),
             u_raw.stride(2), H // u_raw.shape[2], d.stride(0), d.stride(1), d.stride(2),
             H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0),
-            H // A_log.shape[0], K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-            precision, EXACT, run.varlen, run.split,
+            H // A_log.shape[0], K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT,
+            FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -1979,15 +1989,15 @@ def m_layer_forward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = config
-    _m_layer_forward_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_layer_forward_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         c_raw, b_raw, u_raw, d, d_bias, A_log, start_state, y, final_state, run.cu, run.T, H,
         run.segment, run.segments, run.N, run.steps, c_raw.stride(0), c_raw.stride(1),
         c_raw.stride(2), H // c_raw.shape[2], b_raw.stride(0), b_raw.stride(1), b_raw.stride(2),
         H // b_raw.shape[2], u_raw.stride(0), u_raw.stride(1), u_raw.stride(2),
         H // u_raw.shape[2], d.stride(0), d.stride(1), d.stride(2), H // d.shape[2],
         d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0],
-        y.stride(0), y.stride(1), y.stride(2), K, _power(K), V, min(block, _power(V)), chunk,
-        DT, FT, precision, EXACT, run.varlen, run.split,
+        y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2024,7 +2034,7 @@ def m_layer_backward(
     config = _config("gradients", b_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", b_raw.device, dtype.itemsize, K, V)
-    run = _Layout(b_raw, H, cu_seqlens, -(-V // min(block, _power(V))))
+    run = _Layout(b_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
     d_b_raw = _gradient(b_raw, H)
     d_d = _gradient(d, H)
     d_d_bias = torch.empty((run.chunks(chunk), H), dtype=torch.float32, device=b_raw.device)
@@ -2041,14 +2051,14 @@ def m_layer_backward(
         segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=b_raw.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b_raw.device)
         _, block, warps, stages, precision = _config("segment_ends", b_raw.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+        _m_layer_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             b_raw, u_raw, d, d_bias, A_log, start_state, segment_decay_0, run.cu, run.T, H,
             run.segment, run.segments, run.N, run.steps, b_raw.stride(0), b_raw.stride(1),
             b_raw.stride(2), H // b_raw.shape[2], u_raw.stride(0), u_raw.stride(1),
             u_raw.stride(2), H // u_raw.shape[2], d.stride(0), d.stride(1), d.stride(2),
             H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0),
-            H // A_log.shape[0], K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-            precision, EXACT, run.varlen, run.split,
+            H // A_log.shape[0], K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT,
+            FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -2057,26 +2067,26 @@ def m_layer_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", b_raw.device, dtype.itemsize, K, V)
-    _m_layer_states_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_layer_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         b_raw, u_raw, d, d_bias, A_log, start_state, h_2, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, b_raw.stride(0), b_raw.stride(1), b_raw.stride(2),
         H // b_raw.shape[2], u_raw.stride(0), u_raw.stride(1), u_raw.stride(2),
         H // u_raw.shape[2], d.stride(0), d.stride(1), d.stride(2), H // d.shape[2],
         d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0], K,
-        _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", b_raw.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+        _m_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             c_raw, A_log, d, d_bias, dy, end_state, run.cu, run.T, H, run.segment, run.segments,
             run.N, run.steps, c_raw.stride(0), c_raw.stride(1), c_raw.stride(2),
             H // c_raw.shape[2], A_log.stride(0), H // A_log.shape[0], d.stride(0), d.stride(1),
             d.stride(2), H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], dy.stride(0),
-            dy.stride(1), dy.stride(2), H // dy.shape[2], K, _power(K), V,
-            min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            dy.stride(1), dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), V,
+            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -2085,13 +2095,13 @@ def m_layer_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", b_raw.device, dtype.itemsize, K, V)
-    _m_layer_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_layer_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         c_raw, A_log, d, d_bias, dy, end_state, l, d_initial_state, run.cu, run.T, H,
         run.segment, run.segments, run.N, run.steps, c_raw.stride(0), c_raw.stride(1),
         c_raw.stride(2), H // c_raw.shape[2], A_log.stride(0), H // A_log.shape[0], d.stride(0),
         d.stride(1), d.stride(2), H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K, _power(K), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2107,7 +2117,7 @@ def m_layer_backward(
         H // c_raw.shape[2], d_c_raw.stride(0), d_c_raw.stride(1), d_c_raw.stride(2),
         d_u_raw.stride(0), d_u_raw.stride(1), d_u_raw.stride(2), d_b_raw.stride(0),
         d_b_raw.stride(1), d_b_raw.stride(2), d_d.stride(0), d_d.stride(1), d_d.stride(2), V,
-        _power(V), K, _power(K), chunk, DT, FT, precision, EXACT, run.varlen,
+        _tile(V, dtype), K, _tile(K, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2137,12 +2147,12 @@ def m_layer_step(
     _, block, warps, stages, _ = _config("step", b_raw.device, dtype.itemsize, K, V)
     y = torch.empty((b_raw.shape[0], H, V), dtype=torch.float32, device=b_raw.device)
     held = state.contiguous()
-    _m_layer_step_kernel[(b_raw.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _m_layer_step_kernel[(b_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
         c_raw, b_raw, u_raw, d, d_bias, A_log, held, y, held, state_indices, H, c_raw.stride(0),
         c_raw.stride(1), H // c_raw.shape[1], b_raw.stride(0), b_raw.stride(1),
         H // b_raw.shape[1], u_raw.stride(0), u_raw.stride(1), H // u_raw.shape[1], d.stride(0),
         d.stride(1), H // d.shape[1], d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0),
-        H // A_log.shape[0], y.stride(0), y.stride(1), K, _power(K), V, min(block, _power(V)),
+        H // A_log.shape[0], y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )

@@ -38,22 +38,22 @@ _TABLE = (
     ('element_step', '', 0, 1024, 1048576, 1, 16, 4, 1, 'ieee'),
     ('segment_ends', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('segment_ends', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('segment_ends', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('segment_ends', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('segment_ends', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('states', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('states', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('states', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('states', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('states', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('segment_ends_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('segment_ends_adjoint', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('segment_ends_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('segment_ends_adjoint', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('segment_ends_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('states_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('states_adjoint', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('states_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('states_adjoint', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('forward', '', 2, 128, 1048576, 64, 64, 4, 2, 'ieee'),
-    ('forward', '', 2, 256, 256, 64, 32, 4, 1, 'ieee'),
+    ('forward', '', 2, 256, 256, 64, 64, 8, 1, 'ieee'),
     ('forward', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('gradients', '', 2, 64, 64, 64, 64, 4, 1, 'ieee'),
     ('gradients', '', 2, 128, 1048576, 64, 128, 8, 1, 'ieee'),
@@ -260,9 +260,13 @@ def _end(after, last):
     return tl.sum(tl.where(last, after, nothing), 0)
 
 
-def _power(n: int) -> int:
-    """The power of two, at least 16, that holds n."""
-    return max(16, triton.next_power_of_2(n))
+def _tile(n: int, dtype: torch.dtype) -> int:
+    """The power of two that holds n and that products take.
+
+    Triton's products of 16 bits on a Hopper chip read past tiles of 16 or 32 columns where a kernel
+    has several of them (triton-lang/triton issue 11366).
+    """
+    return max(64 if dtype.itemsize == 2 else 16, triton.next_power_of_2(n))
 
 
 def _padded(n: int) -> int:
@@ -316,12 +320,12 @@ def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
 
 @functools.cache
 def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
-    """The first row of the table that fits; None without one, or where it refuses the sizes."""
+    """The first row of the table that fits; None without one."""
     arch = _architecture(device)
     for row in _TABLE:
         if row[0] == kernel and row[1] in ("", arch) and row[2] in (0, width):
             if K <= row[3] and V <= row[4]:
-                return row[5:] if row[5] else None
+                return row[5:]
     return None
 
 
@@ -2746,12 +2750,12 @@ def g_step(
     _, block, warps, stages, _ = _config("element_step", beta.device, dtype.itemsize, K, s_Kp)
     y = torch.empty((beta.shape[0], H, K, s_Kp), dtype=torch.float32, device=beta.device)
     held = state.contiguous()
-    _g_step_kernel[(beta.shape[0] * H * -(-s_Kp // min(block, _power(s_Kp))),)](
+    _g_step_kernel[(beta.shape[0] * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
         beta, k, part, log_a, held, y, held, state_indices, H, beta.stride(0), beta.stride(1),
         H // beta.shape[1], k.stride(0), k.stride(1), H // k.shape[1], part.stride(0),
         part.stride(1), H // part.shape[1], log_a.stride(0), log_a.stride(1),
-        H // log_a.shape[1], y.stride(0), y.stride(1), K, _power(K), s_Kp,
-        min(block, _power(s_Kp)),
+        H // log_a.shape[1], y.stride(0), y.stride(1), K, _padded(K), s_Kp,
+        min(block, _padded(s_Kp)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -2782,7 +2786,7 @@ def m_forward(
     DT, FT, EXACT = _types(dtype, beta.device)
     config = _config("forward", beta.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, _power(V))))
+    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
     y = torch.empty((*beta.shape[:2], H, V), dtype=k.dtype, device=beta.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta.device)
     start_state = initial_state
@@ -2790,13 +2794,13 @@ def m_forward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=beta.device)
         segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=beta.device)
         _, block, warps, stages, precision = _config("segment_ends", beta.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             beta, k, v, log_a, start_state, segment_decay_0, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, beta.stride(0), beta.stride(1), beta.stride(2),
             H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
             v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], log_a.stride(0),
-            log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _power(K), V,
-            min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _tile(K, dtype), V,
+            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -2805,14 +2809,14 @@ def m_forward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = config
-    _m_forward_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_forward_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         part, beta, k, v, log_a, start_state, y, final_state, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, part.stride(0), part.stride(1), part.stride(2),
         H // part.shape[2], beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2],
         k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
         v.stride(2), H // v.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
-        H // log_a.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _power(K), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        H // log_a.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2846,7 +2850,7 @@ def m_backward(
     config = _config("gradients", beta.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", beta.device, dtype.itemsize, K, V)
-    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, _power(V))))
+    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
     d_beta = _gradient(beta, H)
     d_k = _gradient(k, H)
     d_v = _gradient(v, H)
@@ -2862,13 +2866,13 @@ def m_backward(
         segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=beta.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=beta.device)
         _, block, warps, stages, precision = _config("segment_ends", beta.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             beta, k, v, log_a, start_state, segment_decay_0, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, beta.stride(0), beta.stride(1), beta.stride(2),
             H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
             v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], log_a.stride(0),
-            log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _power(K), V,
-            min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _tile(K, dtype), V,
+            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -2877,24 +2881,24 @@ def m_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", beta.device, dtype.itemsize, K, V)
-    _m_states_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         beta, k, v, log_a, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N,
         run.steps, beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2],
         k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
         v.stride(2), H // v.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
-        H // log_a.shape[2], K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split,
+        H // log_a.shape[2], K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", beta.device, dtype.itemsize, K, V)
-        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             part, log_a, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
             run.steps, part.stride(0), part.stride(1), part.stride(2), H // part.shape[2],
             log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
-            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K, _power(K), V,
-            min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), V,
+            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -2903,13 +2907,13 @@ def m_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", beta.device, dtype.itemsize, K, V)
-    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         part, log_a, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, part.stride(0), part.stride(1), part.stride(2),
         H // part.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
         H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K,
-        _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2924,8 +2928,8 @@ def m_backward(
         d_part.stride(0), d_part.stride(1), d_part.stride(2), d_v.stride(0), d_v.stride(1),
         d_v.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), d_beta.stride(0),
         d_beta.stride(1), d_beta.stride(2), d_log_a.stride(0), d_log_a.stride(1),
-        d_log_a.stride(2), V, _power(V), K, _power(K), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        d_log_a.stride(2), V, _tile(V, dtype), K, _tile(K, dtype), chunk, DT, FT, precision,
+        EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2952,12 +2956,12 @@ def m_step(
     _, block, warps, stages, _ = _config("step", beta.device, dtype.itemsize, K, V)
     y = torch.empty((beta.shape[0], H, V), dtype=k.dtype, device=beta.device)
     held = state.contiguous()
-    _m_step_kernel[(beta.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _m_step_kernel[(beta.shape[0] * H * -(-V // min(block, _padded(V))),)](
         part, beta, k, v, log_a, held, y, held, state_indices, H, part.stride(0),
         part.stride(1), H // part.shape[1], beta.stride(0), beta.stride(1), H // beta.shape[1],
         k.stride(0), k.stride(1), H // k.shape[1], v.stride(0), v.stride(1), H // v.shape[1],
         log_a.stride(0), log_a.stride(1), H // log_a.shape[1], y.stride(0), y.stride(1), K,
-        _power(K), V, min(block, _power(V)),
+        _padded(K), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -3142,12 +3146,12 @@ def g_layer_step(
     _, block, warps, stages, _ = _config("element_step", beta_raw.device, dtype.itemsize, K, s_Kp)
     y = torch.empty((beta_raw.shape[0], H, K, s_Kp), dtype=torch.float32, device=beta_raw.device)
     held = state.contiguous()
-    _g_layer_step_kernel[(beta_raw.shape[0] * H * -(-s_Kp // min(block, _power(s_Kp))),)](
+    _g_layer_step_kernel[(beta_raw.shape[0] * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
         beta_raw, k_raw, part, a_raw, held, y, held, state_indices, H, beta_raw.stride(0),
         beta_raw.stride(1), H // beta_raw.shape[1], k_raw.stride(0), k_raw.stride(1),
         H // k_raw.shape[1], part.stride(0), part.stride(1), H // part.shape[1],
         a_raw.stride(0), a_raw.stride(1), H // a_raw.shape[1], y.stride(0), y.stride(1), K,
-        _power(K), s_Kp, min(block, _power(s_Kp)),
+        _padded(K), s_Kp, min(block, _padded(s_Kp)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -3178,7 +3182,7 @@ def m_layer_forward(
     DT, FT, EXACT = _types(dtype, beta_raw.device)
     config = _config("forward", beta_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, _power(V))))
+    run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
     y = torch.empty((*beta_raw.shape[:2], H, V), dtype=k_raw.dtype, device=beta_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta_raw.device)
     start_state = initial_state
@@ -3186,14 +3190,14 @@ def m_layer_forward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=beta_raw.device)
         segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=beta_raw.device)
         _, block, warps, stages, precision = _config("segment_ends", beta_raw.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+        _m_layer_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             beta_raw, k_raw, v, a_raw, start_state, segment_decay_0, run.cu, run.T, H,
             run.segment, run.segments, run.N, run.steps, beta_raw.stride(0), beta_raw.stride(1),
             beta_raw.stride(2), H // beta_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
             k_raw.stride(2), H // k_raw.shape[2], v.stride(0), v.stride(1), v.stride(2),
             H // v.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-            H // a_raw.shape[2], K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-            precision, EXACT, run.varlen, run.split,
+            H // a_raw.shape[2], K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT,
+            FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -3202,15 +3206,15 @@ def m_layer_forward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = config
-    _m_layer_forward_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_layer_forward_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         part, beta_raw, k_raw, v, a_raw, start_state, y, final_state, run.cu, run.T, H,
         run.segment, run.segments, run.N, run.steps, part.stride(0), part.stride(1),
         part.stride(2), H // part.shape[2], beta_raw.stride(0), beta_raw.stride(1),
         beta_raw.stride(2), H // beta_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
         k_raw.stride(2), H // k_raw.shape[2], v.stride(0), v.stride(1), v.stride(2),
         H // v.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
-        y.stride(0), y.stride(1), y.stride(2), K, _power(K), V, min(block, _power(V)), chunk,
-        DT, FT, precision, EXACT, run.varlen, run.split,
+        y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3244,7 +3248,7 @@ def m_layer_backward(
     config = _config("gradients", beta_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", beta_raw.device, dtype.itemsize, K, V)
-    run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, _power(V))))
+    run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
     d_beta_raw = _gradient(beta_raw, H)
     d_k_raw = _gradient(k_raw, H)
     d_v = _gradient(v, H)
@@ -3260,14 +3264,14 @@ def m_layer_backward(
         segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=beta_raw.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=beta_raw.device)
         _, block, warps, stages, precision = _config("segment_ends", beta_raw.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+        _m_layer_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             beta_raw, k_raw, v, a_raw, start_state, segment_decay_0, run.cu, run.T, H,
             run.segment, run.segments, run.N, run.steps, beta_raw.stride(0), beta_raw.stride(1),
             beta_raw.stride(2), H // beta_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
             k_raw.stride(2), H // k_raw.shape[2], v.stride(0), v.stride(1), v.stride(2),
             H // v.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-            H // a_raw.shape[2], K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-            precision, EXACT, run.varlen, run.split,
+            H // a_raw.shape[2], K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT,
+            FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -3276,25 +3280,25 @@ def m_layer_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", beta_raw.device, dtype.itemsize, K, V)
-    _m_layer_states_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_layer_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         beta_raw, k_raw, v, a_raw, start_state, h_2, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, beta_raw.stride(0), beta_raw.stride(1),
         beta_raw.stride(2), H // beta_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
         k_raw.stride(2), H // k_raw.shape[2], v.stride(0), v.stride(1), v.stride(2),
         H // v.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
-        K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", beta_raw.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+        _m_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             part, a_raw, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
             run.steps, part.stride(0), part.stride(1), part.stride(2), H // part.shape[2],
             a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
-            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K, _power(K), V,
-            min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), V,
+            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -3303,13 +3307,13 @@ def m_layer_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", beta_raw.device, dtype.itemsize, K, V)
-    _m_layer_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_layer_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         part, a_raw, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, part.stride(0), part.stride(1), part.stride(2),
         H // part.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
         H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K,
-        _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3325,7 +3329,7 @@ def m_layer_backward(
         d_part.stride(2), d_v.stride(0), d_v.stride(1), d_v.stride(2), d_k_raw.stride(0),
         d_k_raw.stride(1), d_k_raw.stride(2), d_beta_raw.stride(0), d_beta_raw.stride(1),
         d_beta_raw.stride(2), d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), V,
-        _power(V), K, _power(K), chunk, DT, FT, precision, EXACT, run.varlen,
+        _tile(V, dtype), K, _tile(K, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3352,12 +3356,12 @@ def m_layer_step(
     _, block, warps, stages, _ = _config("step", beta_raw.device, dtype.itemsize, K, V)
     y = torch.empty((beta_raw.shape[0], H, V), dtype=k_raw.dtype, device=beta_raw.device)
     held = state.contiguous()
-    _m_layer_step_kernel[(beta_raw.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _m_layer_step_kernel[(beta_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
         part, beta_raw, k_raw, v, a_raw, held, y, held, state_indices, H, part.stride(0),
         part.stride(1), H // part.shape[1], beta_raw.stride(0), beta_raw.stride(1),
         H // beta_raw.shape[1], k_raw.stride(0), k_raw.stride(1), H // k_raw.shape[1],
         v.stride(0), v.stride(1), H // v.shape[1], a_raw.stride(0), a_raw.stride(1),
-        H // a_raw.shape[1], y.stride(0), y.stride(1), K, _power(K), V, min(block, _power(V)),
+        H // a_raw.shape[1], y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )

@@ -197,11 +197,6 @@ def _end(after, last):
     return tl.sum(tl.where(last, after, nothing), 0)
 
 
-def _power(n: int) -> int:
-    """The power of two, at least 16, that holds n."""
-    return max(16, triton.next_power_of_2(n))
-
-
 def _padded(n: int) -> int:
     """The power of two that holds n."""
     return triton.next_power_of_2(n)
@@ -253,12 +248,12 @@ def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
 
 @functools.cache
 def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
-    """The first row of the table that fits; None without one, or where it refuses the sizes."""
+    """The first row of the table that fits; None without one."""
     arch = _architecture(device)
     for row in _TABLE:
         if row[0] == kernel and row[1] in ("", arch) and row[2] in (0, width):
             if K <= row[3] and V <= row[4]:
-                return row[5:] if row[5] else None
+                return row[5:]
     return None
 
 
@@ -946,10 +941,10 @@ def m_step(
     _, block, warps, stages, _ = _config("element_step", z_raw.device, dtype.itemsize, 1, V)
     y = torch.empty((z_raw.shape[0], H, V), dtype=z_raw.dtype, device=z_raw.device)
     held = state.contiguous()
-    _m_step_kernel[(z_raw.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _m_step_kernel[(z_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
         z_raw, h_raw, held, y, held, state_indices, H, z_raw.stride(0), z_raw.stride(1),
         H // z_raw.shape[1], h_raw.stride(0), h_raw.stride(1), H // h_raw.shape[1], y.stride(0),
-        y.stride(1), V, min(block, _power(V)),
+        y.stride(1), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )

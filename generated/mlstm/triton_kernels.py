@@ -16,22 +16,22 @@ import triton.language as tl
 _TABLE = (
     ('segment_ends', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('segment_ends', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('segment_ends', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('segment_ends', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('segment_ends', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('states', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('states', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('states', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('states', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('states', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('segment_ends_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('segment_ends_adjoint', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('segment_ends_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('segment_ends_adjoint', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('segment_ends_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('states_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('states_adjoint', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('states_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('states_adjoint', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('forward', '', 2, 128, 1048576, 64, 64, 4, 2, 'ieee'),
-    ('forward', '', 2, 256, 256, 64, 32, 4, 1, 'ieee'),
+    ('forward', '', 2, 256, 256, 64, 64, 8, 1, 'ieee'),
     ('forward', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('gradients', '', 2, 64, 64, 64, 64, 4, 1, 'ieee'),
     ('gradients', '', 2, 128, 1048576, 64, 128, 8, 1, 'ieee'),
@@ -143,9 +143,18 @@ def _joined(coarse, fine, EXACT: tl.constexpr):
         return coarse
 
 
-def _power(n: int) -> int:
-    """The power of two, at least 16, that holds n."""
-    return max(16, triton.next_power_of_2(n))
+def _tile(n: int, dtype: torch.dtype) -> int:
+    """The power of two that holds n and that products take.
+
+    Triton's products of 16 bits on a Hopper chip read past tiles of 16 or 32 columns where a kernel
+    has several of them (triton-lang/triton issue 11366).
+    """
+    return max(64 if dtype.itemsize == 2 else 16, triton.next_power_of_2(n))
+
+
+def _padded(n: int) -> int:
+    """The power of two that holds n."""
+    return triton.next_power_of_2(n)
 
 
 @functools.cache
@@ -194,12 +203,12 @@ def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
 
 @functools.cache
 def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
-    """The first row of the table that fits; None without one, or where it refuses the sizes."""
+    """The first row of the table that fits; None without one."""
     arch = _architecture(device)
     for row in _TABLE:
         if row[0] == kernel and row[1] in ("", arch) and row[2] in (0, width):
             if K <= row[3] and V <= row[4]:
-                return row[5:] if row[5] else None
+                return row[5:]
     return None
 
 
@@ -920,7 +929,7 @@ def m_n_forward(
     DT, FT, EXACT = _types(dtype, q_raw.device)
     config = _config("forward", q_raw.device, dtype.itemsize, K, values)
     chunk, block, warps, stages, precision = config
-    run = _Layout(q_raw, H, cu_seqlens, -(-values // min(block, _power(values))))
+    run = _Layout(q_raw, H, cu_seqlens, -(-values // min(block, _tile(values, dtype))))
     y = torch.empty((*q_raw.shape[:2], H, values), dtype=torch.float32, device=q_raw.device)
     final_state = torch.empty((run.N, H, K, values), dtype=torch.float32, device=q_raw.device)
     start_state = initial_state
@@ -928,15 +937,15 @@ def m_n_forward(
         start_state = torch.empty((run.slots, H, K, values), dtype=torch.float32, device=q_raw.device)
         segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=q_raw.device)
         _, block, warps, stages, precision = _config("segment_ends", q_raw.device, dtype.itemsize, K, values)
-        _m_n_segment_ends_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
+        _m_n_segment_ends_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
             k, height_rise, s_input, height_decay, start_state, segment_decay_0, run.cu, run.T,
             H, run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1),
             k.stride(2), H // k.shape[2], height_rise.stride(0), height_rise.stride(1),
             height_rise.stride(2), H // height_rise.shape[2], s_input.stride(0),
             s_input.stride(1), s_input.stride(2), H // s_input.shape[2], height_decay.stride(0),
             height_decay.stride(1), height_decay.stride(2), H // height_decay.shape[2], K,
-            _power(K), values, min(block, _power(values)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            _tile(K, dtype), values, min(block, _tile(values, dtype)), chunk, DT, FT, precision,
+            EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -945,7 +954,7 @@ def m_n_forward(
             run.segments, K, values, 1024, run.varlen,
         )
     _, block, warps, stages, precision = config
-    _m_n_forward_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
+    _m_n_forward_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
         q_raw, scale, k, height_rise, s_input, height_decay, start_state, y, final_state,
         run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, q_raw.stride(0),
         q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], k.stride(0), k.stride(1),
@@ -953,8 +962,8 @@ def m_n_forward(
         height_rise.stride(2), H // height_rise.shape[2], s_input.stride(0), s_input.stride(1),
         s_input.stride(2), H // s_input.shape[2], height_decay.stride(0),
         height_decay.stride(1), height_decay.stride(2), H // height_decay.shape[2], y.stride(0),
-        y.stride(1), y.stride(2), K, _power(K), values, min(block, _power(values)), chunk, DT,
-        FT, precision, EXACT, run.varlen, run.split,
+        y.stride(1), y.stride(2), K, _tile(K, dtype), values, min(block, _tile(values, dtype)),
+        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -989,7 +998,7 @@ def m_n_backward(
     config = _config("gradients", q_raw.device, dtype.itemsize, K, values)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", q_raw.device, dtype.itemsize, K, values)
-    run = _Layout(q_raw, H, cu_seqlens, -(-values // min(block, _power(values))))
+    run = _Layout(q_raw, H, cu_seqlens, -(-values // min(block, _tile(values, dtype))))
     d_q_raw = _gradient(q_raw, H)
     d_height_rise = _gradient(height_rise, H)
     d_k = _gradient(k, H)
@@ -1005,15 +1014,15 @@ def m_n_backward(
         segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=q_raw.device)
         end_state = torch.empty((run.slots, H, K, values), dtype=torch.float32, device=q_raw.device)
         _, block, warps, stages, precision = _config("segment_ends", q_raw.device, dtype.itemsize, K, values)
-        _m_n_segment_ends_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
+        _m_n_segment_ends_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
             k, height_rise, s_input, height_decay, start_state, segment_decay_0, run.cu, run.T,
             H, run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1),
             k.stride(2), H // k.shape[2], height_rise.stride(0), height_rise.stride(1),
             height_rise.stride(2), H // height_rise.shape[2], s_input.stride(0),
             s_input.stride(1), s_input.stride(2), H // s_input.shape[2], height_decay.stride(0),
             height_decay.stride(1), height_decay.stride(2), H // height_decay.shape[2], K,
-            _power(K), values, min(block, _power(values)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            _tile(K, dtype), values, min(block, _tile(values, dtype)), chunk, DT, FT, precision,
+            EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -1022,26 +1031,28 @@ def m_n_backward(
             run.segments, K, values, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", q_raw.device, dtype.itemsize, K, values)
-    _m_n_states_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
+    _m_n_states_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
         k, height_rise, s_input, height_decay, start_state, h_2, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
         height_rise.stride(0), height_rise.stride(1), height_rise.stride(2),
         H // height_rise.shape[2], s_input.stride(0), s_input.stride(1), s_input.stride(2),
         H // s_input.shape[2], height_decay.stride(0), height_decay.stride(1),
-        height_decay.stride(2), H // height_decay.shape[2], K, _power(K), values,
-        min(block, _power(values)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        height_decay.stride(2), H // height_decay.shape[2], K, _tile(K, dtype), values,
+        min(block, _tile(values, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", q_raw.device, dtype.itemsize, K, values)
-        _m_n_segment_ends_adjoint_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
+        _m_n_segment_ends_adjoint_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
             q_raw, scale, height_decay, dy, end_state, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
             H // q_raw.shape[2], height_decay.stride(0), height_decay.stride(1),
             height_decay.stride(2), H // height_decay.shape[2], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], K, _power(K), values, min(block, _power(values)),
-            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), values,
+            min(block, _tile(values, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+            run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -1050,13 +1061,14 @@ def m_n_backward(
             run.segments, K, values, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", q_raw.device, dtype.itemsize, K, values)
-    _m_n_states_adjoint_kernel[(run.slots * H * -(-values // min(block, _power(values))),)](
+    _m_n_states_adjoint_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
         q_raw, scale, height_decay, dy, end_state, l, d_initial_state, run.cu, run.T, H,
         run.segment, run.segments, run.N, run.steps, q_raw.stride(0), q_raw.stride(1),
         q_raw.stride(2), H // q_raw.shape[2], height_decay.stride(0), height_decay.stride(1),
         height_decay.stride(2), H // height_decay.shape[2], dy.stride(0), dy.stride(1),
-        dy.stride(2), H // dy.shape[2], K, _power(K), values, min(block, _power(values)), chunk,
-        DT, FT, precision, EXACT, run.varlen, run.split,
+        dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), values,
+        min(block, _tile(values, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1074,7 +1086,8 @@ def m_n_backward(
         d_k.stride(2), d_q_raw.stride(0), d_q_raw.stride(1), d_q_raw.stride(2),
         d_height_rise.stride(0), d_height_rise.stride(1), d_height_rise.stride(2),
         d_height_decay.stride(0), d_height_decay.stride(1), d_height_decay.stride(2), K,
-        _power(K), values, _power(values), chunk, DT, FT, precision, EXACT, run.varlen,
+        _tile(K, dtype), values, _tile(values, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1102,13 +1115,13 @@ def m_n_step(
     _, block, warps, stages, _ = _config("step", q_raw.device, dtype.itemsize, K, values)
     y = torch.empty((q_raw.shape[0], H, values), dtype=torch.float32, device=q_raw.device)
     held = state.contiguous()
-    _m_n_step_kernel[(q_raw.shape[0] * H * -(-values // min(block, _power(values))),)](
+    _m_n_step_kernel[(q_raw.shape[0] * H * -(-values // min(block, _padded(values))),)](
         q_raw, scale, k, height_rise, s_input, height_decay, held, y, held, state_indices, H,
         q_raw.stride(0), q_raw.stride(1), H // q_raw.shape[1], k.stride(0), k.stride(1),
         H // k.shape[1], height_rise.stride(0), height_rise.stride(1),
         H // height_rise.shape[1], s_input.stride(0), s_input.stride(1), H // s_input.shape[1],
         height_decay.stride(0), height_decay.stride(1), H // height_decay.shape[1], y.stride(0),
-        y.stride(1), K, _power(K), values, min(block, _power(values)),
+        y.stride(1), K, _padded(K), values, min(block, _padded(values)),
         num_warps=warps,
         num_stages=stages,
     )

@@ -221,11 +221,6 @@ def _end(after, last):
     return tl.sum(tl.where(last, after, nothing), 0)
 
 
-def _power(n: int) -> int:
-    """The power of two, at least 16, that holds n."""
-    return max(16, triton.next_power_of_2(n))
-
-
 def _padded(n: int) -> int:
     """The power of two that holds n."""
     return triton.next_power_of_2(n)
@@ -277,12 +272,12 @@ def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
 
 @functools.cache
 def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
-    """The first row of the table that fits; None without one, or where it refuses the sizes."""
+    """The first row of the table that fits; None without one."""
     arch = _architecture(device)
     for row in _TABLE:
         if row[0] == kernel and row[1] in ("", arch) and row[2] in (0, width):
             if K <= row[3] and V <= row[4]:
-                return row[5:] if row[5] else None
+                return row[5:]
     return None
 
 
@@ -1124,11 +1119,11 @@ def m_step(
     _, block, warps, stages, _ = _config("element_step", r_raw.device, dtype.itemsize, 1, V)
     y = torch.empty((r_raw.shape[0], H, V), dtype=r_raw.dtype, device=r_raw.device)
     held = state.contiguous()
-    _m_step_kernel[(r_raw.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _m_step_kernel[(r_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
         decay_raw, r_raw, u, i_raw, held, y, held, state_indices, H, decay_raw.stride(0),
         H // decay_raw.shape[0], r_raw.stride(0), r_raw.stride(1), H // r_raw.shape[1],
         u.stride(0), u.stride(1), H // u.shape[1], i_raw.stride(0), i_raw.stride(1),
-        H // i_raw.shape[1], y.stride(0), y.stride(1), V, min(block, _power(V)),
+        H // i_raw.shape[1], y.stride(0), y.stride(1), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )

@@ -16,22 +16,22 @@ import triton.language as tl
 _TABLE = (
     ('segment_ends', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('segment_ends', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('segment_ends', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('segment_ends', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('segment_ends', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('states', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('states', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('states', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('states', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('states', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('segment_ends_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('segment_ends_adjoint', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('segment_ends_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('segment_ends_adjoint', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('segment_ends_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('states_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('states_adjoint', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('states_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('states_adjoint', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('forward', '', 2, 128, 1048576, 64, 64, 4, 2, 'ieee'),
-    ('forward', '', 2, 256, 256, 64, 32, 4, 1, 'ieee'),
+    ('forward', '', 2, 256, 256, 64, 64, 8, 1, 'ieee'),
     ('forward', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('gradients', '', 2, 64, 64, 64, 64, 4, 1, 'ieee'),
     ('gradients', '', 2, 128, 1048576, 64, 128, 8, 1, 'ieee'),
@@ -121,9 +121,18 @@ def _head(pointer, batch, h, batch_stride, head_stride, group):
     return pointer + batch.to(tl.int64) * batch_stride + (h // group).to(tl.int64) * head_stride
 
 
-def _power(n: int) -> int:
-    """The power of two, at least 16, that holds n."""
-    return max(16, triton.next_power_of_2(n))
+def _tile(n: int, dtype: torch.dtype) -> int:
+    """The power of two that holds n and that products take.
+
+    Triton's products of 16 bits on a Hopper chip read past tiles of 16 or 32 columns where a kernel
+    has several of them (triton-lang/triton issue 11366).
+    """
+    return max(64 if dtype.itemsize == 2 else 16, triton.next_power_of_2(n))
+
+
+def _padded(n: int) -> int:
+    """The power of two that holds n."""
+    return triton.next_power_of_2(n)
 
 
 @functools.cache
@@ -172,12 +181,12 @@ def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
 
 @functools.cache
 def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
-    """The first row of the table that fits; None without one, or where it refuses the sizes."""
+    """The first row of the table that fits; None without one."""
     arch = _architecture(device)
     for row in _TABLE:
         if row[0] == kernel and row[1] in ("", arch) and row[2] in (0, width):
             if K <= row[3] and V <= row[4]:
-                return row[5:] if row[5] else None
+                return row[5:]
     return None
 
 
@@ -720,18 +729,18 @@ def m_forward(
     DT, FT, EXACT = _types(dtype, e.device)
     config = _config("forward", e.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(e, H, cu_seqlens, -(-V // min(block, _power(V))))
+    run = _Layout(e, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
     y = torch.empty((*e.shape[:2], H, V), dtype=e.dtype, device=e.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=e.device)
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=e.device)
         _, block, warps, stages, precision = _config("segment_ends", e.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             e, v, start_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
             e.stride(0), e.stride(1), e.stride(2), H // e.shape[2], v.stride(0), v.stride(1),
-            v.stride(2), H // v.shape[2], K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-            precision, EXACT, run.varlen, run.split,
+            v.stride(2), H // v.shape[2], K, _tile(K, dtype), V, min(block, _tile(V, dtype)),
+            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -740,12 +749,12 @@ def m_forward(
             run.varlen,
         )
     _, block, warps, stages, precision = config
-    _m_forward_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_forward_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         s, e, v, start_state, y, final_state, run.cu, run.T, H, run.segment, run.segments,
         run.N, run.steps, s.stride(0), s.stride(1), s.stride(2), H // s.shape[2], e.stride(0),
         e.stride(1), e.stride(2), H // e.shape[2], v.stride(0), v.stride(1), v.stride(2),
-        H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _power(K), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -777,7 +786,7 @@ def m_backward(
     config = _config("gradients", e.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", e.device, dtype.itemsize, K, V)
-    run = _Layout(e, H, cu_seqlens, -(-V // min(block, _power(V))))
+    run = _Layout(e, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
     d_e = _gradient(e, H)
     d_v = _gradient(v, H)
     d_s = _gradient(s, H)
@@ -790,11 +799,11 @@ def m_backward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=e.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=e.device)
         _, block, warps, stages, precision = _config("segment_ends", e.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             e, v, start_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
             e.stride(0), e.stride(1), e.stride(2), H // e.shape[2], v.stride(0), v.stride(1),
-            v.stride(2), H // v.shape[2], K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-            precision, EXACT, run.varlen, run.split,
+            v.stride(2), H // v.shape[2], K, _tile(K, dtype), V, min(block, _tile(V, dtype)),
+            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -803,21 +812,21 @@ def m_backward(
             run.varlen,
         )
     _, block, warps, stages, precision = _config("states", e.device, dtype.itemsize, K, V)
-    _m_states_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         e, v, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
         e.stride(0), e.stride(1), e.stride(2), H // e.shape[2], v.stride(0), v.stride(1),
-        v.stride(2), H // v.shape[2], K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        v.stride(2), H // v.shape[2], K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk,
+        DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", e.device, dtype.itemsize, K, V)
-        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             s, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
             s.stride(0), s.stride(1), s.stride(2), H // s.shape[2], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], K, _power(K), V, min(block, _power(V)), chunk, DT,
-            FT, precision, EXACT, run.varlen, run.split,
+            dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), V, min(block, _tile(V, dtype)),
+            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -826,11 +835,11 @@ def m_backward(
             run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", e.device, dtype.itemsize, K, V)
-    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         s, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment, run.segments,
         run.N, run.steps, s.stride(0), s.stride(1), s.stride(2), H // s.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], K, _power(K), V, min(block, _power(V)),
-        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        dy.stride(1), dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -841,7 +850,8 @@ def m_backward(
         H // v.shape[2], e.stride(0), e.stride(1), e.stride(2), H // e.shape[2], s.stride(0),
         s.stride(1), s.stride(2), H // s.shape[2], d_s.stride(0), d_s.stride(1), d_s.stride(2),
         d_v.stride(0), d_v.stride(1), d_v.stride(2), d_e.stride(0), d_e.stride(1),
-        d_e.stride(2), V, _power(V), K, _power(K), chunk, DT, FT, precision, EXACT, run.varlen,
+        d_e.stride(2), V, _tile(V, dtype), K, _tile(K, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -866,10 +876,10 @@ def m_step(
     _, block, warps, stages, _ = _config("step", e.device, dtype.itemsize, K, V)
     y = torch.empty((e.shape[0], H, V), dtype=e.dtype, device=e.device)
     held = state.contiguous()
-    _m_step_kernel[(e.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _m_step_kernel[(e.shape[0] * H * -(-V // min(block, _padded(V))),)](
         s, e, v, held, y, held, state_indices, H, s.stride(0), s.stride(1), H // s.shape[1],
         e.stride(0), e.stride(1), H // e.shape[1], v.stride(0), v.stride(1), H // v.shape[1],
-        y.stride(0), y.stride(1), K, _power(K), V, min(block, _power(V)),
+        y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )

@@ -185,11 +185,6 @@ def _end(after, last):
     return tl.sum(tl.where(last, after, nothing), 0)
 
 
-def _power(n: int) -> int:
-    """The power of two, at least 16, that holds n."""
-    return max(16, triton.next_power_of_2(n))
-
-
 def _padded(n: int) -> int:
     """The power of two that holds n."""
     return triton.next_power_of_2(n)
@@ -241,12 +236,12 @@ def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
 
 @functools.cache
 def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
-    """The first row of the table that fits; None without one, or where it refuses the sizes."""
+    """The first row of the table that fits; None without one."""
     arch = _architecture(device)
     for row in _TABLE:
         if row[0] == kernel and row[1] in ("", arch) and row[2] in (0, width):
             if K <= row[3] and V <= row[4]:
-                return row[5:] if row[5] else None
+                return row[5:]
     return None
 
 
@@ -1254,10 +1249,10 @@ def num_step(
     _, block, warps, stages, _ = _config("element_step", k.device, dtype.itemsize, 1, V)
     y = torch.empty((k.shape[0], H, V), dtype=torch.float32, device=k.device)
     held = state.contiguous()
-    _num_step_kernel[(k.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _num_step_kernel[(k.shape[0] * H * -(-V // min(block, _padded(V))),)](
         k, v, w, held, y, held, state_indices, H, k.stride(0), k.stride(1), H // k.shape[1],
         v.stride(0), v.stride(1), H // v.shape[1], w.stride(0), H // w.shape[0], y.stride(0),
-        y.stride(1), V, min(block, _power(V)),
+        y.stride(1), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1413,9 +1408,9 @@ def den_step(
     _, block, warps, stages, _ = _config("element_step", k.device, dtype.itemsize, 1, V)
     y = torch.empty((k.shape[0], H, V), dtype=torch.float32, device=k.device)
     held = state.contiguous()
-    _den_step_kernel[(k.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _den_step_kernel[(k.shape[0] * H * -(-V // min(block, _padded(V))),)](
         k, w, held, y, held, state_indices, H, k.stride(0), k.stride(1), H // k.shape[1],
-        w.stride(0), H // w.shape[0], y.stride(0), y.stride(1), V, min(block, _power(V)),
+        w.stride(0), H // w.shape[0], y.stride(0), y.stride(1), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )

@@ -30,27 +30,18 @@ _TABLE = (
     ('states_adjoint', '', 2, 128, 128, 64, 64, 4, 3, 'ieee'),
     ('states_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
-    ('outputs', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
-    ('gradients_value', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
     ('outputs', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
     ('outputs', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('outputs', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('gradients_value', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
     ('gradients_value', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('gradients_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_whole', '', 2, 128, 128, 64, 128, 8, 1, 'ieee'),
-    ('gradients_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
-    ('outputs_mild', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
-    ('gradients_mild_value', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
     ('outputs_mild', '', 2, 128, 128, 64, 128, 4, 1, 'ieee'),
     ('outputs_mild', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('outputs_mild', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('gradients_mild_value', '', 2, 128, 128, 64, 128, 4, 1, 'ieee'),
     ('gradients_mild_value', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('gradients_mild_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_mild_whole', '', 2, 128, 128, 64, 128, 8, 1, 'ieee'),
-    ('gradients_mild_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
-    ('gradients_mild', '', 2, 32, 32, 64, 32, 8, 1, 'ieee'),
     ('gradients_mild', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
     ('gradients_mild', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
     ('gradients_mild', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
@@ -195,9 +186,18 @@ def _local(weights, g, EXACT: tl.constexpr, PRECISION: tl.constexpr, SINGLE: tl.
         return tl.dot(w, second, acc=tl.dot(w, first))
 
 
-def _power(n: int) -> int:
-    """The power of two, at least 16, that holds n."""
-    return max(16, triton.next_power_of_2(n))
+def _tile(n: int, dtype: torch.dtype) -> int:
+    """The power of two that holds n and that products take.
+
+    Triton's products of 16 bits on a Hopper chip read past tiles of 16 or 32 columns where a kernel
+    has several of them (triton-lang/triton issue 11366).
+    """
+    return max(64 if dtype.itemsize == 2 else 16, triton.next_power_of_2(n))
+
+
+def _padded(n: int) -> int:
+    """The power of two that holds n."""
+    return triton.next_power_of_2(n)
 
 
 @functools.cache
@@ -246,12 +246,12 @@ def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
 
 @functools.cache
 def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
-    """The first row of the table that fits; None without one, or where it refuses the sizes."""
+    """The first row of the table that fits; None without one."""
     arch = _architecture(device)
     for row in _TABLE:
         if row[0] == kernel and row[1] in ("", arch) and row[2] in (0, width):
             if K <= row[3] and V <= row[4]:
-                return row[5:] if row[5] else None
+                return row[5:]
     return None
 
 
@@ -4129,7 +4129,7 @@ def m_forward(
     config = _config("outputs", k.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k.device, dtype.itemsize, K, V)
-    run = _Layout(k, H, cu_seqlens, -(-K // min(block, _power(K))))
+    run = _Layout(k, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, V), dtype=torch.float32, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
@@ -4141,12 +4141,12 @@ def m_forward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k.device)
         segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=k.device)
         _, block, warps, stages, precision = _config("segment_ends", k.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-K // min(block, _power(K))),)](
+        _m_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
             k, v, w, start_state, segment_decay_K, run.cu, run.T, H, run.segment, run.segments,
             run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
             v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w.stride(0), w.stride(1),
-            w.stride(2), H // w.shape[2], K, min(block, _power(K)), V, _power(V), chunk, DT, FT,
-            precision, EXACT, run.varlen, run.split,
+            w.stride(2), H // w.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype),
+            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4155,12 +4155,12 @@ def m_forward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-K // min(block, _power(K))),)](
+    {32: _m_states_kernel, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
         k, v, w, start_state, h_2, first_K, second_K, final_state, run.cu, run.T, H,
         run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
         H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w.stride(0),
-        w.stride(1), w.stride(2), H // w.shape[2], K, min(block, _power(K)), V, _power(V),
-        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        w.stride(1), w.stride(2), H // w.shape[2], K, min(block, _tile(K, dtype)), V,
+        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4171,8 +4171,8 @@ def m_forward(
             w.stride(0), w.stride(1), w.stride(2), H // w.shape[2], r.stride(0), r.stride(1),
             r.stride(2), H // r.shape[2], k.stride(0), k.stride(1), k.stride(2),
             H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            y.stride(0), y.stride(1), y.stride(2), K, _power(K), V, min(block, _power(V)),
-            chunk, DT, FT, precision, EXACT, run.varlen,
+            y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
+            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4182,8 +4182,8 @@ def m_forward(
         run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0),
         k.stride(1), k.stride(2), H // k.shape[2], w.stride(0), w.stride(1), w.stride(2),
         H // w.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], y.stride(0),
-        y.stride(1), y.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        y.stride(1), y.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT,
+        FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4217,7 +4217,7 @@ def m_backward(
     config = _config("gradients", k.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", k.device, dtype.itemsize, K, V)
-    run = _Layout(k, H, cu_seqlens, -(-K // min(block, _power(K))))
+    run = _Layout(k, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     d_k = _gradient(k, H)
     d_v = _gradient(v, H)
@@ -4235,12 +4235,12 @@ def m_backward(
         segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=k.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k.device)
         _, block, warps, stages, precision = _config("segment_ends", k.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-K // min(block, _power(K))),)](
+        _m_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
             k, v, w, start_state, segment_decay_K, run.cu, run.T, H, run.segment, run.segments,
             run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
             v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w.stride(0), w.stride(1),
-            w.stride(2), H // w.shape[2], K, min(block, _power(K)), V, _power(V), chunk, DT, FT,
-            precision, EXACT, run.varlen, run.split,
+            w.stride(2), H // w.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype),
+            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4249,23 +4249,23 @@ def m_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _power(K))),)](
+    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
         k, v, w, start_state, h_2, first_K, second_K, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
         v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w.stride(0), w.stride(1),
-        w.stride(2), H // w.shape[2], K, min(block, _power(K)), V, _power(V), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        w.stride(2), H // w.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk,
+        DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", k.device, dtype.itemsize, K, V)
-        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-K // min(block, _power(K))),)](
+        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
             r, w, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
             r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], w.stride(0), w.stride(1),
             w.stride(2), H // w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-            H // dy.shape[2], K, min(block, _power(K)), V, _power(V), chunk, DT, FT, precision,
-            EXACT, run.varlen, run.split,
+            H // dy.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4274,12 +4274,12 @@ def m_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", k.device, dtype.itemsize, K, V)
-    _m_states_adjoint_kernel[(run.slots * H * -(-K // min(block, _power(K))),)](
+    _m_states_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
         r, w, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment, run.segments,
         run.N, run.steps, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], w.stride(0),
         w.stride(1), w.stride(2), H // w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], K, min(block, _power(K)), V, _power(V), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split,
+        H // dy.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4290,13 +4290,13 @@ def m_backward(
             r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0), k.stride(1),
             k.stride(2), H // k.shape[2], w.stride(0), w.stride(1), w.stride(2),
             H // w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _power(K), V, min(block, _power(V)),
-            chunk, DT, FT, precision, EXACT, run.varlen,
+            d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _tile(K, dtype), V,
+            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
         _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, V)
-        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
+        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
             first_K, second_K, r, k, v, w, dy, h_2, l, d_w, d_r, d_k, run.cu, run.T, H, run.N,
             run.steps, least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
             k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
@@ -4304,7 +4304,8 @@ def m_backward(
             H // w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
             d_w.stride(0), d_w.stride(1), d_w.stride(2), d_r.stride(0), d_r.stride(1),
             d_r.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), K,
-            min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4314,21 +4315,22 @@ def m_backward(
         run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0),
         k.stride(1), k.stride(2), H // k.shape[2], w.stride(0), w.stride(1), w.stride(2),
         H // w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _power(K), V, min(block, _power(V)),
-        chunk, DT, FT, precision, EXACT, run.varlen,
+        d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _power(K))),)](
+    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
         first_K, second_K, r, k, v, w, dy, h_2, l, d_r, d_w, d_k, run.cu, run.T, H, run.N,
         run.steps, least, run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2),
         H // r.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0),
         v.stride(1), v.stride(2), H // v.shape[2], w.stride(0), w.stride(1), w.stride(2),
         H // w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
         d_r.stride(0), d_r.stride(1), d_r.stride(2), d_w.stride(0), d_w.stride(1),
-        d_w.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), K, min(block, _power(K)), V,
-        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        d_w.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), K,
+        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4355,11 +4357,11 @@ def m_step(
     _, block, warps, stages, _ = _config("step", k.device, dtype.itemsize, K, V)
     y = torch.empty((k.shape[0], H, V), dtype=torch.float32, device=k.device)
     held = state.contiguous()
-    _m_step_kernel[(k.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _m_step_kernel[(k.shape[0] * H * -(-V // min(block, _padded(V))),)](
         r, k, v, w, held, y, held, state_indices, H, r.stride(0), r.stride(1), H // r.shape[1],
         k.stride(0), k.stride(1), H // k.shape[1], v.stride(0), v.stride(1), H // v.shape[1],
-        w.stride(0), w.stride(1), H // w.shape[1], y.stride(0), y.stride(1), K, _power(K), V,
-        min(block, _power(V)),
+        w.stride(0), w.stride(1), H // w.shape[1], y.stride(0), y.stride(1), K, _padded(K), V,
+        min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -4393,7 +4395,7 @@ def m_layer_forward(
     config = _config("outputs", k.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k.device, dtype.itemsize, K, V)
-    run = _Layout(k, H, cu_seqlens, -(-K // min(block, _power(K))))
+    run = _Layout(k, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, V), dtype=torch.float32, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
@@ -4405,13 +4407,13 @@ def m_layer_forward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k.device)
         segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=k.device)
         _, block, warps, stages, precision = _config("segment_ends", k.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_kernel[(run.slots * H * -(-K // min(block, _power(K))),)](
+        _m_layer_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
             k, v, w0, w_raw, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
             H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
             w0.stride(0), H // w0.shape[0], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
-            H // w_raw.shape[2], K, min(block, _power(K)), V, _power(V), chunk, DT, FT,
-            precision, EXACT, run.varlen, run.split,
+            H // w_raw.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT,
+            FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4420,13 +4422,13 @@ def m_layer_forward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    {32: _m_layer_states_kernel, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-K // min(block, _power(K))),)](
+    {32: _m_layer_states_kernel, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
         k, v, w0, w_raw, start_state, h_2, first_K, second_K, final_state, run.cu, run.T, H,
         run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
         H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w0.stride(0),
         H // w0.shape[0], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
-        H // w_raw.shape[2], K, min(block, _power(K)), V, _power(V), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split,
+        H // w_raw.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4438,8 +4440,8 @@ def m_layer_forward(
             w_raw.stride(2), H // w_raw.shape[2], r.stride(0), r.stride(1), r.stride(2),
             H // r.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
             v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], y.stride(0), y.stride(1),
-            y.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision,
-            EXACT, run.varlen,
+            y.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
+            precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4450,7 +4452,8 @@ def m_layer_forward(
         k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], w0.stride(0), H // w0.shape[0],
         w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], v.stride(0),
         v.stride(1), v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K,
-        _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4486,7 +4489,7 @@ def m_layer_backward(
     config = _config("gradients", k.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", k.device, dtype.itemsize, K, V)
-    run = _Layout(k, H, cu_seqlens, -(-K // min(block, _power(K))))
+    run = _Layout(k, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
     d_k = _gradient(k, H)
     d_v = _gradient(v, H)
@@ -4505,13 +4508,13 @@ def m_layer_backward(
         segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=k.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k.device)
         _, block, warps, stages, precision = _config("segment_ends", k.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_kernel[(run.slots * H * -(-K // min(block, _power(K))),)](
+        _m_layer_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
             k, v, w0, w_raw, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
             H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
             w0.stride(0), H // w0.shape[0], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
-            H // w_raw.shape[2], K, min(block, _power(K)), V, _power(V), chunk, DT, FT,
-            precision, EXACT, run.varlen, run.split,
+            H // w_raw.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT,
+            FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4520,25 +4523,25 @@ def m_layer_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _power(K))),)](
+    {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
         k, v, w0, w_raw, start_state, h_2, first_K, second_K, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
         v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w0.stride(0), H // w0.shape[0],
         w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], K,
-        min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", k.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-K // min(block, _power(K))),)](
+        _m_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
             r, w0, w_raw, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
             run.steps, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], w0.stride(0),
             H // w0.shape[0], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
             H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K,
-            min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4547,13 +4550,13 @@ def m_layer_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", k.device, dtype.itemsize, K, V)
-    _m_layer_states_adjoint_kernel[(run.slots * H * -(-K // min(block, _power(K))),)](
+    _m_layer_states_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
         r, w0, w_raw, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
         w0.stride(0), H // w0.shape[0], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
         H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K,
-        min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4565,13 +4568,13 @@ def m_layer_backward(
             k.stride(1), k.stride(2), H // k.shape[2], w0.stride(0), H // w0.shape[0],
             w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2],
             dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0),
-            d_v.stride(1), d_v.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-            precision, EXACT, run.varlen,
+            d_v.stride(1), d_v.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)),
+            chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
         _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, V)
-        {32: _m_layer_gradients_mild_kernel, 64: _m_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _power(K))),)](
+        {32: _m_layer_gradients_mild_kernel, 64: _m_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
             first_K, second_K, r, k, v, w0, w_raw, dy, h_2, l, d_w_raw, d_w0, d_r, d_k, run.cu,
             run.T, H, run.N, run.steps, least, r.stride(0), r.stride(1), r.stride(2),
             H // r.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
@@ -4580,7 +4583,8 @@ def m_layer_backward(
             H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
             d_w_raw.stride(0), d_w_raw.stride(1), d_w_raw.stride(2), d_r.stride(0),
             d_r.stride(1), d_r.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), K,
-            min(block, _power(K)), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4591,13 +4595,13 @@ def m_layer_backward(
         k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], w0.stride(0), H // w0.shape[0],
         w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], dy.stride(0),
         dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1),
-        d_v.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        d_v.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _m_layer_gradients_kernel, 64: _m_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _power(K))),)](
+    {32: _m_layer_gradients_kernel, 64: _m_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
         first_K, second_K, r, k, v, w0, w_raw, dy, h_2, l, d_r, d_w_raw, d_k, d_w0, run.cu,
         run.T, H, run.N, run.steps, least, run.chunks(chunk), r.stride(0), r.stride(1),
         r.stride(2), H // r.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
@@ -4605,8 +4609,8 @@ def m_layer_backward(
         w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], dy.stride(0),
         dy.stride(1), dy.stride(2), H // dy.shape[2], d_r.stride(0), d_r.stride(1),
         d_r.stride(2), d_w_raw.stride(0), d_w_raw.stride(1), d_w_raw.stride(2), d_k.stride(0),
-        d_k.stride(1), d_k.stride(2), K, min(block, _power(K)), V, _power(V), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        d_k.stride(1), d_k.stride(2), K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk,
+        DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4635,11 +4639,11 @@ def m_layer_step(
     _, block, warps, stages, _ = _config("step", k.device, dtype.itemsize, K, V)
     y = torch.empty((k.shape[0], H, V), dtype=torch.float32, device=k.device)
     held = state.contiguous()
-    _m_layer_step_kernel[(k.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _m_layer_step_kernel[(k.shape[0] * H * -(-V // min(block, _padded(V))),)](
         r, k, v, w0, w_raw, held, y, held, state_indices, H, r.stride(0), r.stride(1),
         H // r.shape[1], k.stride(0), k.stride(1), H // k.shape[1], v.stride(0), v.stride(1),
         H // v.shape[1], w0.stride(0), H // w0.shape[0], w_raw.stride(0), w_raw.stride(1),
-        H // w_raw.shape[1], y.stride(0), y.stride(1), K, _power(K), V, min(block, _power(V)),
+        H // w_raw.shape[1], y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )

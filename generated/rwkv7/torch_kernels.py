@@ -679,9 +679,9 @@ def _m_backward(
     del P_adjoint, Q_adjoint
     de_out = (v_tile @ l.mT).mul_(suffix32_gK)  # through L
     total_5 = de_out.clone()
-    R_se_diagonal = (_blocks(v_tile, 1) * _blocks(dy_tile, 1)).sum(-1, keepdim=True)  # the weights of the pairs
-    dk_se_diagonal = R_se_diagonal * _blocks(r_tile, 1)
-    del R_se_diagonal
+    Bt_se_diagonal = (_blocks(v_tile, 1) * _blocks(dy_tile, 1)).sum(-1, keepdim=True)  # the weights of the pairs
+    dk_se_diagonal = Bt_se_diagonal * _blocks(r_tile, 1)
+    del Bt_se_diagonal
     _blocks(total_5, 1).add_(dk_se_diagonal)
     part_6 = _half(v_tile, 16, 0) @ _half(dy_tile, 16, 1).mT
     dk_se_half16 = part_6 @ s_half16
@@ -695,9 +695,9 @@ def _m_backward(
     part_9 = _half(v_tile, 2, 0) @ _half(dy_tile, 2, 1).mT
     dk_se_half2 = part_9 @ s_half2
     _half(total_5, 2, 0).addcmul_(_half(suffix2_gK, 2, 0), dk_se_half2)
-    R_se_half1 = (_half(v_tile, 1, 0) * _half(dy_tile, 1, 1)).sum(-1, keepdim=True)  # the weights of the pairs
-    dk_se_half1 = R_se_half1 * s_half1
-    del R_se_half1
+    Bt_se_half1 = (_half(v_tile, 1, 0) * _half(dy_tile, 1, 1)).sum(-1, keepdim=True)  # the weights of the pairs
+    dk_se_half1 = Bt_se_half1 * s_half1
+    del Bt_se_half1
     _half(total_5, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), dk_se_half1)
     part_10 = _half(v_tile, 16, 0) @ _half(zeta, 16, 1).mT
     dk_we_half16 = part_10 @ w_half16
@@ -711,9 +711,9 @@ def _m_backward(
     part_13 = _half(v_tile, 2, 0) @ _half(zeta, 2, 1).mT
     dk_we_half2 = part_13 @ w_half2
     _half(total_5, 2, 0).addcmul_(_half(suffix2_gK, 2, 0), dk_we_half2)
-    R_we_half1 = (_half(v_tile, 1, 0) * _half(zeta, 1, 1)).sum(-1, keepdim=True)  # the weights of the pairs
-    dk_we_half1 = R_we_half1 * w_half1
-    del R_we_half1
+    Bt_we_half1 = (_half(v_tile, 1, 0) * _half(zeta, 1, 1)).sum(-1, keepdim=True)  # the weights of the pairs
+    dk_we_half1 = Bt_we_half1 * w_half1
+    del Bt_we_half1
     _half(total_5, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), dk_we_half1)
     total_6 = part_3 @ l
     del part_3
@@ -916,9 +916,9 @@ def _m_backward(
     del suffix32_gK
     total_18 -= u * du_out
     total_18 -= k_tile * de_out
-    R_su_diagonal = (_blocks(z, 1) * _blocks(dy_tile, 1)).sum(-1, keepdim=True)  # the weights of the pairs
-    dk_su_diagonal = R_su_diagonal * _blocks(r_tile, 1)
-    del r_tile, R_su_diagonal
+    Bt_su_diagonal = (_blocks(z, 1) * _blocks(dy_tile, 1)).sum(-1, keepdim=True)  # the weights of the pairs
+    dk_su_diagonal = Bt_su_diagonal * _blocks(r_tile, 1)
+    del r_tile, Bt_su_diagonal
     _blocks(total_18, 1).addcmul_(_blocks(u, 1), dk_su_diagonal, value=-1)
     _blocks(total_18, 1).addcmul_(_blocks(k_tile, 1), dk_se_diagonal, value=-1)
     del dk_se_diagonal
@@ -942,10 +942,10 @@ def _m_backward(
     _half(total_18, 2, 0).addcmul_(u_half2, dk_su_half2, value=-1)
     _half(total_18, 2, 0).addcmul_(e_half2, dk_se_half2, value=-1)
     del dk_se_half2
-    R_su_half1 = (_half(z, 1, 0) * _half(dy_tile, 1, 1)).sum(-1, keepdim=True)  # the weights of the pairs
+    Bt_su_half1 = (_half(z, 1, 0) * _half(dy_tile, 1, 1)).sum(-1, keepdim=True)  # the weights of the pairs
     del dy_tile
-    dk_su_half1 = R_su_half1 * s_half1
-    del s_half1, R_su_half1
+    dk_su_half1 = Bt_su_half1 * s_half1
+    del s_half1, Bt_su_half1
     _half(total_18, 1, 0).addcmul_(u_half1, dk_su_half1, value=-1)
     _half(total_18, 1, 0).addcmul_(e_half1, dk_se_half1, value=-1)
     del dk_se_half1
@@ -973,10 +973,10 @@ def _m_backward(
     del u_half2
     _half(total_18, 2, 0).addcmul_(e_half2, dk_we_half2, value=-1)
     del e_half2, dk_we_half2
-    R_wu_half1 = (_half(z, 1, 0) * _half(zeta, 1, 1)).sum(-1, keepdim=True)  # the weights of the pairs
+    Bt_wu_half1 = (_half(z, 1, 0) * _half(zeta, 1, 1)).sum(-1, keepdim=True)  # the weights of the pairs
     del z, zeta
-    dk_wu_half1 = R_wu_half1 * w_half1
-    del w_half1, R_wu_half1
+    dk_wu_half1 = Bt_wu_half1 * w_half1
+    del w_half1, Bt_wu_half1
     _half(total_18, 1, 0).addcmul_(u_half1, dk_wu_half1, value=-1)
     del u_half1
     _half(total_18, 1, 0).addcmul_(e_half1, dk_we_half1, value=-1)

@@ -16,14 +16,12 @@ import triton.language as tl
 _TABLE = (
     ('states', '', 2, 64, 64, 64, 64, 4, 2, 'ieee'),
     ('states', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
-    ('states', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
+    ('states', '', 2, 256, 256, 32, 64, 8, 2, 'ieee'),
     ('states', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('states_adjoint', '', 2, 64, 64, 64, 64, 4, 2, 'ieee'),
     ('states_adjoint', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
-    ('states_adjoint', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
+    ('states_adjoint', '', 2, 256, 256, 32, 64, 8, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
-    ('solve', '', 2, 32, 1048576, 0, 0, 0, 0, 'ieee'),
-    ('solve', '', 2, 1048576, 32, 0, 0, 0, 0, 'ieee'),
     ('halves', '', 2, 256, 256, 64, 64, 4, 2, 'ieee'),
     ('halves', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('solve', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
@@ -35,10 +33,7 @@ _TABLE = (
     ('outputs', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
     ('outputs', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('outputs', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
-    ('gradients', '', 2, 128, 128, 64, 32, 8, 2, 'ieee'),
-    ('gradients', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
-    ('gradients', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_value', '', 2, 128, 128, 64, 32, 8, 2, 'ieee'),
+    ('gradients_value', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
     ('gradients_value', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('gradients_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('gradients_whole', '', 2, 128, 128, 64, 128, 8, 2, 'ieee'),
@@ -52,10 +47,7 @@ _TABLE = (
     ('outputs_mild', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
     ('outputs_mild', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('outputs_mild', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
-    ('gradients_mild', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
-    ('gradients_mild', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
-    ('gradients_mild', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_mild_value', '', 2, 128, 128, 64, 32, 8, 2, 'ieee'),
+    ('gradients_mild_value', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
     ('gradients_mild_value', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('gradients_mild_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('gradients_mild_whole', '', 2, 128, 128, 64, 128, 8, 2, 'ieee'),
@@ -228,9 +220,18 @@ def _inverse_of_unit(x, token, C: tl.constexpr, EXACT: tl.constexpr, PRECISION: 
     return found
 
 
-def _power(n: int) -> int:
-    """The power of two, at least 16, that holds n."""
-    return max(16, triton.next_power_of_2(n))
+def _tile(n: int, dtype: torch.dtype) -> int:
+    """The power of two that holds n and that products take.
+
+    Triton's products of 16 bits on a Hopper chip read past tiles of 16 or 32 columns where a kernel
+    has several of them (triton-lang/triton issue 11366).
+    """
+    return max(64 if dtype.itemsize == 2 else 16, triton.next_power_of_2(n))
+
+
+def _padded(n: int) -> int:
+    """The power of two that holds n."""
+    return triton.next_power_of_2(n)
 
 
 @functools.cache
@@ -284,12 +285,12 @@ def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
 
 @functools.cache
 def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
-    """The first row of the table that fits; None without one, or where it refuses the sizes."""
+    """The first row of the table that fits; None without one."""
     arch = _architecture(device)
     for row in _TABLE:
         if row[0] == kernel and row[1] in ("", arch) and row[2] in (0, width):
             if K <= row[3] and V <= row[4]:
-                return row[5:] if row[5] else None
+                return row[5:]
     return None
 
 
@@ -2273,7 +2274,7 @@ def _m_states_adjoint_kernel(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_whole_kernel(
     first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, dy_ptr,
-    z_ptr, zeta_ptr, h_2_ptr, l_ptr, d_r_ptr, d_eta_ptr, d_kappa_ptr, d_k_ptr, d_w_raw_ptr, cu,
+    z_ptr, h_2_ptr, l_ptr, zeta_ptr, d_r_ptr, d_eta_ptr, d_k_ptr, d_kappa_ptr, d_w_raw_ptr, cu,
     T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b,
     kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr,
     eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
@@ -2281,8 +2282,8 @@ def _m_gradients_mild_whole_kernel(
     w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, z_ptr_b,
     z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h,
     zeta_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_eta_ptr_b,
-    d_eta_ptr_t: tl.constexpr, d_eta_ptr_h, d_kappa_ptr_b, d_kappa_ptr_t: tl.constexpr,
-    d_kappa_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_w_raw_ptr_b,
+    d_eta_ptr_t: tl.constexpr, d_eta_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    d_kappa_ptr_b, d_kappa_ptr_t: tl.constexpr, d_kappa_ptr_h, d_w_raw_ptr_b,
     d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
     V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
@@ -2311,8 +2312,8 @@ def _m_gradients_mild_whole_kernel(
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
     d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
     d_eta_ptr = _head(d_eta_ptr, batch, h, d_eta_ptr_b, d_eta_ptr_h, 1)
-    d_kappa_ptr = _head(d_kappa_ptr, batch, h, d_kappa_ptr_b, d_kappa_ptr_h, 1)
     d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+    d_kappa_ptr = _head(d_kappa_ptr, batch, h, d_kappa_ptr_b, d_kappa_ptr_h, 1)
     d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
     rest = left
     valid = token < rest
@@ -2340,8 +2341,6 @@ def _m_gradients_mild_whole_kernel(
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
     z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
     decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
@@ -2352,114 +2351,118 @@ def _m_gradients_mild_whole_kernel(
     decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
     dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
     ds_out = decay_2 * dot  # through M [C, BLOCK_K]
-    sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
-    sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    dot_3 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    du_out = decay_4 * dot_3  # through L [C, BLOCK_K]
-    map_6 = -part_3_0 * du_out  # [C, BLOCK_K]
-    sum_4 = tl.sum(map_6, 0)  # [BLOCK_K]
-    dot_4 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_4 * dot_4  # through L [C, BLOCK_K]
-    map_7 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
-    sum_3 = tl.sum(map_7, 0)  # [BLOCK_K]
-    sums_4 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
-    map_8 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_5 = -sums_4  # D(j, middle32(j)] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
-    map_9 = decay_6 * -part_3_0  # [C, BLOCK_K]
-    dot_5 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_su_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_5, 0.0)  # pairs with j <= i in block32 [C, C]
-    R_su_base = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_su_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), R_su_base, 0.0)  # pairs with j <= i in block32 [C, C]
-    dq_su_base = tl.dot(B_su_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    dk_su_base = tl.dot(Bt_su_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_10 = decay_6 * dk_su_base  # [C, BLOCK_K]
-    total = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
-    map_11 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_6 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_6, 0.0)  # pairs with j <= i in block32 [C, C]
-    R_se_base = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), R_se_base, 0.0)  # pairs with j <= i in block32 [C, C]
-    dq_se_base = tl.dot(B_se_base.to(FT), map_11.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_2 = tl.fma(dq_se_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_base)  # [C, BLOCK_K]
-    map_12 = decay_5 * total_2  # [C, BLOCK_K]
-    total_3 = tl.fma(map_12, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_13 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-    map_14 = map_8.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
-    total_4 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), map_13)  # [C, BLOCK_K]
-    map_15 = map_9.to(FT).to(tl.float32) * dk_su_base  # [C, BLOCK_K]
-    inside_5 = total_4 - map_15  # [C, BLOCK_K]
+    sums_2 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_3 = -sums_2  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_7 = decay_4 * -part_3_0  # [C, BLOCK_K]
+    dot_2 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_su_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_2, 0.0)  # pairs with j <= i in block32 [C, C]
+    dq_su_base = tl.dot(B_su_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_8 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_3, 0.0)  # pairs with j <= i in block32 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total = tl.fma(dq_se_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_base)  # [C, BLOCK_K]
+    map_9 = decay_3 * total  # [C, BLOCK_K]
+    total_2 = tl.fma(map_9, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_10 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+    map_11 = map_6.to(FT).to(tl.float32) * total  # [C, BLOCK_K]
+    total_3 = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), map_10)  # [C, BLOCK_K]
     d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
-    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_3.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dk_se_base = tl.dot(Bt_se_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_16 = decay_6 * dk_se_base  # [C, BLOCK_K]
+    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_2.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    dot_4 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    du_out = decay_5 * dot_4  # through L [C, BLOCK_K]
+    map_12 = -part_3_0 * du_out  # [C, BLOCK_K]
+    sum_4 = tl.sum(map_12, 0)  # [BLOCK_K]
+    dot_5 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_5 * dot_5  # through L [C, BLOCK_K]
+    map_13 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_13, 0)  # [BLOCK_K]
+    dot_6 = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_su_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_6, 0.0)  # the weights of the pairs: pairs with j <= i in block32 [C, C]
+    dk_su_base = tl.dot(Bt_su_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_14 = decay_4 * dk_su_base  # [C, BLOCK_K]
+    total_4 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
+    map_15 = map_7.to(FT).to(tl.float32) * dk_su_base  # [C, BLOCK_K]
+    inside_5 = total_3 - map_15  # [C, BLOCK_K]
+    dot_7 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in block32 [C, C]
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_16 = decay_4 * dk_se_base  # [C, BLOCK_K]
     total_5 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_17 = map_11.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    map_17 = map_8.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
     inside_6 = inside_5 - map_17  # [C, BLOCK_K]
-    sums_6 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
-    map_18 = decay_7 * w  # [C, BLOCK_K]
-    dot_7 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_wu_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_7, 0.0)  # pairs with j < i in block32 [C, C]
-    R_wu_base = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_wu_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), R_wu_base, 0.0)  # pairs with j < i in block32 [C, C]
-    dq_wu_base = tl.dot(B_wu_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    sums_5 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    map_18 = decay_6 * w  # [C, BLOCK_K]
+    dot_8 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_wu_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_8, 0.0)  # the weights of the pairs: pairs with j < i in block32 [C, C]
     dk_wu_base = tl.dot(Bt_wu_base.to(FT), map_18.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_19 = decay_6 * dk_wu_base  # [C, BLOCK_K]
-    total_6 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-    map_20 = map_9.to(FT).to(tl.float32) * dk_wu_base  # [C, BLOCK_K]
+    map_19 = decay_4 * dk_wu_base  # [C, BLOCK_K]
+    total_6 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+    map_20 = map_7.to(FT).to(tl.float32) * dk_wu_base  # [C, BLOCK_K]
     inside_7 = inside_6 - map_20  # [C, BLOCK_K]
-    part_29_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    part_29_1 = -load_2.to(tl.float32) * (-load.to(tl.float32) / (part_29_0 * part_29_0))
-    part_29_2 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
-    map_21 = part_29_1 * (0.5 / part_29_0) * part_29_2 * total_6  # [C, BLOCK_K]
+    part_28_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    map_21 = load_2.to(tl.float32) * (-load.to(tl.float32) / (part_28_0 * part_28_0)) * total_6  # [C, BLOCK_K]
     sum_5 = tl.sum(map_21, 1)  # [C]
     d_eta_new = -(load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))) * total_6  # gradient of eta [C, BLOCK_K]
     d_eta_ptr_c = d_eta_ptr + start * d_eta_ptr_t  # first token of the chunk
     tl.store(d_eta_ptr_c + (token * d_eta_ptr_t)[:, None] + at_K[None, :], d_eta_new.to(d_eta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dot_8 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_we_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_8, 0.0)  # pairs with j < i in block32 [C, C]
-    R_we_base = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), R_we_base, 0.0)  # pairs with j < i in block32 [C, C]
-    dq_we_base = tl.dot(B_we_base.to(FT), map_11.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_7 = tl.fma(dq_we_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_base)  # [C, BLOCK_K]
-    map_22 = decay_7 * total_7  # [C, BLOCK_K]
-    total_8 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    part_32_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    part_32_1 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
-    part_32_2 = -load.to(tl.float32) / (part_32_0 * part_32_0) * (0.5 / part_32_0) * part_32_1
-    map_23 = part_32_2 * total_8  # [C, BLOCK_K]
-    sum_6 = tl.sum(map_23, 1)  # [C]
-    map_24 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * total_8  # [C, BLOCK_K]
-    map_25 = (load.to(tl.float32) + load.to(tl.float32)) * sum_6[:, None]  # [C, BLOCK_K]
-    total_17 = map_24 + map_25  # [C, BLOCK_K]
-    part_36_0 = -load_2.to(tl.float32) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
-    map_26 = part_36_0 * total_6  # [C, BLOCK_K]
-    total_9 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
-    map_27 = (load.to(tl.float32) + load.to(tl.float32)) * sum_5[:, None]  # [C, BLOCK_K]
-    d_kappa_new = total_9 + map_27  # gradient of kappa [C, BLOCK_K]
+    dot_9 = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_9, 0.0)  # the weights of the pairs: pairs with j < i in block32 [C, C]
+    dk_we_base = tl.dot(Bt_we_base.to(FT), map_18.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_22 = decay_4 * dk_we_base  # [C, BLOCK_K]
+    total_7 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+    map_23 = map_8.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_8 = inside_7 - map_23  # [C, BLOCK_K]
+    inside_9 = inside_8 - map_12  # [C, BLOCK_K]
+    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_7.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    dot_10 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    dw_out = decay_7 * dot_10  # through M [C, BLOCK_K]
+    dot_11 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_wu_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_11, 0.0)  # pairs with j < i in block32 [C, C]
+    dq_wu_base = tl.dot(B_wu_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    dot_12 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_we_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_12, 0.0)  # pairs with j < i in block32 [C, C]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_8 = tl.fma(dq_we_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_base)  # [C, BLOCK_K]
+    map_24 = decay_6 * total_8  # [C, BLOCK_K]
+    total_9 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    part_36_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    map_25 = -load.to(tl.float32) / (part_36_0 * part_36_0) * total_9  # [C, BLOCK_K]
+    sum_6 = tl.sum(map_25, 1)  # [C]
+    map_26 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * total_9  # [C, BLOCK_K]
+    map_27 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
+    map_28 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
+    map_29 = map_27 * map_28 * sum_6  # [C]
+    map_30 = (load.to(tl.float32) + load.to(tl.float32)) * map_29[:, None]  # [C, BLOCK_K]
+    total_17 = map_26 + map_30  # [C, BLOCK_K]
+    part_43_0 = -load_2.to(tl.float32) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
+    map_31 = part_43_0 * total_6  # [C, BLOCK_K]
+    total_10 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
+    map_32 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
+    map_33 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
+    map_34 = -map_32 * map_33 * sum_5  # [C]
+    map_35 = (load.to(tl.float32) + load.to(tl.float32)) * map_34[:, None]  # [C, BLOCK_K]
+    d_kappa_new = total_10 + map_35  # gradient of kappa [C, BLOCK_K]
     d_kappa_ptr_c = d_kappa_ptr + start * d_kappa_ptr_t  # first token of the chunk
     tl.store(d_kappa_ptr_c + (token * d_kappa_ptr_t)[:, None] + at_K[None, :], d_kappa_new.to(d_kappa_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dk_we_base = tl.dot(Bt_we_base.to(FT), map_18.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_28 = decay_6 * dk_we_base  # [C, BLOCK_K]
-    total_10 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-    map_29 = map_11.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
-    inside_8 = inside_7 - map_29  # [C, BLOCK_K]
-    inside_9 = inside_8 - map_6  # [C, BLOCK_K]
-    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_10.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_30 = w * dw_out  # [C, BLOCK_K]
-    map_31 = map_18.to(FT).to(tl.float32) * total_7  # [C, BLOCK_K]
-    total_11 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), map_30)  # [C, BLOCK_K]
+    map_36 = w * dw_out  # [C, BLOCK_K]
+    map_37 = map_18.to(FT).to(tl.float32) * total_8  # [C, BLOCK_K]
+    total_11 = tl.fma(map_37, tl.full([C, BLOCK_K], 1.0, tl.float32), map_36)  # [C, BLOCK_K]
     terms = total_11  # [C, BLOCK_K]
     later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-    map_32 = inside_9 - map_7  # [C, BLOCK_K]
-    terms_2 = map_32  # [C, BLOCK_K]
+    map_38 = inside_9 - map_13  # [C, BLOCK_K]
+    terms_2 = map_38  # [C, BLOCK_K]
     inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
     dgK_14 = later_2 + inside_2  # [C, BLOCK_K]
     dgK_15 = dgK_14 + sum_4[None, :]  # [C, BLOCK_K]
@@ -2474,7 +2477,7 @@ def _m_gradients_mild_whole_kernel(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_whole_kernel_c64(
     first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, dy_ptr,
-    z_ptr, zeta_ptr, h_2_ptr, l_ptr, d_r_ptr, d_eta_ptr, d_kappa_ptr, d_k_ptr, d_w_raw_ptr, cu,
+    z_ptr, h_2_ptr, l_ptr, zeta_ptr, d_r_ptr, d_eta_ptr, d_k_ptr, d_kappa_ptr, d_w_raw_ptr, cu,
     T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b,
     kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr,
     eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
@@ -2482,8 +2485,8 @@ def _m_gradients_mild_whole_kernel_c64(
     w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, z_ptr_b,
     z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h,
     zeta_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_eta_ptr_b,
-    d_eta_ptr_t: tl.constexpr, d_eta_ptr_h, d_kappa_ptr_b, d_kappa_ptr_t: tl.constexpr,
-    d_kappa_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_w_raw_ptr_b,
+    d_eta_ptr_t: tl.constexpr, d_eta_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    d_kappa_ptr_b, d_kappa_ptr_t: tl.constexpr, d_kappa_ptr_h, d_w_raw_ptr_b,
     d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
     V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
@@ -2512,8 +2515,8 @@ def _m_gradients_mild_whole_kernel_c64(
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
     d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
     d_eta_ptr = _head(d_eta_ptr, batch, h, d_eta_ptr_b, d_eta_ptr_h, 1)
-    d_kappa_ptr = _head(d_kappa_ptr, batch, h, d_kappa_ptr_b, d_kappa_ptr_h, 1)
     d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+    d_kappa_ptr = _head(d_kappa_ptr, batch, h, d_kappa_ptr_b, d_kappa_ptr_h, 1)
     d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
     rest = left
     valid = token < rest
@@ -2541,8 +2544,6 @@ def _m_gradients_mild_whole_kernel_c64(
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
     z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
     decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
@@ -2553,114 +2554,118 @@ def _m_gradients_mild_whole_kernel_c64(
     decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
     dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
     ds_out = decay_2 * dot  # through M [C, BLOCK_K]
-    sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
-    sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    dot_3 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    du_out = decay_4 * dot_3  # through L [C, BLOCK_K]
-    map_6 = -part_3_0 * du_out  # [C, BLOCK_K]
-    sum_4 = tl.sum(map_6, 0)  # [BLOCK_K]
-    dot_4 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_4 * dot_4  # through L [C, BLOCK_K]
-    map_7 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
-    sum_3 = tl.sum(map_7, 0)  # [BLOCK_K]
-    sums_4 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
-    map_8 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_5 = -sums_4  # D(j, middle64(j)] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
-    map_9 = decay_6 * -part_3_0  # [C, BLOCK_K]
-    dot_5 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_su_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_5, 0.0)  # pairs with j <= i in block64 [C, C]
-    R_su_base = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_su_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), R_su_base, 0.0)  # pairs with j <= i in block64 [C, C]
-    dq_su_base = tl.dot(B_su_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    dk_su_base = tl.dot(Bt_su_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_10 = decay_6 * dk_su_base  # [C, BLOCK_K]
-    total = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
-    map_11 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_6 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_6, 0.0)  # pairs with j <= i in block64 [C, C]
-    R_se_base = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), R_se_base, 0.0)  # pairs with j <= i in block64 [C, C]
-    dq_se_base = tl.dot(B_se_base.to(FT), map_11.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_2 = tl.fma(dq_se_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_base)  # [C, BLOCK_K]
-    map_12 = decay_5 * total_2  # [C, BLOCK_K]
-    total_3 = tl.fma(map_12, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_13 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-    map_14 = map_8.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
-    total_4 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), map_13)  # [C, BLOCK_K]
-    map_15 = map_9.to(FT).to(tl.float32) * dk_su_base  # [C, BLOCK_K]
-    inside_5 = total_4 - map_15  # [C, BLOCK_K]
+    sums_2 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_3 = -sums_2  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_7 = decay_4 * -part_3_0  # [C, BLOCK_K]
+    dot_2 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_su_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_2, 0.0)  # pairs with j <= i in block64 [C, C]
+    dq_su_base = tl.dot(B_su_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_8 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_3, 0.0)  # pairs with j <= i in block64 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total = tl.fma(dq_se_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_base)  # [C, BLOCK_K]
+    map_9 = decay_3 * total  # [C, BLOCK_K]
+    total_2 = tl.fma(map_9, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_10 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+    map_11 = map_6.to(FT).to(tl.float32) * total  # [C, BLOCK_K]
+    total_3 = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), map_10)  # [C, BLOCK_K]
     d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
-    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_3.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dk_se_base = tl.dot(Bt_se_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_16 = decay_6 * dk_se_base  # [C, BLOCK_K]
+    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_2.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    dot_4 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    du_out = decay_5 * dot_4  # through L [C, BLOCK_K]
+    map_12 = -part_3_0 * du_out  # [C, BLOCK_K]
+    sum_4 = tl.sum(map_12, 0)  # [BLOCK_K]
+    dot_5 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_5 * dot_5  # through L [C, BLOCK_K]
+    map_13 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_13, 0)  # [BLOCK_K]
+    dot_6 = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_su_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_6, 0.0)  # the weights of the pairs: pairs with j <= i in block64 [C, C]
+    dk_su_base = tl.dot(Bt_su_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_14 = decay_4 * dk_su_base  # [C, BLOCK_K]
+    total_4 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
+    map_15 = map_7.to(FT).to(tl.float32) * dk_su_base  # [C, BLOCK_K]
+    inside_5 = total_3 - map_15  # [C, BLOCK_K]
+    dot_7 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in block64 [C, C]
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_16 = decay_4 * dk_se_base  # [C, BLOCK_K]
     total_5 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_17 = map_11.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    map_17 = map_8.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
     inside_6 = inside_5 - map_17  # [C, BLOCK_K]
-    sums_6 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
-    map_18 = decay_7 * w  # [C, BLOCK_K]
-    dot_7 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_wu_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_7, 0.0)  # pairs with j < i in block64 [C, C]
-    R_wu_base = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_wu_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), R_wu_base, 0.0)  # pairs with j < i in block64 [C, C]
-    dq_wu_base = tl.dot(B_wu_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    sums_5 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    map_18 = decay_6 * w  # [C, BLOCK_K]
+    dot_8 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_wu_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_8, 0.0)  # the weights of the pairs: pairs with j < i in block64 [C, C]
     dk_wu_base = tl.dot(Bt_wu_base.to(FT), map_18.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_19 = decay_6 * dk_wu_base  # [C, BLOCK_K]
-    total_6 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-    map_20 = map_9.to(FT).to(tl.float32) * dk_wu_base  # [C, BLOCK_K]
+    map_19 = decay_4 * dk_wu_base  # [C, BLOCK_K]
+    total_6 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+    map_20 = map_7.to(FT).to(tl.float32) * dk_wu_base  # [C, BLOCK_K]
     inside_7 = inside_6 - map_20  # [C, BLOCK_K]
-    part_29_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    part_29_1 = -load_2.to(tl.float32) * (-load.to(tl.float32) / (part_29_0 * part_29_0))
-    part_29_2 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
-    map_21 = part_29_1 * (0.5 / part_29_0) * part_29_2 * total_6  # [C, BLOCK_K]
+    part_28_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    map_21 = load_2.to(tl.float32) * (-load.to(tl.float32) / (part_28_0 * part_28_0)) * total_6  # [C, BLOCK_K]
     sum_5 = tl.sum(map_21, 1)  # [C]
     d_eta_new = -(load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))) * total_6  # gradient of eta [C, BLOCK_K]
     d_eta_ptr_c = d_eta_ptr + start * d_eta_ptr_t  # first token of the chunk
     tl.store(d_eta_ptr_c + (token * d_eta_ptr_t)[:, None] + at_K[None, :], d_eta_new.to(d_eta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dot_8 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_we_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_8, 0.0)  # pairs with j < i in block64 [C, C]
-    R_we_base = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), R_we_base, 0.0)  # pairs with j < i in block64 [C, C]
-    dq_we_base = tl.dot(B_we_base.to(FT), map_11.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_7 = tl.fma(dq_we_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_base)  # [C, BLOCK_K]
-    map_22 = decay_7 * total_7  # [C, BLOCK_K]
-    total_8 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    part_32_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    part_32_1 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
-    part_32_2 = -load.to(tl.float32) / (part_32_0 * part_32_0) * (0.5 / part_32_0) * part_32_1
-    map_23 = part_32_2 * total_8  # [C, BLOCK_K]
-    sum_6 = tl.sum(map_23, 1)  # [C]
-    map_24 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * total_8  # [C, BLOCK_K]
-    map_25 = (load.to(tl.float32) + load.to(tl.float32)) * sum_6[:, None]  # [C, BLOCK_K]
-    total_17 = map_24 + map_25  # [C, BLOCK_K]
-    part_36_0 = -load_2.to(tl.float32) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
-    map_26 = part_36_0 * total_6  # [C, BLOCK_K]
-    total_9 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
-    map_27 = (load.to(tl.float32) + load.to(tl.float32)) * sum_5[:, None]  # [C, BLOCK_K]
-    d_kappa_new = total_9 + map_27  # gradient of kappa [C, BLOCK_K]
+    dot_9 = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_9, 0.0)  # the weights of the pairs: pairs with j < i in block64 [C, C]
+    dk_we_base = tl.dot(Bt_we_base.to(FT), map_18.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_22 = decay_4 * dk_we_base  # [C, BLOCK_K]
+    total_7 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+    map_23 = map_8.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_8 = inside_7 - map_23  # [C, BLOCK_K]
+    inside_9 = inside_8 - map_12  # [C, BLOCK_K]
+    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_7.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    dot_10 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    dw_out = decay_7 * dot_10  # through M [C, BLOCK_K]
+    dot_11 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_wu_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_11, 0.0)  # pairs with j < i in block64 [C, C]
+    dq_wu_base = tl.dot(B_wu_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    dot_12 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_we_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_12, 0.0)  # pairs with j < i in block64 [C, C]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_8 = tl.fma(dq_we_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_base)  # [C, BLOCK_K]
+    map_24 = decay_6 * total_8  # [C, BLOCK_K]
+    total_9 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    part_36_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    map_25 = -load.to(tl.float32) / (part_36_0 * part_36_0) * total_9  # [C, BLOCK_K]
+    sum_6 = tl.sum(map_25, 1)  # [C]
+    map_26 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * total_9  # [C, BLOCK_K]
+    map_27 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
+    map_28 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
+    map_29 = map_27 * map_28 * sum_6  # [C]
+    map_30 = (load.to(tl.float32) + load.to(tl.float32)) * map_29[:, None]  # [C, BLOCK_K]
+    total_17 = map_26 + map_30  # [C, BLOCK_K]
+    part_43_0 = -load_2.to(tl.float32) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
+    map_31 = part_43_0 * total_6  # [C, BLOCK_K]
+    total_10 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
+    map_32 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
+    map_33 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
+    map_34 = -map_32 * map_33 * sum_5  # [C]
+    map_35 = (load.to(tl.float32) + load.to(tl.float32)) * map_34[:, None]  # [C, BLOCK_K]
+    d_kappa_new = total_10 + map_35  # gradient of kappa [C, BLOCK_K]
     d_kappa_ptr_c = d_kappa_ptr + start * d_kappa_ptr_t  # first token of the chunk
     tl.store(d_kappa_ptr_c + (token * d_kappa_ptr_t)[:, None] + at_K[None, :], d_kappa_new.to(d_kappa_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dk_we_base = tl.dot(Bt_we_base.to(FT), map_18.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_28 = decay_6 * dk_we_base  # [C, BLOCK_K]
-    total_10 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-    map_29 = map_11.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
-    inside_8 = inside_7 - map_29  # [C, BLOCK_K]
-    inside_9 = inside_8 - map_6  # [C, BLOCK_K]
-    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_10.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_30 = w * dw_out  # [C, BLOCK_K]
-    map_31 = map_18.to(FT).to(tl.float32) * total_7  # [C, BLOCK_K]
-    total_11 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), map_30)  # [C, BLOCK_K]
+    map_36 = w * dw_out  # [C, BLOCK_K]
+    map_37 = map_18.to(FT).to(tl.float32) * total_8  # [C, BLOCK_K]
+    total_11 = tl.fma(map_37, tl.full([C, BLOCK_K], 1.0, tl.float32), map_36)  # [C, BLOCK_K]
     terms = total_11  # [C, BLOCK_K]
     later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-    map_32 = inside_9 - map_7  # [C, BLOCK_K]
-    terms_2 = map_32  # [C, BLOCK_K]
+    map_38 = inside_9 - map_13  # [C, BLOCK_K]
+    terms_2 = map_38  # [C, BLOCK_K]
     inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
     dgK_14 = later_2 + inside_2  # [C, BLOCK_K]
     dgK_15 = dgK_14 + sum_4[None, :]  # [C, BLOCK_K]
@@ -2674,7 +2679,7 @@ def _m_gradients_mild_whole_kernel_c64(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_value_kernel(
-    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, k_ptr, w_raw_ptr, dy_ptr, zeta_ptr, l_ptr,
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, k_ptr, w_raw_ptr, dy_ptr, l_ptr, zeta_ptr,
     d_v_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g,
     kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, k_ptr_b,
     k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
@@ -2733,20 +2738,20 @@ def _m_gradients_mild_value_kernel(
     dot_2 = tl.dot(map_5.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
     At_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_2, 0.0)  # scores of the pairs: pairs with j < i in block32 [C, C]
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
     decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     map_7 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
         L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
         dx_out = tl.dot(map_7.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
         dot_3 = tl.dot(At_se_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
         dx_3 = dx_out + dot_3  # [C, BLOCK_V]
+        zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
         dot_4 = tl.dot(At_we_base.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
         dx = dx_3 + dot_4  # gradient of x [C, BLOCK_V]
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
@@ -2755,7 +2760,7 @@ def _m_gradients_mild_value_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_value_kernel_c64(
-    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, k_ptr, w_raw_ptr, dy_ptr, zeta_ptr, l_ptr,
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, k_ptr, w_raw_ptr, dy_ptr, l_ptr, zeta_ptr,
     d_v_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g,
     kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, k_ptr_b,
     k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
@@ -2814,20 +2819,20 @@ def _m_gradients_mild_value_kernel_c64(
     dot_2 = tl.dot(map_5.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
     At_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_2, 0.0)  # scores of the pairs: pairs with j < i in block64 [C, C]
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
     decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     map_7 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
         L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
         dx_out = tl.dot(map_7.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
         dot_3 = tl.dot(At_se_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
         dx_3 = dx_out + dot_3  # [C, BLOCK_V]
+        zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
         dot_4 = tl.dot(At_we_base.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
         dx = dx_3 + dot_4  # gradient of x [C, BLOCK_V]
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
@@ -2837,7 +2842,7 @@ def _m_gradients_mild_value_kernel_c64(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_whole_kernel(
     first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, dy_ptr,
-    z_ptr, zeta_ptr, h_2_ptr, l_ptr, d_r_ptr, d_eta_ptr, d_kappa_ptr, d_k_ptr, d_w_raw_ptr, cu,
+    z_ptr, h_2_ptr, l_ptr, zeta_ptr, d_r_ptr, d_eta_ptr, d_kappa_ptr, d_k_ptr, d_w_raw_ptr, cu,
     T, H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b,
     kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr,
     eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
@@ -2938,14 +2943,14 @@ def _m_gradients_whole_kernel(
             dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
             z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
             z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
-            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
             M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
             L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
             decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
             map_4 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
             map_5 = decay[:, None] * map_4  # [BLOCK_K, BLOCK_V]
             sum_2 = tl.sum(map_5, 1)  # [BLOCK_K]
+            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
             sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
             decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
             dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
@@ -2965,19 +2970,17 @@ def _m_gradients_whole_kernel(
             map_7 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
             sum_3 = tl.sum(map_7, 0)  # [BLOCK_K]
             diagonal = tl.sum(dy_2.to(tl.float32) * z_2.to(tl.float32), 1)  # [C]
-            R_su_diagonal = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
             dq_su_diagonal = diagonal[:, None] * -part_3_0  # [C, BLOCK_K]
             total = tl.fma(dq_su_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-            dk_su_diagonal = diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
-            total_2 = tl.fma(dk_su_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
             diagonal_2 = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
-            R_se_diagonal = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
             dq_se_diagonal = diagonal_2[:, None] * e.to(tl.float32)  # [C, BLOCK_K]
-            total_3 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            total_2 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
             map_8 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-            total_4 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_diagonal)  # [C, BLOCK_K]
-            map_9 = s.to(tl.float32) * total_4  # [C, BLOCK_K]
-            total_5 = tl.fma(map_9, tl.full([C, BLOCK_K], 1.0, tl.float32), map_8)  # [C, BLOCK_K]
+            total_3 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_diagonal)  # [C, BLOCK_K]
+            map_9 = s.to(tl.float32) * total_3  # [C, BLOCK_K]
+            total_4 = tl.fma(map_9, tl.full([C, BLOCK_K], 1.0, tl.float32), map_8)  # [C, BLOCK_K]
+            dk_su_diagonal = diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
+            total_5 = tl.fma(dk_su_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
             dk_se_diagonal = diagonal_2[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
             total_6 = tl.fma(dk_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
             sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
@@ -2988,27 +2991,29 @@ def _m_gradients_whole_kernel(
             map_11 = decay_6 * -part_3_0  # [C, BLOCK_K]
             dot_5 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
             B_su_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level16 [C, C]
-            Bt_su_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level16 [C, C]
             dq_su_half16 = tl.dot(B_su_half16.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            dk_su_half16 = tl.dot(Bt_su_half16.to(DT), map_10.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_12 = decay_6 * dk_su_half16  # [C, BLOCK_K]
-            total_7 = tl.fma(map_12, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-            map_13 = decay_6 * w  # [C, BLOCK_K]
-            map_14 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-            both = tl.where((token // 16 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            map_12 = decay_6 * w  # [C, BLOCK_K]
+            map_13 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
             dot_6 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
             B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level16 [C, C]
-            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level16 [C, C]
-            R_wu_half16 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            Bt_wu_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_wu_half16, 0.0)  # pairs with j <= i in level16 [C, C]
+            dot_7 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_wu_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
             both_2 = tl.dot((B_se_half16 + Bt_wu_half16).to(DT), both, input_precision=PRECISION)  # dq_se_half16 and dk_wu_half16 [C, BLOCK_K]
             dq_se_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
             dk_wu_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-            total_8 = tl.fma(dq_se_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half16)  # [C, BLOCK_K]
-            map_15 = decay_5 * total_8  # [C, BLOCK_K]
-            total_9 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-            map_16 = map_10.to(DT).to(tl.float32) * total_8  # [C, BLOCK_K]
+            total_7 = tl.fma(dq_se_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half16)  # [C, BLOCK_K]
+            map_14 = decay_5 * total_7  # [C, BLOCK_K]
+            total_8 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            map_15 = map_10.to(DT).to(tl.float32) * total_7  # [C, BLOCK_K]
+            total_9 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            dot_8 = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_su_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
+            dk_su_half16 = tl.dot(Bt_su_half16.to(DT), map_10.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_16 = decay_6 * dk_su_half16  # [C, BLOCK_K]
             total_10 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            dot_9 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
             dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_10.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
             map_17 = decay_6 * dk_se_half16  # [C, BLOCK_K]
             total_11 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
@@ -3019,25 +3024,25 @@ def _m_gradients_whole_kernel(
             decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(j, closing8(j)] [C, BLOCK_K]
             map_19 = decay_8 * -part_3_0  # [C, BLOCK_K]
             B_su_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level8 [C, C]
-            Bt_su_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level8 [C, C]
             dq_su_half8 = tl.dot(B_su_half8.to(DT), map_19.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            dk_su_half8 = tl.dot(Bt_su_half8.to(DT), map_18.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_20 = decay_8 * dk_su_half8  # [C, BLOCK_K]
-            total_12 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-            map_21 = decay_8 * w  # [C, BLOCK_K]
-            map_22 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_21.to(DT), map_22.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            map_20 = decay_8 * w  # [C, BLOCK_K]
+            map_21 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
             B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level8 [C, C]
-            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level8 [C, C]
-            Bt_wu_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_wu_half16, 0.0)  # pairs with j <= i in level8 [C, C]
+            Bt_wu_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
             both_4 = tl.dot((B_se_half8 + Bt_wu_half8).to(DT), both_3, input_precision=PRECISION)  # dq_se_half8 and dk_wu_half8 [C, BLOCK_K]
             dq_se_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
             dk_wu_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-            total_13 = tl.fma(dq_se_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half8)  # [C, BLOCK_K]
-            map_23 = decay_7 * total_13  # [C, BLOCK_K]
+            total_12 = tl.fma(dq_se_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half8)  # [C, BLOCK_K]
+            map_22 = decay_7 * total_12  # [C, BLOCK_K]
+            total_13 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+            map_23 = map_18.to(DT).to(tl.float32) * total_12  # [C, BLOCK_K]
             total_14 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
-            map_24 = map_18.to(DT).to(tl.float32) * total_13  # [C, BLOCK_K]
+            Bt_su_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
+            dk_su_half8 = tl.dot(Bt_su_half8.to(DT), map_18.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_24 = decay_8 * dk_su_half8  # [C, BLOCK_K]
             total_15 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
             dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_18.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
             map_25 = decay_8 * dk_se_half8  # [C, BLOCK_K]
             total_16 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
@@ -3048,25 +3053,25 @@ def _m_gradients_whole_kernel(
             decay_10 = tl.exp2(sums_9 * 1.4426950408889634)  # D(j, closing4(j)] [C, BLOCK_K]
             map_27 = decay_10 * -part_3_0  # [C, BLOCK_K]
             B_su_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level4 [C, C]
-            Bt_su_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level4 [C, C]
             dq_su_half4 = tl.dot(B_su_half4.to(DT), map_27.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            dk_su_half4 = tl.dot(Bt_su_half4.to(DT), map_26.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_28 = decay_10 * dk_su_half4  # [C, BLOCK_K]
-            total_17 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
-            map_29 = decay_10 * w  # [C, BLOCK_K]
-            map_30 = decay_10 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_29.to(DT), map_30.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            map_28 = decay_10 * w  # [C, BLOCK_K]
+            map_29 = decay_10 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_28.to(DT), map_29.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
             B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level4 [C, C]
-            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level4 [C, C]
-            Bt_wu_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_wu_half16, 0.0)  # pairs with j <= i in level4 [C, C]
+            Bt_wu_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
             both_6 = tl.dot((B_se_half4 + Bt_wu_half4).to(DT), both_5, input_precision=PRECISION)  # dq_se_half4 and dk_wu_half4 [C, BLOCK_K]
             dq_se_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
             dk_wu_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-            total_18 = tl.fma(dq_se_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half4)  # [C, BLOCK_K]
-            map_31 = decay_9 * total_18  # [C, BLOCK_K]
+            total_17 = tl.fma(dq_se_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half4)  # [C, BLOCK_K]
+            map_30 = decay_9 * total_17  # [C, BLOCK_K]
+            total_18 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            map_31 = map_26.to(DT).to(tl.float32) * total_17  # [C, BLOCK_K]
             total_19 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
-            map_32 = map_26.to(DT).to(tl.float32) * total_18  # [C, BLOCK_K]
+            Bt_su_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
+            dk_su_half4 = tl.dot(Bt_su_half4.to(DT), map_26.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_32 = decay_10 * dk_su_half4  # [C, BLOCK_K]
             total_20 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
             dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_26.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
             map_33 = decay_10 * dk_se_half4  # [C, BLOCK_K]
             total_21 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
@@ -3077,25 +3082,25 @@ def _m_gradients_whole_kernel(
             decay_12 = tl.exp2(sums_11 * 1.4426950408889634)  # D(j, closing2(j)] [C, BLOCK_K]
             map_35 = decay_12 * -part_3_0  # [C, BLOCK_K]
             B_su_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
-            Bt_su_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level2 [C, C]
             dq_su_half2 = tl.dot(B_su_half2.to(DT), map_35.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            dk_su_half2 = tl.dot(Bt_su_half2.to(DT), map_34.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_36 = decay_12 * dk_su_half2  # [C, BLOCK_K]
-            total_22 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
-            map_37 = decay_12 * w  # [C, BLOCK_K]
-            map_38 = decay_12 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_37.to(DT), map_38.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            map_36 = decay_12 * w  # [C, BLOCK_K]
+            map_37 = decay_12 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_36.to(DT), map_37.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
             B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level2 [C, C]
-            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level2 [C, C]
-            Bt_wu_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_wu_half16, 0.0)  # pairs with j <= i in level2 [C, C]
+            Bt_wu_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
             both_8 = tl.dot((B_se_half2 + Bt_wu_half2).to(DT), both_7, input_precision=PRECISION)  # dq_se_half2 and dk_wu_half2 [C, BLOCK_K]
             dq_se_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
             dk_wu_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-            total_23 = tl.fma(dq_se_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half2)  # [C, BLOCK_K]
-            map_39 = decay_11 * total_23  # [C, BLOCK_K]
+            total_22 = tl.fma(dq_se_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half2)  # [C, BLOCK_K]
+            map_38 = decay_11 * total_22  # [C, BLOCK_K]
+            total_23 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
+            map_39 = map_34.to(DT).to(tl.float32) * total_22  # [C, BLOCK_K]
             total_24 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
-            map_40 = map_34.to(DT).to(tl.float32) * total_23  # [C, BLOCK_K]
+            Bt_su_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
+            dk_su_half2 = tl.dot(Bt_su_half2.to(DT), map_34.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_40 = decay_12 * dk_su_half2  # [C, BLOCK_K]
             total_25 = tl.fma(map_40, tl.full([C, BLOCK_K], 1.0, tl.float32), total_20)  # [C, BLOCK_K]
+            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
             dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_34.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
             map_41 = decay_12 * dk_se_half2  # [C, BLOCK_K]
             total_26 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
@@ -3106,183 +3111,186 @@ def _m_gradients_whole_kernel(
             decay_14 = tl.exp2(sums_13 * 1.4426950408889634)  # D(j, closing1(j)] [C, BLOCK_K]
             map_43 = decay_14 * -part_3_0  # [C, BLOCK_K]
             B_su_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
-            Bt_su_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level1 [C, C]
             dq_su_half1 = tl.dot(B_su_half1.to(DT), map_43.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            dk_su_half1 = tl.dot(Bt_su_half1.to(DT), map_42.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_44 = decay_14 * dk_su_half1  # [C, BLOCK_K]
-            total_27 = tl.fma(map_44, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
-            map_45 = decay_14 * w  # [C, BLOCK_K]
-            map_46 = decay_14 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_45.to(DT), map_46.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            map_44 = decay_14 * w  # [C, BLOCK_K]
+            map_45 = decay_14 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_44.to(DT), map_45.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
             B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
-            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level1 [C, C]
-            Bt_wu_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_wu_half16, 0.0)  # pairs with j <= i in level1 [C, C]
+            Bt_wu_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
             both_10 = tl.dot((B_se_half1 + Bt_wu_half1).to(DT), both_9, input_precision=PRECISION)  # dq_se_half1 and dk_wu_half1 [C, BLOCK_K]
             dq_se_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
             dk_wu_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-            total_28 = tl.fma(dq_se_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half1)  # [C, BLOCK_K]
-            map_47 = decay_13 * total_28  # [C, BLOCK_K]
+            total_27 = tl.fma(dq_se_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half1)  # [C, BLOCK_K]
+            map_46 = decay_13 * total_27  # [C, BLOCK_K]
+            total_28 = tl.fma(map_46, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
+            map_47 = map_42.to(DT).to(tl.float32) * total_27  # [C, BLOCK_K]
             total_29 = tl.fma(map_47, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
-            map_48 = map_42.to(DT).to(tl.float32) * total_28  # [C, BLOCK_K]
-            total_30 = tl.fma(map_48, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
-            map_49 = -part_3_0 * dk_su_diagonal  # [C, BLOCK_K]
-            inside_51 = total_30 - map_49  # [C, BLOCK_K]
-            map_50 = e.to(tl.float32) * dk_se_diagonal  # [C, BLOCK_K]
-            inside_52 = inside_51 - map_50  # [C, BLOCK_K]
-            map_51 = map_11.to(DT).to(tl.float32) * dk_su_half16  # [C, BLOCK_K]
-            inside_53 = inside_52 - map_51  # [C, BLOCK_K]
-            map_52 = both.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
-            inside_54 = inside_53 - map_52  # [C, BLOCK_K]
-            map_53 = map_19.to(DT).to(tl.float32) * dk_su_half8  # [C, BLOCK_K]
-            inside_55 = inside_54 - map_53  # [C, BLOCK_K]
-            map_54 = both_3.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
-            inside_56 = inside_55 - map_54  # [C, BLOCK_K]
-            map_55 = map_27.to(DT).to(tl.float32) * dk_su_half4  # [C, BLOCK_K]
-            inside_57 = inside_56 - map_55  # [C, BLOCK_K]
-            map_56 = both_5.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
-            inside_58 = inside_57 - map_56  # [C, BLOCK_K]
-            map_57 = map_35.to(DT).to(tl.float32) * dk_su_half2  # [C, BLOCK_K]
-            inside_59 = inside_58 - map_57  # [C, BLOCK_K]
-            map_58 = both_7.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
-            inside_60 = inside_59 - map_58  # [C, BLOCK_K]
+            map_48 = -part_3_0 * dk_su_diagonal  # [C, BLOCK_K]
+            inside_51 = total_29 - map_48  # [C, BLOCK_K]
+            map_49 = e.to(tl.float32) * dk_se_diagonal  # [C, BLOCK_K]
+            inside_52 = inside_51 - map_49  # [C, BLOCK_K]
+            map_50 = map_11.to(DT).to(tl.float32) * dk_su_half16  # [C, BLOCK_K]
+            inside_53 = inside_52 - map_50  # [C, BLOCK_K]
+            map_51 = both.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
+            inside_54 = inside_53 - map_51  # [C, BLOCK_K]
+            map_52 = map_19.to(DT).to(tl.float32) * dk_su_half8  # [C, BLOCK_K]
+            inside_55 = inside_54 - map_52  # [C, BLOCK_K]
+            map_53 = both_3.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
+            inside_56 = inside_55 - map_53  # [C, BLOCK_K]
+            map_54 = map_27.to(DT).to(tl.float32) * dk_su_half4  # [C, BLOCK_K]
+            inside_57 = inside_56 - map_54  # [C, BLOCK_K]
+            map_55 = both_5.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
+            inside_58 = inside_57 - map_55  # [C, BLOCK_K]
+            map_56 = map_35.to(DT).to(tl.float32) * dk_su_half2  # [C, BLOCK_K]
+            inside_59 = inside_58 - map_56  # [C, BLOCK_K]
+            map_57 = both_7.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
+            inside_60 = inside_59 - map_57  # [C, BLOCK_K]
+            d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
+            tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_28.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            Bt_su_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
+            dk_su_half1 = tl.dot(Bt_su_half1.to(DT), map_42.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_58 = decay_14 * dk_su_half1  # [C, BLOCK_K]
+            total_30 = tl.fma(map_58, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
             map_59 = map_43.to(DT).to(tl.float32) * dk_su_half1  # [C, BLOCK_K]
             inside_61 = inside_60 - map_59  # [C, BLOCK_K]
-            d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
-            tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_29.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
             dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_42.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
             map_60 = decay_14 * dk_se_half1  # [C, BLOCK_K]
             total_31 = tl.fma(map_60, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
             map_61 = both_9.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
             inside_62 = inside_61 - map_61  # [C, BLOCK_K]
-            dot_7 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-            B_wu_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level16 [C, C]
+            dot_10 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_wu_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level16 [C, C]
             dq_wu_half16 = tl.dot(B_wu_half16.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_62 = decay_6 * dk_wu_half16  # [C, BLOCK_K]
-            total_32 = tl.fma(map_62, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
-            map_63 = map_11.to(DT).to(tl.float32) * dk_wu_half16  # [C, BLOCK_K]
-            inside_63 = inside_62 - map_63  # [C, BLOCK_K]
-            dot_8 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level16 [C, C]
-            R_we_half16 = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level16 [C, C]
+            dot_11 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level16 [C, C]
             dq_we_half16 = tl.dot(B_we_half16.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_33 = tl.fma(dq_we_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half16)  # [C, BLOCK_K]
-            map_64 = decay_6 * total_33  # [C, BLOCK_K]
-            total_34 = tl.fma(map_64, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-            map_65 = w * dw_out  # [C, BLOCK_K]
-            map_66 = both.to(tl.float32) * total_33  # [C, BLOCK_K]
-            total_35 = tl.fma(map_66, tl.full([C, BLOCK_K], 1.0, tl.float32), map_65)  # [C, BLOCK_K]
+            total_32 = tl.fma(dq_we_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half16)  # [C, BLOCK_K]
+            map_62 = decay_6 * total_32  # [C, BLOCK_K]
+            total_33 = tl.fma(map_62, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+            map_63 = w * dw_out  # [C, BLOCK_K]
+            map_64 = both.to(tl.float32) * total_32  # [C, BLOCK_K]
+            total_34 = tl.fma(map_64, tl.full([C, BLOCK_K], 1.0, tl.float32), map_63)  # [C, BLOCK_K]
+            map_65 = decay_6 * dk_wu_half16  # [C, BLOCK_K]
+            total_35 = tl.fma(map_65, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
+            map_66 = map_11.to(DT).to(tl.float32) * dk_wu_half16  # [C, BLOCK_K]
+            inside_63 = inside_62 - map_66  # [C, BLOCK_K]
+            dot_12 = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
             dk_we_half16 = tl.dot(Bt_we_half16.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
             map_67 = decay_6 * dk_we_half16  # [C, BLOCK_K]
             total_36 = tl.fma(map_67, tl.full([C, BLOCK_K], 1.0, tl.float32), total_31)  # [C, BLOCK_K]
             map_68 = both.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
             inside_64 = inside_63 - map_68  # [C, BLOCK_K]
-            B_wu_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level8 [C, C]
+            B_wu_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level8 [C, C]
             dq_wu_half8 = tl.dot(B_wu_half8.to(DT), map_19.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_69 = decay_8 * dk_wu_half8  # [C, BLOCK_K]
-            total_37 = tl.fma(map_69, tl.full([C, BLOCK_K], 1.0, tl.float32), total_32)  # [C, BLOCK_K]
-            map_70 = map_19.to(DT).to(tl.float32) * dk_wu_half8  # [C, BLOCK_K]
-            inside_65 = inside_64 - map_70  # [C, BLOCK_K]
-            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level8 [C, C]
-            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level8 [C, C]
+            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level8 [C, C]
             dq_we_half8 = tl.dot(B_we_half8.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_38 = tl.fma(dq_we_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half8)  # [C, BLOCK_K]
-            map_71 = decay_8 * total_38  # [C, BLOCK_K]
-            total_39 = tl.fma(map_71, tl.full([C, BLOCK_K], 1.0, tl.float32), total_34)  # [C, BLOCK_K]
-            map_72 = both_3.to(tl.float32) * total_38  # [C, BLOCK_K]
-            total_40 = tl.fma(map_72, tl.full([C, BLOCK_K], 1.0, tl.float32), total_35)  # [C, BLOCK_K]
+            total_37 = tl.fma(dq_we_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half8)  # [C, BLOCK_K]
+            map_69 = decay_8 * total_37  # [C, BLOCK_K]
+            total_38 = tl.fma(map_69, tl.full([C, BLOCK_K], 1.0, tl.float32), total_33)  # [C, BLOCK_K]
+            map_70 = both_3.to(tl.float32) * total_37  # [C, BLOCK_K]
+            total_39 = tl.fma(map_70, tl.full([C, BLOCK_K], 1.0, tl.float32), total_34)  # [C, BLOCK_K]
+            map_71 = decay_8 * dk_wu_half8  # [C, BLOCK_K]
+            total_40 = tl.fma(map_71, tl.full([C, BLOCK_K], 1.0, tl.float32), total_35)  # [C, BLOCK_K]
+            map_72 = map_19.to(DT).to(tl.float32) * dk_wu_half8  # [C, BLOCK_K]
+            inside_65 = inside_64 - map_72  # [C, BLOCK_K]
+            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
             dk_we_half8 = tl.dot(Bt_we_half8.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
             map_73 = decay_8 * dk_we_half8  # [C, BLOCK_K]
             total_41 = tl.fma(map_73, tl.full([C, BLOCK_K], 1.0, tl.float32), total_36)  # [C, BLOCK_K]
             map_74 = both_3.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
             inside_66 = inside_65 - map_74  # [C, BLOCK_K]
-            B_wu_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level4 [C, C]
+            B_wu_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level4 [C, C]
             dq_wu_half4 = tl.dot(B_wu_half4.to(DT), map_27.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_75 = decay_10 * dk_wu_half4  # [C, BLOCK_K]
-            total_42 = tl.fma(map_75, tl.full([C, BLOCK_K], 1.0, tl.float32), total_37)  # [C, BLOCK_K]
-            map_76 = map_27.to(DT).to(tl.float32) * dk_wu_half4  # [C, BLOCK_K]
-            inside_67 = inside_66 - map_76  # [C, BLOCK_K]
-            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level4 [C, C]
-            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level4 [C, C]
+            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level4 [C, C]
             dq_we_half4 = tl.dot(B_we_half4.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_43 = tl.fma(dq_we_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half4)  # [C, BLOCK_K]
-            map_77 = decay_10 * total_43  # [C, BLOCK_K]
-            total_44 = tl.fma(map_77, tl.full([C, BLOCK_K], 1.0, tl.float32), total_39)  # [C, BLOCK_K]
-            map_78 = both_5.to(tl.float32) * total_43  # [C, BLOCK_K]
-            total_45 = tl.fma(map_78, tl.full([C, BLOCK_K], 1.0, tl.float32), total_40)  # [C, BLOCK_K]
+            total_42 = tl.fma(dq_we_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half4)  # [C, BLOCK_K]
+            map_75 = decay_10 * total_42  # [C, BLOCK_K]
+            total_43 = tl.fma(map_75, tl.full([C, BLOCK_K], 1.0, tl.float32), total_38)  # [C, BLOCK_K]
+            map_76 = both_5.to(tl.float32) * total_42  # [C, BLOCK_K]
+            total_44 = tl.fma(map_76, tl.full([C, BLOCK_K], 1.0, tl.float32), total_39)  # [C, BLOCK_K]
+            map_77 = decay_10 * dk_wu_half4  # [C, BLOCK_K]
+            total_45 = tl.fma(map_77, tl.full([C, BLOCK_K], 1.0, tl.float32), total_40)  # [C, BLOCK_K]
+            map_78 = map_27.to(DT).to(tl.float32) * dk_wu_half4  # [C, BLOCK_K]
+            inside_67 = inside_66 - map_78  # [C, BLOCK_K]
+            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
             dk_we_half4 = tl.dot(Bt_we_half4.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
             map_79 = decay_10 * dk_we_half4  # [C, BLOCK_K]
             total_46 = tl.fma(map_79, tl.full([C, BLOCK_K], 1.0, tl.float32), total_41)  # [C, BLOCK_K]
             map_80 = both_5.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
             inside_68 = inside_67 - map_80  # [C, BLOCK_K]
-            B_wu_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level2 [C, C]
+            B_wu_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level2 [C, C]
             dq_wu_half2 = tl.dot(B_wu_half2.to(DT), map_35.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_81 = decay_12 * dk_wu_half2  # [C, BLOCK_K]
-            total_47 = tl.fma(map_81, tl.full([C, BLOCK_K], 1.0, tl.float32), total_42)  # [C, BLOCK_K]
-            map_82 = map_35.to(DT).to(tl.float32) * dk_wu_half2  # [C, BLOCK_K]
-            inside_69 = inside_68 - map_82  # [C, BLOCK_K]
-            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level2 [C, C]
-            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level2 [C, C]
+            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level2 [C, C]
             dq_we_half2 = tl.dot(B_we_half2.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_48 = tl.fma(dq_we_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half2)  # [C, BLOCK_K]
-            map_83 = decay_12 * total_48  # [C, BLOCK_K]
-            total_49 = tl.fma(map_83, tl.full([C, BLOCK_K], 1.0, tl.float32), total_44)  # [C, BLOCK_K]
-            map_84 = both_7.to(tl.float32) * total_48  # [C, BLOCK_K]
-            total_50 = tl.fma(map_84, tl.full([C, BLOCK_K], 1.0, tl.float32), total_45)  # [C, BLOCK_K]
+            total_47 = tl.fma(dq_we_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half2)  # [C, BLOCK_K]
+            map_81 = decay_12 * total_47  # [C, BLOCK_K]
+            total_48 = tl.fma(map_81, tl.full([C, BLOCK_K], 1.0, tl.float32), total_43)  # [C, BLOCK_K]
+            map_82 = both_7.to(tl.float32) * total_47  # [C, BLOCK_K]
+            total_49 = tl.fma(map_82, tl.full([C, BLOCK_K], 1.0, tl.float32), total_44)  # [C, BLOCK_K]
+            map_83 = decay_12 * dk_wu_half2  # [C, BLOCK_K]
+            total_50 = tl.fma(map_83, tl.full([C, BLOCK_K], 1.0, tl.float32), total_45)  # [C, BLOCK_K]
+            map_84 = map_35.to(DT).to(tl.float32) * dk_wu_half2  # [C, BLOCK_K]
+            inside_69 = inside_68 - map_84  # [C, BLOCK_K]
+            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
             dk_we_half2 = tl.dot(Bt_we_half2.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
             map_85 = decay_12 * dk_we_half2  # [C, BLOCK_K]
             total_51 = tl.fma(map_85, tl.full([C, BLOCK_K], 1.0, tl.float32), total_46)  # [C, BLOCK_K]
             map_86 = both_7.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
             inside_70 = inside_69 - map_86  # [C, BLOCK_K]
-            B_wu_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level1 [C, C]
+            B_wu_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level1 [C, C]
             dq_wu_half1 = tl.dot(B_wu_half1.to(DT), map_43.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_87 = decay_14 * dk_wu_half1  # [C, BLOCK_K]
-            total_52 = tl.fma(map_87, tl.full([C, BLOCK_K], 1.0, tl.float32), total_47)  # [C, BLOCK_K]
-            map_88 = map_43.to(DT).to(tl.float32) * dk_wu_half1  # [C, BLOCK_K]
-            inside_71 = inside_70 - map_88  # [C, BLOCK_K]
-            part_115_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-            part_115_1 = -load_2.to(tl.float32) * (-load.to(tl.float32) / (part_115_0 * part_115_0))
-            part_115_2 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
-            map_89 = part_115_1 * (0.5 / part_115_0) * part_115_2 * total_52  # [C, BLOCK_K]
-            sum_5 = tl.sum(map_89, 1)  # [C]
-            d_eta_new = -(load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))) * total_52  # gradient of eta [C, BLOCK_K]
+            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level1 [C, C]
+            dq_we_half1 = tl.dot(B_we_half1.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
+            total_52 = tl.fma(dq_we_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half1)  # [C, BLOCK_K]
+            map_87 = decay_14 * total_52  # [C, BLOCK_K]
+            total_53 = tl.fma(map_87, tl.full([C, BLOCK_K], 1.0, tl.float32), total_48)  # [C, BLOCK_K]
+            part_113_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+            map_88 = -load.to(tl.float32) / (part_113_0 * part_113_0) * total_53  # [C, BLOCK_K]
+            sum_6 = tl.sum(map_88, 1)  # [C]
+            map_89 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * total_53  # [C, BLOCK_K]
+            map_90 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
+            map_91 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
+            map_92 = map_90 * map_91 * sum_6  # [C]
+            map_93 = (load.to(tl.float32) + load.to(tl.float32)) * map_92[:, None]  # [C, BLOCK_K]
+            total_104 = map_89 + map_93  # [C, BLOCK_K]
+            map_94 = decay_14 * dk_wu_half1  # [C, BLOCK_K]
+            total_54 = tl.fma(map_94, tl.full([C, BLOCK_K], 1.0, tl.float32), total_50)  # [C, BLOCK_K]
+            map_95 = map_43.to(DT).to(tl.float32) * dk_wu_half1  # [C, BLOCK_K]
+            inside_71 = inside_70 - map_95  # [C, BLOCK_K]
+            part_123_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+            part_123_1 = load_2.to(tl.float32) * (-load.to(tl.float32) / (part_123_0 * part_123_0))
+            map_96 = part_123_1 * total_54  # [C, BLOCK_K]
+            sum_5 = tl.sum(map_96, 1)  # [C]
+            part_124_0 = -load_2.to(tl.float32) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
+            map_97 = part_124_0 * total_54  # [C, BLOCK_K]
+            total_55 = tl.fma(map_97, tl.full([C, BLOCK_K], 1.0, tl.float32), total_104)  # [C, BLOCK_K]
+            d_eta_new = -(load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))) * total_54  # gradient of eta [C, BLOCK_K]
             d_eta_ptr_c = d_eta_ptr + start * d_eta_ptr_t  # first token of the chunk
             tl.store(d_eta_ptr_c + (token * d_eta_ptr_t)[:, None] + at_K[None, :], d_eta_new.to(d_eta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level1 [C, C]
-            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_we_half16, 0.0)  # pairs with j <= i in level1 [C, C]
-            dq_we_half1 = tl.dot(B_we_half1.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_53 = tl.fma(dq_we_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half1)  # [C, BLOCK_K]
-            map_90 = decay_14 * total_53  # [C, BLOCK_K]
-            total_54 = tl.fma(map_90, tl.full([C, BLOCK_K], 1.0, tl.float32), total_49)  # [C, BLOCK_K]
-            part_118_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-            part_118_1 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
-            part_118_2 = -load.to(tl.float32) / (part_118_0 * part_118_0) * (0.5 / part_118_0) * part_118_1
-            map_91 = part_118_2 * total_54  # [C, BLOCK_K]
-            sum_6 = tl.sum(map_91, 1)  # [C]
-            map_92 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * total_54  # [C, BLOCK_K]
-            map_93 = (load.to(tl.float32) + load.to(tl.float32)) * sum_6[:, None]  # [C, BLOCK_K]
-            total_104 = map_92 + map_93  # [C, BLOCK_K]
-            part_122_0 = -load_2.to(tl.float32) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
-            map_94 = part_122_0 * total_52  # [C, BLOCK_K]
-            total_55 = tl.fma(map_94, tl.full([C, BLOCK_K], 1.0, tl.float32), total_104)  # [C, BLOCK_K]
-            map_95 = (load.to(tl.float32) + load.to(tl.float32)) * sum_5[:, None]  # [C, BLOCK_K]
-            d_kappa_new = total_55 + map_95  # gradient of kappa [C, BLOCK_K]
+            map_98 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
+            map_99 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
+            map_100 = -map_98 * map_99 * sum_5  # [C]
+            map_101 = (load.to(tl.float32) + load.to(tl.float32)) * map_100[:, None]  # [C, BLOCK_K]
+            d_kappa_new = total_55 + map_101  # gradient of kappa [C, BLOCK_K]
             d_kappa_ptr_c = d_kappa_ptr + start * d_kappa_ptr_t  # first token of the chunk
             tl.store(d_kappa_ptr_c + (token * d_kappa_ptr_t)[:, None] + at_K[None, :], d_kappa_new.to(d_kappa_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
             dk_we_half1 = tl.dot(Bt_we_half1.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_96 = decay_14 * dk_we_half1  # [C, BLOCK_K]
-            total_56 = tl.fma(map_96, tl.full([C, BLOCK_K], 1.0, tl.float32), total_51)  # [C, BLOCK_K]
-            map_97 = both_9.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
-            inside_72 = inside_71 - map_97  # [C, BLOCK_K]
+            map_102 = decay_14 * dk_we_half1  # [C, BLOCK_K]
+            total_56 = tl.fma(map_102, tl.full([C, BLOCK_K], 1.0, tl.float32), total_51)  # [C, BLOCK_K]
+            map_103 = both_9.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
+            inside_72 = inside_71 - map_103  # [C, BLOCK_K]
             inside_73 = inside_72 - map_6  # [C, BLOCK_K]
             d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
             tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_56.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            map_98 = both_9.to(tl.float32) * total_53  # [C, BLOCK_K]
-            total_57 = tl.fma(map_98, tl.full([C, BLOCK_K], 1.0, tl.float32), total_50)  # [C, BLOCK_K]
+            map_104 = both_9.to(tl.float32) * total_52  # [C, BLOCK_K]
+            total_57 = tl.fma(map_104, tl.full([C, BLOCK_K], 1.0, tl.float32), total_49)  # [C, BLOCK_K]
             terms = total_57  # [C, BLOCK_K]
             later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-            map_99 = inside_73 - map_7  # [C, BLOCK_K]
-            terms_2 = map_99  # [C, BLOCK_K]
+            map_105 = inside_73 - map_7  # [C, BLOCK_K]
+            terms_2 = map_105  # [C, BLOCK_K]
             inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
             dgK_101 = later_2 + inside_2  # [C, BLOCK_K]
             dgK_102 = dgK_101 + sum_4[None, :]  # [C, BLOCK_K]
@@ -3297,7 +3305,7 @@ def _m_gradients_whole_kernel(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_whole_kernel_c64(
     first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, dy_ptr,
-    z_ptr, zeta_ptr, h_2_ptr, l_ptr, d_r_ptr, d_eta_ptr, d_kappa_ptr, d_k_ptr, d_w_raw_ptr, cu,
+    z_ptr, h_2_ptr, l_ptr, zeta_ptr, d_r_ptr, d_eta_ptr, d_kappa_ptr, d_k_ptr, d_w_raw_ptr, cu,
     T, H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b,
     kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr,
     eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
@@ -3398,14 +3406,14 @@ def _m_gradients_whole_kernel_c64(
             dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
             z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
             z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
-            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
             M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
             L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
             decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
             map_4 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
             map_5 = decay[:, None] * map_4  # [BLOCK_K, BLOCK_V]
             sum_2 = tl.sum(map_5, 1)  # [BLOCK_K]
+            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
             sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
             decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
             dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
@@ -3425,19 +3433,17 @@ def _m_gradients_whole_kernel_c64(
             map_7 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
             sum_3 = tl.sum(map_7, 0)  # [BLOCK_K]
             diagonal = tl.sum(dy_2.to(tl.float32) * z_2.to(tl.float32), 1)  # [C]
-            R_su_diagonal = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
             dq_su_diagonal = diagonal[:, None] * -part_3_0  # [C, BLOCK_K]
             total = tl.fma(dq_su_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-            dk_su_diagonal = diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
-            total_2 = tl.fma(dk_su_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
             diagonal_2 = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
-            R_se_diagonal = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
             dq_se_diagonal = diagonal_2[:, None] * e.to(tl.float32)  # [C, BLOCK_K]
-            total_3 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            total_2 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
             map_8 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-            total_4 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_diagonal)  # [C, BLOCK_K]
-            map_9 = s.to(tl.float32) * total_4  # [C, BLOCK_K]
-            total_5 = tl.fma(map_9, tl.full([C, BLOCK_K], 1.0, tl.float32), map_8)  # [C, BLOCK_K]
+            total_3 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_diagonal)  # [C, BLOCK_K]
+            map_9 = s.to(tl.float32) * total_3  # [C, BLOCK_K]
+            total_4 = tl.fma(map_9, tl.full([C, BLOCK_K], 1.0, tl.float32), map_8)  # [C, BLOCK_K]
+            dk_su_diagonal = diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
+            total_5 = tl.fma(dk_su_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
             dk_se_diagonal = diagonal_2[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
             total_6 = tl.fma(dk_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
             sums_4 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_K]
@@ -3448,27 +3454,29 @@ def _m_gradients_whole_kernel_c64(
             map_11 = decay_6 * -part_3_0  # [C, BLOCK_K]
             dot_5 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
             B_su_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level32 [C, C]
-            Bt_su_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level32 [C, C]
             dq_su_half32 = tl.dot(B_su_half32.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            dk_su_half32 = tl.dot(Bt_su_half32.to(DT), map_10.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_12 = decay_6 * dk_su_half32  # [C, BLOCK_K]
-            total_7 = tl.fma(map_12, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-            map_13 = decay_6 * w  # [C, BLOCK_K]
-            map_14 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-            both = tl.where((token // 32 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # w_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
+            map_12 = decay_6 * w  # [C, BLOCK_K]
+            map_13 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # w_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
             dot_6 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
             B_se_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level32 [C, C]
-            Bt_se_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level32 [C, C]
-            R_wu_half32 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            Bt_wu_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), R_wu_half32, 0.0)  # pairs with j <= i in level32 [C, C]
+            dot_7 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_wu_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level32 [C, C]
             both_2 = tl.dot((B_se_half32 + Bt_wu_half32).to(DT), both, input_precision=PRECISION)  # dq_se_half32 and dk_wu_half32 [C, BLOCK_K]
             dq_se_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
             dk_wu_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-            total_8 = tl.fma(dq_se_half32, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half32)  # [C, BLOCK_K]
-            map_15 = decay_5 * total_8  # [C, BLOCK_K]
-            total_9 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-            map_16 = map_10.to(DT).to(tl.float32) * total_8  # [C, BLOCK_K]
+            total_7 = tl.fma(dq_se_half32, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half32)  # [C, BLOCK_K]
+            map_14 = decay_5 * total_7  # [C, BLOCK_K]
+            total_8 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            map_15 = map_10.to(DT).to(tl.float32) * total_7  # [C, BLOCK_K]
+            total_9 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            dot_8 = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_su_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level32 [C, C]
+            dk_su_half32 = tl.dot(Bt_su_half32.to(DT), map_10.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_16 = decay_6 * dk_su_half32  # [C, BLOCK_K]
             total_10 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            dot_9 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_se_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level32 [C, C]
             dk_se_half32 = tl.dot(Bt_se_half32.to(DT), map_10.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
             map_17 = decay_6 * dk_se_half32  # [C, BLOCK_K]
             total_11 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
@@ -3479,25 +3487,25 @@ def _m_gradients_whole_kernel_c64(
             decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(j, closing16(j)] [C, BLOCK_K]
             map_19 = decay_8 * -part_3_0  # [C, BLOCK_K]
             B_su_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level16 [C, C]
-            Bt_su_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level16 [C, C]
             dq_su_half16 = tl.dot(B_su_half16.to(DT), map_19.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            dk_su_half16 = tl.dot(Bt_su_half16.to(DT), map_18.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_20 = decay_8 * dk_su_half16  # [C, BLOCK_K]
-            total_12 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-            map_21 = decay_8 * w  # [C, BLOCK_K]
-            map_22 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_21.to(DT), map_22.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            map_20 = decay_8 * w  # [C, BLOCK_K]
+            map_21 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
             B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level16 [C, C]
-            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level16 [C, C]
-            Bt_wu_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_wu_half32, 0.0)  # pairs with j <= i in level16 [C, C]
+            Bt_wu_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
             both_4 = tl.dot((B_se_half16 + Bt_wu_half16).to(DT), both_3, input_precision=PRECISION)  # dq_se_half16 and dk_wu_half16 [C, BLOCK_K]
             dq_se_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
             dk_wu_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-            total_13 = tl.fma(dq_se_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half16)  # [C, BLOCK_K]
-            map_23 = decay_7 * total_13  # [C, BLOCK_K]
+            total_12 = tl.fma(dq_se_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half16)  # [C, BLOCK_K]
+            map_22 = decay_7 * total_12  # [C, BLOCK_K]
+            total_13 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+            map_23 = map_18.to(DT).to(tl.float32) * total_12  # [C, BLOCK_K]
             total_14 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
-            map_24 = map_18.to(DT).to(tl.float32) * total_13  # [C, BLOCK_K]
+            Bt_su_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
+            dk_su_half16 = tl.dot(Bt_su_half16.to(DT), map_18.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_24 = decay_8 * dk_su_half16  # [C, BLOCK_K]
             total_15 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
             dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_18.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
             map_25 = decay_8 * dk_se_half16  # [C, BLOCK_K]
             total_16 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
@@ -3508,25 +3516,25 @@ def _m_gradients_whole_kernel_c64(
             decay_10 = tl.exp2(sums_9 * 1.4426950408889634)  # D(j, closing8(j)] [C, BLOCK_K]
             map_27 = decay_10 * -part_3_0  # [C, BLOCK_K]
             B_su_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level8 [C, C]
-            Bt_su_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level8 [C, C]
             dq_su_half8 = tl.dot(B_su_half8.to(DT), map_27.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            dk_su_half8 = tl.dot(Bt_su_half8.to(DT), map_26.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_28 = decay_10 * dk_su_half8  # [C, BLOCK_K]
-            total_17 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
-            map_29 = decay_10 * w  # [C, BLOCK_K]
-            map_30 = decay_10 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_29.to(DT), map_30.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            map_28 = decay_10 * w  # [C, BLOCK_K]
+            map_29 = decay_10 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_28.to(DT), map_29.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
             B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level8 [C, C]
-            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level8 [C, C]
-            Bt_wu_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_wu_half32, 0.0)  # pairs with j <= i in level8 [C, C]
+            Bt_wu_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
             both_6 = tl.dot((B_se_half8 + Bt_wu_half8).to(DT), both_5, input_precision=PRECISION)  # dq_se_half8 and dk_wu_half8 [C, BLOCK_K]
             dq_se_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
             dk_wu_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-            total_18 = tl.fma(dq_se_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half8)  # [C, BLOCK_K]
-            map_31 = decay_9 * total_18  # [C, BLOCK_K]
+            total_17 = tl.fma(dq_se_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half8)  # [C, BLOCK_K]
+            map_30 = decay_9 * total_17  # [C, BLOCK_K]
+            total_18 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            map_31 = map_26.to(DT).to(tl.float32) * total_17  # [C, BLOCK_K]
             total_19 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
-            map_32 = map_26.to(DT).to(tl.float32) * total_18  # [C, BLOCK_K]
+            Bt_su_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
+            dk_su_half8 = tl.dot(Bt_su_half8.to(DT), map_26.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_32 = decay_10 * dk_su_half8  # [C, BLOCK_K]
             total_20 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
             dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_26.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
             map_33 = decay_10 * dk_se_half8  # [C, BLOCK_K]
             total_21 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
@@ -3537,25 +3545,25 @@ def _m_gradients_whole_kernel_c64(
             decay_12 = tl.exp2(sums_11 * 1.4426950408889634)  # D(j, closing4(j)] [C, BLOCK_K]
             map_35 = decay_12 * -part_3_0  # [C, BLOCK_K]
             B_su_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level4 [C, C]
-            Bt_su_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level4 [C, C]
             dq_su_half4 = tl.dot(B_su_half4.to(DT), map_35.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            dk_su_half4 = tl.dot(Bt_su_half4.to(DT), map_34.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_36 = decay_12 * dk_su_half4  # [C, BLOCK_K]
-            total_22 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
-            map_37 = decay_12 * w  # [C, BLOCK_K]
-            map_38 = decay_12 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_37.to(DT), map_38.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            map_36 = decay_12 * w  # [C, BLOCK_K]
+            map_37 = decay_12 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_36.to(DT), map_37.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
             B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level4 [C, C]
-            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level4 [C, C]
-            Bt_wu_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_wu_half32, 0.0)  # pairs with j <= i in level4 [C, C]
+            Bt_wu_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
             both_8 = tl.dot((B_se_half4 + Bt_wu_half4).to(DT), both_7, input_precision=PRECISION)  # dq_se_half4 and dk_wu_half4 [C, BLOCK_K]
             dq_se_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
             dk_wu_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-            total_23 = tl.fma(dq_se_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half4)  # [C, BLOCK_K]
-            map_39 = decay_11 * total_23  # [C, BLOCK_K]
+            total_22 = tl.fma(dq_se_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half4)  # [C, BLOCK_K]
+            map_38 = decay_11 * total_22  # [C, BLOCK_K]
+            total_23 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
+            map_39 = map_34.to(DT).to(tl.float32) * total_22  # [C, BLOCK_K]
             total_24 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
-            map_40 = map_34.to(DT).to(tl.float32) * total_23  # [C, BLOCK_K]
+            Bt_su_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
+            dk_su_half4 = tl.dot(Bt_su_half4.to(DT), map_34.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_40 = decay_12 * dk_su_half4  # [C, BLOCK_K]
             total_25 = tl.fma(map_40, tl.full([C, BLOCK_K], 1.0, tl.float32), total_20)  # [C, BLOCK_K]
+            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
             dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_34.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
             map_41 = decay_12 * dk_se_half4  # [C, BLOCK_K]
             total_26 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
@@ -3566,25 +3574,25 @@ def _m_gradients_whole_kernel_c64(
             decay_14 = tl.exp2(sums_13 * 1.4426950408889634)  # D(j, closing2(j)] [C, BLOCK_K]
             map_43 = decay_14 * -part_3_0  # [C, BLOCK_K]
             B_su_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
-            Bt_su_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level2 [C, C]
             dq_su_half2 = tl.dot(B_su_half2.to(DT), map_43.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            dk_su_half2 = tl.dot(Bt_su_half2.to(DT), map_42.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_44 = decay_14 * dk_su_half2  # [C, BLOCK_K]
-            total_27 = tl.fma(map_44, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
-            map_45 = decay_14 * w  # [C, BLOCK_K]
-            map_46 = decay_14 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_45.to(DT), map_46.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            map_44 = decay_14 * w  # [C, BLOCK_K]
+            map_45 = decay_14 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_44.to(DT), map_45.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
             B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level2 [C, C]
-            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level2 [C, C]
-            Bt_wu_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_wu_half32, 0.0)  # pairs with j <= i in level2 [C, C]
+            Bt_wu_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
             both_10 = tl.dot((B_se_half2 + Bt_wu_half2).to(DT), both_9, input_precision=PRECISION)  # dq_se_half2 and dk_wu_half2 [C, BLOCK_K]
             dq_se_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
             dk_wu_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-            total_28 = tl.fma(dq_se_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half2)  # [C, BLOCK_K]
-            map_47 = decay_13 * total_28  # [C, BLOCK_K]
+            total_27 = tl.fma(dq_se_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half2)  # [C, BLOCK_K]
+            map_46 = decay_13 * total_27  # [C, BLOCK_K]
+            total_28 = tl.fma(map_46, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
+            map_47 = map_42.to(DT).to(tl.float32) * total_27  # [C, BLOCK_K]
             total_29 = tl.fma(map_47, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
-            map_48 = map_42.to(DT).to(tl.float32) * total_28  # [C, BLOCK_K]
+            Bt_su_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
+            dk_su_half2 = tl.dot(Bt_su_half2.to(DT), map_42.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_48 = decay_14 * dk_su_half2  # [C, BLOCK_K]
             total_30 = tl.fma(map_48, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
+            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
             dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_42.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
             map_49 = decay_14 * dk_se_half2  # [C, BLOCK_K]
             total_31 = tl.fma(map_49, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
@@ -3595,206 +3603,209 @@ def _m_gradients_whole_kernel_c64(
             decay_16 = tl.exp2(sums_15 * 1.4426950408889634)  # D(j, closing1(j)] [C, BLOCK_K]
             map_51 = decay_16 * -part_3_0  # [C, BLOCK_K]
             B_su_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
-            Bt_su_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_su_diagonal, 0.0)  # pairs with j <= i in level1 [C, C]
             dq_su_half1 = tl.dot(B_su_half1.to(DT), map_51.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            dk_su_half1 = tl.dot(Bt_su_half1.to(DT), map_50.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_52 = decay_16 * dk_su_half1  # [C, BLOCK_K]
-            total_32 = tl.fma(map_52, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
-            map_53 = decay_16 * w  # [C, BLOCK_K]
-            map_54 = decay_16 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_53.to(DT), map_54.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            map_52 = decay_16 * w  # [C, BLOCK_K]
+            map_53 = decay_16 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_52.to(DT), map_53.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
             B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
-            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_se_diagonal, 0.0)  # pairs with j <= i in level1 [C, C]
-            Bt_wu_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_wu_half32, 0.0)  # pairs with j <= i in level1 [C, C]
+            Bt_wu_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
             both_12 = tl.dot((B_se_half1 + Bt_wu_half1).to(DT), both_11, input_precision=PRECISION)  # dq_se_half1 and dk_wu_half1 [C, BLOCK_K]
             dq_se_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_K]
             dk_wu_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_K]
-            total_33 = tl.fma(dq_se_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half1)  # [C, BLOCK_K]
-            map_55 = decay_15 * total_33  # [C, BLOCK_K]
+            total_32 = tl.fma(dq_se_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half1)  # [C, BLOCK_K]
+            map_54 = decay_15 * total_32  # [C, BLOCK_K]
+            total_33 = tl.fma(map_54, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
+            map_55 = map_50.to(DT).to(tl.float32) * total_32  # [C, BLOCK_K]
             total_34 = tl.fma(map_55, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
-            map_56 = map_50.to(DT).to(tl.float32) * total_33  # [C, BLOCK_K]
-            total_35 = tl.fma(map_56, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
-            map_57 = -part_3_0 * dk_su_diagonal  # [C, BLOCK_K]
-            inside_61 = total_35 - map_57  # [C, BLOCK_K]
-            map_58 = e.to(tl.float32) * dk_se_diagonal  # [C, BLOCK_K]
-            inside_62 = inside_61 - map_58  # [C, BLOCK_K]
-            map_59 = map_11.to(DT).to(tl.float32) * dk_su_half32  # [C, BLOCK_K]
-            inside_63 = inside_62 - map_59  # [C, BLOCK_K]
-            map_60 = both.to(tl.float32) * dk_se_half32  # [C, BLOCK_K]
-            inside_64 = inside_63 - map_60  # [C, BLOCK_K]
-            map_61 = map_19.to(DT).to(tl.float32) * dk_su_half16  # [C, BLOCK_K]
-            inside_65 = inside_64 - map_61  # [C, BLOCK_K]
-            map_62 = both_3.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
-            inside_66 = inside_65 - map_62  # [C, BLOCK_K]
-            map_63 = map_27.to(DT).to(tl.float32) * dk_su_half8  # [C, BLOCK_K]
-            inside_67 = inside_66 - map_63  # [C, BLOCK_K]
-            map_64 = both_5.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
-            inside_68 = inside_67 - map_64  # [C, BLOCK_K]
-            map_65 = map_35.to(DT).to(tl.float32) * dk_su_half4  # [C, BLOCK_K]
-            inside_69 = inside_68 - map_65  # [C, BLOCK_K]
-            map_66 = both_7.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
-            inside_70 = inside_69 - map_66  # [C, BLOCK_K]
-            map_67 = map_43.to(DT).to(tl.float32) * dk_su_half2  # [C, BLOCK_K]
-            inside_71 = inside_70 - map_67  # [C, BLOCK_K]
-            map_68 = both_9.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
-            inside_72 = inside_71 - map_68  # [C, BLOCK_K]
+            map_56 = -part_3_0 * dk_su_diagonal  # [C, BLOCK_K]
+            inside_61 = total_34 - map_56  # [C, BLOCK_K]
+            map_57 = e.to(tl.float32) * dk_se_diagonal  # [C, BLOCK_K]
+            inside_62 = inside_61 - map_57  # [C, BLOCK_K]
+            map_58 = map_11.to(DT).to(tl.float32) * dk_su_half32  # [C, BLOCK_K]
+            inside_63 = inside_62 - map_58  # [C, BLOCK_K]
+            map_59 = both.to(tl.float32) * dk_se_half32  # [C, BLOCK_K]
+            inside_64 = inside_63 - map_59  # [C, BLOCK_K]
+            map_60 = map_19.to(DT).to(tl.float32) * dk_su_half16  # [C, BLOCK_K]
+            inside_65 = inside_64 - map_60  # [C, BLOCK_K]
+            map_61 = both_3.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
+            inside_66 = inside_65 - map_61  # [C, BLOCK_K]
+            map_62 = map_27.to(DT).to(tl.float32) * dk_su_half8  # [C, BLOCK_K]
+            inside_67 = inside_66 - map_62  # [C, BLOCK_K]
+            map_63 = both_5.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
+            inside_68 = inside_67 - map_63  # [C, BLOCK_K]
+            map_64 = map_35.to(DT).to(tl.float32) * dk_su_half4  # [C, BLOCK_K]
+            inside_69 = inside_68 - map_64  # [C, BLOCK_K]
+            map_65 = both_7.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
+            inside_70 = inside_69 - map_65  # [C, BLOCK_K]
+            map_66 = map_43.to(DT).to(tl.float32) * dk_su_half2  # [C, BLOCK_K]
+            inside_71 = inside_70 - map_66  # [C, BLOCK_K]
+            map_67 = both_9.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
+            inside_72 = inside_71 - map_67  # [C, BLOCK_K]
+            d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
+            tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_33.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            Bt_su_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
+            dk_su_half1 = tl.dot(Bt_su_half1.to(DT), map_50.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_68 = decay_16 * dk_su_half1  # [C, BLOCK_K]
+            total_35 = tl.fma(map_68, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
             map_69 = map_51.to(DT).to(tl.float32) * dk_su_half1  # [C, BLOCK_K]
             inside_73 = inside_72 - map_69  # [C, BLOCK_K]
-            d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
-            tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_34.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
             dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_50.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
             map_70 = decay_16 * dk_se_half1  # [C, BLOCK_K]
             total_36 = tl.fma(map_70, tl.full([C, BLOCK_K], 1.0, tl.float32), total_31)  # [C, BLOCK_K]
             map_71 = both_11.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
             inside_74 = inside_73 - map_71  # [C, BLOCK_K]
-            dot_7 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-            B_wu_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level32 [C, C]
+            dot_10 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_wu_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level32 [C, C]
             dq_wu_half32 = tl.dot(B_wu_half32.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_72 = decay_6 * dk_wu_half32  # [C, BLOCK_K]
-            total_37 = tl.fma(map_72, tl.full([C, BLOCK_K], 1.0, tl.float32), total_32)  # [C, BLOCK_K]
-            map_73 = map_11.to(DT).to(tl.float32) * dk_wu_half32  # [C, BLOCK_K]
-            inside_75 = inside_74 - map_73  # [C, BLOCK_K]
-            dot_8 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-            B_we_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level32 [C, C]
-            R_we_half32 = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-            Bt_we_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level32 [C, C]
+            dot_11 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_we_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level32 [C, C]
             dq_we_half32 = tl.dot(B_we_half32.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_38 = tl.fma(dq_we_half32, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half32)  # [C, BLOCK_K]
-            map_74 = decay_6 * total_38  # [C, BLOCK_K]
-            total_39 = tl.fma(map_74, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-            map_75 = w * dw_out  # [C, BLOCK_K]
-            map_76 = both.to(tl.float32) * total_38  # [C, BLOCK_K]
-            total_40 = tl.fma(map_76, tl.full([C, BLOCK_K], 1.0, tl.float32), map_75)  # [C, BLOCK_K]
+            total_37 = tl.fma(dq_we_half32, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half32)  # [C, BLOCK_K]
+            map_72 = decay_6 * total_37  # [C, BLOCK_K]
+            total_38 = tl.fma(map_72, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+            map_73 = w * dw_out  # [C, BLOCK_K]
+            map_74 = both.to(tl.float32) * total_37  # [C, BLOCK_K]
+            total_39 = tl.fma(map_74, tl.full([C, BLOCK_K], 1.0, tl.float32), map_73)  # [C, BLOCK_K]
+            map_75 = decay_6 * dk_wu_half32  # [C, BLOCK_K]
+            total_40 = tl.fma(map_75, tl.full([C, BLOCK_K], 1.0, tl.float32), total_35)  # [C, BLOCK_K]
+            map_76 = map_11.to(DT).to(tl.float32) * dk_wu_half32  # [C, BLOCK_K]
+            inside_75 = inside_74 - map_76  # [C, BLOCK_K]
+            dot_12 = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_we_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level32 [C, C]
             dk_we_half32 = tl.dot(Bt_we_half32.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
             map_77 = decay_6 * dk_we_half32  # [C, BLOCK_K]
             total_41 = tl.fma(map_77, tl.full([C, BLOCK_K], 1.0, tl.float32), total_36)  # [C, BLOCK_K]
             map_78 = both.to(tl.float32) * dk_we_half32  # [C, BLOCK_K]
             inside_76 = inside_75 - map_78  # [C, BLOCK_K]
-            B_wu_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level16 [C, C]
+            B_wu_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level16 [C, C]
             dq_wu_half16 = tl.dot(B_wu_half16.to(DT), map_19.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_79 = decay_8 * dk_wu_half16  # [C, BLOCK_K]
-            total_42 = tl.fma(map_79, tl.full([C, BLOCK_K], 1.0, tl.float32), total_37)  # [C, BLOCK_K]
-            map_80 = map_19.to(DT).to(tl.float32) * dk_wu_half16  # [C, BLOCK_K]
-            inside_77 = inside_76 - map_80  # [C, BLOCK_K]
-            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level16 [C, C]
-            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level16 [C, C]
+            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level16 [C, C]
             dq_we_half16 = tl.dot(B_we_half16.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_43 = tl.fma(dq_we_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half16)  # [C, BLOCK_K]
-            map_81 = decay_8 * total_43  # [C, BLOCK_K]
-            total_44 = tl.fma(map_81, tl.full([C, BLOCK_K], 1.0, tl.float32), total_39)  # [C, BLOCK_K]
-            map_82 = both_3.to(tl.float32) * total_43  # [C, BLOCK_K]
-            total_45 = tl.fma(map_82, tl.full([C, BLOCK_K], 1.0, tl.float32), total_40)  # [C, BLOCK_K]
+            total_42 = tl.fma(dq_we_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half16)  # [C, BLOCK_K]
+            map_79 = decay_8 * total_42  # [C, BLOCK_K]
+            total_43 = tl.fma(map_79, tl.full([C, BLOCK_K], 1.0, tl.float32), total_38)  # [C, BLOCK_K]
+            map_80 = both_3.to(tl.float32) * total_42  # [C, BLOCK_K]
+            total_44 = tl.fma(map_80, tl.full([C, BLOCK_K], 1.0, tl.float32), total_39)  # [C, BLOCK_K]
+            map_81 = decay_8 * dk_wu_half16  # [C, BLOCK_K]
+            total_45 = tl.fma(map_81, tl.full([C, BLOCK_K], 1.0, tl.float32), total_40)  # [C, BLOCK_K]
+            map_82 = map_19.to(DT).to(tl.float32) * dk_wu_half16  # [C, BLOCK_K]
+            inside_77 = inside_76 - map_82  # [C, BLOCK_K]
+            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
             dk_we_half16 = tl.dot(Bt_we_half16.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
             map_83 = decay_8 * dk_we_half16  # [C, BLOCK_K]
             total_46 = tl.fma(map_83, tl.full([C, BLOCK_K], 1.0, tl.float32), total_41)  # [C, BLOCK_K]
             map_84 = both_3.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
             inside_78 = inside_77 - map_84  # [C, BLOCK_K]
-            B_wu_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level8 [C, C]
+            B_wu_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level8 [C, C]
             dq_wu_half8 = tl.dot(B_wu_half8.to(DT), map_27.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_85 = decay_10 * dk_wu_half8  # [C, BLOCK_K]
-            total_47 = tl.fma(map_85, tl.full([C, BLOCK_K], 1.0, tl.float32), total_42)  # [C, BLOCK_K]
-            map_86 = map_27.to(DT).to(tl.float32) * dk_wu_half8  # [C, BLOCK_K]
-            inside_79 = inside_78 - map_86  # [C, BLOCK_K]
-            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level8 [C, C]
-            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level8 [C, C]
+            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level8 [C, C]
             dq_we_half8 = tl.dot(B_we_half8.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_48 = tl.fma(dq_we_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half8)  # [C, BLOCK_K]
-            map_87 = decay_10 * total_48  # [C, BLOCK_K]
-            total_49 = tl.fma(map_87, tl.full([C, BLOCK_K], 1.0, tl.float32), total_44)  # [C, BLOCK_K]
-            map_88 = both_5.to(tl.float32) * total_48  # [C, BLOCK_K]
-            total_50 = tl.fma(map_88, tl.full([C, BLOCK_K], 1.0, tl.float32), total_45)  # [C, BLOCK_K]
+            total_47 = tl.fma(dq_we_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half8)  # [C, BLOCK_K]
+            map_85 = decay_10 * total_47  # [C, BLOCK_K]
+            total_48 = tl.fma(map_85, tl.full([C, BLOCK_K], 1.0, tl.float32), total_43)  # [C, BLOCK_K]
+            map_86 = both_5.to(tl.float32) * total_47  # [C, BLOCK_K]
+            total_49 = tl.fma(map_86, tl.full([C, BLOCK_K], 1.0, tl.float32), total_44)  # [C, BLOCK_K]
+            map_87 = decay_10 * dk_wu_half8  # [C, BLOCK_K]
+            total_50 = tl.fma(map_87, tl.full([C, BLOCK_K], 1.0, tl.float32), total_45)  # [C, BLOCK_K]
+            map_88 = map_27.to(DT).to(tl.float32) * dk_wu_half8  # [C, BLOCK_K]
+            inside_79 = inside_78 - map_88  # [C, BLOCK_K]
+            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
             dk_we_half8 = tl.dot(Bt_we_half8.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
             map_89 = decay_10 * dk_we_half8  # [C, BLOCK_K]
             total_51 = tl.fma(map_89, tl.full([C, BLOCK_K], 1.0, tl.float32), total_46)  # [C, BLOCK_K]
             map_90 = both_5.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
             inside_80 = inside_79 - map_90  # [C, BLOCK_K]
-            B_wu_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level4 [C, C]
+            B_wu_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level4 [C, C]
             dq_wu_half4 = tl.dot(B_wu_half4.to(DT), map_35.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_91 = decay_12 * dk_wu_half4  # [C, BLOCK_K]
-            total_52 = tl.fma(map_91, tl.full([C, BLOCK_K], 1.0, tl.float32), total_47)  # [C, BLOCK_K]
-            map_92 = map_35.to(DT).to(tl.float32) * dk_wu_half4  # [C, BLOCK_K]
-            inside_81 = inside_80 - map_92  # [C, BLOCK_K]
-            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level4 [C, C]
-            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level4 [C, C]
+            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level4 [C, C]
             dq_we_half4 = tl.dot(B_we_half4.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_53 = tl.fma(dq_we_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half4)  # [C, BLOCK_K]
-            map_93 = decay_12 * total_53  # [C, BLOCK_K]
-            total_54 = tl.fma(map_93, tl.full([C, BLOCK_K], 1.0, tl.float32), total_49)  # [C, BLOCK_K]
-            map_94 = both_7.to(tl.float32) * total_53  # [C, BLOCK_K]
-            total_55 = tl.fma(map_94, tl.full([C, BLOCK_K], 1.0, tl.float32), total_50)  # [C, BLOCK_K]
+            total_52 = tl.fma(dq_we_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half4)  # [C, BLOCK_K]
+            map_91 = decay_12 * total_52  # [C, BLOCK_K]
+            total_53 = tl.fma(map_91, tl.full([C, BLOCK_K], 1.0, tl.float32), total_48)  # [C, BLOCK_K]
+            map_92 = both_7.to(tl.float32) * total_52  # [C, BLOCK_K]
+            total_54 = tl.fma(map_92, tl.full([C, BLOCK_K], 1.0, tl.float32), total_49)  # [C, BLOCK_K]
+            map_93 = decay_12 * dk_wu_half4  # [C, BLOCK_K]
+            total_55 = tl.fma(map_93, tl.full([C, BLOCK_K], 1.0, tl.float32), total_50)  # [C, BLOCK_K]
+            map_94 = map_35.to(DT).to(tl.float32) * dk_wu_half4  # [C, BLOCK_K]
+            inside_81 = inside_80 - map_94  # [C, BLOCK_K]
+            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
             dk_we_half4 = tl.dot(Bt_we_half4.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
             map_95 = decay_12 * dk_we_half4  # [C, BLOCK_K]
             total_56 = tl.fma(map_95, tl.full([C, BLOCK_K], 1.0, tl.float32), total_51)  # [C, BLOCK_K]
             map_96 = both_7.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
             inside_82 = inside_81 - map_96  # [C, BLOCK_K]
-            B_wu_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level2 [C, C]
+            B_wu_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level2 [C, C]
             dq_wu_half2 = tl.dot(B_wu_half2.to(DT), map_43.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_97 = decay_14 * dk_wu_half2  # [C, BLOCK_K]
-            total_57 = tl.fma(map_97, tl.full([C, BLOCK_K], 1.0, tl.float32), total_52)  # [C, BLOCK_K]
-            map_98 = map_43.to(DT).to(tl.float32) * dk_wu_half2  # [C, BLOCK_K]
-            inside_83 = inside_82 - map_98  # [C, BLOCK_K]
-            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level2 [C, C]
-            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level2 [C, C]
+            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level2 [C, C]
             dq_we_half2 = tl.dot(B_we_half2.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_58 = tl.fma(dq_we_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half2)  # [C, BLOCK_K]
-            map_99 = decay_14 * total_58  # [C, BLOCK_K]
-            total_59 = tl.fma(map_99, tl.full([C, BLOCK_K], 1.0, tl.float32), total_54)  # [C, BLOCK_K]
-            map_100 = both_9.to(tl.float32) * total_58  # [C, BLOCK_K]
-            total_60 = tl.fma(map_100, tl.full([C, BLOCK_K], 1.0, tl.float32), total_55)  # [C, BLOCK_K]
+            total_57 = tl.fma(dq_we_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half2)  # [C, BLOCK_K]
+            map_97 = decay_14 * total_57  # [C, BLOCK_K]
+            total_58 = tl.fma(map_97, tl.full([C, BLOCK_K], 1.0, tl.float32), total_53)  # [C, BLOCK_K]
+            map_98 = both_9.to(tl.float32) * total_57  # [C, BLOCK_K]
+            total_59 = tl.fma(map_98, tl.full([C, BLOCK_K], 1.0, tl.float32), total_54)  # [C, BLOCK_K]
+            map_99 = decay_14 * dk_wu_half2  # [C, BLOCK_K]
+            total_60 = tl.fma(map_99, tl.full([C, BLOCK_K], 1.0, tl.float32), total_55)  # [C, BLOCK_K]
+            map_100 = map_43.to(DT).to(tl.float32) * dk_wu_half2  # [C, BLOCK_K]
+            inside_83 = inside_82 - map_100  # [C, BLOCK_K]
+            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
             dk_we_half2 = tl.dot(Bt_we_half2.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
             map_101 = decay_14 * dk_we_half2  # [C, BLOCK_K]
             total_61 = tl.fma(map_101, tl.full([C, BLOCK_K], 1.0, tl.float32), total_56)  # [C, BLOCK_K]
             map_102 = both_9.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
             inside_84 = inside_83 - map_102  # [C, BLOCK_K]
-            B_wu_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level1 [C, C]
+            B_wu_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level1 [C, C]
             dq_wu_half1 = tl.dot(B_wu_half1.to(DT), map_51.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_103 = decay_16 * dk_wu_half1  # [C, BLOCK_K]
-            total_62 = tl.fma(map_103, tl.full([C, BLOCK_K], 1.0, tl.float32), total_57)  # [C, BLOCK_K]
-            map_104 = map_51.to(DT).to(tl.float32) * dk_wu_half1  # [C, BLOCK_K]
-            inside_85 = inside_84 - map_104  # [C, BLOCK_K]
-            part_135_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-            part_135_1 = -load_2.to(tl.float32) * (-load.to(tl.float32) / (part_135_0 * part_135_0))
-            part_135_2 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
-            map_105 = part_135_1 * (0.5 / part_135_0) * part_135_2 * total_62  # [C, BLOCK_K]
-            sum_5 = tl.sum(map_105, 1)  # [C]
-            d_eta_new = -(load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))) * total_62  # gradient of eta [C, BLOCK_K]
+            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level1 [C, C]
+            dq_we_half1 = tl.dot(B_we_half1.to(DT), both_11, input_precision=PRECISION)  # [C, BLOCK_K]
+            total_62 = tl.fma(dq_we_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half1)  # [C, BLOCK_K]
+            map_103 = decay_16 * total_62  # [C, BLOCK_K]
+            total_63 = tl.fma(map_103, tl.full([C, BLOCK_K], 1.0, tl.float32), total_58)  # [C, BLOCK_K]
+            part_133_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+            map_104 = -load.to(tl.float32) / (part_133_0 * part_133_0) * total_63  # [C, BLOCK_K]
+            sum_6 = tl.sum(map_104, 1)  # [C]
+            map_105 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * total_63  # [C, BLOCK_K]
+            map_106 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
+            map_107 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
+            map_108 = map_106 * map_107 * sum_6  # [C]
+            map_109 = (load.to(tl.float32) + load.to(tl.float32)) * map_108[:, None]  # [C, BLOCK_K]
+            total_123 = map_105 + map_109  # [C, BLOCK_K]
+            map_110 = decay_16 * dk_wu_half1  # [C, BLOCK_K]
+            total_64 = tl.fma(map_110, tl.full([C, BLOCK_K], 1.0, tl.float32), total_60)  # [C, BLOCK_K]
+            map_111 = map_51.to(DT).to(tl.float32) * dk_wu_half1  # [C, BLOCK_K]
+            inside_85 = inside_84 - map_111  # [C, BLOCK_K]
+            part_143_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+            part_143_1 = load_2.to(tl.float32) * (-load.to(tl.float32) / (part_143_0 * part_143_0))
+            map_112 = part_143_1 * total_64  # [C, BLOCK_K]
+            sum_5 = tl.sum(map_112, 1)  # [C]
+            part_144_0 = -load_2.to(tl.float32) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
+            map_113 = part_144_0 * total_64  # [C, BLOCK_K]
+            total_65 = tl.fma(map_113, tl.full([C, BLOCK_K], 1.0, tl.float32), total_123)  # [C, BLOCK_K]
+            d_eta_new = -(load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))) * total_64  # gradient of eta [C, BLOCK_K]
             d_eta_ptr_c = d_eta_ptr + start * d_eta_ptr_t  # first token of the chunk
             tl.store(d_eta_ptr_c + (token * d_eta_ptr_t)[:, None] + at_K[None, :], d_eta_new.to(d_eta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level1 [C, C]
-            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), R_we_half32, 0.0)  # pairs with j <= i in level1 [C, C]
-            dq_we_half1 = tl.dot(B_we_half1.to(DT), both_11, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_63 = tl.fma(dq_we_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half1)  # [C, BLOCK_K]
-            map_106 = decay_16 * total_63  # [C, BLOCK_K]
-            total_64 = tl.fma(map_106, tl.full([C, BLOCK_K], 1.0, tl.float32), total_59)  # [C, BLOCK_K]
-            part_138_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-            part_138_1 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
-            part_138_2 = -load.to(tl.float32) / (part_138_0 * part_138_0) * (0.5 / part_138_0) * part_138_1
-            map_107 = part_138_2 * total_64  # [C, BLOCK_K]
-            sum_6 = tl.sum(map_107, 1)  # [C]
-            map_108 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * total_64  # [C, BLOCK_K]
-            map_109 = (load.to(tl.float32) + load.to(tl.float32)) * sum_6[:, None]  # [C, BLOCK_K]
-            total_123 = map_108 + map_109  # [C, BLOCK_K]
-            part_142_0 = -load_2.to(tl.float32) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
-            map_110 = part_142_0 * total_62  # [C, BLOCK_K]
-            total_65 = tl.fma(map_110, tl.full([C, BLOCK_K], 1.0, tl.float32), total_123)  # [C, BLOCK_K]
-            map_111 = (load.to(tl.float32) + load.to(tl.float32)) * sum_5[:, None]  # [C, BLOCK_K]
-            d_kappa_new = total_65 + map_111  # gradient of kappa [C, BLOCK_K]
+            map_114 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
+            map_115 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
+            map_116 = -map_114 * map_115 * sum_5  # [C]
+            map_117 = (load.to(tl.float32) + load.to(tl.float32)) * map_116[:, None]  # [C, BLOCK_K]
+            d_kappa_new = total_65 + map_117  # gradient of kappa [C, BLOCK_K]
             d_kappa_ptr_c = d_kappa_ptr + start * d_kappa_ptr_t  # first token of the chunk
             tl.store(d_kappa_ptr_c + (token * d_kappa_ptr_t)[:, None] + at_K[None, :], d_kappa_new.to(d_kappa_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
             dk_we_half1 = tl.dot(Bt_we_half1.to(DT), both_11, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_112 = decay_16 * dk_we_half1  # [C, BLOCK_K]
-            total_66 = tl.fma(map_112, tl.full([C, BLOCK_K], 1.0, tl.float32), total_61)  # [C, BLOCK_K]
-            map_113 = both_11.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
-            inside_86 = inside_85 - map_113  # [C, BLOCK_K]
+            map_118 = decay_16 * dk_we_half1  # [C, BLOCK_K]
+            total_66 = tl.fma(map_118, tl.full([C, BLOCK_K], 1.0, tl.float32), total_61)  # [C, BLOCK_K]
+            map_119 = both_11.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
+            inside_86 = inside_85 - map_119  # [C, BLOCK_K]
             inside_87 = inside_86 - map_6  # [C, BLOCK_K]
             d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
             tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_66.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            map_114 = both_11.to(tl.float32) * total_63  # [C, BLOCK_K]
-            total_67 = tl.fma(map_114, tl.full([C, BLOCK_K], 1.0, tl.float32), total_60)  # [C, BLOCK_K]
+            map_120 = both_11.to(tl.float32) * total_62  # [C, BLOCK_K]
+            total_67 = tl.fma(map_120, tl.full([C, BLOCK_K], 1.0, tl.float32), total_59)  # [C, BLOCK_K]
             terms = total_67  # [C, BLOCK_K]
             later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-            map_115 = inside_87 - map_7  # [C, BLOCK_K]
-            terms_2 = map_115  # [C, BLOCK_K]
+            map_121 = inside_87 - map_7  # [C, BLOCK_K]
+            terms_2 = map_121  # [C, BLOCK_K]
             inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
             dgK_120 = later_2 + inside_2  # [C, BLOCK_K]
             dgK_121 = dgK_120 + sum_4[None, :]  # [C, BLOCK_K]
@@ -3808,7 +3819,7 @@ def _m_gradients_whole_kernel_c64(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_value_kernel(
-    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, k_ptr, w_raw_ptr, dy_ptr, zeta_ptr, l_ptr,
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, k_ptr, w_raw_ptr, dy_ptr, l_ptr, zeta_ptr,
     d_v_ptr, cu, T, H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g,
     kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, k_ptr_b,
     k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
@@ -3944,8 +3955,8 @@ def _m_gradients_value_kernel(
                 at_V = block + tl.arange(0, BLOCK_V)
                 in_V = at_V < V
                 dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-                zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
                 L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+                zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
                 dx_out = tl.dot(map_19.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
                 dot_11 = diagonal[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_V]
                 dx_31 = dx_out + dot_11  # [C, BLOCK_V]
@@ -3975,7 +3986,7 @@ def _m_gradients_value_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_value_kernel_c64(
-    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, k_ptr, w_raw_ptr, dy_ptr, zeta_ptr, l_ptr,
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, k_ptr, w_raw_ptr, dy_ptr, l_ptr, zeta_ptr,
     d_v_ptr, cu, T, H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g,
     kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, k_ptr_b,
     k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
@@ -4123,8 +4134,8 @@ def _m_gradients_value_kernel_c64(
                 at_V = block + tl.arange(0, BLOCK_V)
                 in_V = at_V < V
                 dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-                zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
                 L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+                zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
                 dx_out = tl.dot(map_22.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
                 dot_13 = diagonal[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_V]
                 dx_37 = dx_out + dot_13  # [C, BLOCK_V]
@@ -5190,8 +5201,8 @@ def _m_layer_states_adjoint_kernel(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_whole_kernel(
     r_ptr, k_k_ptr, k_raw_ptr, a0_ptr, eta_raw_ptr, k_a_ptr, v_ptr, w0_ptr, w_raw_raw_ptr,
-    dy_ptr, z_ptr, zeta_ptr, h_2_ptr, l_ptr, d_r_ptr, d_k_k_ptr, d_eta_raw_ptr, d_k_raw_ptr,
-    d_a0_ptr, d_k_a_ptr, d_w_raw_raw_ptr, d_w0_ptr, cu, T, H, N, STEPS, r_ptr_b,
+    dy_ptr, z_ptr, h_2_ptr, l_ptr, zeta_ptr, d_r_ptr, d_eta_raw_ptr, d_a0_ptr, d_k_a_ptr,
+    d_k_raw_ptr, d_k_k_ptr, d_w_raw_raw_ptr, d_w0_ptr, cu, T, H, N, STEPS, r_ptr_b,
     r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_k_ptr_h, k_k_ptr_g, k_raw_ptr_b,
     k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, a0_ptr_h, a0_ptr_g, eta_raw_ptr_b,
     eta_raw_ptr_t: tl.constexpr, eta_raw_ptr_h, eta_raw_ptr_g, k_a_ptr_h, k_a_ptr_g, v_ptr_b,
@@ -5273,8 +5284,6 @@ def _m_layer_gradients_whole_kernel(
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
     z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
     decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
@@ -5285,180 +5294,186 @@ def _m_layer_gradients_whole_kernel(
     decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
     dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
     ds_out = decay_2 * dot  # through M [C, BLOCK_K]
-    sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
-    sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    dot_3 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    du_out = decay_4 * dot_3  # through L [C, BLOCK_K]
-    map_6 = u * du_out  # [C, BLOCK_K]
-    sum_4 = tl.sum(map_6, 0)  # [BLOCK_K]
-    dot_4 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_4 * dot_4  # through L [C, BLOCK_K]
-    map_7 = e * de_out  # [C, BLOCK_K]
-    sum_3 = tl.sum(map_7, 0)  # [BLOCK_K]
-    sums_4 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
-    map_8 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_5 = -sums_4  # D(j, middle32(j)] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
-    map_9 = decay_6 * u  # [C, BLOCK_K]
-    dot_5 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_su_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_5, 0.0)  # pairs with j <= i in block32 [C, C]
-    R_su_base = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_su_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), R_su_base, 0.0)  # pairs with j <= i in block32 [C, C]
-    dq_su_base = tl.dot(B_su_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    dk_su_base = tl.dot(Bt_su_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_10 = decay_6 * dk_su_base  # [C, BLOCK_K]
-    total = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
-    map_11 = decay_6 * e  # [C, BLOCK_K]
-    dot_6 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_6, 0.0)  # pairs with j <= i in block32 [C, C]
-    R_se_base = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), R_se_base, 0.0)  # pairs with j <= i in block32 [C, C]
-    dq_se_base = tl.dot(B_se_base.to(FT), map_11.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_2 = tl.fma(dq_se_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_base)  # [C, BLOCK_K]
-    map_12 = decay_5 * total_2  # [C, BLOCK_K]
-    total_3 = tl.fma(map_12, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_13 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-    map_14 = map_8.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
-    total_4 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), map_13)  # [C, BLOCK_K]
-    map_15 = map_9.to(FT).to(tl.float32) * dk_su_base  # [C, BLOCK_K]
-    inside_5 = total_4 - map_15  # [C, BLOCK_K]
+    sums_2 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_3 = -sums_2  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_7 = decay_4 * u  # [C, BLOCK_K]
+    dot_2 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_su_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_2, 0.0)  # pairs with j <= i in block32 [C, C]
+    dq_su_base = tl.dot(B_su_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_8 = decay_4 * e  # [C, BLOCK_K]
+    dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_3, 0.0)  # pairs with j <= i in block32 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total = tl.fma(dq_se_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_base)  # [C, BLOCK_K]
+    map_9 = decay_3 * total  # [C, BLOCK_K]
+    total_2 = tl.fma(map_9, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_10 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+    map_11 = map_6.to(FT).to(tl.float32) * total  # [C, BLOCK_K]
+    total_3 = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), map_10)  # [C, BLOCK_K]
     d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
-    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_3.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dk_se_base = tl.dot(Bt_se_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_16 = decay_6 * dk_se_base  # [C, BLOCK_K]
+    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_2.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    dot_4 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    du_out = decay_5 * dot_4  # through L [C, BLOCK_K]
+    map_12 = u * du_out  # [C, BLOCK_K]
+    sum_4 = tl.sum(map_12, 0)  # [BLOCK_K]
+    dot_5 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_5 * dot_5  # through L [C, BLOCK_K]
+    map_13 = e * de_out  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_13, 0)  # [BLOCK_K]
+    dot_6 = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_su_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_6, 0.0)  # the weights of the pairs: pairs with j <= i in block32 [C, C]
+    dk_su_base = tl.dot(Bt_su_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_14 = decay_4 * dk_su_base  # [C, BLOCK_K]
+    total_4 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
+    map_15 = map_7.to(FT).to(tl.float32) * dk_su_base  # [C, BLOCK_K]
+    inside_5 = total_3 - map_15  # [C, BLOCK_K]
+    dot_7 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in block32 [C, C]
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_16 = decay_4 * dk_se_base  # [C, BLOCK_K]
     total_5 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_17 = map_11.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    map_17 = map_8.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
     inside_6 = inside_5 - map_17  # [C, BLOCK_K]
-    sums_6 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
-    map_18 = decay_7 * w  # [C, BLOCK_K]
-    dot_7 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_wu_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_7, 0.0)  # pairs with j < i in block32 [C, C]
-    R_wu_base = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_wu_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), R_wu_base, 0.0)  # pairs with j < i in block32 [C, C]
-    dq_wu_base = tl.dot(B_wu_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    sums_5 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    map_18 = decay_6 * w  # [C, BLOCK_K]
+    dot_8 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_wu_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_8, 0.0)  # the weights of the pairs: pairs with j < i in block32 [C, C]
     dk_wu_base = tl.dot(Bt_wu_base.to(FT), map_18.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_19 = decay_6 * dk_wu_base  # [C, BLOCK_K]
-    total_6 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-    map_20 = map_9.to(FT).to(tl.float32) * dk_wu_base  # [C, BLOCK_K]
+    map_19 = decay_4 * dk_wu_base  # [C, BLOCK_K]
+    total_6 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+    map_20 = map_7.to(FT).to(tl.float32) * dk_wu_base  # [C, BLOCK_K]
     inside_7 = inside_6 - map_20  # [C, BLOCK_K]
-    part_30_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_30_1 = tl.exp(-tl.abs(part_30_0))
-    part_30_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    part_30_3 = -(load.to(tl.float32)[None, :] * load_2.to(tl.float32)) / (part_30_2 * part_30_2)
-    part_30_4 = -(tl.where(part_30_0 >= 0.0, 1.0, part_30_1) / (1.0 + part_30_1)) * part_30_3
-    part_30_5 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
-    map_21 = part_30_4 * (0.5 / part_30_2) * part_30_5 * total_6  # [C, BLOCK_K]
+    part_29_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
+    part_29_1 = tl.exp(-tl.abs(part_29_0))
+    part_29_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    part_29_3 = -(load.to(tl.float32)[None, :] * load_2.to(tl.float32)) / (part_29_2 * part_29_2)
+    part_29_4 = tl.where(part_29_0 >= 0.0, 1.0, part_29_1) / (1.0 + part_29_1) * part_29_3
+    map_21 = part_29_4 * total_6  # [C, BLOCK_K]
     inner_2 = tl.where(in_K[None, :], map_21, 0.0)  # [C, BLOCK_K]
     sum_5 = tl.sum(inner_2, 1)  # [C]
-    part_31_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    part_31_1 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_31_2 = tl.exp(-tl.abs(part_31_1))
-    part_31_3 = 1.0 + part_31_2
-    part_31_4 = tl.where(part_31_1 >= 0.0, 1.0, part_31_2) / part_31_3 * (tl.where(-part_31_1 >= 0.0, 1.0, part_31_2) / part_31_3)
-    map_22 = -part_31_0 * part_31_4 * total_6  # [C, BLOCK_K]
+    part_30_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    part_30_1 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
+    part_30_2 = tl.exp(-tl.abs(part_30_1))
+    part_30_3 = 1.0 + part_30_2
+    part_30_4 = tl.where(part_30_1 >= 0.0, 1.0, part_30_2) / part_30_3 * (tl.where(-part_30_1 >= 0.0, 1.0, part_30_2) / part_30_3)
+    map_22 = -part_30_0 * part_30_4 * total_6  # [C, BLOCK_K]
     sum_8 = tl.sum(map_22, 0)  # [BLOCK_K]
-    part_32_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
-    map_23 = (part_32_0 + part_32_0) * load_2.to(tl.float32) * sum_5[:, None]  # [C, BLOCK_K]
-    sum_11 = tl.sum(map_23, 0)  # [BLOCK_K]
-    part_33_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_33_1 = tl.exp(-tl.abs(part_33_0))
-    part_33_2 = -(tl.where(part_33_0 >= 0.0, 1.0, part_33_1) / (1.0 + part_33_1)) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
-    map_24 = part_33_2 * load_2.to(tl.float32) * total_6  # [C, BLOCK_K]
-    sum_12 = tl.sum(map_24, 0)  # [BLOCK_K]
-    dot_8 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_we_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_8, 0.0)  # pairs with j < i in block32 [C, C]
-    R_we_base = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), R_we_base, 0.0)  # pairs with j < i in block32 [C, C]
-    dq_we_base = tl.dot(B_we_base.to(FT), map_11.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_7 = tl.fma(dq_we_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_base)  # [C, BLOCK_K]
-    map_25 = decay_7 * total_7  # [C, BLOCK_K]
-    total_8 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    part_35_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    part_35_1 = -(load.to(tl.float32)[None, :] * load_2.to(tl.float32)) / (part_35_0 * part_35_0)
-    part_35_2 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
-    map_26 = part_35_1 * (0.5 / part_35_0) * part_35_2 * total_8  # [C, BLOCK_K]
-    inner_3 = tl.where(in_K[None, :], map_26, 0.0)  # [C, BLOCK_K]
-    sum_6 = tl.sum(inner_3, 1)  # [C]
-    part_36_0 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * load.to(tl.float32)[None, :]
-    map_27 = part_36_0 * total_8  # [C, BLOCK_K]
-    part_37_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
-    map_28 = (part_37_0 + part_37_0) * load.to(tl.float32)[None, :] * sum_6[:, None]  # [C, BLOCK_K]
-    total_17 = map_27 + map_28  # [C, BLOCK_K]
-    part_39_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_39_1 = tl.exp(-tl.abs(part_39_0))
-    part_39_2 = -(tl.where(part_39_0 >= 0.0, 1.0, part_39_1) / (1.0 + part_39_1)) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
-    map_29 = part_39_2 * load.to(tl.float32)[None, :] * total_6  # [C, BLOCK_K]
-    total_9 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
-    part_40_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
-    map_30 = (part_40_0 + part_40_0) * load.to(tl.float32)[None, :] * sum_5[:, None]  # [C, BLOCK_K]
-    total_19 = total_9 + map_30  # [C, BLOCK_K]
-    part_42_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
-    map_31 = (part_42_0 + part_42_0) * load_2.to(tl.float32) * sum_6[:, None]  # [C, BLOCK_K]
-    sum_13 = tl.sum(map_31, 0)  # [BLOCK_K]
-    map_32 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * load_2.to(tl.float32) * total_8  # [C, BLOCK_K]
-    sum_14 = tl.sum(map_32, 0)  # [BLOCK_K]
-    d_k_k_new = sum_14 + sum_13 + sum_12 + sum_11  # gradient of k_k, of this chunk [BLOCK_K]
-    tl.store(d_k_k_ptr + _row(slot, h, H) * (K) + at_K, d_k_k_new.to(d_k_k_ptr.dtype.element_ty), mask=in_K)
+    map_23 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
+    map_24 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
+    map_25 = -map_23 * map_24 * sum_5  # [C]
+    part_35_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
+    map_26 = (part_35_0 + part_35_0) * load_2.to(tl.float32) * map_25[:, None]  # [C, BLOCK_K]
+    sum_11 = tl.sum(map_26, 0)  # [BLOCK_K]
+    part_36_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
+    part_36_1 = tl.exp(-tl.abs(part_36_0))
+    part_36_2 = -(tl.where(part_36_0 >= 0.0, 1.0, part_36_1) / (1.0 + part_36_1)) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
+    map_27 = part_36_2 * load_2.to(tl.float32) * total_6  # [C, BLOCK_K]
+    sum_12 = tl.sum(map_27, 0)  # [BLOCK_K]
+    dot_9 = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_9, 0.0)  # the weights of the pairs: pairs with j < i in block32 [C, C]
     dk_we_base = tl.dot(Bt_we_base.to(FT), map_18.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_33 = decay_6 * dk_we_base  # [C, BLOCK_K]
-    total_10 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-    map_34 = map_11.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
-    inside_8 = inside_7 - map_34  # [C, BLOCK_K]
-    inside_9 = inside_8 - map_6  # [C, BLOCK_K]
-    part_49_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_49_1 = tl.exp(-tl.abs(part_49_0))
-    part_49_2 = 1.0 + part_49_1
-    part_49_3 = tl.where(part_49_0 >= 0.0, 1.0, part_49_1) / part_49_2 * (tl.where(-part_49_0 >= 0.0, 1.0, part_49_1) / part_49_2)
-    map_35 = load_2.to(tl.float32) * load_5.to(tl.float32)[None, :] * part_49_3 * total_10  # [C, BLOCK_K]
-    sum_7 = tl.sum(map_35, 0)  # [BLOCK_K]
-    part_50_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_50_1 = tl.exp(-tl.abs(part_50_0))
-    part_50_2 = load_2.to(tl.float32) * (-1.0 + tl.where(part_50_0 >= 0.0, 1.0, part_50_1) / (1.0 + part_50_1))
-    map_36 = part_50_2 * total_10  # [C, BLOCK_K]
-    sum_9 = tl.sum(map_36, 0)  # [BLOCK_K]
-    total_11 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), map_22)  # [C, BLOCK_K]
+    map_28 = decay_4 * dk_we_base  # [C, BLOCK_K]
+    total_7 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+    map_29 = map_8.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_8 = inside_7 - map_29  # [C, BLOCK_K]
+    inside_9 = inside_8 - map_12  # [C, BLOCK_K]
+    part_41_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
+    part_41_1 = tl.exp(-tl.abs(part_41_0))
+    part_41_2 = 1.0 + part_41_1
+    part_41_3 = tl.where(part_41_0 >= 0.0, 1.0, part_41_1) / part_41_2 * (tl.where(-part_41_0 >= 0.0, 1.0, part_41_1) / part_41_2)
+    map_30 = load_2.to(tl.float32) * load_5.to(tl.float32)[None, :] * part_41_3 * total_7  # [C, BLOCK_K]
+    sum_7 = tl.sum(map_30, 0)  # [BLOCK_K]
+    part_42_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
+    part_42_1 = tl.exp(-tl.abs(part_42_0))
+    part_42_2 = load_2.to(tl.float32) * (-1.0 + tl.where(part_42_0 >= 0.0, 1.0, part_42_1) / (1.0 + part_42_1))
+    map_31 = part_42_2 * total_7  # [C, BLOCK_K]
+    sum_9 = tl.sum(map_31, 0)  # [BLOCK_K]
+    total_8 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), map_22)  # [C, BLOCK_K]
     d_eta_raw_ptr_c = d_eta_raw_ptr + start * d_eta_raw_ptr_t  # first token of the chunk
-    tl.store(d_eta_raw_ptr_c + (token * d_eta_raw_ptr_t)[:, None] + at_K[None, :], total_11.to(d_eta_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    part_51_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_51_1 = tl.exp(-tl.abs(part_51_0))
-    part_51_2 = load_5.to(tl.float32)[None, :] * (-1.0 + tl.where(part_51_0 >= 0.0, 1.0, part_51_1) / (1.0 + part_51_1))
-    map_37 = (1.0 + part_51_2) * total_10  # [C, BLOCK_K]
-    total_12 = tl.fma(map_37, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
-    d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
-    tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], total_12.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    tl.store(d_eta_raw_ptr_c + (token * d_eta_raw_ptr_t)[:, None] + at_K[None, :], total_8.to(d_eta_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     d_a0_new = sum_8 + sum_7  # gradient of a0, of this chunk [BLOCK_K]
     tl.store(d_a0_ptr + _row(slot, h, H) * (K) + at_K, d_a0_new.to(d_a0_ptr.dtype.element_ty), mask=in_K)
     tl.store(d_k_a_ptr + _row(slot, h, H) * (K) + at_K, sum_9.to(d_k_a_ptr.dtype.element_ty), mask=in_K)
-    map_38 = w * dw_out  # [C, BLOCK_K]
-    map_39 = map_18.to(FT).to(tl.float32) * total_7  # [C, BLOCK_K]
-    total_13 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), map_38)  # [C, BLOCK_K]
+    sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    dot_10 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    dw_out = decay_7 * dot_10  # through M [C, BLOCK_K]
+    dot_11 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_wu_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_11, 0.0)  # pairs with j < i in block32 [C, C]
+    dq_wu_base = tl.dot(B_wu_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    dot_12 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_we_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_12, 0.0)  # pairs with j < i in block32 [C, C]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_9 = tl.fma(dq_we_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_base)  # [C, BLOCK_K]
+    map_32 = decay_6 * total_9  # [C, BLOCK_K]
+    total_10 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    part_46_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    part_46_1 = -(load.to(tl.float32)[None, :] * load_2.to(tl.float32)) / (part_46_0 * part_46_0)
+    map_33 = part_46_1 * total_10  # [C, BLOCK_K]
+    inner_3 = tl.where(in_K[None, :], map_33, 0.0)  # [C, BLOCK_K]
+    sum_6 = tl.sum(inner_3, 1)  # [C]
+    part_47_0 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * load.to(tl.float32)[None, :]
+    map_34 = part_47_0 * total_10  # [C, BLOCK_K]
+    map_35 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
+    map_36 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
+    map_37 = map_35 * map_36 * sum_6  # [C]
+    part_51_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
+    map_38 = (part_51_0 + part_51_0) * load.to(tl.float32)[None, :] * map_37[:, None]  # [C, BLOCK_K]
+    total_17 = map_34 + map_38  # [C, BLOCK_K]
+    part_53_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
+    part_53_1 = tl.exp(-tl.abs(part_53_0))
+    part_53_2 = -(tl.where(part_53_0 >= 0.0, 1.0, part_53_1) / (1.0 + part_53_1)) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
+    map_39 = part_53_2 * load.to(tl.float32)[None, :] * total_6  # [C, BLOCK_K]
+    total_11 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
+    part_54_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
+    map_40 = (part_54_0 + part_54_0) * load.to(tl.float32)[None, :] * map_25[:, None]  # [C, BLOCK_K]
+    total_19 = total_11 + map_40  # [C, BLOCK_K]
+    part_56_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
+    map_41 = (part_56_0 + part_56_0) * load_2.to(tl.float32) * map_37[:, None]  # [C, BLOCK_K]
+    sum_13 = tl.sum(map_41, 0)  # [BLOCK_K]
+    map_42 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * load_2.to(tl.float32) * total_10  # [C, BLOCK_K]
+    sum_14 = tl.sum(map_42, 0)  # [BLOCK_K]
+    part_58_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
+    part_58_1 = tl.exp(-tl.abs(part_58_0))
+    part_58_2 = load_5.to(tl.float32)[None, :] * (-1.0 + tl.where(part_58_0 >= 0.0, 1.0, part_58_1) / (1.0 + part_58_1))
+    map_43 = (1.0 + part_58_2) * total_7  # [C, BLOCK_K]
+    total_12 = tl.fma(map_43, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
+    d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
+    tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], total_12.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    d_k_k_new = sum_14 + sum_13 + sum_12 + sum_11  # gradient of k_k, of this chunk [BLOCK_K]
+    tl.store(d_k_k_ptr + _row(slot, h, H) * (K) + at_K, d_k_k_new.to(d_k_k_ptr.dtype.element_ty), mask=in_K)
+    map_44 = w * dw_out  # [C, BLOCK_K]
+    map_45 = map_18.to(FT).to(tl.float32) * total_9  # [C, BLOCK_K]
+    total_13 = tl.fma(map_45, tl.full([C, BLOCK_K], 1.0, tl.float32), map_44)  # [C, BLOCK_K]
     terms = total_13  # [C, BLOCK_K]
     later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-    map_40 = inside_9 - map_7  # [C, BLOCK_K]
-    terms_2 = map_40  # [C, BLOCK_K]
+    map_46 = inside_9 - map_13  # [C, BLOCK_K]
+    terms_2 = map_46  # [C, BLOCK_K]
     inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
     dgK_14 = later_2 + inside_2  # [C, BLOCK_K]
     dgK_15 = dgK_14 + sum_4[None, :]  # [C, BLOCK_K]
     dgK_16 = dgK_15 + sum_3[None, :]  # [C, BLOCK_K]
     dgK = dgK_16 + sum_2[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    part_60_0 = load_6.to(tl.float32)[None, :] + load_7.to(tl.float32)
-    part_60_1 = tl.exp(-tl.abs(part_60_0))
-    part_60_2 = 1.0 + part_60_1
-    part_60_3 = part_60_2 == 1.0
-    part_60_4 = tl.log(part_60_2) * (part_60_1 / tl.where(part_60_3, 1.0, part_60_2 - 1.0))
-    part_60_5 = -0.5 + (tl.minimum(part_60_0, 0.0) - tl.where(part_60_3, part_60_1, part_60_4))
-    part_60_6 = -tl.exp(part_60_5) * (tl.where(-part_60_0 >= 0.0, 1.0, part_60_1) / part_60_2)
-    map_41 = part_60_6 * dgK  # [C, BLOCK_K]
-    inner_4 = tl.where(valid[:, None], map_41, 0.0)  # [C, BLOCK_K]
+    part_67_0 = load_6.to(tl.float32)[None, :] + load_7.to(tl.float32)
+    part_67_1 = tl.exp(-tl.abs(part_67_0))
+    part_67_2 = 1.0 + part_67_1
+    part_67_3 = part_67_2 == 1.0
+    part_67_4 = tl.log(part_67_2) * (part_67_1 / tl.where(part_67_3, 1.0, part_67_2 - 1.0))
+    part_67_5 = -0.5 + (tl.minimum(part_67_0, 0.0) - tl.where(part_67_3, part_67_1, part_67_4))
+    part_67_6 = -tl.exp(part_67_5) * (tl.where(-part_67_0 >= 0.0, 1.0, part_67_1) / part_67_2)
+    map_47 = part_67_6 * dgK  # [C, BLOCK_K]
+    inner_4 = tl.where(valid[:, None], map_47, 0.0)  # [C, BLOCK_K]
     sum_10 = tl.sum(inner_4, 0)  # [BLOCK_K]
     d_w_raw_raw_ptr_c = d_w_raw_raw_ptr + start * d_w_raw_raw_ptr_t  # first token of the chunk
-    tl.store(d_w_raw_raw_ptr_c + (token * d_w_raw_raw_ptr_t)[:, None] + at_K[None, :], map_41.to(d_w_raw_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    tl.store(d_w_raw_raw_ptr_c + (token * d_w_raw_raw_ptr_t)[:, None] + at_K[None, :], map_47.to(d_w_raw_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     tl.store(d_w0_ptr + _row(slot, h, H) * (K) + at_K, sum_10.to(d_w0_ptr.dtype.element_ty), mask=in_K)
 
 
@@ -5466,8 +5481,8 @@ def _m_layer_gradients_whole_kernel(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_whole_kernel_c64(
     r_ptr, k_k_ptr, k_raw_ptr, a0_ptr, eta_raw_ptr, k_a_ptr, v_ptr, w0_ptr, w_raw_raw_ptr,
-    dy_ptr, z_ptr, zeta_ptr, h_2_ptr, l_ptr, d_r_ptr, d_k_k_ptr, d_eta_raw_ptr, d_k_raw_ptr,
-    d_a0_ptr, d_k_a_ptr, d_w_raw_raw_ptr, d_w0_ptr, cu, T, H, N, STEPS, r_ptr_b,
+    dy_ptr, z_ptr, h_2_ptr, l_ptr, zeta_ptr, d_r_ptr, d_eta_raw_ptr, d_a0_ptr, d_k_a_ptr,
+    d_k_raw_ptr, d_k_k_ptr, d_w_raw_raw_ptr, d_w0_ptr, cu, T, H, N, STEPS, r_ptr_b,
     r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_k_ptr_h, k_k_ptr_g, k_raw_ptr_b,
     k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, a0_ptr_h, a0_ptr_g, eta_raw_ptr_b,
     eta_raw_ptr_t: tl.constexpr, eta_raw_ptr_h, eta_raw_ptr_g, k_a_ptr_h, k_a_ptr_g, v_ptr_b,
@@ -5549,8 +5564,6 @@ def _m_layer_gradients_whole_kernel_c64(
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
     z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
     decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
@@ -5561,180 +5574,186 @@ def _m_layer_gradients_whole_kernel_c64(
     decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
     dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
     ds_out = decay_2 * dot  # through M [C, BLOCK_K]
-    sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
-    sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    dot_3 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    du_out = decay_4 * dot_3  # through L [C, BLOCK_K]
-    map_6 = u * du_out  # [C, BLOCK_K]
-    sum_4 = tl.sum(map_6, 0)  # [BLOCK_K]
-    dot_4 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_4 * dot_4  # through L [C, BLOCK_K]
-    map_7 = e * de_out  # [C, BLOCK_K]
-    sum_3 = tl.sum(map_7, 0)  # [BLOCK_K]
-    sums_4 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
-    map_8 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_5 = -sums_4  # D(j, middle64(j)] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
-    map_9 = decay_6 * u  # [C, BLOCK_K]
-    dot_5 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_su_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_5, 0.0)  # pairs with j <= i in block64 [C, C]
-    R_su_base = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_su_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), R_su_base, 0.0)  # pairs with j <= i in block64 [C, C]
-    dq_su_base = tl.dot(B_su_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    dk_su_base = tl.dot(Bt_su_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_10 = decay_6 * dk_su_base  # [C, BLOCK_K]
-    total = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
-    map_11 = decay_6 * e  # [C, BLOCK_K]
-    dot_6 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_6, 0.0)  # pairs with j <= i in block64 [C, C]
-    R_se_base = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), R_se_base, 0.0)  # pairs with j <= i in block64 [C, C]
-    dq_se_base = tl.dot(B_se_base.to(FT), map_11.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_2 = tl.fma(dq_se_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_base)  # [C, BLOCK_K]
-    map_12 = decay_5 * total_2  # [C, BLOCK_K]
-    total_3 = tl.fma(map_12, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_13 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-    map_14 = map_8.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
-    total_4 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), map_13)  # [C, BLOCK_K]
-    map_15 = map_9.to(FT).to(tl.float32) * dk_su_base  # [C, BLOCK_K]
-    inside_5 = total_4 - map_15  # [C, BLOCK_K]
+    sums_2 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_3 = -sums_2  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_7 = decay_4 * u  # [C, BLOCK_K]
+    dot_2 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_su_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_2, 0.0)  # pairs with j <= i in block64 [C, C]
+    dq_su_base = tl.dot(B_su_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_8 = decay_4 * e  # [C, BLOCK_K]
+    dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_3, 0.0)  # pairs with j <= i in block64 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total = tl.fma(dq_se_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_base)  # [C, BLOCK_K]
+    map_9 = decay_3 * total  # [C, BLOCK_K]
+    total_2 = tl.fma(map_9, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_10 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+    map_11 = map_6.to(FT).to(tl.float32) * total  # [C, BLOCK_K]
+    total_3 = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), map_10)  # [C, BLOCK_K]
     d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
-    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_3.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dk_se_base = tl.dot(Bt_se_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_16 = decay_6 * dk_se_base  # [C, BLOCK_K]
+    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_2.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    dot_4 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    du_out = decay_5 * dot_4  # through L [C, BLOCK_K]
+    map_12 = u * du_out  # [C, BLOCK_K]
+    sum_4 = tl.sum(map_12, 0)  # [BLOCK_K]
+    dot_5 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_5 * dot_5  # through L [C, BLOCK_K]
+    map_13 = e * de_out  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_13, 0)  # [BLOCK_K]
+    dot_6 = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_su_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_6, 0.0)  # the weights of the pairs: pairs with j <= i in block64 [C, C]
+    dk_su_base = tl.dot(Bt_su_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_14 = decay_4 * dk_su_base  # [C, BLOCK_K]
+    total_4 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
+    map_15 = map_7.to(FT).to(tl.float32) * dk_su_base  # [C, BLOCK_K]
+    inside_5 = total_3 - map_15  # [C, BLOCK_K]
+    dot_7 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in block64 [C, C]
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_16 = decay_4 * dk_se_base  # [C, BLOCK_K]
     total_5 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_17 = map_11.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    map_17 = map_8.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
     inside_6 = inside_5 - map_17  # [C, BLOCK_K]
-    sums_6 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
-    map_18 = decay_7 * w  # [C, BLOCK_K]
-    dot_7 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_wu_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_7, 0.0)  # pairs with j < i in block64 [C, C]
-    R_wu_base = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_wu_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), R_wu_base, 0.0)  # pairs with j < i in block64 [C, C]
-    dq_wu_base = tl.dot(B_wu_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    sums_5 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    map_18 = decay_6 * w  # [C, BLOCK_K]
+    dot_8 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_wu_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_8, 0.0)  # the weights of the pairs: pairs with j < i in block64 [C, C]
     dk_wu_base = tl.dot(Bt_wu_base.to(FT), map_18.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_19 = decay_6 * dk_wu_base  # [C, BLOCK_K]
-    total_6 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-    map_20 = map_9.to(FT).to(tl.float32) * dk_wu_base  # [C, BLOCK_K]
+    map_19 = decay_4 * dk_wu_base  # [C, BLOCK_K]
+    total_6 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+    map_20 = map_7.to(FT).to(tl.float32) * dk_wu_base  # [C, BLOCK_K]
     inside_7 = inside_6 - map_20  # [C, BLOCK_K]
-    part_30_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_30_1 = tl.exp(-tl.abs(part_30_0))
-    part_30_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    part_30_3 = -(load.to(tl.float32)[None, :] * load_2.to(tl.float32)) / (part_30_2 * part_30_2)
-    part_30_4 = -(tl.where(part_30_0 >= 0.0, 1.0, part_30_1) / (1.0 + part_30_1)) * part_30_3
-    part_30_5 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
-    map_21 = part_30_4 * (0.5 / part_30_2) * part_30_5 * total_6  # [C, BLOCK_K]
+    part_29_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
+    part_29_1 = tl.exp(-tl.abs(part_29_0))
+    part_29_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    part_29_3 = -(load.to(tl.float32)[None, :] * load_2.to(tl.float32)) / (part_29_2 * part_29_2)
+    part_29_4 = tl.where(part_29_0 >= 0.0, 1.0, part_29_1) / (1.0 + part_29_1) * part_29_3
+    map_21 = part_29_4 * total_6  # [C, BLOCK_K]
     inner_2 = tl.where(in_K[None, :], map_21, 0.0)  # [C, BLOCK_K]
     sum_5 = tl.sum(inner_2, 1)  # [C]
-    part_31_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    part_31_1 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_31_2 = tl.exp(-tl.abs(part_31_1))
-    part_31_3 = 1.0 + part_31_2
-    part_31_4 = tl.where(part_31_1 >= 0.0, 1.0, part_31_2) / part_31_3 * (tl.where(-part_31_1 >= 0.0, 1.0, part_31_2) / part_31_3)
-    map_22 = -part_31_0 * part_31_4 * total_6  # [C, BLOCK_K]
+    part_30_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    part_30_1 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
+    part_30_2 = tl.exp(-tl.abs(part_30_1))
+    part_30_3 = 1.0 + part_30_2
+    part_30_4 = tl.where(part_30_1 >= 0.0, 1.0, part_30_2) / part_30_3 * (tl.where(-part_30_1 >= 0.0, 1.0, part_30_2) / part_30_3)
+    map_22 = -part_30_0 * part_30_4 * total_6  # [C, BLOCK_K]
     sum_8 = tl.sum(map_22, 0)  # [BLOCK_K]
-    part_32_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
-    map_23 = (part_32_0 + part_32_0) * load_2.to(tl.float32) * sum_5[:, None]  # [C, BLOCK_K]
-    sum_11 = tl.sum(map_23, 0)  # [BLOCK_K]
-    part_33_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_33_1 = tl.exp(-tl.abs(part_33_0))
-    part_33_2 = -(tl.where(part_33_0 >= 0.0, 1.0, part_33_1) / (1.0 + part_33_1)) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
-    map_24 = part_33_2 * load_2.to(tl.float32) * total_6  # [C, BLOCK_K]
-    sum_12 = tl.sum(map_24, 0)  # [BLOCK_K]
-    dot_8 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_we_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_8, 0.0)  # pairs with j < i in block64 [C, C]
-    R_we_base = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # the weights of the pairs [C, C]
-    Bt_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), R_we_base, 0.0)  # pairs with j < i in block64 [C, C]
-    dq_we_base = tl.dot(B_we_base.to(FT), map_11.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_7 = tl.fma(dq_we_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_base)  # [C, BLOCK_K]
-    map_25 = decay_7 * total_7  # [C, BLOCK_K]
-    total_8 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    part_35_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    part_35_1 = -(load.to(tl.float32)[None, :] * load_2.to(tl.float32)) / (part_35_0 * part_35_0)
-    part_35_2 = tl.where(sum_1[:, None] > 1e-24, 1.0, tl.where(sum_1[:, None] == 1e-24, 0.5, 0.0))
-    map_26 = part_35_1 * (0.5 / part_35_0) * part_35_2 * total_8  # [C, BLOCK_K]
-    inner_3 = tl.where(in_K[None, :], map_26, 0.0)  # [C, BLOCK_K]
-    sum_6 = tl.sum(inner_3, 1)  # [C]
-    part_36_0 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * load.to(tl.float32)[None, :]
-    map_27 = part_36_0 * total_8  # [C, BLOCK_K]
-    part_37_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
-    map_28 = (part_37_0 + part_37_0) * load.to(tl.float32)[None, :] * sum_6[:, None]  # [C, BLOCK_K]
-    total_17 = map_27 + map_28  # [C, BLOCK_K]
-    part_39_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_39_1 = tl.exp(-tl.abs(part_39_0))
-    part_39_2 = -(tl.where(part_39_0 >= 0.0, 1.0, part_39_1) / (1.0 + part_39_1)) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
-    map_29 = part_39_2 * load.to(tl.float32)[None, :] * total_6  # [C, BLOCK_K]
-    total_9 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
-    part_40_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
-    map_30 = (part_40_0 + part_40_0) * load.to(tl.float32)[None, :] * sum_5[:, None]  # [C, BLOCK_K]
-    total_19 = total_9 + map_30  # [C, BLOCK_K]
-    part_42_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
-    map_31 = (part_42_0 + part_42_0) * load_2.to(tl.float32) * sum_6[:, None]  # [C, BLOCK_K]
-    sum_13 = tl.sum(map_31, 0)  # [BLOCK_K]
-    map_32 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * load_2.to(tl.float32) * total_8  # [C, BLOCK_K]
-    sum_14 = tl.sum(map_32, 0)  # [BLOCK_K]
-    d_k_k_new = sum_14 + sum_13 + sum_12 + sum_11  # gradient of k_k, of this chunk [BLOCK_K]
-    tl.store(d_k_k_ptr + _row(slot, h, H) * (K) + at_K, d_k_k_new.to(d_k_k_ptr.dtype.element_ty), mask=in_K)
+    map_23 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
+    map_24 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
+    map_25 = -map_23 * map_24 * sum_5  # [C]
+    part_35_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
+    map_26 = (part_35_0 + part_35_0) * load_2.to(tl.float32) * map_25[:, None]  # [C, BLOCK_K]
+    sum_11 = tl.sum(map_26, 0)  # [BLOCK_K]
+    part_36_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
+    part_36_1 = tl.exp(-tl.abs(part_36_0))
+    part_36_2 = -(tl.where(part_36_0 >= 0.0, 1.0, part_36_1) / (1.0 + part_36_1)) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
+    map_27 = part_36_2 * load_2.to(tl.float32) * total_6  # [C, BLOCK_K]
+    sum_12 = tl.sum(map_27, 0)  # [BLOCK_K]
+    dot_9 = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_9, 0.0)  # the weights of the pairs: pairs with j < i in block64 [C, C]
     dk_we_base = tl.dot(Bt_we_base.to(FT), map_18.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_33 = decay_6 * dk_we_base  # [C, BLOCK_K]
-    total_10 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-    map_34 = map_11.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
-    inside_8 = inside_7 - map_34  # [C, BLOCK_K]
-    inside_9 = inside_8 - map_6  # [C, BLOCK_K]
-    part_49_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_49_1 = tl.exp(-tl.abs(part_49_0))
-    part_49_2 = 1.0 + part_49_1
-    part_49_3 = tl.where(part_49_0 >= 0.0, 1.0, part_49_1) / part_49_2 * (tl.where(-part_49_0 >= 0.0, 1.0, part_49_1) / part_49_2)
-    map_35 = load_2.to(tl.float32) * load_5.to(tl.float32)[None, :] * part_49_3 * total_10  # [C, BLOCK_K]
-    sum_7 = tl.sum(map_35, 0)  # [BLOCK_K]
-    part_50_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_50_1 = tl.exp(-tl.abs(part_50_0))
-    part_50_2 = load_2.to(tl.float32) * (-1.0 + tl.where(part_50_0 >= 0.0, 1.0, part_50_1) / (1.0 + part_50_1))
-    map_36 = part_50_2 * total_10  # [C, BLOCK_K]
-    sum_9 = tl.sum(map_36, 0)  # [BLOCK_K]
-    total_11 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), map_22)  # [C, BLOCK_K]
+    map_28 = decay_4 * dk_we_base  # [C, BLOCK_K]
+    total_7 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+    map_29 = map_8.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_8 = inside_7 - map_29  # [C, BLOCK_K]
+    inside_9 = inside_8 - map_12  # [C, BLOCK_K]
+    part_41_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
+    part_41_1 = tl.exp(-tl.abs(part_41_0))
+    part_41_2 = 1.0 + part_41_1
+    part_41_3 = tl.where(part_41_0 >= 0.0, 1.0, part_41_1) / part_41_2 * (tl.where(-part_41_0 >= 0.0, 1.0, part_41_1) / part_41_2)
+    map_30 = load_2.to(tl.float32) * load_5.to(tl.float32)[None, :] * part_41_3 * total_7  # [C, BLOCK_K]
+    sum_7 = tl.sum(map_30, 0)  # [BLOCK_K]
+    part_42_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
+    part_42_1 = tl.exp(-tl.abs(part_42_0))
+    part_42_2 = load_2.to(tl.float32) * (-1.0 + tl.where(part_42_0 >= 0.0, 1.0, part_42_1) / (1.0 + part_42_1))
+    map_31 = part_42_2 * total_7  # [C, BLOCK_K]
+    sum_9 = tl.sum(map_31, 0)  # [BLOCK_K]
+    total_8 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), map_22)  # [C, BLOCK_K]
     d_eta_raw_ptr_c = d_eta_raw_ptr + start * d_eta_raw_ptr_t  # first token of the chunk
-    tl.store(d_eta_raw_ptr_c + (token * d_eta_raw_ptr_t)[:, None] + at_K[None, :], total_11.to(d_eta_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    part_51_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_51_1 = tl.exp(-tl.abs(part_51_0))
-    part_51_2 = load_5.to(tl.float32)[None, :] * (-1.0 + tl.where(part_51_0 >= 0.0, 1.0, part_51_1) / (1.0 + part_51_1))
-    map_37 = (1.0 + part_51_2) * total_10  # [C, BLOCK_K]
-    total_12 = tl.fma(map_37, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
-    d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
-    tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], total_12.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    tl.store(d_eta_raw_ptr_c + (token * d_eta_raw_ptr_t)[:, None] + at_K[None, :], total_8.to(d_eta_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     d_a0_new = sum_8 + sum_7  # gradient of a0, of this chunk [BLOCK_K]
     tl.store(d_a0_ptr + _row(slot, h, H) * (K) + at_K, d_a0_new.to(d_a0_ptr.dtype.element_ty), mask=in_K)
     tl.store(d_k_a_ptr + _row(slot, h, H) * (K) + at_K, sum_9.to(d_k_a_ptr.dtype.element_ty), mask=in_K)
-    map_38 = w * dw_out  # [C, BLOCK_K]
-    map_39 = map_18.to(FT).to(tl.float32) * total_7  # [C, BLOCK_K]
-    total_13 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), map_38)  # [C, BLOCK_K]
+    sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    dot_10 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    dw_out = decay_7 * dot_10  # through M [C, BLOCK_K]
+    dot_11 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_wu_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_11, 0.0)  # pairs with j < i in block64 [C, C]
+    dq_wu_base = tl.dot(B_wu_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    dot_12 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_we_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_12, 0.0)  # pairs with j < i in block64 [C, C]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_9 = tl.fma(dq_we_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_base)  # [C, BLOCK_K]
+    map_32 = decay_6 * total_9  # [C, BLOCK_K]
+    total_10 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    part_46_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    part_46_1 = -(load.to(tl.float32)[None, :] * load_2.to(tl.float32)) / (part_46_0 * part_46_0)
+    map_33 = part_46_1 * total_10  # [C, BLOCK_K]
+    inner_3 = tl.where(in_K[None, :], map_33, 0.0)  # [C, BLOCK_K]
+    sum_6 = tl.sum(inner_3, 1)  # [C]
+    part_47_0 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * load.to(tl.float32)[None, :]
+    map_34 = part_47_0 * total_10  # [C, BLOCK_K]
+    map_35 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
+    map_36 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
+    map_37 = map_35 * map_36 * sum_6  # [C]
+    part_51_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
+    map_38 = (part_51_0 + part_51_0) * load.to(tl.float32)[None, :] * map_37[:, None]  # [C, BLOCK_K]
+    total_17 = map_34 + map_38  # [C, BLOCK_K]
+    part_53_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
+    part_53_1 = tl.exp(-tl.abs(part_53_0))
+    part_53_2 = -(tl.where(part_53_0 >= 0.0, 1.0, part_53_1) / (1.0 + part_53_1)) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
+    map_39 = part_53_2 * load.to(tl.float32)[None, :] * total_6  # [C, BLOCK_K]
+    total_11 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
+    part_54_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
+    map_40 = (part_54_0 + part_54_0) * load.to(tl.float32)[None, :] * map_25[:, None]  # [C, BLOCK_K]
+    total_19 = total_11 + map_40  # [C, BLOCK_K]
+    part_56_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
+    map_41 = (part_56_0 + part_56_0) * load_2.to(tl.float32) * map_37[:, None]  # [C, BLOCK_K]
+    sum_13 = tl.sum(map_41, 0)  # [BLOCK_K]
+    map_42 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * load_2.to(tl.float32) * total_10  # [C, BLOCK_K]
+    sum_14 = tl.sum(map_42, 0)  # [BLOCK_K]
+    part_58_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
+    part_58_1 = tl.exp(-tl.abs(part_58_0))
+    part_58_2 = load_5.to(tl.float32)[None, :] * (-1.0 + tl.where(part_58_0 >= 0.0, 1.0, part_58_1) / (1.0 + part_58_1))
+    map_43 = (1.0 + part_58_2) * total_7  # [C, BLOCK_K]
+    total_12 = tl.fma(map_43, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
+    d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
+    tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], total_12.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    d_k_k_new = sum_14 + sum_13 + sum_12 + sum_11  # gradient of k_k, of this chunk [BLOCK_K]
+    tl.store(d_k_k_ptr + _row(slot, h, H) * (K) + at_K, d_k_k_new.to(d_k_k_ptr.dtype.element_ty), mask=in_K)
+    map_44 = w * dw_out  # [C, BLOCK_K]
+    map_45 = map_18.to(FT).to(tl.float32) * total_9  # [C, BLOCK_K]
+    total_13 = tl.fma(map_45, tl.full([C, BLOCK_K], 1.0, tl.float32), map_44)  # [C, BLOCK_K]
     terms = total_13  # [C, BLOCK_K]
     later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-    map_40 = inside_9 - map_7  # [C, BLOCK_K]
-    terms_2 = map_40  # [C, BLOCK_K]
+    map_46 = inside_9 - map_13  # [C, BLOCK_K]
+    terms_2 = map_46  # [C, BLOCK_K]
     inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
     dgK_14 = later_2 + inside_2  # [C, BLOCK_K]
     dgK_15 = dgK_14 + sum_4[None, :]  # [C, BLOCK_K]
     dgK_16 = dgK_15 + sum_3[None, :]  # [C, BLOCK_K]
     dgK = dgK_16 + sum_2[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    part_60_0 = load_6.to(tl.float32)[None, :] + load_7.to(tl.float32)
-    part_60_1 = tl.exp(-tl.abs(part_60_0))
-    part_60_2 = 1.0 + part_60_1
-    part_60_3 = part_60_2 == 1.0
-    part_60_4 = tl.log(part_60_2) * (part_60_1 / tl.where(part_60_3, 1.0, part_60_2 - 1.0))
-    part_60_5 = -0.5 + (tl.minimum(part_60_0, 0.0) - tl.where(part_60_3, part_60_1, part_60_4))
-    part_60_6 = -tl.exp(part_60_5) * (tl.where(-part_60_0 >= 0.0, 1.0, part_60_1) / part_60_2)
-    map_41 = part_60_6 * dgK  # [C, BLOCK_K]
-    inner_4 = tl.where(valid[:, None], map_41, 0.0)  # [C, BLOCK_K]
+    part_67_0 = load_6.to(tl.float32)[None, :] + load_7.to(tl.float32)
+    part_67_1 = tl.exp(-tl.abs(part_67_0))
+    part_67_2 = 1.0 + part_67_1
+    part_67_3 = part_67_2 == 1.0
+    part_67_4 = tl.log(part_67_2) * (part_67_1 / tl.where(part_67_3, 1.0, part_67_2 - 1.0))
+    part_67_5 = -0.5 + (tl.minimum(part_67_0, 0.0) - tl.where(part_67_3, part_67_1, part_67_4))
+    part_67_6 = -tl.exp(part_67_5) * (tl.where(-part_67_0 >= 0.0, 1.0, part_67_1) / part_67_2)
+    map_47 = part_67_6 * dgK  # [C, BLOCK_K]
+    inner_4 = tl.where(valid[:, None], map_47, 0.0)  # [C, BLOCK_K]
     sum_10 = tl.sum(inner_4, 0)  # [BLOCK_K]
     d_w_raw_raw_ptr_c = d_w_raw_raw_ptr + start * d_w_raw_raw_ptr_t  # first token of the chunk
-    tl.store(d_w_raw_raw_ptr_c + (token * d_w_raw_raw_ptr_t)[:, None] + at_K[None, :], map_41.to(d_w_raw_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    tl.store(d_w_raw_raw_ptr_c + (token * d_w_raw_raw_ptr_t)[:, None] + at_K[None, :], map_47.to(d_w_raw_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     tl.store(d_w0_ptr + _row(slot, h, H) * (K) + at_K, sum_10.to(d_w0_ptr.dtype.element_ty), mask=in_K)
 
 
@@ -5742,7 +5761,7 @@ def _m_layer_gradients_whole_kernel_c64(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_value_kernel(
     r_ptr, k_k_ptr, k_raw_ptr, k_a_ptr, a0_ptr, eta_raw_ptr, w0_ptr, w_raw_raw_ptr, dy_ptr,
-    zeta_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h,
+    l_ptr, zeta_ptr, d_v_ptr, cu, T, H, N, STEPS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h,
     r_ptr_g, k_k_ptr_h, k_k_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h,
     k_raw_ptr_g, k_a_ptr_h, k_a_ptr_g, a0_ptr_h, a0_ptr_g, eta_raw_ptr_b,
     eta_raw_ptr_t: tl.constexpr, eta_raw_ptr_h, eta_raw_ptr_g, w0_ptr_h, w0_ptr_g,
@@ -5817,20 +5836,20 @@ def _m_layer_gradients_value_kernel(
     dot_2 = tl.dot(map_5.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
     At_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_2, 0.0)  # scores of the pairs: pairs with j < i in block32 [C, C]
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
     decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     map_7 = decay_4 * e  # [C, BLOCK_K]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
         L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
         dx_out = tl.dot(map_7.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
         dot_3 = tl.dot(At_se_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
         dx_3 = dx_out + dot_3  # [C, BLOCK_V]
+        zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
         dot_4 = tl.dot(At_we_base.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
         dx = dx_3 + dot_4  # gradient of x [C, BLOCK_V]
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
@@ -5840,7 +5859,7 @@ def _m_layer_gradients_value_kernel(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_value_kernel_c64(
     r_ptr, k_k_ptr, k_raw_ptr, k_a_ptr, a0_ptr, eta_raw_ptr, w0_ptr, w_raw_raw_ptr, dy_ptr,
-    zeta_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h,
+    l_ptr, zeta_ptr, d_v_ptr, cu, T, H, N, STEPS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h,
     r_ptr_g, k_k_ptr_h, k_k_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h,
     k_raw_ptr_g, k_a_ptr_h, k_a_ptr_g, a0_ptr_h, a0_ptr_g, eta_raw_ptr_b,
     eta_raw_ptr_t: tl.constexpr, eta_raw_ptr_h, eta_raw_ptr_g, w0_ptr_h, w0_ptr_g,
@@ -5915,20 +5934,20 @@ def _m_layer_gradients_value_kernel_c64(
     dot_2 = tl.dot(map_5.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
     At_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_2, 0.0)  # scores of the pairs: pairs with j < i in block64 [C, C]
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
     decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     map_7 = decay_4 * e  # [C, BLOCK_K]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
         L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
         dx_out = tl.dot(map_7.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
         dot_3 = tl.dot(At_se_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
         dx_3 = dx_out + dot_3  # [C, BLOCK_V]
+        zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
         dot_4 = tl.dot(At_we_base.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
         dx = dx_3 + dot_4  # gradient of x [C, BLOCK_V]
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
@@ -6042,7 +6061,7 @@ def m_forward(
     config = _config("outputs", k.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k.device, dtype.itemsize, K, V)
-    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
+    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, V), dtype=k.dtype, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
@@ -6055,8 +6074,8 @@ def m_forward(
     _, block, warps, stages, precision = _config("halves", k.device, dtype.itemsize, K, V)
     {32: _m_halves_kernel, 64: _m_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
         w_raw, first_K, second_K, run.cu, run.T, H, run.N, run.steps, w_raw.stride(0),
-        w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], K, _power(K), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], K, _tile(K, dtype), chunk, DT,
+        FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -6069,8 +6088,8 @@ def m_forward(
             H // kappa.shape[2], eta.stride(0), eta.stride(1), eta.stride(2), H // eta.shape[2],
             k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
             v.stride(2), H // v.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0),
-            P.stride(1), P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision,
-            EXACT, run.varlen,
+            P.stride(1), P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT,
+            precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -6082,12 +6101,13 @@ def m_forward(
         k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
         v.stride(2), H // v.shape[2], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
         H // w_raw.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1),
-        P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    _m_states_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         eta, kappa, k, v, w_raw, P, Q, initial_state, h_2, z, final_state, run.cu, run.T, H,
         run.segment, run.segments, run.N, run.steps, eta.stride(0), eta.stride(1),
         eta.stride(2), H // eta.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2),
@@ -6095,10 +6115,10 @@ def m_forward(
         v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w_raw.stride(0),
         w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], P.stride(0), P.stride(1),
         P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2],
-        z.stride(0), z.stride(1), z.stride(2), K, _power(K), V, min(block, _power(V)), chunk,
-        DT, FT, precision, EXACT, run.varlen, run.split,
+        z.stride(0), z.stride(1), z.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + _power(K) + _power(K) + min(block, _power(V)) + _power(K)) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype) + _tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype)) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("outputs_mild", k.device, dtype.itemsize, K, V)
@@ -6110,8 +6130,8 @@ def m_forward(
             k.stride(1), k.stride(2), H // k.shape[2], w_raw.stride(0), w_raw.stride(1),
             w_raw.stride(2), H // w_raw.shape[2], v.stride(0), v.stride(1), v.stride(2),
             H // v.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            y.stride(0), y.stride(1), y.stride(2), K, _power(K), V, min(block, _power(V)),
-            chunk, DT, FT, precision, EXACT, run.varlen,
+            y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
+            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -6124,8 +6144,8 @@ def m_forward(
         k.stride(1), k.stride(2), H // k.shape[2], w_raw.stride(0), w_raw.stride(1),
         w_raw.stride(2), H // w_raw.shape[2], v.stride(0), v.stride(1), v.stride(2),
         H // v.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], y.stride(0),
-        y.stride(1), y.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        y.stride(1), y.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT,
+        FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -6163,7 +6183,7 @@ def m_backward(
     config = _config("gradients_value", k.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", k.device, dtype.itemsize, K, V)
-    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
+    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
     least = _least(1.2924697071141057e-26, dtype)
     d_k = _gradient(k, H)
     d_v = _gradient(v, H)
@@ -6185,8 +6205,8 @@ def m_backward(
     _, block, warps, stages, precision = _config("halves", k.device, dtype.itemsize, K, V)
     {32: _m_halves_kernel, 64: _m_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
         w_raw, first_K, second_K, run.cu, run.T, H, run.N, run.steps, w_raw.stride(0),
-        w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], K, _power(K), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], K, _tile(K, dtype), chunk, DT,
+        FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -6199,8 +6219,8 @@ def m_backward(
             H // kappa.shape[2], eta.stride(0), eta.stride(1), eta.stride(2), H // eta.shape[2],
             k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
             v.stride(2), H // v.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0),
-            P.stride(1), P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision,
-            EXACT, run.varlen,
+            P.stride(1), P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT,
+            precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -6212,12 +6232,13 @@ def m_backward(
         k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
         v.stride(2), H // v.shape[2], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
         H // w_raw.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1),
-        P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _power(V))),)](
+    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         eta, kappa, k, v, w_raw, P, Q, initial_state, h_2, z, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, eta.stride(0), eta.stride(1), eta.stride(2),
         H // eta.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2),
@@ -6225,10 +6246,10 @@ def m_backward(
         v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w_raw.stride(0),
         w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], P.stride(0), P.stride(1),
         P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2],
-        z.stride(0), z.stride(1), z.stride(2), K, _power(K), V, min(block, _power(V)), chunk,
-        DT, FT, precision, EXACT, run.varlen, run.split,
+        z.stride(0), z.stride(1), z.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + _power(K) + _power(K) + min(block, _power(V)) + _power(K)) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype) + _tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype)) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("solve_adjoint_mild", k.device, dtype.itemsize, K, V)
@@ -6240,7 +6261,7 @@ def m_backward(
             r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], dy.stride(0), dy.stride(1),
             dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
             Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2),
-            K, _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+            K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
@@ -6253,12 +6274,12 @@ def m_backward(
         w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], dy.stride(0), dy.stride(1),
         dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
         Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K,
-        _power(K), V, _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states_adjoint", k.device, dtype.itemsize, K, V)
-    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         r, kappa, w_raw, dy, P_adjoint, Q_adjoint, d_final_state, l, zeta, d_initial_state,
         run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, r.stride(0), r.stride(1),
         r.stride(2), H // r.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2),
@@ -6266,16 +6287,16 @@ def m_backward(
         H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
         P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), H // P_adjoint.shape[2],
         Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2), H // Q_adjoint.shape[2],
-        zeta.stride(0), zeta.stride(1), zeta.stride(2), K, _power(K), V, min(block, _power(V)),
-        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        zeta.stride(0), zeta.stride(1), zeta.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + min(block, _power(V)) + _power(K) + _power(K) + _power(K)) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
     )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("gradients_mild_whole", k.device, dtype.itemsize, K, V)
         {32: _m_gradients_mild_whole_kernel, 64: _m_gradients_mild_whole_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-            first_K, second_K, r, kappa, eta, k, v, w_raw, dy, z, zeta, h_2, l, d_r, d_eta,
-            d_kappa, d_k, d_w_raw, run.cu, run.T, H, run.N, run.steps, least, r.stride(0),
+            first_K, second_K, r, kappa, eta, k, v, w_raw, dy, z, h_2, l, zeta, d_r, d_eta, d_k,
+            d_kappa, d_w_raw, run.cu, run.T, H, run.N, run.steps, least, r.stride(0),
             r.stride(1), r.stride(2), H // r.shape[2], kappa.stride(0), kappa.stride(1),
             kappa.stride(2), H // kappa.shape[2], eta.stride(0), eta.stride(1), eta.stride(2),
             H // eta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
@@ -6284,29 +6305,29 @@ def m_backward(
             dy.stride(2), H // dy.shape[2], z.stride(0), z.stride(1), z.stride(2),
             H // z.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2],
             d_r.stride(0), d_r.stride(1), d_r.stride(2), d_eta.stride(0), d_eta.stride(1),
-            d_eta.stride(2), d_kappa.stride(0), d_kappa.stride(1), d_kappa.stride(2),
-            d_k.stride(0), d_k.stride(1), d_k.stride(2), d_w_raw.stride(0), d_w_raw.stride(1),
-            d_w_raw.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision, EXACT,
-            run.varlen,
+            d_eta.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), d_kappa.stride(0),
+            d_kappa.stride(1), d_kappa.stride(2), d_w_raw.stride(0), d_w_raw.stride(1),
+            d_w_raw.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision,
+            EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
         _, block, warps, stages, precision = _config("gradients_mild_value", k.device, dtype.itemsize, K, V)
         {32: _m_gradients_mild_value_kernel, 64: _m_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-            first_K, second_K, r, kappa, k, w_raw, dy, zeta, l, d_v, run.cu, run.T, H, run.N,
+            first_K, second_K, r, kappa, k, w_raw, dy, l, zeta, d_v, run.cu, run.T, H, run.N,
             run.steps, least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
             kappa.stride(0), kappa.stride(1), kappa.stride(2), H // kappa.shape[2], k.stride(0),
             k.stride(1), k.stride(2), H // k.shape[2], w_raw.stride(0), w_raw.stride(1),
             w_raw.stride(2), H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
             H // dy.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2),
-            H // zeta.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _power(K), V,
-            min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+            H // zeta.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _tile(K, dtype),
+            V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = _config("gradients_whole", k.device, dtype.itemsize, K, V)
     {32: _m_gradients_whole_kernel, 64: _m_gradients_whole_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
-        first_K, second_K, r, kappa, eta, k, v, w_raw, dy, z, zeta, h_2, l, d_r, d_eta, d_kappa,
+        first_K, second_K, r, kappa, eta, k, v, w_raw, dy, z, h_2, l, zeta, d_r, d_eta, d_kappa,
         d_k, d_w_raw, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk), r.stride(0),
         r.stride(1), r.stride(2), H // r.shape[2], kappa.stride(0), kappa.stride(1),
         kappa.stride(2), H // kappa.shape[2], eta.stride(0), eta.stride(1), eta.stride(2),
@@ -6317,21 +6338,21 @@ def m_backward(
         zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2], d_r.stride(0),
         d_r.stride(1), d_r.stride(2), d_eta.stride(0), d_eta.stride(1), d_eta.stride(2),
         d_kappa.stride(0), d_kappa.stride(1), d_kappa.stride(2), d_k.stride(0), d_k.stride(1),
-        d_k.stride(2), d_w_raw.stride(0), d_w_raw.stride(1), d_w_raw.stride(2), K, _power(K), V,
-        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        d_k.stride(2), d_w_raw.stride(0), d_w_raw.stride(1), d_w_raw.stride(2), K,
+        _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
     {32: _m_gradients_value_kernel, 64: _m_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
-        first_K, second_K, r, kappa, k, w_raw, dy, zeta, l, d_v, run.cu, run.T, H, run.N,
+        first_K, second_K, r, kappa, k, w_raw, dy, l, zeta, d_v, run.cu, run.T, H, run.N,
         run.steps, least, run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2),
         H // r.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2), H // kappa.shape[2],
         k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], w_raw.stride(0),
         w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], dy.stride(0), dy.stride(1),
         dy.stride(2), H // dy.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2),
-        H // zeta.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _power(K), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        H // zeta.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -6362,12 +6383,12 @@ def m_step(
     _, block, warps, stages, _ = _config("step", k.device, dtype.itemsize, K, V)
     y = torch.empty((k.shape[0], H, V), dtype=k.dtype, device=k.device)
     held = state.contiguous()
-    _m_step_kernel[(k.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _m_step_kernel[(k.shape[0] * H * -(-V // min(block, _padded(V))),)](
         r, kappa, eta, k, v, w_raw, held, y, held, state_indices, H, r.stride(0), r.stride(1),
         H // r.shape[1], kappa.stride(0), kappa.stride(1), H // kappa.shape[1], eta.stride(0),
         eta.stride(1), H // eta.shape[1], k.stride(0), k.stride(1), H // k.shape[1],
         v.stride(0), v.stride(1), H // v.shape[1], w_raw.stride(0), w_raw.stride(1),
-        H // w_raw.shape[1], y.stride(0), y.stride(1), K, _power(K), V, min(block, _power(V)),
+        H // w_raw.shape[1], y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -6409,7 +6430,7 @@ def m_layer_forward(
     config = _config("outputs", k_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states", k_raw.device, dtype.itemsize, K, V)
-    run = _Layout(k_raw, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
+    run = _Layout(k_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
     y = torch.empty((*k_raw.shape[:2], H, V), dtype=k_raw.dtype, device=k_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k_raw.device)
     P = torch.empty((*k_raw.shape[:2], H, K), dtype=dtype, device=k_raw.device)
@@ -6425,13 +6446,13 @@ def m_layer_forward(
         H // a0.shape[0], eta_raw.stride(0), eta_raw.stride(1), eta_raw.stride(2),
         H // eta_raw.shape[2], k_a.stride(0), H // k_a.shape[0], v.stride(0), v.stride(1),
         v.stride(2), H // v.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0),
-        P.stride(1), P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        P.stride(1), P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, V)
-    _m_layer_states_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_layer_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         a0, eta_raw, k_k, k_raw, k_a, v, w0, w_raw_raw, P, Q, initial_state, h_2, z,
         final_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
         a0.stride(0), H // a0.shape[0], eta_raw.stride(0), eta_raw.stride(1), eta_raw.stride(2),
@@ -6440,10 +6461,10 @@ def m_layer_forward(
         v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w0.stride(0), H // w0.shape[0],
         w_raw_raw.stride(0), w_raw_raw.stride(1), w_raw_raw.stride(2), H // w_raw_raw.shape[2],
         P.stride(0), P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1),
-        Q.stride(2), H // Q.shape[2], z.stride(0), z.stride(1), z.stride(2), K, _power(K), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        Q.stride(2), H // Q.shape[2], z.stride(0), z.stride(1), z.stride(2), K, _tile(K, dtype),
+        V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + _power(K) + min(block, _power(V)) + _power(K)) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype)) * dtype.itemsize),
     )
     _, block, warps, stages, precision = config
     {32: _m_layer_outputs_kernel, 64: _m_layer_outputs_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
@@ -6455,8 +6476,8 @@ def m_layer_forward(
         H // k_a.shape[0], w0.stride(0), H // w0.shape[0], w_raw_raw.stride(0),
         w_raw_raw.stride(1), w_raw_raw.stride(2), H // w_raw_raw.shape[2], v.stride(0),
         v.stride(1), v.stride(2), H // v.shape[2], z.stride(0), z.stride(1), z.stride(2),
-        H // z.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _power(K), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        H // z.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -6500,7 +6521,7 @@ def m_layer_backward(
     config = _config("gradients_value", k_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", k_raw.device, dtype.itemsize, K, V)
-    run = _Layout(k_raw, H, cu_seqlens, -(-V // min(block, _power(V))), divisible=False)
+    run = _Layout(k_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
     d_k_raw = _gradient(k_raw, H)
     d_a0 = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k_raw.device)
     d_eta_raw = _gradient(eta_raw, H)
@@ -6528,13 +6549,13 @@ def m_layer_backward(
         H // a0.shape[0], eta_raw.stride(0), eta_raw.stride(1), eta_raw.stride(2),
         H // eta_raw.shape[2], k_a.stride(0), H // k_a.shape[0], v.stride(0), v.stride(1),
         v.stride(2), H // v.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0),
-        P.stride(1), P.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        P.stride(1), P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, V)
-    {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _power(V))),)](
+    {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         a0, eta_raw, k_k, k_raw, k_a, v, w0, w_raw_raw, P, Q, initial_state, h_2, z, run.cu,
         run.T, H, run.segment, run.segments, run.N, run.steps, a0.stride(0), H // a0.shape[0],
         eta_raw.stride(0), eta_raw.stride(1), eta_raw.stride(2), H // eta_raw.shape[2],
@@ -6543,10 +6564,10 @@ def m_layer_backward(
         v.stride(2), H // v.shape[2], w0.stride(0), H // w0.shape[0], w_raw_raw.stride(0),
         w_raw_raw.stride(1), w_raw_raw.stride(2), H // w_raw_raw.shape[2], P.stride(0),
         P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
-        H // Q.shape[2], z.stride(0), z.stride(1), z.stride(2), K, _power(K), V,
-        min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        H // Q.shape[2], z.stride(0), z.stride(1), z.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + _power(K) + _power(K) + min(block, _power(V)) + _power(K)) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype)) * dtype.itemsize),
     )
     _, block, warps, stages, precision = _config("solve_adjoint", k_raw.device, dtype.itemsize, K, V)
     {32: _m_layer_solve_adjoint_kernel, 64: _m_layer_solve_adjoint_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
@@ -6558,13 +6579,13 @@ def m_layer_backward(
         eta_raw.stride(1), eta_raw.stride(2), H // eta_raw.shape[2], r.stride(0), r.stride(1),
         r.stride(2), H // r.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
         H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2),
-        P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K, _power(K), V,
-        _power(V), chunk, DT, FT, precision, EXACT, run.varlen,
+        P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K, _tile(K, dtype), V,
+        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = _config("states_adjoint", k_raw.device, dtype.itemsize, K, V)
-    _m_layer_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_layer_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         r, k_k, k_raw, w0, w_raw_raw, dy, P_adjoint, Q_adjoint, d_final_state, l, zeta,
         d_initial_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
         r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k_k.stride(0),
@@ -6574,15 +6595,15 @@ def m_layer_backward(
         dy.stride(1), dy.stride(2), H // dy.shape[2], P_adjoint.stride(0), P_adjoint.stride(1),
         P_adjoint.stride(2), H // P_adjoint.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
         Q_adjoint.stride(2), H // Q_adjoint.shape[2], zeta.stride(0), zeta.stride(1),
-        zeta.stride(2), K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        zeta.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_power(K) + min(block, _power(V)) + min(block, _power(V)) + _power(K) + _power(K) + _power(K)) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
     )
     _, block, warps, stages, precision = _config("gradients_whole", k_raw.device, dtype.itemsize, K, V)
     {32: _m_layer_gradients_whole_kernel, 64: _m_layer_gradients_whole_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        r, k_k, k_raw, a0, eta_raw, k_a, v, w0, w_raw_raw, dy, z, zeta, h_2, l, d_r, d_k_k,
-        d_eta_raw, d_k_raw, d_a0, d_k_a, d_w_raw_raw, d_w0, run.cu, run.T, H, run.N, run.steps,
+        r, k_k, k_raw, a0, eta_raw, k_a, v, w0, w_raw_raw, dy, z, h_2, l, zeta, d_r, d_eta_raw,
+        d_a0, d_k_a, d_k_raw, d_k_k, d_w_raw_raw, d_w0, run.cu, run.T, H, run.N, run.steps,
         r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k_k.stride(0),
         H // k_k.shape[0], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
         H // k_raw.shape[2], a0.stride(0), H // a0.shape[0], eta_raw.stride(0),
@@ -6594,14 +6615,14 @@ def m_layer_backward(
         zeta.stride(2), H // zeta.shape[2], d_r.stride(0), d_r.stride(1), d_r.stride(2),
         d_eta_raw.stride(0), d_eta_raw.stride(1), d_eta_raw.stride(2), d_k_raw.stride(0),
         d_k_raw.stride(1), d_k_raw.stride(2), d_w_raw_raw.stride(0), d_w_raw_raw.stride(1),
-        d_w_raw_raw.stride(2), K, _power(K), V, _power(V), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        d_w_raw_raw.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision,
+        EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
     {32: _m_layer_gradients_value_kernel, 64: _m_layer_gradients_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        r, k_k, k_raw, k_a, a0, eta_raw, w0, w_raw_raw, dy, zeta, l, d_v, run.cu, run.T, H,
+        r, k_k, k_raw, k_a, a0, eta_raw, w0, w_raw_raw, dy, l, zeta, d_v, run.cu, run.T, H,
         run.N, run.steps, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k_k.stride(0),
         H // k_k.shape[0], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
         H // k_raw.shape[2], k_a.stride(0), H // k_a.shape[0], a0.stride(0), H // a0.shape[0],
@@ -6609,8 +6630,8 @@ def m_layer_backward(
         w0.stride(0), H // w0.shape[0], w_raw_raw.stride(0), w_raw_raw.stride(1),
         w_raw_raw.stride(2), H // w_raw_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
         H // dy.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2],
-        d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _power(K), V, min(block, _power(V)),
-        chunk, DT, FT, precision, EXACT, run.varlen,
+        d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -6647,14 +6668,14 @@ def m_layer_step(
     _, block, warps, stages, _ = _config("step", k_raw.device, dtype.itemsize, K, V)
     y = torch.empty((k_raw.shape[0], H, V), dtype=k_raw.dtype, device=k_raw.device)
     held = state.contiguous()
-    _m_layer_step_kernel[(k_raw.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _m_layer_step_kernel[(k_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
         r, k_k, k_raw, a0, eta_raw, k_a, v, w0, w_raw_raw, held, y, held, state_indices, H,
         r.stride(0), r.stride(1), H // r.shape[1], k_k.stride(0), H // k_k.shape[0],
         k_raw.stride(0), k_raw.stride(1), H // k_raw.shape[1], a0.stride(0), H // a0.shape[0],
         eta_raw.stride(0), eta_raw.stride(1), H // eta_raw.shape[1], k_a.stride(0),
         H // k_a.shape[0], v.stride(0), v.stride(1), H // v.shape[1], w0.stride(0),
         H // w0.shape[0], w_raw_raw.stride(0), w_raw_raw.stride(1), H // w_raw_raw.shape[1],
-        y.stride(0), y.stride(1), K, _power(K), V, min(block, _power(V)),
+        y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )

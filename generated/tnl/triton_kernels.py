@@ -16,22 +16,22 @@ import triton.language as tl
 _TABLE = (
     ('segment_ends', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('segment_ends', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('segment_ends', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('segment_ends', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('segment_ends', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('states', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('states', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('states', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('states', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('states', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('segment_ends_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('segment_ends_adjoint', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('segment_ends_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('segment_ends_adjoint', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('segment_ends_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('states_adjoint', '', 2, 64, 64, 64, 64, 4, 3, 'ieee'),
     ('states_adjoint', '', 2, 128, 1048576, 64, 128, 8, 3, 'ieee'),
-    ('states_adjoint', '', 2, 256, 256, 64, 32, 4, 2, 'ieee'),
+    ('states_adjoint', '', 2, 256, 256, 64, 64, 8, 2, 'ieee'),
     ('states_adjoint', '', 4, 128, 128, 32, 32, 4, 2, 'ieee'),
     ('forward', '', 2, 128, 1048576, 64, 64, 4, 2, 'ieee'),
-    ('forward', '', 2, 256, 256, 64, 32, 4, 1, 'ieee'),
+    ('forward', '', 2, 256, 256, 64, 64, 8, 1, 'ieee'),
     ('forward', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('gradients', '', 2, 64, 64, 64, 64, 4, 1, 'ieee'),
     ('gradients', '', 2, 128, 1048576, 64, 128, 8, 1, 'ieee'),
@@ -121,9 +121,18 @@ def _head(pointer, batch, h, batch_stride, head_stride, group):
     return pointer + batch.to(tl.int64) * batch_stride + (h // group).to(tl.int64) * head_stride
 
 
-def _power(n: int) -> int:
-    """The power of two, at least 16, that holds n."""
-    return max(16, triton.next_power_of_2(n))
+def _tile(n: int, dtype: torch.dtype) -> int:
+    """The power of two that holds n and that products take.
+
+    Triton's products of 16 bits on a Hopper chip read past tiles of 16 or 32 columns where a kernel
+    has several of them (triton-lang/triton issue 11366).
+    """
+    return max(64 if dtype.itemsize == 2 else 16, triton.next_power_of_2(n))
+
+
+def _padded(n: int) -> int:
+    """The power of two that holds n."""
+    return triton.next_power_of_2(n)
 
 
 @functools.cache
@@ -172,12 +181,12 @@ def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
 
 @functools.cache
 def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
-    """The first row of the table that fits; None without one, or where it refuses the sizes."""
+    """The first row of the table that fits; None without one."""
     arch = _architecture(device)
     for row in _TABLE:
         if row[0] == kernel and row[1] in ("", arch) and row[2] in (0, width):
             if K <= row[3] and V <= row[4]:
-                return row[5:] if row[5] else None
+                return row[5:]
     return None
 
 
@@ -825,7 +834,7 @@ def m_forward(
     DT, FT, EXACT = _types(dtype, k_raw.device)
     config = _config("forward", k_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(k_raw, H, cu_seqlens, -(-V // min(block, _power(V))))
+    run = _Layout(k_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
     y = torch.empty((*k_raw.shape[:2], H, V), dtype=k_raw.dtype, device=k_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k_raw.device)
     start_state = initial_state
@@ -833,12 +842,12 @@ def m_forward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k_raw.device)
         segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=k_raw.device)
         _, block, warps, stages, precision = _config("segment_ends", k_raw.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             k_raw, v, log_a, start_state, segment_decay_0, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
             H // k_raw.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            log_a.stride(0), H // log_a.shape[0], K, _power(K), V, min(block, _power(V)), chunk,
-            DT, FT, precision, EXACT, run.varlen, run.split,
+            log_a.stride(0), H // log_a.shape[0], K, _tile(K, dtype), V,
+            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -847,14 +856,14 @@ def m_forward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = config
-    _m_forward_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_forward_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         q_raw, k_raw, v, log_a, start_state, y, final_state, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
         H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
         H // k_raw.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
         log_a.stride(0), H // log_a.shape[0], y.stride(0), y.stride(1), y.stride(2), K,
-        _power(K), V, min(block, _power(V)), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -888,7 +897,7 @@ def m_backward(
     config = _config("gradients", k_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", k_raw.device, dtype.itemsize, K, V)
-    run = _Layout(k_raw, H, cu_seqlens, -(-V // min(block, _power(V))))
+    run = _Layout(k_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
     d_k_raw = _gradient(k_raw, H)
     d_v = _gradient(v, H)
     d_q_raw = _gradient(q_raw, H)
@@ -902,12 +911,12 @@ def m_backward(
         segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=k_raw.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k_raw.device)
         _, block, warps, stages, precision = _config("segment_ends", k_raw.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             k_raw, v, log_a, start_state, segment_decay_0, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
             H // k_raw.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            log_a.stride(0), H // log_a.shape[0], K, _power(K), V, min(block, _power(V)), chunk,
-            DT, FT, precision, EXACT, run.varlen, run.split,
+            log_a.stride(0), H // log_a.shape[0], K, _tile(K, dtype), V,
+            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -916,23 +925,23 @@ def m_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, V)
-    _m_states_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         k_raw, v, log_a, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N,
         run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2],
         v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], log_a.stride(0),
-        H // log_a.shape[0], K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split,
+        H // log_a.shape[0], K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", k_raw.device, dtype.itemsize, K, V)
-        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             q_raw, log_a, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
             run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2],
             log_a.stride(0), H // log_a.shape[0], dy.stride(0), dy.stride(1), dy.stride(2),
-            H // dy.shape[2], K, _power(K), V, min(block, _power(V)), chunk, DT, FT, precision,
-            EXACT, run.varlen, run.split,
+            H // dy.shape[2], K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -941,12 +950,12 @@ def m_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = _config("states_adjoint", k_raw.device, dtype.itemsize, K, V)
-    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _power(V))),)](
+    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         q_raw, log_a, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
         H // q_raw.shape[2], log_a.stride(0), H // log_a.shape[0], dy.stride(0), dy.stride(1),
-        dy.stride(2), H // dy.shape[2], K, _power(K), V, min(block, _power(V)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), V, min(block, _tile(V, dtype)),
+        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -958,8 +967,8 @@ def m_backward(
         k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], q_raw.stride(0),
         q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], d_q_raw.stride(0),
         d_q_raw.stride(1), d_q_raw.stride(2), d_v.stride(0), d_v.stride(1), d_v.stride(2),
-        d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2), V, _power(V), K, _power(K),
-        chunk, DT, FT, precision, EXACT, run.varlen,
+        d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2), V, _tile(V, dtype), K,
+        _tile(K, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -986,11 +995,11 @@ def m_step(
     _, block, warps, stages, _ = _config("step", k_raw.device, dtype.itemsize, K, V)
     y = torch.empty((k_raw.shape[0], H, V), dtype=k_raw.dtype, device=k_raw.device)
     held = state.contiguous()
-    _m_step_kernel[(k_raw.shape[0] * H * -(-V // min(block, _power(V))),)](
+    _m_step_kernel[(k_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
         q_raw, k_raw, v, log_a, held, y, held, state_indices, H, q_raw.stride(0),
         q_raw.stride(1), H // q_raw.shape[1], k_raw.stride(0), k_raw.stride(1),
         H // k_raw.shape[1], v.stride(0), v.stride(1), H // v.shape[1], log_a.stride(0),
-        H // log_a.shape[0], y.stride(0), y.stride(1), K, _power(K), V, min(block, _power(V)),
+        H // log_a.shape[0], y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )

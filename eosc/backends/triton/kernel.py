@@ -26,12 +26,10 @@ from eosc.ir.nodes import (
     Per,
     Size,
     Store,
-    Sum,
     Update,
-    Use,
-    Value,
     walk,
 )
+from eosc.ir.shares import Shares
 
 LOCALS = (
     "tl triton torch cu T H N C DT FT PRECISION EXACT VARLEN SPLIT SEGMENT SEGMENTS STEPS BLOCK "
@@ -110,24 +108,15 @@ class Namer:
         self.host = {name: self.names.of(f"array {name}", name) for name in self.arrays}
 
 
-def power_of(kernel: Kernel) -> str:
-    """What pads the axes of a kernel's tiles: products take no less than 16."""
-    return "_padded" if walked(kernel) else "_power"
+def padded(kernel: Kernel, size: str) -> str:
+    """The width of a kernel's tiles along an axis of a size, as the launch computes it."""
+    return f"_padded({size})" if walked(kernel) or kernel.chunk == 1 else f"_tile({size}, dtype)"
 
 
 def partial_sums(kernel: Kernel, arrays: Mapping[str, Array]) -> tuple[str, ...]:
     """Arrays of which each program that has a block of an axis holds its part of a sum over it."""
     (axis,) = kernel.blocked
-    lets = {each.name: each.value for each in kernel.body if isinstance(each, Let)}
-
-    def sums(value: Value) -> bool:
-        for each in walk(value):
-            if isinstance(each, Sum) and axis in each.over:
-                return True
-            if isinstance(each, Use) and each.name in lets and sums(lets[each.name]):
-                return True
-        return False
-
+    shares = Shares(kernel.body, axis)
     finals = {each.name: each.final for each in kernel.carried}
     written = {
         each.array if isinstance(each, Store) else finals.get(each.state): each.value
@@ -137,7 +126,7 @@ def partial_sums(kernel: Kernel, arrays: Mapping[str, Array]) -> tuple[str, ...]
     return tuple(
         name
         for name, value in written.items()
-        if name is not None and axis not in arrays[name].axes and sums(value)
+        if name is not None and axis not in arrays[name].axes and shares.sums(value)
     )
 
 
@@ -190,7 +179,6 @@ class KernelPrinter:
             apart=not kernel.blocked or kernel.name in SHARED_OUT,
             looped=self.looped,
         )
-        self.power = power_of(kernel)
         # A program that has nothing to do costs as much to start as any other.
         self.grouped = kernel.guard is not None and not kernel.guard.met
         self.opening: list[Line] = []
@@ -529,8 +517,9 @@ class KernelPrinter:
         for axis in self.axes:
             size, block = self.frame.size[axis], self.frame.block[axis]
             constants.append(Parameter(size, True, size))
-            padded = f"{self.power}({size})"
-            text = f"min(block, {padded})" if axis in self.kernel.blocked else padded
+            text = padded(self.kernel, size)
+            if axis in self.kernel.blocked:
+                text = f"min(block, {text})"
             constants.append(Parameter(block, True, text))
         constants += [
             Parameter(self.frame.size[axis], True, self.frame.size[axis])
@@ -549,8 +538,9 @@ class KernelPrinter:
             if not self.kernel.parallel:
                 constants.append(Parameter("SPLIT", True, "run.split"))
             if self._narrow:
-                columns = f"max(2, min(block, {self.power}({self.frame.size[self.blocked]}))"
-                constants.append(Parameter("COLUMNS", True, f"{columns} // (32 * warps))"))
+                width = padded(self.kernel, self.frame.size[self.blocked])
+                columns = f"max(2, min(block, {width}) // (32 * warps))"
+                constants.append(Parameter("COLUMNS", True, columns))
         return (*found, *running, *strides, *constants)
 
 

@@ -11,12 +11,23 @@ from eosc.backends.triton.kernel import (
     Namer,
     Printed,
     folded,
+    padded,
     partial_sums,
-    power_of,
 )
 from eosc.backends.triton.lines import walked
 from eosc.backends.triton.segments import GROUP, block, print_scan
-from eosc.ir.nodes import Algorithm, Array, Dot, Kernel, Load, Per, Precision, SegmentScan, walk
+from eosc.ir.nodes import (
+    Algorithm,
+    Array,
+    Dot,
+    Kernel,
+    Load,
+    Per,
+    Precision,
+    SegmentScan,
+    Store,
+    walk,
+)
 
 RESIDENT, SHORTEST = (16, 8), 64
 """Warps a processor that a walk over a memory of one axis, of two wants; its shortest segment."""
@@ -134,16 +145,18 @@ class _Launch:
         self.line(f'config = _config("{main.name}", {lead}.device, {width}, {sizes})')
         self.line("chunk, block, warps, stages, precision = config")
         self.lead, self.sizes = lead, sizes
+        if main.blocked:
+            self.partial = partial_sums(main, self.namer.arrays)
         walker = self.walker
+        if self.partial and walker is not main:
+            self._count_parts(main)
         if walker is not main:
             self.line(f"_, block, *_ = {self._config(walker)}")
         blocks = "1"
         if walker.blocked:
             size = self.namer.size[walker.blocked[0]]
-            blocks = f"-(-{size} // min(block, {power_of(walker)}({size})))"
-        if main.blocked:
-            self.partial = partial_sums(main, self.namer.arrays)
-        if self.partial:
+            blocks = f"-(-{size} // min(block, {padded(walker, size)}))"
+        if self.partial and walker is main:
             self.line(f"blocks = {blocks}")
         light = ""
         if walked(walker):
@@ -154,6 +167,23 @@ class _Launch:
         guards = [each.guard for each in self.algorithm.kernels if each.guard is not None]
         if guards:
             self.line(f"least = _least({float(guards[0].least)!r}, dtype)")
+
+    def _count_parts(self, main: Kernel) -> None:
+        """How many parts each sum over a blocked axis is stored in, by whichever kernel."""
+        size = self.namer.size[main.blocked[0]]
+        others = [each for each in self._writers() if each is not main]
+        least = ", ".join(
+            [padded(main, size), "block", *(f"{self._config(each)}[1]" for each in others)]
+        )
+        self.line(f"blocks = -(-{size} // min({least}))")
+
+    def _writers(self) -> list[Kernel]:
+        """The kernels that store parts of sums."""
+        return [
+            each
+            for each in self.algorithm.kernels
+            if any(isinstance(s, Store) and s.array in self.partial for s in each.body)
+        ]
 
     @property
     def walker(self) -> Kernel:
@@ -181,9 +211,13 @@ class _Launch:
             host = self.host[each.name]
             operand = self._operand_of(each)
             if each.name in self.partial:
-                whole = f"*{self.host[operand or '']}.shape[:2]" if each.per is Per.TOKEN else ""
-                shape = self._shape(f"blocks, {whole or 'run.slots'}, H", each)
-                self.line(f"{host} = torch.empty({shape}, dtype=torch.float32, {device})")
+                lead = "run.chunks(chunk)" if each.per is Per.CHUNK else "run.slots"
+                if each.per is Per.TOKEN:
+                    lead = f"*{self.host[operand or '']}.shape[:2]"
+                shape = self._shape(f"blocks, {lead}, H", each)
+                # A chunk's kernel may store fewer parts than another's.
+                room = "zeros" if len(self._writers()) > 1 else "empty"
+                self.line(f"{host} = torch.{room}({shape}, dtype=torch.float32, {device})")
             elif each.per is Per.TOKEN and operand is not None:
                 self.line(f"{host} = _gradient({self.host[operand]}, H)")
             elif each.per is Per.TOKEN:
@@ -240,7 +274,7 @@ class _Launch:
         blocks = ""
         if printed.blocked:
             size = self.namer.size[printed.blocked]
-            blocks = f" * -(-{size} // min(block, {power_of(kernel)}({size})))"
+            blocks = f" * -(-{size} // min(block, {padded(kernel, size)}))"
         slots = "run.chunks(chunk)" if kernel.parallel else "run.slots"
         if printed.group:
             slots = f"-(-{slots} // {printed.group})"
@@ -259,9 +293,9 @@ class _Launch:
         widths = []
         for load in sorted(loads, key=lambda each: (each.array, each.dims)):
             if "i" in load.dims and len(load.dims) == 2:
-                padded = f"{power_of(kernel)}({self.namer.size[load.dims[1]]})"
+                width = padded(kernel, self.namer.size[load.dims[1]])
                 blocked = load.dims[1] in kernel.blocked
-                widths.append(f"min(block, {padded})" if blocked else padded)
+                widths.append(f"min(block, {width})" if blocked else width)
         if len(widths) <= MANY:
             return "stages"
         return f"_stages_of(stages, chunk * ({' + '.join(widths)}) * dtype.itemsize)"

@@ -8,11 +8,13 @@ from functools import cache, partial
 from pathlib import Path
 
 from eosc.backends.text import Library, docstring, render
+from eosc.backends.triton.factors import taken_out
 from eosc.backends.triton.kernel import Printed, folded
 from eosc.backends.triton.launch import Kernels, Launcher, print_chunked
 from eosc.backends.triton.split import split
 from eosc.backends.triton.step import print_step
 from eosc.ir.nodes import Algorithm
+from eosc.lowering.delta.scan import DeltaScan
 from eosc.lowering.family import AnyScan, family
 from eosc.lowering.guarded import guardable, guarded
 from eosc.lowering.parts import Form
@@ -47,11 +49,14 @@ def algorithms(
         main = lower(scan, next(iter(forms.values()))).launches[-1].name
         lengths = sorted({row.chunk for row in listed if row.kernel == main and row.chunk})
         found[use] = {length: lower(scan, forms[length]) for length in lengths}
-        if not isinstance(scan, Scan) or not scan.vector:
+        erasing = isinstance(scan, DeltaScan)
+        if not isinstance(scan, Scan) or not (scan.vector or erasing):
             continue
         for length, each in found[use].items():
-            if family(scan).checked and guardable(scan, forms[length]):
+            if scan.vector and family(scan).checked and guardable(scan, forms[length]):
                 each = guarded(scan, each, lower(scan, Form(length, length)))
+            if erasing:
+                each = taken_out(each)
             found[use][length] = split(each, scan)
     return found
 
@@ -98,6 +103,8 @@ def render_kernels(
     kernels = tuple(kernel for each in listed for kernel in each.kernels)
     launchers = tuple(launcher for each in listed for launcher in each.launchers)
     called = {text for each in launchers for _, text, _ in each.lines}
+    # Sizes without a row of what is never launched are no reason to fall back on torch.
+    rows = tuple(row for row in rows if any(f'_config("{row.kernel}",' in text for text in called))
     used = {name for each in kernels for name in each.used}
     used |= {name for name in _runtime().names if any(f"{name}(" in text for text in called)}
     used |= {"supports", "_Kernel"}

@@ -346,9 +346,13 @@ _TABLE: tuple[Any, ...] = ()  # the rows of `eosc.schedule.table`, as `Row.print
 SEGMENT: int | None = None  # tokens a segment; None: by `_segment_length`
 
 
-def _power(n: int) -> int:
-    """The power of two, at least 16, that holds n."""
-    return max(16, triton.next_power_of_2(n))
+def _tile(n: int, dtype: torch.dtype) -> int:
+    """The power of two that holds n and that products take.
+
+    Triton's products of 16 bits on a Hopper chip read past tiles of 16 or 32 columns where a kernel
+    has several of them (triton-lang/triton issue 11366).
+    """
+    return max(64 if dtype.itemsize == 2 else 16, triton.next_power_of_2(n))
 
 
 def _padded(n: int) -> int:
@@ -407,12 +411,12 @@ def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
 
 @functools.cache
 def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
-    """The first row of the table that fits; None without one, or where it refuses the sizes."""
+    """The first row of the table that fits; None without one."""
     arch = _architecture(device)
     for row in _TABLE:
         if row[0] == kernel and row[1] in ("", arch) and row[2] in (0, width):
             if K <= row[3] and V <= row[4]:
-                return row[5:] if row[5] else None
+                return row[5:]
     return None
 
 

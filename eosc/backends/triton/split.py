@@ -4,7 +4,9 @@ A walk whose decay varies over K is cut along K, so that each factor of the deca
 A launch over chunks is split by what its stores sum over, so that each part can be cut:
 
 A store that sums over V alone can have its K shared out among programs, and the other way round.
-Chunks are independent here, so each part is a launch of its own that makes what it needs.
+What has no feature axis and is linear in its sums over K goes with the first: each program stores
+its part of the sum. Chunks are independent here, so each part is a launch of its own that makes
+what it needs.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from eosc.ir.nodes import (
     Value,
     walk,
 )
+from eosc.ir.shares import Shares
 from eosc.lowering.guarded import SUFFIX
 from eosc.lowering.scan import Scan
 
@@ -60,11 +63,15 @@ def _sums_over(kernel: Kernel, axis: str) -> bool:
 
 def _parts(kernel: Kernel, key: str, value: str) -> list[Kernel]:
     lets = {each.name: each.value for each in kernel.body if isinstance(each, Let)}
+    shares = Shares(kernel.body, key)
     groups: dict[str, list[Store]] = {"whole": [], value: [], key: []}
     for each in kernel.body:
         if isinstance(each, Store):
             over, shown = _contracted(each.value, lets), _shown(each.value, lets)
             free = [axis for axis in (key, value) if axis in shown and axis not in over]
+            plain = not {key, value} & {*each.value.dims}
+            if not free and plain and shares.adds(each.value):
+                free = [key]
             groups[free[0] if free else "whole"].append(each)
     if groups[key]:
         # What sums over nothing needs no launch of its own: the first block stores it.

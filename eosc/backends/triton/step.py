@@ -38,7 +38,7 @@ def print_step(
     blocks = ""
     if printed.blocked:
         size = namer.size[printed.blocked]
-        blocks = f" * -(-{size} // min(block, _power({size})))"
+        blocks = f" * -(-{size} // min(block, _padded({size})))"
     line(f"{called}[({lead}.shape[0] * H{blocks},)](")
     named = {namer.host[each]: "held" for each in (state.initial, state.final) if each}
     arguments = [named.get(each.argument, each.argument) for each in printed.parameters]

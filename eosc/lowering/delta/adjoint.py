@@ -183,14 +183,11 @@ class _Adjoint:
         names = ("s", "w", "e") if parts.scan.tied else ("s", "w", "u", "e", "x")
         yield from parts.outer.lets(*names)
         yield upstream(parts.V)
-        for name in (parts.writes[0].weight, "zeta"):
-            yield Let(name, Load(name, dims=("i", V)))
+        solved = parts.writes[0].weight
+        yield Let(solved, Load(solved, dims=("i", V)))
         yield Let("M", Load("h", dims=(K, V)), "memory before the chunk")
         yield Let("L", Load("l", dims=(K, V)), "adjoint after the chunk")
-        yield from self._outside()
-        for read in parts.reads:
-            for level in parts.of(read).levels():
-                yield from self._level(read, level)
+        yield from self._pairs()
         for name, axis in (("s", K), ("w", K), ("u", K), ("e", K), ("x", V)):
             if self.gradient[name]:
                 yield Let(f"d{name}", total(self.gradient[name]), f"gradient of {name}")
@@ -200,18 +197,46 @@ class _Adjoint:
         if self.counted:
             yield from self._logs()
 
-    def _outside(self) -> Iterator[Statement]:
-        """Pairs with one end outside the chunk: through the memory M and the adjoint L."""
-        parts, K, V = self.parts, self.parts.K, self.parts.V
-        M, L = Use("M", dims=(K, V)), Use("L", dims=(K, V))
+    def _pairs(self) -> Iterator[Statement]:
+        """All pairs. Where they are formed at once, a gradient is finished before the next one."""
+        parts = self.parts
+        levels = {read.name: parts.of(read).levels() for read in parts.reads}
+        first, second = parts.reads
+        zeta = Let("zeta", Load("zeta", dims=("i", parts.V)))
+        if all(len(each) == 1 for each in levels.values()):
+            yield from self._through_memory(first)
+            yield from self._of_read(first, *levels[first.name])
+            yield from self._through_adjoint()
+            yield from self._of_writes(first, *levels[first.name])
+            yield zeta
+            yield from self._of_writes(second, *levels[second.name])
+            yield from self._through_memory(second)
+            yield from self._of_read(second, *levels[second.name])
+            return
+        yield zeta
         for read in parts.reads:
-            own, name = parts.of(read), f"d{read.name}_out"
-            decay = own.decay("0K", START, own.read, ("i",))
-            through: Value = dot(parts.weight(read), M, V, ("i", K))
-            through = own.scaled(product(decay, through, dims=("i", K)))
-            yield Let(name, through, "through M")
-            self.gradient[read.name].append(Use(name, dims=("i", K)))
-            self.rows[read.name].append(self._flow(parts.vector(read), Use(name, dims=("i", K))))
+            yield from self._through_memory(read)
+        yield from self._through_adjoint()
+        for read in parts.reads:
+            for level in levels[read.name]:
+                yield from self._of_read(read, level)
+                yield from self._of_writes(read, level)
+
+    def _through_memory(self, read: Side) -> Iterator[Statement]:
+        """Pairs of a read with writes before the chunk."""
+        parts, K, V = self.parts, self.parts.K, self.parts.V
+        own, name = parts.of(read), f"d{read.name}_out"
+        decay = own.decay("0K", START, own.read, ("i",))
+        through: Value = dot(parts.weight(read), Use("M", dims=(K, V)), V, ("i", K))
+        through = own.scaled(product(decay, through, dims=("i", K)))
+        yield Let(name, through, "through M")
+        self.gradient[read.name].append(Use(name, dims=("i", K)))
+        self.rows[read.name].append(self._flow(parts.vector(read), Use(name, dims=("i", K))))
+
+    def _through_adjoint(self) -> Iterator[Statement]:
+        """Pairs of writes with reads behind the chunk."""
+        parts, K, V = self.parts, self.parts.K, self.parts.V
+        L = Use("L", dims=(K, V))
         after = parts.outer.decay("0K", at("i"), END, ("i",))
         for write in parts.writes:
             name = f"d{write.name}_out"
@@ -229,49 +254,57 @@ class _Adjoint:
         both = product(vector, gradient, dims=("i", self.parts.K))
         return both if self.need_key else summed(both, self.parts.K)
 
-    def _level(self, read: Side, level: Level) -> Iterator[Statement]:
-        """Pairs of one read with all writes: their parts of the gradients."""
+    def _of_read(self, read: Side, level: Level) -> Iterator[Statement]:
+        """What the pairs of one level give a read: from all writes."""
         parts, K, V = self.parts, self.parts.K, self.parts.V
         own = parts.of(read)
-        row, column = own.rows(level, "K"), own.columns(level, "K")
         of_read: list[Value] = []
         q: Value = parts.vector(read)
         for write in parts.writes:
             tag = f"{read.name}{write.name}_{level.name}"
             q, k = yield from parts.factors(own, level, read, write)
+            n = renamed(parts.weight(write), "i", "j")
+            weights = self._masked(read, level, dot(parts.weight(read), n, V, ("i", "j")))
+            yield Let(f"B_{tag}", weights)
+            yield Let(f"dq_{tag}", dot(Use(f"B_{tag}", dims=("i", "j")), k, "j", ("i", K)))
+            of_read.append(Use(f"dq_{tag}", dims=("i", K)))
+        inner = total(of_read)
+        if self.need_key:
+            self.rows[read.name].append(product(q, inner, dims=("i", K)))
+        row = own.rows(level, "K")
+        self.gradient[read.name].append(product(row, inner, dims=("i", K)))
+
+    def _of_writes(self, read: Side, level: Level) -> Iterator[Statement]:
+        """What the pairs of one level give the writes, and a scalar log-decay."""
+        parts, K, V = self.parts, self.parts.K, self.parts.V
+        own = parts.of(read)
+        column = own.columns(level, "K")
+        for write in parts.writes:
+            tag = f"{read.name}{write.name}_{level.name}"
+            q, k = yield from parts.factors(own, level, read, write)
             o = parts.weight(read)
             n = renamed(parts.weight(write), "i", "j")
-            yield Let(f"B_{tag}", self._masked(read, level, dot(o, n, V, ("i", "j"))))
-            raw: Value = dot(n, o, V, ("j", "i"))
-            yield Let(f"R_{tag}", raw, "the weights of the pairs")
-            raw = Use(f"R_{tag}", dims=("j", "i"))
-            yield Let(f"Bt_{tag}", self._masked(read, level, raw))
-            yield Let(f"dq_{tag}", dot(Use(f"B_{tag}", dims=("i", "j")), k, "j", ("i", K)))
-            yield Let(f"dk_{tag}", dot(Use(f"Bt_{tag}", dims=("j", "i")), q, "i", ("j", K)))
+            weights = self._masked(read, level, dot(n, o, V, ("j", "i")))
+            yield Let(f"Bt_{tag}", weights, "the weights of the pairs")
+            weights = Use(f"Bt_{tag}", dims=("j", "i"))
+            yield Let(f"dk_{tag}", dot(weights, q, "i", ("j", K)))
             dk: Value = Use(f"dk_{tag}", dims=("j", K))
-            of_read.append(Use(f"dq_{tag}", dims=("i", K)))
             inside = renamed(product(column, dk, dims=("j", K)), "j", "i")
             self.gradient[write.name].append(inside)
-            given = not parts.scan.tied and write.name == "e"
-            if self.need_scalar or given:
-                score = self._masked(read, level, dot(k, q, K, ("j", "i")))
-                yield Let(f"At_{tag}", score, "scores of the pairs")
-            if given:
-                score = Use(f"At_{tag}", dims=("j", "i"))
-                yield Let(f"dx_{tag}", renamed(dot(score, o, "i", ("j", V)), "j", "i"))
-                self.gradient["x"].append(Use(f"dx_{tag}", dims=("i", V)))
+            score: Value = dot(k, q, K, ("j", "i"))
             if self.need_scalar:
-                pairs = product(Use(f"At_{tag}", dims=("j", "i")), raw, dims=("j", "i"))
+                pairs: Value = product(weights, score, dims=("j", "i"))
                 yield Let(f"pairs_{tag}", pairs, "contribution of each pair")
                 pairs = Use(f"pairs_{tag}", dims=("j", "i"))
                 self.rows[read.name].append(summed(pairs, "j"))
                 self.columns.append(renamed(summed(pairs, "i"), "j", "i"))
             if self.need_key:
                 self.columns.append(renamed(product(k, dk, dims=("j", K)), "j", "i"))
-        inner = total(of_read)
-        if self.need_key:
-            self.rows[read.name].append(product(q, inner, dims=("i", K)))
-        self.gradient[read.name].append(product(row, inner, dims=("i", K)))
+            if not parts.scan.tied and write.name == "e":
+                yield Let(f"At_{tag}", self._masked(read, level, score), "scores of the pairs")
+                score = Use(f"At_{tag}", dims=("j", "i"))
+                yield Let(f"dx_{tag}", renamed(dot(score, o, "i", ("j", V)), "j", "i"))
+                self.gradient["x"].append(Use(f"dx_{tag}", dims=("i", V)))
 
     def _masked(self, read: Side, level: Level, score: Value) -> Value:
         """The pairs that count, with their scalar decay and scale."""

@@ -11,7 +11,8 @@ the tokens that read all of their past. Where what is erased is written with the
 
 from __future__ import annotations
 
-from eosc.ir.nodes import Dims
+from eosc.ir.factors import scaled_by_tokens
+from eosc.ir.nodes import Dims, Value
 from eosc.lowering.delta.scan import DeltaScan
 from eosc.prove import formula
 from eosc.prove.algorithms.decaying import Decaying
@@ -50,6 +51,10 @@ class Erasing(Decaying):
     def over_key(self, *factors: Formula) -> Formula:
         """The sum of a product over K."""
         return self.contracted(formula.mul(*factors), (self.scan.key,))
+
+    def written_out(self, value: Value) -> bool:
+        """A prologue with a factor of tokens alone, which algorithms take out of products."""
+        return scaled_by_tokens(value)
 
     # The recurrence
 

@@ -81,7 +81,8 @@ def prove_family(
 
 def _part(goal: Equation, problem: Problem) -> str:
     """What a goal is about: the scan with any prologues, what is made of the operands, or both."""
-    if any(each.name.startswith("scan.") for each in problem.definitions):
+    arbitrary = (each.name for each in problem.symbols if each.name.startswith("scan."))
+    if all(name.endswith("'") for name in arbitrary):
         return "token"
     if goal.name == "operands":
         return "operands"

@@ -51,8 +51,8 @@ def array_meaning(name: str, per: Per) -> Meaning:
 class Recurrence(ABC):
     """The definitions that statements about a scan are made of; a family says `write` and more.
 
-    opaque: whether the prologues are arbitrary symbols, which proves more and is easier; else they
-    are what the scan makes of its raw operands.
+    opaque: whether the prologues are arbitrary symbols, which proves more and is easier; else, and
+    where algorithms take them apart, they are what the scan makes of its raw operands.
     low, initial: the token before the stretch and the memory there; None for any memory.
     raw: what the operands are, where they are more than symbols. ranges: of those that are.
     """
@@ -107,7 +107,7 @@ class Recurrence(ABC):
         features = tuple(axis for axis in value.dims if axis != "i")
         timed = "i" in value.dims
         sorts = (TIME, *features) if timed else features
-        if self.opaque:
+        if self.opaque and not self.written_out(value):
             bounds = _NOT_POSITIVE if name.startswith("g") else None
             self._symbol(Symbol(f"scan.{name}", sorts, bounds))
             return
@@ -116,6 +116,10 @@ class Recurrence(ABC):
         parameters = ("t", *letters) if timed else letters
         body = self.value(value, {"t": 1}, letters)
         self.definitions[f"scan.{name}"] = Definition(f"scan.{name}", parameters, sorts, body)
+
+    def written_out(self, value: Value) -> bool:
+        """Whether a prologue is what the scan makes of it although the others are arbitrary."""
+        return False
 
     def value(self, value: Value, time: Time, indices: tuple[str, ...]) -> Formula:
         """A prologue over the raw operands, at a token."""

@@ -4,23 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from eosc.algebra.scalar import Arg, Fn, S, args_of
-from eosc.ir.nodes import (
-    Algorithm,
-    Array,
-    Dot,
-    Kernel,
-    Let,
-    Load,
-    Map,
-    State,
-    Store,
-    Sum,
-    Update,
-    Use,
-    Value,
-    walk,
-)
+from eosc.ir.nodes import Algorithm, Array, Kernel, Let, Load, Map, Store, Sum, Use, Value, walk
+from eosc.ir.shares import Shares
 from eosc.prove.algorithms.scalars import Unreadable
 
 
@@ -56,73 +41,18 @@ def check_kernel(kernel: Kernel, arrays: Mapping[str, Array]) -> None:
 def _check_shares(kernel: Kernel, arrays: Mapping[str, Array], axis: str) -> None:
     """That each sum over an axis that programs share out is stored as parts that add up.
 
-    The parts of an array without the axis are added once the programs are done, where a sum over
+    The parts of a gradient without the axis are added once the programs are done, where a sum over
     the axis stands in its value.
     """
-    shares = _Shares(kernel, axis)
+    shares = Shares(kernel.body, axis)
     finals = {each.name: each.final for each in kernel.carried}
     for statement in kernel.body:
         if isinstance(statement, Let) or not shares.sums(statement.value):
             continue
         into = statement.array if isinstance(statement, Store) else finals[statement.state]
-        added = into is not None and axis not in arrays[into].axes
+        added = into is not None and into.startswith("d_") and axis not in arrays[into].axes
         if not added or not shares.adds(statement.value):
             raise Unreadable(f"{kernel.name} sums over an axis that its programs share out")
-
-
-class _Shares:
-    """Values of programs that each have a block of an axis."""
-
-    def __init__(self, kernel: Kernel, axis: str) -> None:
-        self.axis = axis
-        self.lets = {each.name: each.value for each in kernel.body if isinstance(each, Let)}
-        self.gathered = {
-            each.state for each in kernel.body if isinstance(each, Update) and self.sums(each.value)
-        }
-
-    def sums(self, value: Value) -> bool:
-        """Whether a sum over the axis stands in a value."""
-        for each in walk(value):
-            match each:
-                case Sum(over=over) if self.axis in over:
-                    return True
-                case Dot(over=over) if self.axis == over:
-                    return True
-                case Use(name=name) if name in self.lets and self.sums(self.lets[name]):
-                    return True
-        return False
-
-    def adds(self, value: Value) -> bool:
-        """Whether the values of all programs add up to the value over the whole axis."""
-        match value:
-            case Use(name=name) if name in self.lets:
-                return self.adds(self.lets[name])
-            case State(name=name):
-                return name in self.gathered
-            case Sum(arg=arg, over=over) if self.axis in over:
-                return not self.sums(arg)
-            case Sum(arg=arg):
-                return self.adds(arg)
-            case Map(fn=fn, args=args):
-                return self._linear(fn, dict(args))
-        return False
-
-    def _linear(self, fn: S, args: Mapping[str, Value]) -> bool:
-        """Whether a scalar expression adds up where its arguments do."""
-        match fn:
-            case Arg(name):
-                return self.adds(args[name])
-            case Fn("add" | "sub" | "neg", parts):
-                return all(self._linear(each, args) for each in parts)
-            case Fn("mul", (left, right)):
-                pairs = ((left, right), (right, left))
-                return any(self._same(a, args) and self._linear(b, args) for a, b in pairs)
-        return False
-
-    def _same(self, fn: S, args: Mapping[str, Value]) -> bool:
-        """Whether a factor is the same in every program."""
-        held = (args[name] for name in args_of(fn))
-        return not any(self.axis in each.dims or self.sums(each) for each in held)
 
 
 def lengths(algorithm: Algorithm) -> set[int]:
