@@ -12,7 +12,7 @@ import torch
 from benchmarks.kernels.cases import Case
 from benchmarks.kernels.memory import Memory
 from benchmarks.kernels.oracle import draw, gates, hash_of, loads, measured, recurrence
-from benchmarks.kernels.printed import load, load_package, load_sums, recorded
+from benchmarks.kernels.printed import load, load_package, load_sums, recorded, trained
 from benchmarks.kernels.programs import check_program, load_program
 from benchmarks.kernels.tensors import backend_of, check_filters, check_tensors
 
@@ -116,8 +116,8 @@ def launch(module: ModuleType, scan: Any, x: dict[str, Any], case: Case) -> dict
     cu = _bounds(case)
     initial = x["initial_state"] if case.states else None
     d_final = x["d_final_state"] if case.states else None
-    y, final = module.m_forward(*operands, initial, cu)
-    found = module.m_backward(*operands, initial, cu, x["dy"], d_final)
+    y, final, *kept = trained(module, operands, initial, cu)
+    found = module.m_backward(*operands, initial, cu, x["dy"], d_final, *kept)
     names = [f"d_{name}" for name in (*scan.trainable, "initial_state")]
     return {"y": y, "final_state": final, **dict(zip(names, found, strict=True))}
 

@@ -151,3 +151,15 @@ def recorded(module: ModuleType, scan: Any) -> list[tuple[object, ...]]:
 
     module._config, module._ROWS_USED = _config, used
     return used
+
+
+def trained(module: ModuleType, operands: list[Any], initial: Any, cu: Any) -> tuple[Any, ...]:
+    """What a forward with a backward to come returns: output, last state, what it kept if it did.
+
+    As an operator calls it.
+    """
+    tensors = [each for each in operands if not isinstance(each, float)]
+    keeps = module.m_kept(*tensors, cu)
+    forward = module.m_forward_kept if keeps else module.m_forward
+    found: tuple[Any, ...] = forward(*operands, initial, cu)
+    return found

@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.kernels.cases import Case
 from benchmarks.kernels.oracle import draw
-from benchmarks.kernels.printed import load, load_sums
+from benchmarks.kernels.printed import load, load_sums, trained
 
 SHAPES = {
     "B4_T4096_H64_D128": (4, 4096, 64, 128),
@@ -62,8 +62,8 @@ def timed(
 
 def forward_backward(module: ModuleType, operands: list[Any], dy: Any) -> Any:
     """One training step of the kernels."""
-    module.m_forward(*operands, None, None)
-    return module.m_backward(*operands, None, None, dy, None)
+    _, _, *kept = trained(module, operands, None, None)
+    return module.m_backward(*operands, None, None, dy, None, *kept)
 
 
 def probe_forward(probe: ModuleType, leaves: list[Any], config: tuple[int, ...]) -> Any:

@@ -311,18 +311,22 @@ def _register(
 
 
 def _mk_kept(k, s_raw, z, q, z_before, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or k.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((k, s_raw, z, q,), k.shape[3], s_raw.shape[3]) is not torch_kernels:
+    kernels = _kernels((k, s_raw, z, q,), k.shape[3], s_raw.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.mk_kept(k, s_raw, z, q, z_before, cu_seqlens)
+    if cu_seqlens is not None or k.device.type != "cpu":
         return 0
     return torch_kernels.mk_kept(k, s_raw, z, q, z_before)
 
 
 def _mk_forward(k, s_raw, z, q, z_before, initial_state, cu_seqlens, keep):
+    kernels = _kernels((k, s_raw, z, q,), k.shape[3], s_raw.shape[3])
     with torch.autocast(k.device.type, enabled=False):
         if _mk_kept(k, s_raw, z, q, z_before, cu_seqlens, keep):
-            return torch_kernels.mk_forward_kept(k, s_raw, z, q, z_before, initial_state)
-        kernels = _kernels((k, s_raw, z, q,), k.shape[3], s_raw.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.mk_forward_kept(k, s_raw, z, q, z_before, initial_state, *packed)
         y, final = kernels.mk_forward(k, s_raw, z, q, z_before, initial_state, cu_seqlens)
     N = _sequences(k, cu_seqlens)
     return y, final, k.new_empty((N, 0), dtype=_accumulator(k, s_raw, z, q, z_before))
@@ -456,18 +460,22 @@ _register(
 
 
 def _mv_kept(s_raw, z, v, part, z_before, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or s_raw.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((s_raw, z, v, part,), s_raw.shape[3], v.shape[3]) is not torch_kernels:
+    kernels = _kernels((s_raw, z, v, part,), s_raw.shape[3], v.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.mv_kept(s_raw, z, v, part, z_before, cu_seqlens)
+    if cu_seqlens is not None or s_raw.device.type != "cpu":
         return 0
     return torch_kernels.mv_kept(s_raw, z, v, part, z_before)
 
 
 def _mv_forward(s_raw, z, v, part, z_before, initial_state, cu_seqlens, keep):
+    kernels = _kernels((s_raw, z, v, part,), s_raw.shape[3], v.shape[3])
     with torch.autocast(s_raw.device.type, enabled=False):
         if _mv_kept(s_raw, z, v, part, z_before, cu_seqlens, keep):
-            return torch_kernels.mv_forward_kept(s_raw, z, v, part, z_before, initial_state)
-        kernels = _kernels((s_raw, z, v, part,), s_raw.shape[3], v.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.mv_forward_kept(s_raw, z, v, part, z_before, initial_state, *packed)
         y, final = kernels.mv_forward(s_raw, z, v, part, z_before, initial_state, cu_seqlens)
     N = _sequences(s_raw, cu_seqlens)
     return y, final, s_raw.new_empty((N, 0), dtype=_accumulator(s_raw, z, v, part, z_before))
@@ -600,18 +608,22 @@ _register(
 
 
 def _mk_layer_kept(k, s_raw_raw, z, q, z_before, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or k.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((k, s_raw_raw, z, q,), k.shape[3], s_raw_raw.shape[3]) is not torch_kernels:
+    kernels = _kernels((k, s_raw_raw, z, q,), k.shape[3], s_raw_raw.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.mk_layer_kept(k, s_raw_raw, z, q, z_before, cu_seqlens)
+    if cu_seqlens is not None or k.device.type != "cpu":
         return 0
     return torch_kernels.mk_layer_kept(k, s_raw_raw, z, q, z_before)
 
 
 def _mk_layer_forward(k, s_raw_raw, z, q, z_before, initial_state, cu_seqlens, keep):
+    kernels = _kernels((k, s_raw_raw, z, q,), k.shape[3], s_raw_raw.shape[3])
     with torch.autocast(k.device.type, enabled=False):
         if _mk_layer_kept(k, s_raw_raw, z, q, z_before, cu_seqlens, keep):
-            return torch_kernels.mk_layer_forward_kept(k, s_raw_raw, z, q, z_before, initial_state)
-        kernels = _kernels((k, s_raw_raw, z, q,), k.shape[3], s_raw_raw.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.mk_layer_forward_kept(k, s_raw_raw, z, q, z_before, initial_state, *packed)
         y, final = kernels.mk_layer_forward(k, s_raw_raw, z, q, z_before, initial_state, cu_seqlens)
     N = _sequences(k, cu_seqlens)
     return y, final, k.new_empty((N, 0), dtype=_accumulator(k, s_raw_raw, z, q, z_before))
@@ -745,18 +757,22 @@ _register(
 
 
 def _mv_layer_kept(s_raw_raw, z, v, part, z_before, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or s_raw_raw.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((s_raw_raw, z, v, part,), s_raw_raw.shape[3], v.shape[3]) is not torch_kernels:
+    kernels = _kernels((s_raw_raw, z, v, part,), s_raw_raw.shape[3], v.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.mv_layer_kept(s_raw_raw, z, v, part, z_before, cu_seqlens)
+    if cu_seqlens is not None or s_raw_raw.device.type != "cpu":
         return 0
     return torch_kernels.mv_layer_kept(s_raw_raw, z, v, part, z_before)
 
 
 def _mv_layer_forward(s_raw_raw, z, v, part, z_before, initial_state, cu_seqlens, keep):
+    kernels = _kernels((s_raw_raw, z, v, part,), s_raw_raw.shape[3], v.shape[3])
     with torch.autocast(s_raw_raw.device.type, enabled=False):
         if _mv_layer_kept(s_raw_raw, z, v, part, z_before, cu_seqlens, keep):
-            return torch_kernels.mv_layer_forward_kept(s_raw_raw, z, v, part, z_before, initial_state)
-        kernels = _kernels((s_raw_raw, z, v, part,), s_raw_raw.shape[3], v.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.mv_layer_forward_kept(s_raw_raw, z, v, part, z_before, initial_state, *packed)
         y, final = kernels.mv_layer_forward(s_raw_raw, z, v, part, z_before, initial_state, cu_seqlens)
     N = _sequences(s_raw_raw, cu_seqlens)
     return y, final, s_raw_raw.new_empty((N, 0), dtype=_accumulator(s_raw_raw, z, v, part, z_before))

@@ -4,6 +4,7 @@
 
 import functools
 import inspect
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -306,7 +307,37 @@ class _Layout:
 
     def chunks(self, chunk: int) -> int:
         """Entries of a scratch with one for each chunk."""
-        return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
+        return _chunks(self.T, self.N, self.varlen, chunk)
+
+
+def _chunks(T: int, N: int, varlen: bool, chunk: int) -> int:
+    """How many chunks N sequences have at most."""
+    return T // chunk + N if varlen else N * -(-T // chunk)
+
+
+def _numbers(places: tuple[tuple[Any, torch.dtype], ...]) -> int:
+    """Numbers of 32 bits that arrays of these shapes and dtypes take, each from 16 bytes on."""
+    return sum(-(-math.prod(shape) * dtype.itemsize // 16) * 4 for shape, dtype in places)
+
+
+def _places(
+    kept: torch.Tensor | None, device: torch.device, places: tuple[tuple[Any, torch.dtype], ...]
+) -> list[torch.Tensor]:
+    """Arrays of these shapes and dtypes: side by side in `kept`; new where nothing is kept."""
+    if kept is None:
+        return [torch.empty(shape, dtype=dtype, device=device) for shape, dtype in places]
+    flat, found, start = kept.view(-1), [], 0
+    for shape, dtype in places:
+        end = start + _numbers(((shape, dtype),))
+        whole = flat[start:end].view(dtype)
+        found.append(whole[: math.prod(shape)].view(shape))
+        start = end
+    return found
+
+
+def _bytes(*operands: torch.Tensor) -> int:
+    """The bytes of tensors."""
+    return sum(x.numel() * x.dtype.itemsize for x in operands)
 
 
 class _Kernel:
@@ -8410,6 +8441,7 @@ def mk_forward(
     z_before: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     'memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     k = _rows(k)
@@ -8430,9 +8462,11 @@ def mk_forward(
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, S), dtype=torch.float32, device=k.device)
     final_state = torch.empty((run.N, H, K, S), dtype=torch.float32, device=k.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, S), dtype=dtype, device=k.device)
-    first_V = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=k.device)
-    second_V = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=k.device)
+    h_2, first_V, second_V = _places(kept, k.device, (
+        ((run.chunks(chunk), H, K, S), dtype),
+        ((run.chunks(chunk), H, S), torch.float32),
+        ((run.chunks(chunk), H, S), torch.float32),
+    ))
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, S), dtype=torch.float32, device=k.device)
@@ -8505,6 +8539,7 @@ def mk_backward(
     cu_seqlens: torch.Tensor | None,
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     'memory before and adjoint after each chunk, then the gradients; each chunk in the form that its gate allows'
     k = _rows(k)
@@ -8531,10 +8566,12 @@ def mk_backward(
     d_q = _gradient(q, H)
     d_z_before = _gradient(z_before, H)
     d_initial_state = torch.empty((run.N, H, K, S), dtype=torch.float32, device=k.device)
+    h_2, first_V, second_V = _places(kept, k.device, (
+        ((run.chunks(chunk), H, K, S), dtype),
+        ((run.chunks(chunk), H, S), torch.float32),
+        ((run.chunks(chunk), H, S), torch.float32),
+    ))
     l = torch.empty((run.chunks(chunk), H, K, S), dtype=dtype, device=k.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, S), dtype=dtype, device=k.device)
-    first_V = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=k.device)
-    second_V = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=k.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
@@ -8553,21 +8590,24 @@ def mk_backward(
             num_warps=warps,
             num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
         )
+    if kept is None and run.split:
         _mk_segment_scan_kernel[(run.N * H * -(-K * S // 1024),)](
             start_state, segment_decay_V, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, S, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, S)
-    {32: _mk_states_kernel_c32, 64: _mk_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
-        k, s_raw, z, z_before, start_state, h_2, first_V, second_V, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], s_raw.stride(0), s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2],
-        z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0),
-        z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K, _tile(K, dtype), S,
-        min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-        num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
-    )
+    if kept is None:
+        _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, S)
+        {32: _mk_states_kernel_c32, 64: _mk_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+            k, s_raw, z, z_before, start_state, h_2, first_V, second_V, run.cu, run.T, H,
+            run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
+            H // k.shape[2], s_raw.stride(0), s_raw.stride(1), s_raw.stride(2),
+            H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
+            z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
+            K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
+            num_warps=warps,
+            num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
+        )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", k.device, dtype.itemsize, K, S)
         _mk_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
@@ -8657,6 +8697,43 @@ def mk_backward(
     return _shared(d_k, k), _shared(d_s_raw, s_raw), _shared(d_z, z), _shared(d_q, q), _shared(d_z_before, z_before), d_initial_state
 
 
+def mk_kept(
+    k: torch.Tensor,
+    s_raw: torch.Tensor,
+    z: torch.Tensor,
+    q: torch.Tensor,
+    z_before: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    H = max(k.shape[2], s_raw.shape[2], z.shape[2], q.shape[2], z_before.shape[2])
+    K = k.shape[3]
+    S = s_raw.shape[3]
+    dtype = _operand_type(k, s_raw, z, q)
+    chunk = _config("outputs", k.device, dtype.itemsize, K, S)[0]
+    if _config("gradients", k.device, dtype.itemsize, K, S)[0] != chunk:
+        return 0
+    N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    chunks = _chunks(k.shape[1], N, cu_seqlens is not None, chunk)
+    kept = _numbers((((chunks, H, K, S), dtype), ((chunks, H, S), torch.float32), ((chunks, H, S), torch.float32),))
+    return -(-kept // N) if 4 * kept <= 2 * _bytes(k, s_raw, z, q, z_before) else 0
+
+
+def mk_forward_kept(
+    k: torch.Tensor,
+    s_raw: torch.Tensor,
+    z: torch.Tensor,
+    q: torch.Tensor,
+    z_before: torch.Tensor,
+    initial_state: torch.Tensor | None,
+    cu_seqlens: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    'memory before each chunk, then the outputs; each chunk in the form that its gate allows; also what the backward would compute again'
+    N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    kept = torch.empty((N, mk_kept(k, s_raw, z, q, z_before, cu_seqlens)), dtype=torch.float32, device=k.device)
+    return (*mk_forward(k, s_raw, z, q, z_before, initial_state, cu_seqlens, kept), kept)
+
+
 def mk_step(
     k: torch.Tensor,
     s_raw: torch.Tensor,
@@ -8702,6 +8779,7 @@ def mv_forward(
     z_before: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     'memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     s_raw = _rows(s_raw)
@@ -8722,9 +8800,11 @@ def mv_forward(
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*s_raw.shape[:2], H, V), dtype=s_raw.dtype, device=s_raw.device)
     final_state = torch.empty((run.N, H, S, V), dtype=torch.float32, device=s_raw.device)
-    h_2 = torch.empty((run.chunks(chunk), H, S, V), dtype=dtype, device=s_raw.device)
-    first_K = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=s_raw.device)
-    second_K = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=s_raw.device)
+    h_2, first_K, second_K = _places(kept, s_raw.device, (
+        ((run.chunks(chunk), H, S, V), dtype),
+        ((run.chunks(chunk), H, S), torch.float32),
+        ((run.chunks(chunk), H, S), torch.float32),
+    ))
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, S, V), dtype=torch.float32, device=s_raw.device)
@@ -8798,6 +8878,7 @@ def mv_backward(
     cu_seqlens: torch.Tensor | None,
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     'memory before and adjoint after each chunk, then the gradients; each chunk in the form that its gate allows'
     s_raw = _rows(s_raw)
@@ -8824,10 +8905,12 @@ def mv_backward(
     d_part = _gradient(part, H)
     d_z_before = _gradient(z_before, H)
     d_initial_state = torch.empty((run.N, H, S, V), dtype=torch.float32, device=s_raw.device)
+    h_2, first_K, second_K = _places(kept, s_raw.device, (
+        ((run.chunks(chunk), H, S, V), dtype),
+        ((run.chunks(chunk), H, S), torch.float32),
+        ((run.chunks(chunk), H, S), torch.float32),
+    ))
     l = torch.empty((run.chunks(chunk), H, S, V), dtype=dtype, device=s_raw.device)
-    h_2 = torch.empty((run.chunks(chunk), H, S, V), dtype=dtype, device=s_raw.device)
-    first_K = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=s_raw.device)
-    second_K = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=s_raw.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
@@ -8846,22 +8929,24 @@ def mv_backward(
             num_warps=warps,
             num_stages=_stages_of(stages, chunk * (min(block, _tile(S, dtype)) + _tile(V, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
         )
+    if kept is None and run.split:
         _mv_segment_scan_kernel[(run.N * H * -(-S * V // 1024),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, S, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", s_raw.device, dtype.itemsize, S, V)
-    {32: _mv_states_kernel_c32, 64: _mv_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
-        s_raw, z, v, z_before, start_state, h_2, first_K, second_K, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, s_raw.stride(0), s_raw.stride(1),
-        s_raw.stride(2), H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
-        H // z.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2], S,
-        min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
-        num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (min(block, _tile(S, dtype)) + _tile(V, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
-    )
+    if kept is None:
+        _, block, warps, stages, precision = _config("states", s_raw.device, dtype.itemsize, S, V)
+        {32: _mv_states_kernel_c32, 64: _mv_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+            s_raw, z, v, z_before, start_state, h_2, first_K, second_K, run.cu, run.T, H,
+            run.segment, run.segments, run.N, run.steps, s_raw.stride(0), s_raw.stride(1),
+            s_raw.stride(2), H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
+            H // z.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
+            z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
+            S, min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
+            num_warps=warps,
+            num_stages=_stages_of(stages, chunk * (min(block, _tile(S, dtype)) + _tile(V, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
+        )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", s_raw.device, dtype.itemsize, S, V)
         _mv_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
@@ -8954,6 +9039,43 @@ def mv_backward(
     return _shared(d_s_raw, s_raw), _shared(d_z, z), _shared(d_v, v), _shared(d_part, part), _shared(d_z_before, z_before), d_initial_state
 
 
+def mv_kept(
+    s_raw: torch.Tensor,
+    z: torch.Tensor,
+    v: torch.Tensor,
+    part: torch.Tensor,
+    z_before: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    H = max(s_raw.shape[2], z.shape[2], v.shape[2], part.shape[2], z_before.shape[2])
+    S = s_raw.shape[3]
+    V = v.shape[3]
+    dtype = _operand_type(s_raw, z, v, part)
+    chunk = _config("outputs", s_raw.device, dtype.itemsize, S, V)[0]
+    if _config("gradients", s_raw.device, dtype.itemsize, S, V)[0] != chunk:
+        return 0
+    N = s_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    chunks = _chunks(s_raw.shape[1], N, cu_seqlens is not None, chunk)
+    kept = _numbers((((chunks, H, S, V), dtype), ((chunks, H, S), torch.float32), ((chunks, H, S), torch.float32),))
+    return -(-kept // N) if 4 * kept <= 2 * _bytes(s_raw, z, v, part, z_before) else 0
+
+
+def mv_forward_kept(
+    s_raw: torch.Tensor,
+    z: torch.Tensor,
+    v: torch.Tensor,
+    part: torch.Tensor,
+    z_before: torch.Tensor,
+    initial_state: torch.Tensor | None,
+    cu_seqlens: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    'memory before each chunk, then the outputs; each chunk in the form that its gate allows; also what the backward would compute again'
+    N = s_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    kept = torch.empty((N, mv_kept(s_raw, z, v, part, z_before, cu_seqlens)), dtype=torch.float32, device=s_raw.device)
+    return (*mv_forward(s_raw, z, v, part, z_before, initial_state, cu_seqlens, kept), kept)
+
+
 def mv_step(
     s_raw: torch.Tensor,
     z: torch.Tensor,
@@ -9000,6 +9122,7 @@ def mk_layer_forward(
     z_before: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     'memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     k = _rows(k)
@@ -9020,9 +9143,11 @@ def mk_layer_forward(
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, S), dtype=torch.float32, device=k.device)
     final_state = torch.empty((run.N, H, K, S), dtype=torch.float32, device=k.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, S), dtype=dtype, device=k.device)
-    first_V = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=k.device)
-    second_V = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=k.device)
+    h_2, first_V, second_V = _places(kept, k.device, (
+        ((run.chunks(chunk), H, K, S), dtype),
+        ((run.chunks(chunk), H, S), torch.float32),
+        ((run.chunks(chunk), H, S), torch.float32),
+    ))
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, S), dtype=torch.float32, device=k.device)
@@ -9096,6 +9221,7 @@ def mk_layer_backward(
     cu_seqlens: torch.Tensor | None,
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     'memory before and adjoint after each chunk, then the gradients; each chunk in the form that its gate allows'
     k = _rows(k)
@@ -9122,10 +9248,12 @@ def mk_layer_backward(
     d_q = _gradient(q, H)
     d_z_before = _gradient(z_before, H)
     d_initial_state = torch.empty((run.N, H, K, S), dtype=torch.float32, device=k.device)
+    h_2, first_V, second_V = _places(kept, k.device, (
+        ((run.chunks(chunk), H, K, S), dtype),
+        ((run.chunks(chunk), H, S), torch.float32),
+        ((run.chunks(chunk), H, S), torch.float32),
+    ))
     l = torch.empty((run.chunks(chunk), H, K, S), dtype=dtype, device=k.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, S), dtype=dtype, device=k.device)
-    first_V = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=k.device)
-    second_V = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=k.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
@@ -9144,22 +9272,24 @@ def mk_layer_backward(
             num_warps=warps,
             num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
         )
+    if kept is None and run.split:
         _mk_layer_segment_scan_kernel[(run.N * H * -(-K * S // 1024),)](
             start_state, segment_decay_V, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, S, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, S)
-    {32: _mk_layer_states_kernel_c32, 64: _mk_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
-        k, s_raw_raw, z, z_before, start_state, h_2, first_V, second_V, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], s_raw_raw.stride(0), s_raw_raw.stride(1), s_raw_raw.stride(2),
-        H // s_raw_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K,
-        _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
-        num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
-    )
+    if kept is None:
+        _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, S)
+        {32: _mk_layer_states_kernel_c32, 64: _mk_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+            k, s_raw_raw, z, z_before, start_state, h_2, first_V, second_V, run.cu, run.T, H,
+            run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
+            H // k.shape[2], s_raw_raw.stride(0), s_raw_raw.stride(1), s_raw_raw.stride(2),
+            H // s_raw_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
+            z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
+            K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
+            num_warps=warps,
+            num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
+        )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", k.device, dtype.itemsize, K, S)
         _mk_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
@@ -9253,6 +9383,43 @@ def mk_layer_backward(
     return _shared(d_k, k), _shared(d_s_raw_raw, s_raw_raw), _shared(d_z, z), _shared(d_q, q), _shared(d_z_before, z_before), d_initial_state
 
 
+def mk_layer_kept(
+    k: torch.Tensor,
+    s_raw_raw: torch.Tensor,
+    z: torch.Tensor,
+    q: torch.Tensor,
+    z_before: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    H = max(k.shape[2], s_raw_raw.shape[2], z.shape[2], q.shape[2], z_before.shape[2])
+    K = k.shape[3]
+    S = s_raw_raw.shape[3]
+    dtype = _operand_type(k, s_raw_raw, z, q)
+    chunk = _config("outputs", k.device, dtype.itemsize, K, S)[0]
+    if _config("gradients", k.device, dtype.itemsize, K, S)[0] != chunk:
+        return 0
+    N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    chunks = _chunks(k.shape[1], N, cu_seqlens is not None, chunk)
+    kept = _numbers((((chunks, H, K, S), dtype), ((chunks, H, S), torch.float32), ((chunks, H, S), torch.float32),))
+    return -(-kept // N) if 4 * kept <= 2 * _bytes(k, s_raw_raw, z, q, z_before) else 0
+
+
+def mk_layer_forward_kept(
+    k: torch.Tensor,
+    s_raw_raw: torch.Tensor,
+    z: torch.Tensor,
+    q: torch.Tensor,
+    z_before: torch.Tensor,
+    initial_state: torch.Tensor | None,
+    cu_seqlens: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    'memory before each chunk, then the outputs; each chunk in the form that its gate allows; also what the backward would compute again'
+    N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    kept = torch.empty((N, mk_layer_kept(k, s_raw_raw, z, q, z_before, cu_seqlens)), dtype=torch.float32, device=k.device)
+    return (*mk_layer_forward(k, s_raw_raw, z, q, z_before, initial_state, cu_seqlens, kept), kept)
+
+
 def mk_layer_step(
     k: torch.Tensor,
     s_raw_raw: torch.Tensor,
@@ -9298,6 +9465,7 @@ def mv_layer_forward(
     z_before: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     'memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     s_raw_raw = _rows(s_raw_raw)
@@ -9318,9 +9486,11 @@ def mv_layer_forward(
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*s_raw_raw.shape[:2], H, V), dtype=s_raw_raw.dtype, device=s_raw_raw.device)
     final_state = torch.empty((run.N, H, S, V), dtype=torch.float32, device=s_raw_raw.device)
-    h_2 = torch.empty((run.chunks(chunk), H, S, V), dtype=dtype, device=s_raw_raw.device)
-    first_K = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=s_raw_raw.device)
-    second_K = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=s_raw_raw.device)
+    h_2, first_K, second_K = _places(kept, s_raw_raw.device, (
+        ((run.chunks(chunk), H, S, V), dtype),
+        ((run.chunks(chunk), H, S), torch.float32),
+        ((run.chunks(chunk), H, S), torch.float32),
+    ))
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, S, V), dtype=torch.float32, device=s_raw_raw.device)
@@ -9394,6 +9564,7 @@ def mv_layer_backward(
     cu_seqlens: torch.Tensor | None,
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     'memory before and adjoint after each chunk, then the gradients; each chunk in the form that its gate allows'
     s_raw_raw = _rows(s_raw_raw)
@@ -9420,10 +9591,12 @@ def mv_layer_backward(
     d_part = _gradient(part, H)
     d_z_before = _gradient(z_before, H)
     d_initial_state = torch.empty((run.N, H, S, V), dtype=torch.float32, device=s_raw_raw.device)
+    h_2, first_K, second_K = _places(kept, s_raw_raw.device, (
+        ((run.chunks(chunk), H, S, V), dtype),
+        ((run.chunks(chunk), H, S), torch.float32),
+        ((run.chunks(chunk), H, S), torch.float32),
+    ))
     l = torch.empty((run.chunks(chunk), H, S, V), dtype=dtype, device=s_raw_raw.device)
-    h_2 = torch.empty((run.chunks(chunk), H, S, V), dtype=dtype, device=s_raw_raw.device)
-    first_K = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=s_raw_raw.device)
-    second_K = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=s_raw_raw.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
@@ -9442,22 +9615,24 @@ def mv_layer_backward(
             num_warps=warps,
             num_stages=_stages_of(stages, chunk * (min(block, _tile(S, dtype)) + _tile(V, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
         )
+    if kept is None and run.split:
         _mv_layer_segment_scan_kernel[(run.N * H * -(-S * V // 1024),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, S, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", s_raw_raw.device, dtype.itemsize, S, V)
-    {32: _mv_layer_states_kernel_c32, 64: _mv_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
-        s_raw_raw, z, v, z_before, start_state, h_2, first_K, second_K, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, s_raw_raw.stride(0), s_raw_raw.stride(1),
-        s_raw_raw.stride(2), H // s_raw_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
-        H // z.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2], S,
-        min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
-        num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (min(block, _tile(S, dtype)) + _tile(V, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
-    )
+    if kept is None:
+        _, block, warps, stages, precision = _config("states", s_raw_raw.device, dtype.itemsize, S, V)
+        {32: _mv_layer_states_kernel_c32, 64: _mv_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+            s_raw_raw, z, v, z_before, start_state, h_2, first_K, second_K, run.cu, run.T, H,
+            run.segment, run.segments, run.N, run.steps, s_raw_raw.stride(0),
+            s_raw_raw.stride(1), s_raw_raw.stride(2), H // s_raw_raw.shape[2], z.stride(0),
+            z.stride(1), z.stride(2), H // z.shape[2], v.stride(0), v.stride(1), v.stride(2),
+            H // v.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
+            H // z_before.shape[2], S, min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk,
+            DT, FT, precision, EXACT, run.varlen, run.split,
+            num_warps=warps,
+            num_stages=_stages_of(stages, chunk * (min(block, _tile(S, dtype)) + _tile(V, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
+        )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", s_raw_raw.device, dtype.itemsize, S, V)
         _mv_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
@@ -9549,6 +9724,43 @@ def mv_layer_backward(
         num_stages=stages,
     )
     return _shared(d_s_raw_raw, s_raw_raw), _shared(d_z, z), _shared(d_v, v), _shared(d_part, part), _shared(d_z_before, z_before), d_initial_state
+
+
+def mv_layer_kept(
+    s_raw_raw: torch.Tensor,
+    z: torch.Tensor,
+    v: torch.Tensor,
+    part: torch.Tensor,
+    z_before: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    H = max(s_raw_raw.shape[2], z.shape[2], v.shape[2], part.shape[2], z_before.shape[2])
+    S = s_raw_raw.shape[3]
+    V = v.shape[3]
+    dtype = _operand_type(s_raw_raw, z, v, part)
+    chunk = _config("outputs", s_raw_raw.device, dtype.itemsize, S, V)[0]
+    if _config("gradients", s_raw_raw.device, dtype.itemsize, S, V)[0] != chunk:
+        return 0
+    N = s_raw_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    chunks = _chunks(s_raw_raw.shape[1], N, cu_seqlens is not None, chunk)
+    kept = _numbers((((chunks, H, S, V), dtype), ((chunks, H, S), torch.float32), ((chunks, H, S), torch.float32),))
+    return -(-kept // N) if 4 * kept <= 2 * _bytes(s_raw_raw, z, v, part, z_before) else 0
+
+
+def mv_layer_forward_kept(
+    s_raw_raw: torch.Tensor,
+    z: torch.Tensor,
+    v: torch.Tensor,
+    part: torch.Tensor,
+    z_before: torch.Tensor,
+    initial_state: torch.Tensor | None,
+    cu_seqlens: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    'memory before each chunk, then the outputs; each chunk in the form that its gate allows; also what the backward would compute again'
+    N = s_raw_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    kept = torch.empty((N, mv_layer_kept(s_raw_raw, z, v, part, z_before, cu_seqlens)), dtype=torch.float32, device=s_raw_raw.device)
+    return (*mv_layer_forward(s_raw_raw, z, v, part, z_before, initial_state, cu_seqlens, kept), kept)
 
 
 def mv_layer_step(

@@ -289,18 +289,22 @@ def _register(
 
 
 def _m2_n2_kept(shrink, expand, s_input, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or shrink.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((shrink, expand, s_input,), shrink.shape[3], s_input.shape[3]) is not torch_kernels:
+    kernels = _kernels((shrink, expand, s_input,), shrink.shape[3], s_input.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.m2_n2_kept(shrink, expand, s_input, cu_seqlens)
+    if cu_seqlens is not None or shrink.device.type != "cpu":
         return 0
     return torch_kernels.m2_n2_kept(shrink, expand, s_input)
 
 
 def _m2_n2_forward(shrink, expand, s_input, initial_state, cu_seqlens, keep):
+    kernels = _kernels((shrink, expand, s_input,), shrink.shape[3], s_input.shape[3])
     with torch.autocast(shrink.device.type, enabled=False):
         if _m2_n2_kept(shrink, expand, s_input, cu_seqlens, keep):
-            return torch_kernels.m2_n2_forward_kept(shrink, expand, s_input, initial_state)
-        kernels = _kernels((shrink, expand, s_input,), shrink.shape[3], s_input.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.m2_n2_forward_kept(shrink, expand, s_input, initial_state, *packed)
         y, final = kernels.m2_n2_forward(shrink, expand, s_input, initial_state, cu_seqlens)
     N = _sequences(shrink, cu_seqlens)
     return y, final, shrink.new_empty((N, 0), dtype=_accumulator(shrink, expand, s_input))
@@ -434,18 +438,22 @@ _register(
 
 
 def _m0_n0_m1_n1_kept(shrink, expand, s_input, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or shrink.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((shrink, expand, s_input,), shrink.shape[3], s_input.shape[3]) is not torch_kernels:
+    kernels = _kernels((shrink, expand, s_input,), shrink.shape[3], s_input.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.m0_n0_m1_n1_kept(shrink, expand, s_input, cu_seqlens)
+    if cu_seqlens is not None or shrink.device.type != "cpu":
         return 0
     return torch_kernels.m0_n0_m1_n1_kept(shrink, expand, s_input)
 
 
 def _m0_n0_m1_n1_forward(shrink, expand, s_input, initial_state, cu_seqlens, keep):
+    kernels = _kernels((shrink, expand, s_input,), shrink.shape[3], s_input.shape[3])
     with torch.autocast(shrink.device.type, enabled=False):
         if _m0_n0_m1_n1_kept(shrink, expand, s_input, cu_seqlens, keep):
-            return torch_kernels.m0_n0_m1_n1_forward_kept(shrink, expand, s_input, initial_state)
-        kernels = _kernels((shrink, expand, s_input,), shrink.shape[3], s_input.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.m0_n0_m1_n1_forward_kept(shrink, expand, s_input, initial_state, *packed)
         y, final = kernels.m0_n0_m1_n1_forward(shrink, expand, s_input, initial_state, cu_seqlens)
     N = _sequences(shrink, cu_seqlens)
     return y, final, shrink.new_empty((N, 0), dtype=_accumulator(shrink, expand, s_input))

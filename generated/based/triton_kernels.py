@@ -236,7 +236,12 @@ class _Layout:
 
     def chunks(self, chunk: int) -> int:
         """Entries of a scratch with one for each chunk."""
-        return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
+        return _chunks(self.T, self.N, self.varlen, chunk)
+
+
+def _chunks(T: int, N: int, varlen: bool, chunk: int) -> int:
+    """How many chunks N sequences have at most."""
+    return T // chunk + N if varlen else N * -(-T // chunk)
 
 
 class _Kernel:
@@ -1261,6 +1266,16 @@ def m2_n2_backward(
     return _shared(d_shrink, shrink), _shared(d_expand, expand), _shared(d_input, s_input), d_initial_state
 
 
+def m2_n2_kept(
+    shrink: torch.Tensor,
+    expand: torch.Tensor,
+    s_input: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    return 0
+
+
 def m2_n2_step(
     shrink: torch.Tensor,
     expand: torch.Tensor,
@@ -1450,6 +1465,16 @@ def m0_n0_m1_n1_backward(
         num_stages=stages,
     )
     return _shared(d_shrink, shrink), _shared(d_expand, expand), _shared(d_input, s_input), d_initial_state
+
+
+def m0_n0_m1_n1_kept(
+    shrink: torch.Tensor,
+    expand: torch.Tensor,
+    s_input: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    return 0
 
 
 def m0_n0_m1_n1_step(

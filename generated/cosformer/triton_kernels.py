@@ -236,7 +236,12 @@ class _Layout:
 
     def chunks(self, chunk: int) -> int:
         """Entries of a scratch with one for each chunk."""
-        return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
+        return _chunks(self.T, self.N, self.varlen, chunk)
+
+
+def _chunks(T: int, N: int, varlen: bool, chunk: int) -> int:
+    """How many chunks N sequences have at most."""
+    return T // chunk + N if varlen else N * -(-T // chunk)
 
 
 class _Kernel:
@@ -875,6 +880,16 @@ def m_n_backward(
         num_stages=stages,
     )
     return _shared(d_shrink, shrink), _shared(d_expand, expand), _shared(d_input, s_input), d_initial_state
+
+
+def m_n_kept(
+    shrink: torch.Tensor,
+    expand: torch.Tensor,
+    s_input: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    return 0
 
 
 def m_n_step(

@@ -4,6 +4,7 @@
 
 import functools
 import inspect
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -291,7 +292,37 @@ class _Layout:
 
     def chunks(self, chunk: int) -> int:
         """Entries of a scratch with one for each chunk."""
-        return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
+        return _chunks(self.T, self.N, self.varlen, chunk)
+
+
+def _chunks(T: int, N: int, varlen: bool, chunk: int) -> int:
+    """How many chunks N sequences have at most."""
+    return T // chunk + N if varlen else N * -(-T // chunk)
+
+
+def _numbers(places: tuple[tuple[Any, torch.dtype], ...]) -> int:
+    """Numbers of 32 bits that arrays of these shapes and dtypes take, each from 16 bytes on."""
+    return sum(-(-math.prod(shape) * dtype.itemsize // 16) * 4 for shape, dtype in places)
+
+
+def _places(
+    kept: torch.Tensor | None, device: torch.device, places: tuple[tuple[Any, torch.dtype], ...]
+) -> list[torch.Tensor]:
+    """Arrays of these shapes and dtypes: side by side in `kept`; new where nothing is kept."""
+    if kept is None:
+        return [torch.empty(shape, dtype=dtype, device=device) for shape, dtype in places]
+    flat, found, start = kept.view(-1), [], 0
+    for shape, dtype in places:
+        end = start + _numbers(((shape, dtype),))
+        whole = flat[start:end].view(dtype)
+        found.append(whole[: math.prod(shape)].view(shape))
+        start = end
+    return found
+
+
+def _bytes(*operands: torch.Tensor) -> int:
+    """The bytes of tensors."""
+    return sum(x.numel() * x.dtype.itemsize for x in operands)
 
 
 class _Kernel:
@@ -1105,6 +1136,7 @@ def m_forward(
     log_a: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     'a triangular solve in each chunk, memory before each chunk, then the outputs'
     k = _rows(k)
@@ -1122,10 +1154,12 @@ def m_forward(
     run = _Layout(beta, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
     y = torch.empty((*beta.shape[:2], H, V), dtype=k.dtype, device=beta.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta.device)
+    h_2, n_2 = _places(kept, beta.device, (
+        ((run.chunks(chunk), H, K, V), dtype),
+        ((*beta.shape[:2], H, V), dtype),
+    ))
     P = torch.empty((*beta.shape[:2], H, K), dtype=dtype, device=beta.device)
     Q = torch.empty((*beta.shape[:2], H, V), dtype=dtype, device=beta.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=beta.device)
-    n_2 = torch.empty((*beta.shape[:2], H, V), dtype=dtype, device=beta.device)
     _, block, warps, stages, precision = _config("solve", beta.device, dtype.itemsize, K, V)
     _m_solve_kernel[(run.chunks(chunk) * H,)](
         log_a, beta, k, v, Q, P, run.cu, run.T, H, run.N, run.steps, log_a.stride(0),
@@ -1176,6 +1210,7 @@ def m_backward(
     cu_seqlens: torch.Tensor | None,
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     'memory before and adjoint after each chunk, each from a solve, then the gradients'
     k = _rows(k)
@@ -1200,37 +1235,42 @@ def m_backward(
     d_q = _gradient(q, H)
     d_log_a = torch.empty((blocks, *log_a.shape[:2], H), dtype=torch.float32, device=beta.device)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta.device)
-    P = torch.empty((*beta.shape[:2], H, K), dtype=dtype, device=beta.device)
-    Q = torch.empty((*beta.shape[:2], H, V), dtype=dtype, device=beta.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=beta.device)
-    n_2 = torch.empty((*beta.shape[:2], H, V), dtype=dtype, device=beta.device)
+    h_2, n_2 = _places(kept, beta.device, (
+        ((run.chunks(chunk), H, K, V), dtype),
+        ((*beta.shape[:2], H, V), dtype),
+    ))
+    P = torch.empty((*beta.shape[:2], H, K), dtype=dtype, device=beta.device) if kept is None else None
+    Q = torch.empty((*beta.shape[:2], H, V), dtype=dtype, device=beta.device) if kept is None else None
     P_adjoint = torch.empty((*beta.shape[:2], H, K), dtype=dtype, device=beta.device)
     Q_adjoint = torch.empty((*beta.shape[:2], H, V), dtype=dtype, device=beta.device)
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=beta.device)
     zeta = torch.empty((*beta.shape[:2], H, V), dtype=dtype, device=beta.device)
-    _, block, warps, stages, precision = _config("solve", beta.device, dtype.itemsize, K, V)
-    _m_solve_kernel[(run.chunks(chunk) * H,)](
-        log_a, beta, k, v, Q, P, run.cu, run.T, H, run.N, run.steps, log_a.stride(0),
-        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], beta.stride(0), beta.stride(1),
-        beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], Q.stride(0),
-        Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _tile(K, dtype), V,
-        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
-        num_warps=warps,
-        num_stages=stages,
-    )
-    _, block, warps, stages, precision = _config("states", beta.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
-        log_a, P, Q, k, beta, initial_state, h_2, n_2, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, log_a.stride(0), log_a.stride(1), log_a.stride(2),
-        H // log_a.shape[2], P.stride(0), P.stride(1), P.stride(2), H // P.shape[2],
-        Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], k.stride(0), k.stride(1),
-        k.stride(2), H // k.shape[2], beta.stride(0), beta.stride(1), beta.stride(2),
-        H // beta.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-        num_warps=warps,
-        num_stages=stages,
-    )
+    if kept is None:
+        _, block, warps, stages, precision = _config("solve", beta.device, dtype.itemsize, K, V)
+        _m_solve_kernel[(run.chunks(chunk) * H,)](
+            log_a, beta, k, v, Q, P, run.cu, run.T, H, run.N, run.steps, log_a.stride(0),
+            log_a.stride(1), log_a.stride(2), H // log_a.shape[2], beta.stride(0),
+            beta.stride(1), beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1),
+            k.stride(2), H // k.shape[2], v.stride(0), v.stride(1), v.stride(2),
+            H // v.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1),
+            P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision,
+            EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+        _, block, warps, stages, precision = _config("states", beta.device, dtype.itemsize, K, V)
+        {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+            log_a, P, Q, k, beta, initial_state, h_2, n_2, run.cu, run.T, H, run.segment,
+            run.segments, run.N, run.steps, log_a.stride(0), log_a.stride(1), log_a.stride(2),
+            H // log_a.shape[2], P.stride(0), P.stride(1), P.stride(2), H // P.shape[2],
+            Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], k.stride(0), k.stride(1),
+            k.stride(2), H // k.shape[2], beta.stride(0), beta.stride(1), beta.stride(2),
+            H // beta.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _tile(K, dtype),
+            V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+            run.split,
+            num_warps=warps,
+            num_stages=stages,
+        )
     _, block, warps, stages, precision = _config("solve_adjoint", beta.device, dtype.itemsize, K, V)
     _m_solve_adjoint_kernel[(run.chunks(chunk) * H,)](
         log_a, beta, k, q, dy, Q_adjoint, P_adjoint, run.cu, run.T, H, run.N, run.steps,
@@ -1276,6 +1316,43 @@ def m_backward(
         num_stages=stages,
     )
     return _shared(d_beta.sum(0), beta), _shared(d_k, k), _shared(d_v, v), _shared(d_q, q), _shared(d_log_a.sum(0), log_a), d_initial_state
+
+
+def m_kept(
+    beta: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    q: torch.Tensor,
+    log_a: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    H = max(beta.shape[2], k.shape[2], v.shape[2], q.shape[2], log_a.shape[2])
+    K = k.shape[3]
+    V = v.shape[3]
+    dtype = _operand_type(k, v, q)
+    chunk = _config("outputs", beta.device, dtype.itemsize, K, V)[0]
+    if _config("gradients", beta.device, dtype.itemsize, K, V)[0] != chunk:
+        return 0
+    N = beta.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    chunks = _chunks(beta.shape[1], N, cu_seqlens is not None, chunk)
+    kept = _numbers((((chunks, H, K, V), dtype), ((*beta.shape[:2], H, V), dtype),))
+    return -(-kept // N) if 4 * kept <= 2 * _bytes(beta, k, v, q, log_a) else 0
+
+
+def m_forward_kept(
+    beta: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    q: torch.Tensor,
+    log_a: torch.Tensor,
+    initial_state: torch.Tensor | None,
+    cu_seqlens: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    'a triangular solve in each chunk, memory before each chunk, then the outputs; also what the backward would compute again'
+    N = beta.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    kept = torch.empty((N, m_kept(beta, k, v, q, log_a, cu_seqlens)), dtype=torch.float32, device=beta.device)
+    return (*m_forward(beta, k, v, q, log_a, initial_state, cu_seqlens, kept), kept)
 
 
 def m_step(

@@ -4,6 +4,7 @@
 
 import functools
 import inspect
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -306,7 +307,37 @@ class _Layout:
 
     def chunks(self, chunk: int) -> int:
         """Entries of a scratch with one for each chunk."""
-        return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
+        return _chunks(self.T, self.N, self.varlen, chunk)
+
+
+def _chunks(T: int, N: int, varlen: bool, chunk: int) -> int:
+    """How many chunks N sequences have at most."""
+    return T // chunk + N if varlen else N * -(-T // chunk)
+
+
+def _numbers(places: tuple[tuple[Any, torch.dtype], ...]) -> int:
+    """Numbers of 32 bits that arrays of these shapes and dtypes take, each from 16 bytes on."""
+    return sum(-(-math.prod(shape) * dtype.itemsize // 16) * 4 for shape, dtype in places)
+
+
+def _places(
+    kept: torch.Tensor | None, device: torch.device, places: tuple[tuple[Any, torch.dtype], ...]
+) -> list[torch.Tensor]:
+    """Arrays of these shapes and dtypes: side by side in `kept`; new where nothing is kept."""
+    if kept is None:
+        return [torch.empty(shape, dtype=dtype, device=device) for shape, dtype in places]
+    flat, found, start = kept.view(-1), [], 0
+    for shape, dtype in places:
+        end = start + _numbers(((shape, dtype),))
+        whole = flat[start:end].view(dtype)
+        found.append(whole[: math.prod(shape)].view(shape))
+        start = end
+    return found
+
+
+def _bytes(*operands: torch.Tensor) -> int:
+    """The bytes of tensors."""
+    return sum(x.numel() * x.dtype.itemsize for x in operands)
 
 
 class _Kernel:
@@ -3151,6 +3182,7 @@ def m_forward(
     zv: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     'memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     k = _rows(k)
@@ -3171,11 +3203,13 @@ def m_forward(
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, V), dtype=k.dtype, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
-    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
-    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
-    first_V = torch.empty((run.chunks(chunk), H, V), dtype=torch.float32, device=k.device)
-    second_V = torch.empty((run.chunks(chunk), H, V), dtype=torch.float32, device=k.device)
+    h_2, first_K, second_K, first_V, second_V = _places(kept, k.device, (
+        ((run.chunks(chunk), H, K, V), dtype),
+        ((run.chunks(chunk), H, K), torch.float32),
+        ((run.chunks(chunk), H, K), torch.float32),
+        ((run.chunks(chunk), H, V), torch.float32),
+        ((run.chunks(chunk), H, V), torch.float32),
+    ))
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k.device)
@@ -3246,6 +3280,7 @@ def m_backward(
     cu_seqlens: torch.Tensor | None,
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     'memory before and adjoint after each chunk, then the gradients; each chunk in the form that its gate allows'
     k = _rows(k)
@@ -3272,12 +3307,14 @@ def m_backward(
     d_zk = _gradient(zk, H)
     d_zv = _gradient(zv, H)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
+    h_2, first_K, second_K, first_V, second_V = _places(kept, k.device, (
+        ((run.chunks(chunk), H, K, V), dtype),
+        ((run.chunks(chunk), H, K), torch.float32),
+        ((run.chunks(chunk), H, K), torch.float32),
+        ((run.chunks(chunk), H, V), torch.float32),
+        ((run.chunks(chunk), H, V), torch.float32),
+    ))
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
-    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
-    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
-    first_V = torch.empty((run.chunks(chunk), H, V), dtype=torch.float32, device=k.device)
-    second_V = torch.empty((run.chunks(chunk), H, V), dtype=torch.float32, device=k.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
@@ -3296,21 +3333,23 @@ def m_backward(
             num_warps=warps,
             num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + min(block, _tile(V, dtype))) * dtype.itemsize),
         )
+    if kept is None and run.split:
         _m_segment_scan_kernel[(run.N * H * -(-K * V // 1024),)](
             start_state, segment_decay_K, segment_decay_V, initial_state, run.cu, run.T, H,
             run.segment, run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
-        k, v, zk, zv, start_state, h_2, first_K, second_K, first_V, second_V, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], zk.stride(0),
-        zk.stride(1), zk.stride(2), H // zk.shape[2], zv.stride(0), zv.stride(1), zv.stride(2),
-        H // zv.shape[2], K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
-        num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + min(block, _tile(V, dtype))) * dtype.itemsize),
-    )
+    if kept is None:
+        _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
+        {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+            k, v, zk, zv, start_state, h_2, first_K, second_K, first_V, second_V, run.cu, run.T,
+            H, run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1),
+            k.stride(2), H // k.shape[2], v.stride(0), v.stride(1), v.stride(2),
+            H // v.shape[2], zk.stride(0), zk.stride(1), zk.stride(2), H // zk.shape[2],
+            zv.stride(0), zv.stride(1), zv.stride(2), H // zv.shape[2], K, _tile(K, dtype), V,
+            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            num_warps=warps,
+            num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + min(block, _tile(V, dtype))) * dtype.itemsize),
+        )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", k.device, dtype.itemsize, K, V)
         _m_segment_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
@@ -3398,6 +3437,43 @@ def m_backward(
         num_stages=stages,
     )
     return _shared(d_k, k), _shared(d_v, v), _shared(d_q, q), _shared(d_zk, zk), _shared(d_zv, zv), d_initial_state
+
+
+def m_kept(
+    k: torch.Tensor,
+    v: torch.Tensor,
+    q: torch.Tensor,
+    zk: torch.Tensor,
+    zv: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    H = max(k.shape[2], v.shape[2], q.shape[2], zk.shape[2], zv.shape[2])
+    K = k.shape[3]
+    V = v.shape[3]
+    dtype = _operand_type(k, v, q)
+    chunk = _config("outputs", k.device, dtype.itemsize, K, V)[0]
+    if _config("gradients", k.device, dtype.itemsize, K, V)[0] != chunk:
+        return 0
+    N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    chunks = _chunks(k.shape[1], N, cu_seqlens is not None, chunk)
+    kept = _numbers((((chunks, H, K, V), dtype), ((chunks, H, K), torch.float32), ((chunks, H, K), torch.float32), ((chunks, H, V), torch.float32), ((chunks, H, V), torch.float32),))
+    return -(-kept // N) if 4 * kept <= 2 * _bytes(k, v, q, zk, zv) else 0
+
+
+def m_forward_kept(
+    k: torch.Tensor,
+    v: torch.Tensor,
+    q: torch.Tensor,
+    zk: torch.Tensor,
+    zv: torch.Tensor,
+    initial_state: torch.Tensor | None,
+    cu_seqlens: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    'memory before each chunk, then the outputs; each chunk in the form that its gate allows; also what the backward would compute again'
+    N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    kept = torch.empty((N, m_kept(k, v, q, zk, zv, cu_seqlens)), dtype=torch.float32, device=k.device)
+    return (*m_forward(k, v, q, zk, zv, initial_state, cu_seqlens, kept), kept)
 
 
 def m_step(

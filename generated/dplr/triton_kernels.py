@@ -4,6 +4,7 @@
 
 import functools
 import inspect
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -342,7 +343,37 @@ class _Layout:
 
     def chunks(self, chunk: int) -> int:
         """Entries of a scratch with one for each chunk."""
-        return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
+        return _chunks(self.T, self.N, self.varlen, chunk)
+
+
+def _chunks(T: int, N: int, varlen: bool, chunk: int) -> int:
+    """How many chunks N sequences have at most."""
+    return T // chunk + N if varlen else N * -(-T // chunk)
+
+
+def _numbers(places: tuple[tuple[Any, torch.dtype], ...]) -> int:
+    """Numbers of 32 bits that arrays of these shapes and dtypes take, each from 16 bytes on."""
+    return sum(-(-math.prod(shape) * dtype.itemsize // 16) * 4 for shape, dtype in places)
+
+
+def _places(
+    kept: torch.Tensor | None, device: torch.device, places: tuple[tuple[Any, torch.dtype], ...]
+) -> list[torch.Tensor]:
+    """Arrays of these shapes and dtypes: side by side in `kept`; new where nothing is kept."""
+    if kept is None:
+        return [torch.empty(shape, dtype=dtype, device=device) for shape, dtype in places]
+    flat, found, start = kept.view(-1), [], 0
+    for shape, dtype in places:
+        end = start + _numbers(((shape, dtype),))
+        whole = flat[start:end].view(dtype)
+        found.append(whole[: math.prod(shape)].view(shape))
+        start = end
+    return found
+
+
+def _bytes(*operands: torch.Tensor) -> int:
+    """The bytes of tensors."""
+    return sum(x.numel() * x.dtype.itemsize for x in operands)
 
 
 class _Kernel:
@@ -4078,6 +4109,7 @@ def m_forward(
     beta: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     'a triangular solve in each chunk, memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     k = _rows(k)
@@ -4099,12 +4131,14 @@ def m_forward(
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, V), dtype=k.dtype, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
+    h_2, z, first_K, second_K = _places(kept, k.device, (
+        ((run.chunks(chunk), H, K, V), dtype),
+        ((*k.shape[:2], H, V), dtype),
+        ((run.chunks(chunk), H, K), torch.float32),
+        ((run.chunks(chunk), H, K), torch.float32),
+    ))
     P = torch.empty((*k.shape[:2], H, K), dtype=dtype, device=k.device)
     Q = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
-    z = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
-    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
-    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
     _, block, warps, stages, precision = _config("halves", k.device, dtype.itemsize, K, V)
     {32: _m_halves_kernel, 64: _m_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
         log_w, first_K, second_K, run.cu, run.T, H, run.N, run.steps, log_w.stride(0),
@@ -4196,6 +4230,7 @@ def m_backward(
     cu_seqlens: torch.Tensor | None,
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     'memory before and adjoint after each chunk, each from a solve, then the gradients; each chunk in the form that its gate allows'
     k = _rows(k)
@@ -4224,25 +4259,28 @@ def m_backward(
     d_alpha = _gradient(alpha, H)
     d_beta = _gradient(beta, H)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
-    P = torch.empty((*k.shape[:2], H, K), dtype=dtype, device=k.device)
-    Q = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
-    z = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
+    h_2, z, first_K, second_K = _places(kept, k.device, (
+        ((run.chunks(chunk), H, K, V), dtype),
+        ((*k.shape[:2], H, V), dtype),
+        ((run.chunks(chunk), H, K), torch.float32),
+        ((run.chunks(chunk), H, K), torch.float32),
+    ))
+    P = torch.empty((*k.shape[:2], H, K), dtype=dtype, device=k.device) if kept is None else None
+    Q = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device) if kept is None else None
     P_adjoint = torch.empty((*k.shape[:2], H, K), dtype=dtype, device=k.device)
     Q_adjoint = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
     zeta = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
-    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
-    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
-    _, block, warps, stages, precision = _config("halves", k.device, dtype.itemsize, K, V)
-    {32: _m_halves_kernel, 64: _m_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        log_w, first_K, second_K, run.cu, run.T, H, run.N, run.steps, log_w.stride(0),
-        log_w.stride(1), log_w.stride(2), H // log_w.shape[2], K, _tile(K, dtype), chunk, DT,
-        FT, precision, EXACT, run.varlen,
-        num_warps=warps,
-        num_stages=stages,
-    )
-    if least <= 1.0:
+    if kept is None:
+        _, block, warps, stages, precision = _config("halves", k.device, dtype.itemsize, K, V)
+        {32: _m_halves_kernel, 64: _m_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            log_w, first_K, second_K, run.cu, run.T, H, run.N, run.steps, log_w.stride(0),
+            log_w.stride(1), log_w.stride(2), H // log_w.shape[2], K, _tile(K, dtype), chunk,
+            DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+    if kept is None and least <= 1.0:
         _, block, warps, stages, precision = _config("solve_mild", k.device, dtype.itemsize, K, V)
         {32: _m_solve_mild_kernel, 64: _m_solve_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, log_w, alpha, beta, k, v, Q, P, run.cu, run.T, H, run.N,
@@ -4256,32 +4294,33 @@ def m_backward(
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("solve", k.device, dtype.itemsize, K, V)
-    {32: _m_solve_kernel, 64: _m_solve_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
-        first_K, second_K, alpha, beta, k, v, log_w, Q, P, run.cu, run.T, H, run.N, run.steps,
-        least, run.chunks(chunk), alpha.stride(0), alpha.stride(1), alpha.stride(2),
-        H // alpha.shape[2], beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2],
-        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
-        v.stride(2), H // v.shape[2], log_w.stride(0), log_w.stride(1), log_w.stride(2),
-        H // log_w.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1),
-        P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen,
-        num_warps=warps,
-        num_stages=stages,
-    )
-    _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
-        beta, k, v, log_w, P, Q, initial_state, h_2, z, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, beta.stride(0), beta.stride(1), beta.stride(2),
-        H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0),
-        v.stride(1), v.stride(2), H // v.shape[2], log_w.stride(0), log_w.stride(1),
-        log_w.stride(2), H // log_w.shape[2], P.stride(0), P.stride(1), P.stride(2),
-        H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], z.stride(0),
-        z.stride(1), z.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT,
-        FT, precision, EXACT, run.varlen, run.split,
-        num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype) + _tile(K, dtype) + min(block, _tile(V, dtype))) * dtype.itemsize),
-    )
+    if kept is None:
+        _, block, warps, stages, precision = _config("solve", k.device, dtype.itemsize, K, V)
+        {32: _m_solve_kernel, 64: _m_solve_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
+            first_K, second_K, alpha, beta, k, v, log_w, Q, P, run.cu, run.T, H, run.N,
+            run.steps, least, run.chunks(chunk), alpha.stride(0), alpha.stride(1),
+            alpha.stride(2), H // alpha.shape[2], beta.stride(0), beta.stride(1),
+            beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2),
+            H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
+            log_w.stride(0), log_w.stride(1), log_w.stride(2), H // log_w.shape[2], Q.stride(0),
+            Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _tile(K, dtype),
+            V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+        _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
+        {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+            beta, k, v, log_w, P, Q, initial_state, h_2, z, run.cu, run.T, H, run.segment,
+            run.segments, run.N, run.steps, beta.stride(0), beta.stride(1), beta.stride(2),
+            H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], log_w.stride(0),
+            log_w.stride(1), log_w.stride(2), H // log_w.shape[2], P.stride(0), P.stride(1),
+            P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
+            H // Q.shape[2], z.stride(0), z.stride(1), z.stride(2), K, _tile(K, dtype), V,
+            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            num_warps=warps,
+            num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype) + _tile(K, dtype) + min(block, _tile(V, dtype))) * dtype.itemsize),
+        )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("solve_adjoint_mild", k.device, dtype.itemsize, K, V)
         {32: _m_solve_adjoint_mild_kernel, 64: _m_solve_adjoint_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
@@ -4392,6 +4431,46 @@ def m_backward(
         num_stages=stages,
     )
     return _shared(d_k, k), _shared(d_v, v), _shared(d_q, q), _shared(d_log_w, log_w), _shared(d_alpha, alpha), _shared(d_beta, beta), d_initial_state
+
+
+def m_kept(
+    k: torch.Tensor,
+    v: torch.Tensor,
+    q: torch.Tensor,
+    log_w: torch.Tensor,
+    alpha: torch.Tensor,
+    beta: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    H = max(k.shape[2], v.shape[2], q.shape[2], log_w.shape[2], alpha.shape[2], beta.shape[2])
+    K = k.shape[3]
+    V = v.shape[3]
+    dtype = _operand_type(k, v, q, alpha, beta)
+    chunk = _config("outputs", k.device, dtype.itemsize, K, V)[0]
+    if _config("gradients", k.device, dtype.itemsize, K, V)[0] != chunk:
+        return 0
+    N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    chunks = _chunks(k.shape[1], N, cu_seqlens is not None, chunk)
+    kept = _numbers((((chunks, H, K, V), dtype), ((*k.shape[:2], H, V), dtype), ((chunks, H, K), torch.float32), ((chunks, H, K), torch.float32),))
+    return -(-kept // N) if 4 * kept <= 2 * _bytes(k, v, q, log_w, alpha, beta) else 0
+
+
+def m_forward_kept(
+    scale: float,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    q: torch.Tensor,
+    log_w: torch.Tensor,
+    alpha: torch.Tensor,
+    beta: torch.Tensor,
+    initial_state: torch.Tensor | None,
+    cu_seqlens: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    'a triangular solve in each chunk, memory before each chunk, then the outputs; each chunk in the form that its gate allows; also what the backward would compute again'
+    N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    kept = torch.empty((N, m_kept(k, v, q, log_w, alpha, beta, cu_seqlens)), dtype=torch.float32, device=k.device)
+    return (*m_forward(scale, k, v, q, log_w, alpha, beta, initial_state, cu_seqlens, kept), kept)
 
 
 def m_step(

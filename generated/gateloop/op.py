@@ -334,18 +334,22 @@ def _register(
 
 
 def _m_kept(shrink, expand, v, log_keys, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or shrink.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((shrink, expand, v,), shrink.shape[3], v.shape[3]) is not torch_kernels:
+    kernels = _kernels((shrink, expand, v,), shrink.shape[3], v.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.m_kept(shrink, expand, v, log_keys, cu_seqlens)
+    if cu_seqlens is not None or shrink.device.type != "cpu":
         return 0
     return torch_kernels.m_kept(shrink, expand, v, log_keys)
 
 
 def _m_forward(shrink, expand, v, log_keys, initial_state, cu_seqlens, keep):
+    kernels = _kernels((shrink, expand, v,), shrink.shape[3], v.shape[3])
     with torch.autocast(shrink.device.type, enabled=False):
         if _m_kept(shrink, expand, v, log_keys, cu_seqlens, keep):
-            return torch_kernels.m_forward_kept(shrink, expand, v, log_keys, initial_state)
-        kernels = _kernels((shrink, expand, v,), shrink.shape[3], v.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.m_forward_kept(shrink, expand, v, log_keys, initial_state, *packed)
         y, final = kernels.m_forward(shrink, expand, v, log_keys, initial_state, cu_seqlens)
     N = _sequences(shrink, cu_seqlens)
     return y, final, shrink.new_empty((N, 0), dtype=_accumulator(shrink, expand, v, log_keys))

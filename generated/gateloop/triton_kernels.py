@@ -4,6 +4,7 @@
 
 import functools
 import inspect
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -301,7 +302,37 @@ class _Layout:
 
     def chunks(self, chunk: int) -> int:
         """Entries of a scratch with one for each chunk."""
-        return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
+        return _chunks(self.T, self.N, self.varlen, chunk)
+
+
+def _chunks(T: int, N: int, varlen: bool, chunk: int) -> int:
+    """How many chunks N sequences have at most."""
+    return T // chunk + N if varlen else N * -(-T // chunk)
+
+
+def _numbers(places: tuple[tuple[Any, torch.dtype], ...]) -> int:
+    """Numbers of 32 bits that arrays of these shapes and dtypes take, each from 16 bytes on."""
+    return sum(-(-math.prod(shape) * dtype.itemsize // 16) * 4 for shape, dtype in places)
+
+
+def _places(
+    kept: torch.Tensor | None, device: torch.device, places: tuple[tuple[Any, torch.dtype], ...]
+) -> list[torch.Tensor]:
+    """Arrays of these shapes and dtypes: side by side in `kept`; new where nothing is kept."""
+    if kept is None:
+        return [torch.empty(shape, dtype=dtype, device=device) for shape, dtype in places]
+    flat, found, start = kept.view(-1), [], 0
+    for shape, dtype in places:
+        end = start + _numbers(((shape, dtype),))
+        whole = flat[start:end].view(dtype)
+        found.append(whole[: math.prod(shape)].view(shape))
+        start = end
+    return found
+
+
+def _bytes(*operands: torch.Tensor) -> int:
+    """The bytes of tensors."""
+    return sum(x.numel() * x.dtype.itemsize for x in operands)
 
 
 class _Kernel:
@@ -2220,6 +2251,7 @@ def m_forward(
     log_keys: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     'memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     shrink = _rows(shrink)
@@ -2239,9 +2271,11 @@ def m_forward(
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*shrink.shape[:2], H, V), dtype=shrink.dtype, device=shrink.device)
     final_state = torch.empty((run.N, H, keys, V), dtype=torch.float32, device=shrink.device)
-    h_2 = torch.empty((run.chunks(chunk), H, keys, V), dtype=dtype, device=shrink.device)
-    first_K = torch.empty((run.chunks(chunk), H, keys), dtype=torch.float32, device=shrink.device)
-    second_K = torch.empty((run.chunks(chunk), H, keys), dtype=torch.float32, device=shrink.device)
+    h_2, first_K, second_K = _places(kept, shrink.device, (
+        ((run.chunks(chunk), H, keys, V), dtype),
+        ((run.chunks(chunk), H, keys), torch.float32),
+        ((run.chunks(chunk), H, keys), torch.float32),
+    ))
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, keys, V), dtype=torch.float32, device=shrink.device)
@@ -2310,6 +2344,7 @@ def m_backward(
     cu_seqlens: torch.Tensor | None,
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     'memory before and adjoint after each chunk, then the gradients; each chunk in the form that its gate allows'
     shrink = _rows(shrink)
@@ -2334,10 +2369,12 @@ def m_backward(
     d_v = _gradient(v, H)
     d_log_keys = _gradient(log_keys, H)
     d_initial_state = torch.empty((run.N, H, keys, V), dtype=torch.float32, device=shrink.device)
+    h_2, first_K, second_K = _places(kept, shrink.device, (
+        ((run.chunks(chunk), H, keys, V), dtype),
+        ((run.chunks(chunk), H, keys), torch.float32),
+        ((run.chunks(chunk), H, keys), torch.float32),
+    ))
     l = torch.empty((run.chunks(chunk), H, keys, V), dtype=dtype, device=shrink.device)
-    h_2 = torch.empty((run.chunks(chunk), H, keys, V), dtype=dtype, device=shrink.device)
-    first_K = torch.empty((run.chunks(chunk), H, keys), dtype=torch.float32, device=shrink.device)
-    second_K = torch.empty((run.chunks(chunk), H, keys), dtype=torch.float32, device=shrink.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
@@ -2355,21 +2392,23 @@ def m_backward(
             num_warps=warps,
             num_stages=stages,
         )
+    if kept is None and run.split:
         _m_segment_scan_kernel[(run.N * H * -(-keys * V // 1024),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, keys, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", shrink.device, dtype.itemsize, keys, V)
-    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-keys // min(block, _tile(keys, dtype))),)](
-        expand, v, log_keys, start_state, h_2, first_K, second_K, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, expand.stride(0), expand.stride(1), expand.stride(2),
-        H // expand.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        log_keys.stride(0), log_keys.stride(1), log_keys.stride(2), H // log_keys.shape[2],
-        keys, min(block, _tile(keys, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split,
-        num_warps=warps,
-        num_stages=stages,
-    )
+    if kept is None:
+        _, block, warps, stages, precision = _config("states", shrink.device, dtype.itemsize, keys, V)
+        {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-keys // min(block, _tile(keys, dtype))),)](
+            expand, v, log_keys, start_state, h_2, first_K, second_K, run.cu, run.T, H,
+            run.segment, run.segments, run.N, run.steps, expand.stride(0), expand.stride(1),
+            expand.stride(2), H // expand.shape[2], v.stride(0), v.stride(1), v.stride(2),
+            H // v.shape[2], log_keys.stride(0), log_keys.stride(1), log_keys.stride(2),
+            H // log_keys.shape[2], keys, min(block, _tile(keys, dtype)), V, _tile(V, dtype),
+            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            num_warps=warps,
+            num_stages=stages,
+        )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", shrink.device, dtype.itemsize, keys, V)
         _m_segment_ends_adjoint_kernel[(run.slots * H * -(-keys // min(block, _tile(keys, dtype))),)](
@@ -2454,6 +2493,41 @@ def m_backward(
         num_stages=stages,
     )
     return _shared(d_shrink, shrink), _shared(d_expand, expand), _shared(d_v, v), _shared(d_log_keys, log_keys), d_initial_state
+
+
+def m_kept(
+    shrink: torch.Tensor,
+    expand: torch.Tensor,
+    v: torch.Tensor,
+    log_keys: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    H = max(shrink.shape[2], expand.shape[2], v.shape[2], log_keys.shape[2])
+    keys = shrink.shape[3]
+    V = v.shape[3]
+    dtype = _operand_type(shrink, expand, v)
+    chunk = _config("outputs", shrink.device, dtype.itemsize, keys, V)[0]
+    if _config("gradients", shrink.device, dtype.itemsize, keys, V)[0] != chunk:
+        return 0
+    N = shrink.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    chunks = _chunks(shrink.shape[1], N, cu_seqlens is not None, chunk)
+    kept = _numbers((((chunks, H, keys, V), dtype), ((chunks, H, keys), torch.float32), ((chunks, H, keys), torch.float32),))
+    return -(-kept // N) if 4 * kept <= 2 * _bytes(shrink, expand, v, log_keys) else 0
+
+
+def m_forward_kept(
+    shrink: torch.Tensor,
+    expand: torch.Tensor,
+    v: torch.Tensor,
+    log_keys: torch.Tensor,
+    initial_state: torch.Tensor | None,
+    cu_seqlens: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    'memory before each chunk, then the outputs; each chunk in the form that its gate allows; also what the backward would compute again'
+    N = shrink.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    kept = torch.empty((N, m_kept(shrink, expand, v, log_keys, cu_seqlens)), dtype=torch.float32, device=shrink.device)
+    return (*m_forward(shrink, expand, v, log_keys, initial_state, cu_seqlens, kept), kept)
 
 
 def m_step(

@@ -4,6 +4,7 @@
 
 import functools
 import inspect
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -346,7 +347,37 @@ class _Layout:
 
     def chunks(self, chunk: int) -> int:
         """Entries of a scratch with one for each chunk."""
-        return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
+        return _chunks(self.T, self.N, self.varlen, chunk)
+
+
+def _chunks(T: int, N: int, varlen: bool, chunk: int) -> int:
+    """How many chunks N sequences have at most."""
+    return T // chunk + N if varlen else N * -(-T // chunk)
+
+
+def _numbers(places: tuple[tuple[Any, torch.dtype], ...]) -> int:
+    """Numbers of 32 bits that arrays of these shapes and dtypes take, each from 16 bytes on."""
+    return sum(-(-math.prod(shape) * dtype.itemsize // 16) * 4 for shape, dtype in places)
+
+
+def _places(
+    kept: torch.Tensor | None, device: torch.device, places: tuple[tuple[Any, torch.dtype], ...]
+) -> list[torch.Tensor]:
+    """Arrays of these shapes and dtypes: side by side in `kept`; new where nothing is kept."""
+    if kept is None:
+        return [torch.empty(shape, dtype=dtype, device=device) for shape, dtype in places]
+    flat, found, start = kept.view(-1), [], 0
+    for shape, dtype in places:
+        end = start + _numbers(((shape, dtype),))
+        whole = flat[start:end].view(dtype)
+        found.append(whole[: math.prod(shape)].view(shape))
+        start = end
+    return found
+
+
+def _bytes(*operands: torch.Tensor) -> int:
+    """The bytes of tensors."""
+    return sum(x.numel() * x.dtype.itemsize for x in operands)
 
 
 class _Kernel:
@@ -7238,6 +7269,7 @@ def m_forward(
     b: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     'a triangular solve in each chunk, memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     k = _rows(k)
@@ -7259,12 +7291,14 @@ def m_forward(
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, V), dtype=k.dtype, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
+    h_2, n_2, first_K, second_K = _places(kept, k.device, (
+        ((run.chunks(chunk), H, K, V), dtype),
+        ((*k.shape[:2], H, V), dtype),
+        ((run.chunks(chunk), H, K), torch.float32),
+        ((run.chunks(chunk), H, K), torch.float32),
+    ))
     P = torch.empty((*k.shape[:2], H, K), dtype=dtype, device=k.device)
     Q = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
-    n_2 = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
-    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
-    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
     _, block, warps, stages, precision = _config("halves", k.device, dtype.itemsize, K, V)
     {32: _m_halves_kernel, 64: _m_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
         log_a, first_K, second_K, run.cu, run.T, H, run.N, run.steps, log_a.stride(0),
@@ -7350,6 +7384,7 @@ def m_backward(
     cu_seqlens: torch.Tensor | None,
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     'memory before and adjoint after each chunk, each from a solve, then the gradients; each chunk in the form that its gate allows'
     k = _rows(k)
@@ -7378,25 +7413,28 @@ def m_backward(
     d_log_a = _gradient(log_a, H)
     d_b = _gradient(b, H)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
-    P = torch.empty((*k.shape[:2], H, K), dtype=dtype, device=k.device)
-    Q = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
-    n_2 = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
+    h_2, n_2, first_K, second_K = _places(kept, k.device, (
+        ((run.chunks(chunk), H, K, V), dtype),
+        ((*k.shape[:2], H, V), dtype),
+        ((run.chunks(chunk), H, K), torch.float32),
+        ((run.chunks(chunk), H, K), torch.float32),
+    ))
+    P = torch.empty((*k.shape[:2], H, K), dtype=dtype, device=k.device) if kept is None else None
+    Q = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device) if kept is None else None
     P_adjoint = torch.empty((*k.shape[:2], H, K), dtype=dtype, device=k.device)
     Q_adjoint = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
     zeta = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
-    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
-    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
-    _, block, warps, stages, precision = _config("halves", k.device, dtype.itemsize, K, V)
-    {32: _m_halves_kernel, 64: _m_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        log_a, first_K, second_K, run.cu, run.T, H, run.N, run.steps, log_a.stride(0),
-        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _tile(K, dtype), chunk, DT,
-        FT, precision, EXACT, run.varlen,
-        num_warps=warps,
-        num_stages=stages,
-    )
-    if least <= 1.0:
+    if kept is None:
+        _, block, warps, stages, precision = _config("halves", k.device, dtype.itemsize, K, V)
+        {32: _m_halves_kernel, 64: _m_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            log_a, first_K, second_K, run.cu, run.T, H, run.N, run.steps, log_a.stride(0),
+            log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _tile(K, dtype), chunk,
+            DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+    if kept is None and least <= 1.0:
         _, block, warps, stages, precision = _config("solve_mild", k.device, dtype.itemsize, K, V)
         {32: _m_solve_mild_kernel, 64: _m_solve_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, log_a, k, b, v, w, Q, P, run.cu, run.T, H, run.N, run.steps,
@@ -7409,29 +7447,32 @@ def m_backward(
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("solve", k.device, dtype.itemsize, K, V)
-    {32: _m_solve_kernel, 64: _m_solve_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
-        first_K, second_K, k, b, log_a, v, w, Q, P, run.cu, run.T, H, run.N, run.steps, least,
-        run.chunks(chunk), k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], b.stride(0),
-        b.stride(1), b.stride(2), H // b.shape[2], log_a.stride(0), log_a.stride(1),
-        log_a.stride(2), H // log_a.shape[2], v.stride(0), v.stride(1), v.stride(2),
-        H // v.shape[2], w.stride(0), w.stride(1), w.stride(2), H // w.shape[2], Q.stride(0),
-        Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _tile(K, dtype), V,
-        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
-        num_warps=warps,
-        num_stages=stages,
-    )
-    _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
-        k, log_a, P, Q, initial_state, h_2, n_2, run.cu, run.T, H, run.segment, run.segments,
-        run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], P.stride(0),
-        P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
-        H // Q.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-        num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
-    )
+    if kept is None:
+        _, block, warps, stages, precision = _config("solve", k.device, dtype.itemsize, K, V)
+        {32: _m_solve_kernel, 64: _m_solve_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
+            first_K, second_K, k, b, log_a, v, w, Q, P, run.cu, run.T, H, run.N, run.steps,
+            least, run.chunks(chunk), k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+            b.stride(0), b.stride(1), b.stride(2), H // b.shape[2], log_a.stride(0),
+            log_a.stride(1), log_a.stride(2), H // log_a.shape[2], v.stride(0), v.stride(1),
+            v.stride(2), H // v.shape[2], w.stride(0), w.stride(1), w.stride(2),
+            H // w.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1),
+            P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision,
+            EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+        _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
+        {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+            k, log_a, P, Q, initial_state, h_2, n_2, run.cu, run.T, H, run.segment,
+            run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
+            H // k.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
+            H // log_a.shape[2], P.stride(0), P.stride(1), P.stride(2), H // P.shape[2],
+            Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], n_2.stride(0),
+            n_2.stride(1), n_2.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)),
+            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            num_warps=warps,
+            num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
+        )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("solve_adjoint_mild", k.device, dtype.itemsize, K, V)
         {32: _m_solve_adjoint_mild_kernel, 64: _m_solve_adjoint_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
@@ -7517,6 +7558,46 @@ def m_backward(
     return _shared(d_k, k), _shared(d_w, w), _shared(d_v, v), _shared(d_q, q), _shared(d_log_a, log_a), _shared(d_b, b), d_initial_state
 
 
+def m_kept(
+    k: torch.Tensor,
+    w: torch.Tensor,
+    v: torch.Tensor,
+    q: torch.Tensor,
+    log_a: torch.Tensor,
+    b: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    H = max(k.shape[2], w.shape[2], v.shape[2], q.shape[2], log_a.shape[2], b.shape[2])
+    K = k.shape[3]
+    V = w.shape[3]
+    dtype = _operand_type(k, w, v, q, b)
+    chunk = _config("outputs", k.device, dtype.itemsize, K, V)[0]
+    if _config("gradients", k.device, dtype.itemsize, K, V)[0] != chunk:
+        return 0
+    N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    chunks = _chunks(k.shape[1], N, cu_seqlens is not None, chunk)
+    kept = _numbers((((chunks, H, K, V), dtype), ((*k.shape[:2], H, V), dtype), ((chunks, H, K), torch.float32), ((chunks, H, K), torch.float32),))
+    return -(-kept // N) if 4 * kept <= 2 * _bytes(k, w, v, q, log_a, b) else 0
+
+
+def m_forward_kept(
+    scale: float,
+    k: torch.Tensor,
+    w: torch.Tensor,
+    v: torch.Tensor,
+    q: torch.Tensor,
+    log_a: torch.Tensor,
+    b: torch.Tensor,
+    initial_state: torch.Tensor | None,
+    cu_seqlens: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    'a triangular solve in each chunk, memory before each chunk, then the outputs; each chunk in the form that its gate allows; also what the backward would compute again'
+    N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    kept = torch.empty((N, m_kept(k, w, v, q, log_a, b, cu_seqlens)), dtype=torch.float32, device=k.device)
+    return (*m_forward(scale, k, w, v, q, log_a, b, initial_state, cu_seqlens, kept), kept)
+
+
 def m_step(
     scale: float,
     k: torch.Tensor,
@@ -7569,6 +7650,7 @@ def m_layer_forward(
     b_raw: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     'a triangular solve in each chunk, memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     k_raw = _rows(k_raw)
@@ -7592,12 +7674,14 @@ def m_layer_forward(
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k_raw.shape[:2], H, V), dtype=k_raw.dtype, device=k_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k_raw.device)
+    h_2, n_2, first_K, second_K = _places(kept, k_raw.device, (
+        ((run.chunks(chunk), H, K, V), dtype),
+        ((*k_raw.shape[:2], H, V), dtype),
+        ((run.chunks(chunk), H, K), torch.float32),
+        ((run.chunks(chunk), H, K), torch.float32),
+    ))
     P = torch.empty((*k_raw.shape[:2], H, K), dtype=dtype, device=k_raw.device)
     Q = torch.empty((*k_raw.shape[:2], H, V), dtype=dtype, device=k_raw.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k_raw.device)
-    n_2 = torch.empty((*k_raw.shape[:2], H, V), dtype=dtype, device=k_raw.device)
-    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k_raw.device)
-    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k_raw.device)
     _, block, warps, stages, precision = _config("halves", k_raw.device, dtype.itemsize, K, V)
     {32: _m_layer_halves_kernel, 64: _m_layer_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
         A_log, a_raw, d_bias, first_K, second_K, run.cu, run.T, H, run.N, run.steps,
@@ -7696,6 +7780,7 @@ def m_layer_backward(
     cu_seqlens: torch.Tensor | None,
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     'memory before and adjoint after each chunk, each from a solve, then the gradients; each chunk in the form that its gate allows'
     k_raw = _rows(k_raw)
@@ -7728,26 +7813,29 @@ def m_layer_backward(
     d_d_bias = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k_raw.device)
     d_b_raw = _gradient(b_raw, H)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k_raw.device)
-    P = torch.empty((*k_raw.shape[:2], H, K), dtype=dtype, device=k_raw.device)
-    Q = torch.empty((*k_raw.shape[:2], H, V), dtype=dtype, device=k_raw.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k_raw.device)
-    n_2 = torch.empty((*k_raw.shape[:2], H, V), dtype=dtype, device=k_raw.device)
+    h_2, n_2, first_K, second_K = _places(kept, k_raw.device, (
+        ((run.chunks(chunk), H, K, V), dtype),
+        ((*k_raw.shape[:2], H, V), dtype),
+        ((run.chunks(chunk), H, K), torch.float32),
+        ((run.chunks(chunk), H, K), torch.float32),
+    ))
+    P = torch.empty((*k_raw.shape[:2], H, K), dtype=dtype, device=k_raw.device) if kept is None else None
+    Q = torch.empty((*k_raw.shape[:2], H, V), dtype=dtype, device=k_raw.device) if kept is None else None
     P_adjoint = torch.empty((*k_raw.shape[:2], H, K), dtype=dtype, device=k_raw.device)
     Q_adjoint = torch.empty((*k_raw.shape[:2], H, V), dtype=dtype, device=k_raw.device)
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k_raw.device)
     zeta = torch.empty((*k_raw.shape[:2], H, V), dtype=dtype, device=k_raw.device)
-    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k_raw.device)
-    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k_raw.device)
-    _, block, warps, stages, precision = _config("halves", k_raw.device, dtype.itemsize, K, V)
-    {32: _m_layer_halves_kernel, 64: _m_layer_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        A_log, a_raw, d_bias, first_K, second_K, run.cu, run.T, H, run.N, run.steps,
-        A_log.stride(0), H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], K, _tile(K, dtype), chunk,
-        DT, FT, precision, EXACT, run.varlen,
-        num_warps=warps,
-        num_stages=stages,
-    )
-    if least <= 1.0:
+    if kept is None:
+        _, block, warps, stages, precision = _config("halves", k_raw.device, dtype.itemsize, K, V)
+        {32: _m_layer_halves_kernel, 64: _m_layer_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            A_log, a_raw, d_bias, first_K, second_K, run.cu, run.T, H, run.N, run.steps,
+            A_log.stride(0), H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1),
+            a_raw.stride(2), H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], K,
+            _tile(K, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+    if kept is None and least <= 1.0:
         _, block, warps, stages, precision = _config("solve_mild", k_raw.device, dtype.itemsize, K, V)
         {32: _m_layer_solve_mild_kernel, 64: _m_layer_solve_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, A_log, a_raw, d_bias, k_raw, b_raw, w_raw, v_raw, Q, P, run.cu,
@@ -7763,34 +7851,35 @@ def m_layer_backward(
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("solve", k_raw.device, dtype.itemsize, K, V)
-    {32: _m_layer_solve_kernel, 64: _m_layer_solve_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
-        first_K, second_K, k_raw, b_raw, A_log, a_raw, d_bias, w_raw, v_raw, Q, P, run.cu,
-        run.T, H, run.N, run.steps, least, run.chunks(chunk), k_raw.stride(0), k_raw.stride(1),
-        k_raw.stride(2), H // k_raw.shape[2], b_raw.stride(0), b_raw.stride(1), b_raw.stride(2),
-        H // b_raw.shape[2], A_log.stride(0), H // A_log.shape[0], a_raw.stride(0),
-        a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2], d_bias.stride(0),
-        H // d_bias.shape[0], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
-        H // w_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
-        H // v_raw.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1),
-        P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen,
-        num_warps=warps,
-        num_stages=stages,
-    )
-    _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, V)
-    {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
-        k_raw, A_log, a_raw, d_bias, P, Q, initial_state, h_2, n_2, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1),
-        k_raw.stride(2), H // k_raw.shape[2], A_log.stride(0), H // A_log.shape[0],
-        a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
-        d_bias.stride(0), H // d_bias.shape[0], P.stride(0), P.stride(1), P.stride(2),
-        H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], n_2.stride(0),
-        n_2.stride(1), n_2.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk,
-        DT, FT, precision, EXACT, run.varlen, run.split,
-        num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
-    )
+    if kept is None:
+        _, block, warps, stages, precision = _config("solve", k_raw.device, dtype.itemsize, K, V)
+        {32: _m_layer_solve_kernel, 64: _m_layer_solve_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
+            first_K, second_K, k_raw, b_raw, A_log, a_raw, d_bias, w_raw, v_raw, Q, P, run.cu,
+            run.T, H, run.N, run.steps, least, run.chunks(chunk), k_raw.stride(0),
+            k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], b_raw.stride(0),
+            b_raw.stride(1), b_raw.stride(2), H // b_raw.shape[2], A_log.stride(0),
+            H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+            H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], w_raw.stride(0),
+            w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], v_raw.stride(0),
+            v_raw.stride(1), v_raw.stride(2), H // v_raw.shape[2], Q.stride(0), Q.stride(1),
+            Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _tile(K, dtype), V,
+            _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+        _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, V)
+        {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+            k_raw, A_log, a_raw, d_bias, P, Q, initial_state, h_2, n_2, run.cu, run.T, H,
+            run.segment, run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1),
+            k_raw.stride(2), H // k_raw.shape[2], A_log.stride(0), H // A_log.shape[0],
+            a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
+            d_bias.stride(0), H // d_bias.shape[0], P.stride(0), P.stride(1), P.stride(2),
+            H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2],
+            n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _tile(K, dtype), V,
+            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            num_warps=warps,
+            num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
+        )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("solve_adjoint_mild", k_raw.device, dtype.itemsize, K, V)
         {32: _m_layer_solve_adjoint_mild_kernel, 64: _m_layer_solve_adjoint_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
@@ -7903,6 +7992,50 @@ def m_layer_backward(
         num_stages=stages,
     )
     return _shared(d_k_raw, k_raw), _shared(d_w_raw, w_raw), _shared(d_v_raw, v_raw), _shared(d_q_raw, q_raw), _gathered(d_A_log, A_log), _shared(d_a_raw, a_raw), _gathered(d_d_bias, d_bias), _shared(d_b_raw, b_raw), d_initial_state
+
+
+def m_layer_kept(
+    k_raw: torch.Tensor,
+    w_raw: torch.Tensor,
+    v_raw: torch.Tensor,
+    q_raw: torch.Tensor,
+    A_log: torch.Tensor,
+    a_raw: torch.Tensor,
+    d_bias: torch.Tensor,
+    b_raw: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    H = max(k_raw.shape[2], w_raw.shape[2], v_raw.shape[2], q_raw.shape[2], a_raw.shape[2], b_raw.shape[2], A_log.shape[0], d_bias.shape[0])
+    K = k_raw.shape[3]
+    V = w_raw.shape[3]
+    dtype = _operand_type(k_raw, w_raw, v_raw, q_raw, a_raw, b_raw)
+    chunk = _config("outputs", k_raw.device, dtype.itemsize, K, V)[0]
+    if _config("gradients_value", k_raw.device, dtype.itemsize, K, V)[0] != chunk:
+        return 0
+    N = k_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    chunks = _chunks(k_raw.shape[1], N, cu_seqlens is not None, chunk)
+    kept = _numbers((((chunks, H, K, V), dtype), ((*k_raw.shape[:2], H, V), dtype), ((chunks, H, K), torch.float32), ((chunks, H, K), torch.float32),))
+    return -(-kept // N) if 4 * kept <= 2 * _bytes(k_raw, w_raw, v_raw, q_raw, A_log, a_raw, d_bias, b_raw) else 0
+
+
+def m_layer_forward_kept(
+    scale: float,
+    k_raw: torch.Tensor,
+    w_raw: torch.Tensor,
+    v_raw: torch.Tensor,
+    q_raw: torch.Tensor,
+    A_log: torch.Tensor,
+    a_raw: torch.Tensor,
+    d_bias: torch.Tensor,
+    b_raw: torch.Tensor,
+    initial_state: torch.Tensor | None,
+    cu_seqlens: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    'a triangular solve in each chunk, memory before each chunk, then the outputs; each chunk in the form that its gate allows; also what the backward would compute again'
+    N = k_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    kept = torch.empty((N, m_layer_kept(k_raw, w_raw, v_raw, q_raw, A_log, a_raw, d_bias, b_raw, cu_seqlens)), dtype=torch.float32, device=k_raw.device)
+    return (*m_layer_forward(scale, k_raw, w_raw, v_raw, q_raw, A_log, a_raw, d_bias, b_raw, initial_state, cu_seqlens, kept), kept)
 
 
 def m_layer_step(

@@ -227,18 +227,22 @@ def _register(
 
 
 def _mk_kept(k, e, q, log_a, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or k.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((k, e, q,), k.shape[3], e.shape[3]) is not torch_kernels:
+    kernels = _kernels((k, e, q,), k.shape[3], e.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.mk_kept(k, e, q, log_a, cu_seqlens)
+    if cu_seqlens is not None or k.device.type != "cpu":
         return 0
     return torch_kernels.mk_kept(k, e, q, log_a)
 
 
 def _mk_forward(k, e, q, log_a, initial_state, cu_seqlens, keep):
+    kernels = _kernels((k, e, q,), k.shape[3], e.shape[3])
     with torch.autocast(k.device.type, enabled=False):
         if _mk_kept(k, e, q, log_a, cu_seqlens, keep):
-            return torch_kernels.mk_forward_kept(k, e, q, log_a, initial_state)
-        kernels = _kernels((k, e, q,), k.shape[3], e.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.mk_forward_kept(k, e, q, log_a, initial_state, *packed)
         y, final = kernels.mk_forward(k, e, q, log_a, initial_state, cu_seqlens)
     N = _sequences(k, cu_seqlens)
     return y, final, k.new_empty((N, 0), dtype=_accumulator(k, e, q, log_a))
@@ -372,18 +376,22 @@ _register(
 
 
 def _mv_kept(e, v, part, log_a, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or e.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((e, v, part,), e.shape[3], v.shape[3]) is not torch_kernels:
+    kernels = _kernels((e, v, part,), e.shape[3], v.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.mv_kept(e, v, part, log_a, cu_seqlens)
+    if cu_seqlens is not None or e.device.type != "cpu":
         return 0
     return torch_kernels.mv_kept(e, v, part, log_a)
 
 
 def _mv_forward(e, v, part, log_a, initial_state, cu_seqlens, keep):
+    kernels = _kernels((e, v, part,), e.shape[3], v.shape[3])
     with torch.autocast(e.device.type, enabled=False):
         if _mv_kept(e, v, part, log_a, cu_seqlens, keep):
-            return torch_kernels.mv_forward_kept(e, v, part, log_a, initial_state)
-        kernels = _kernels((e, v, part,), e.shape[3], v.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.mv_forward_kept(e, v, part, log_a, initial_state, *packed)
         y, final = kernels.mv_forward(e, v, part, log_a, initial_state, cu_seqlens)
     N = _sequences(e, cu_seqlens)
     return y, final, e.new_empty((N, 0), dtype=_accumulator(e, v, part, log_a))
@@ -516,18 +524,22 @@ _register(
 
 
 def _mk_layer_kept(k_raw, a_raw, q_raw, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or k_raw.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((k_raw, a_raw, q_raw,), k_raw.shape[3], a_raw.shape[3]) is not torch_kernels:
+    kernels = _kernels((k_raw, a_raw, q_raw,), k_raw.shape[3], a_raw.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.mk_layer_kept(k_raw, a_raw, q_raw, cu_seqlens)
+    if cu_seqlens is not None or k_raw.device.type != "cpu":
         return 0
     return torch_kernels.mk_layer_kept(k_raw, a_raw, q_raw)
 
 
 def _mk_layer_forward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, keep):
+    kernels = _kernels((k_raw, a_raw, q_raw,), k_raw.shape[3], a_raw.shape[3])
     with torch.autocast(k_raw.device.type, enabled=False):
         if _mk_layer_kept(k_raw, a_raw, q_raw, cu_seqlens, keep):
-            return torch_kernels.mk_layer_forward_kept(k_raw, a_raw, tau, q_raw, initial_state)
-        kernels = _kernels((k_raw, a_raw, q_raw,), k_raw.shape[3], a_raw.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.mk_layer_forward_kept(k_raw, a_raw, tau, q_raw, initial_state, *packed)
         y, final = kernels.mk_layer_forward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens)
     N = _sequences(k_raw, cu_seqlens)
     return y, final, k_raw.new_empty((N, 0), dtype=_accumulator(k_raw, a_raw, q_raw))
@@ -662,18 +674,22 @@ _register(
 
 
 def _mv_layer_kept(a_raw, v_raw, part, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or a_raw.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((a_raw, v_raw, part,), a_raw.shape[3], v_raw.shape[3]) is not torch_kernels:
+    kernels = _kernels((a_raw, v_raw, part,), a_raw.shape[3], v_raw.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.mv_layer_kept(a_raw, v_raw, part, cu_seqlens)
+    if cu_seqlens is not None or a_raw.device.type != "cpu":
         return 0
     return torch_kernels.mv_layer_kept(a_raw, v_raw, part)
 
 
 def _mv_layer_forward(a_raw, tau, v_raw, part, initial_state, cu_seqlens, keep):
+    kernels = _kernels((a_raw, v_raw, part,), a_raw.shape[3], v_raw.shape[3])
     with torch.autocast(a_raw.device.type, enabled=False):
         if _mv_layer_kept(a_raw, v_raw, part, cu_seqlens, keep):
-            return torch_kernels.mv_layer_forward_kept(a_raw, tau, v_raw, part, initial_state)
-        kernels = _kernels((a_raw, v_raw, part,), a_raw.shape[3], v_raw.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.mv_layer_forward_kept(a_raw, tau, v_raw, part, initial_state, *packed)
         y, final = kernels.mv_layer_forward(a_raw, tau, v_raw, part, initial_state, cu_seqlens)
     N = _sequences(a_raw, cu_seqlens)
     return y, final, a_raw.new_empty((N, 0), dtype=_accumulator(a_raw, v_raw, part))

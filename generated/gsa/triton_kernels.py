@@ -4,6 +4,7 @@
 
 import functools
 import inspect
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -301,7 +302,37 @@ class _Layout:
 
     def chunks(self, chunk: int) -> int:
         """Entries of a scratch with one for each chunk."""
-        return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
+        return _chunks(self.T, self.N, self.varlen, chunk)
+
+
+def _chunks(T: int, N: int, varlen: bool, chunk: int) -> int:
+    """How many chunks N sequences have at most."""
+    return T // chunk + N if varlen else N * -(-T // chunk)
+
+
+def _numbers(places: tuple[tuple[Any, torch.dtype], ...]) -> int:
+    """Numbers of 32 bits that arrays of these shapes and dtypes take, each from 16 bytes on."""
+    return sum(-(-math.prod(shape) * dtype.itemsize // 16) * 4 for shape, dtype in places)
+
+
+def _places(
+    kept: torch.Tensor | None, device: torch.device, places: tuple[tuple[Any, torch.dtype], ...]
+) -> list[torch.Tensor]:
+    """Arrays of these shapes and dtypes: side by side in `kept`; new where nothing is kept."""
+    if kept is None:
+        return [torch.empty(shape, dtype=dtype, device=device) for shape, dtype in places]
+    flat, found, start = kept.view(-1), [], 0
+    for shape, dtype in places:
+        end = start + _numbers(((shape, dtype),))
+        whole = flat[start:end].view(dtype)
+        found.append(whole[: math.prod(shape)].view(shape))
+        start = end
+    return found
+
+
+def _bytes(*operands: torch.Tensor) -> int:
+    """The bytes of tensors."""
+    return sum(x.numel() * x.dtype.itemsize for x in operands)
 
 
 class _Kernel:
@@ -8189,6 +8220,7 @@ def mk_forward(
     log_a: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     'memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     k = _rows(k)
@@ -8208,9 +8240,11 @@ def mk_forward(
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, S), dtype=torch.float32, device=k.device)
     final_state = torch.empty((run.N, H, K, S), dtype=torch.float32, device=k.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, S), dtype=dtype, device=k.device)
-    first_V = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=k.device)
-    second_V = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=k.device)
+    h_2, first_V, second_V = _places(kept, k.device, (
+        ((run.chunks(chunk), H, K, S), dtype),
+        ((run.chunks(chunk), H, S), torch.float32),
+        ((run.chunks(chunk), H, S), torch.float32),
+    ))
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, S), dtype=torch.float32, device=k.device)
@@ -8278,6 +8312,7 @@ def mk_backward(
     cu_seqlens: torch.Tensor | None,
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     'memory before and adjoint after each chunk, then the gradients; each chunk in the form that its gate allows'
     k = _rows(k)
@@ -8302,10 +8337,12 @@ def mk_backward(
     d_q = _gradient(q, H)
     d_log_a = _gradient(log_a, H)
     d_initial_state = torch.empty((run.N, H, K, S), dtype=torch.float32, device=k.device)
+    h_2, first_V, second_V = _places(kept, k.device, (
+        ((run.chunks(chunk), H, K, S), dtype),
+        ((run.chunks(chunk), H, S), torch.float32),
+        ((run.chunks(chunk), H, S), torch.float32),
+    ))
     l = torch.empty((run.chunks(chunk), H, K, S), dtype=dtype, device=k.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, S), dtype=dtype, device=k.device)
-    first_V = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=k.device)
-    second_V = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=k.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
@@ -8323,20 +8360,23 @@ def mk_backward(
             num_warps=warps,
             num_stages=stages,
         )
+    if kept is None and run.split:
         _mk_segment_scan_kernel[(run.N * H * -(-K * S // 1024),)](
             start_state, segment_decay_V, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, S, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, S)
-    {32: _mk_states_kernel_c32, 64: _mk_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
-        k, e, log_a, start_state, h_2, first_V, second_V, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        e.stride(0), e.stride(1), e.stride(2), H // e.shape[2], log_a.stride(0),
-        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _tile(K, dtype), S,
-        min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-        num_warps=warps,
-        num_stages=stages,
-    )
+    if kept is None:
+        _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, S)
+        {32: _mk_states_kernel_c32, 64: _mk_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+            k, e, log_a, start_state, h_2, first_V, second_V, run.cu, run.T, H, run.segment,
+            run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
+            H // k.shape[2], e.stride(0), e.stride(1), e.stride(2), H // e.shape[2],
+            log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K,
+            _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
+            num_warps=warps,
+            num_stages=stages,
+        )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", k.device, dtype.itemsize, K, S)
         _mk_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
@@ -8418,6 +8458,41 @@ def mk_backward(
     return _shared(d_k, k), _shared(d_e, e), _shared(d_q, q), _shared(d_log_a, log_a), d_initial_state
 
 
+def mk_kept(
+    k: torch.Tensor,
+    e: torch.Tensor,
+    q: torch.Tensor,
+    log_a: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    H = max(k.shape[2], e.shape[2], q.shape[2], log_a.shape[2])
+    K = k.shape[3]
+    S = e.shape[3]
+    dtype = _operand_type(k, e, q)
+    chunk = _config("outputs", k.device, dtype.itemsize, K, S)[0]
+    if _config("gradients", k.device, dtype.itemsize, K, S)[0] != chunk:
+        return 0
+    N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    chunks = _chunks(k.shape[1], N, cu_seqlens is not None, chunk)
+    kept = _numbers((((chunks, H, K, S), dtype), ((chunks, H, S), torch.float32), ((chunks, H, S), torch.float32),))
+    return -(-kept // N) if 4 * kept <= 2 * _bytes(k, e, q, log_a) else 0
+
+
+def mk_forward_kept(
+    k: torch.Tensor,
+    e: torch.Tensor,
+    q: torch.Tensor,
+    log_a: torch.Tensor,
+    initial_state: torch.Tensor | None,
+    cu_seqlens: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    'memory before each chunk, then the outputs; each chunk in the form that its gate allows; also what the backward would compute again'
+    N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    kept = torch.empty((N, mk_kept(k, e, q, log_a, cu_seqlens)), dtype=torch.float32, device=k.device)
+    return (*mk_forward(k, e, q, log_a, initial_state, cu_seqlens, kept), kept)
+
+
 def mk_step(
     k: torch.Tensor,
     e: torch.Tensor,
@@ -8459,6 +8534,7 @@ def mv_forward(
     log_a: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     'memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     e = _rows(e)
@@ -8478,9 +8554,11 @@ def mv_forward(
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*e.shape[:2], H, V), dtype=e.dtype, device=e.device)
     final_state = torch.empty((run.N, H, S, V), dtype=torch.float32, device=e.device)
-    h_2 = torch.empty((run.chunks(chunk), H, S, V), dtype=dtype, device=e.device)
-    first_K = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=e.device)
-    second_K = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=e.device)
+    h_2, first_K, second_K = _places(kept, e.device, (
+        ((run.chunks(chunk), H, S, V), dtype),
+        ((run.chunks(chunk), H, S), torch.float32),
+        ((run.chunks(chunk), H, S), torch.float32),
+    ))
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, S, V), dtype=torch.float32, device=e.device)
@@ -8547,6 +8625,7 @@ def mv_backward(
     cu_seqlens: torch.Tensor | None,
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     'memory before and adjoint after each chunk, then the gradients; each chunk in the form that its gate allows'
     e = _rows(e)
@@ -8571,10 +8650,12 @@ def mv_backward(
     d_part = _gradient(part, H)
     d_log_a = _gradient(log_a, H)
     d_initial_state = torch.empty((run.N, H, S, V), dtype=torch.float32, device=e.device)
+    h_2, first_K, second_K = _places(kept, e.device, (
+        ((run.chunks(chunk), H, S, V), dtype),
+        ((run.chunks(chunk), H, S), torch.float32),
+        ((run.chunks(chunk), H, S), torch.float32),
+    ))
     l = torch.empty((run.chunks(chunk), H, S, V), dtype=dtype, device=e.device)
-    h_2 = torch.empty((run.chunks(chunk), H, S, V), dtype=dtype, device=e.device)
-    first_K = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=e.device)
-    second_K = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=e.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
@@ -8592,20 +8673,23 @@ def mv_backward(
             num_warps=warps,
             num_stages=stages,
         )
+    if kept is None and run.split:
         _mv_segment_scan_kernel[(run.N * H * -(-S * V // 1024),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, S, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", e.device, dtype.itemsize, S, V)
-    {32: _mv_states_kernel_c32, 64: _mv_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
-        e, v, log_a, start_state, h_2, first_K, second_K, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, e.stride(0), e.stride(1), e.stride(2), H // e.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], log_a.stride(0),
-        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], S, min(block, _tile(S, dtype)),
-        V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-        num_warps=warps,
-        num_stages=stages,
-    )
+    if kept is None:
+        _, block, warps, stages, precision = _config("states", e.device, dtype.itemsize, S, V)
+        {32: _mv_states_kernel_c32, 64: _mv_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+            e, v, log_a, start_state, h_2, first_K, second_K, run.cu, run.T, H, run.segment,
+            run.segments, run.N, run.steps, e.stride(0), e.stride(1), e.stride(2),
+            H // e.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
+            log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], S,
+            min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
+            num_warps=warps,
+            num_stages=stages,
+        )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", e.device, dtype.itemsize, S, V)
         _mv_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
@@ -8689,6 +8773,41 @@ def mv_backward(
     return _shared(d_e, e), _shared(d_v, v), _shared(d_part, part), _shared(d_log_a, log_a), d_initial_state
 
 
+def mv_kept(
+    e: torch.Tensor,
+    v: torch.Tensor,
+    part: torch.Tensor,
+    log_a: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    H = max(e.shape[2], v.shape[2], part.shape[2], log_a.shape[2])
+    S = e.shape[3]
+    V = v.shape[3]
+    dtype = _operand_type(e, v, part)
+    chunk = _config("outputs", e.device, dtype.itemsize, S, V)[0]
+    if _config("gradients", e.device, dtype.itemsize, S, V)[0] != chunk:
+        return 0
+    N = e.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    chunks = _chunks(e.shape[1], N, cu_seqlens is not None, chunk)
+    kept = _numbers((((chunks, H, S, V), dtype), ((chunks, H, S), torch.float32), ((chunks, H, S), torch.float32),))
+    return -(-kept // N) if 4 * kept <= 2 * _bytes(e, v, part, log_a) else 0
+
+
+def mv_forward_kept(
+    e: torch.Tensor,
+    v: torch.Tensor,
+    part: torch.Tensor,
+    log_a: torch.Tensor,
+    initial_state: torch.Tensor | None,
+    cu_seqlens: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    'memory before each chunk, then the outputs; each chunk in the form that its gate allows; also what the backward would compute again'
+    N = e.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    kept = torch.empty((N, mv_kept(e, v, part, log_a, cu_seqlens)), dtype=torch.float32, device=e.device)
+    return (*mv_forward(e, v, part, log_a, initial_state, cu_seqlens, kept), kept)
+
+
 def mv_step(
     e: torch.Tensor,
     v: torch.Tensor,
@@ -8730,6 +8849,7 @@ def mk_layer_forward(
     q_raw: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     'memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     k_raw = _rows(k_raw)
@@ -8748,9 +8868,11 @@ def mk_layer_forward(
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k_raw.shape[:2], H, S), dtype=torch.float32, device=k_raw.device)
     final_state = torch.empty((run.N, H, K, S), dtype=torch.float32, device=k_raw.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, S), dtype=dtype, device=k_raw.device)
-    first_V = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=k_raw.device)
-    second_V = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=k_raw.device)
+    h_2, first_V, second_V = _places(kept, k_raw.device, (
+        ((run.chunks(chunk), H, K, S), dtype),
+        ((run.chunks(chunk), H, S), torch.float32),
+        ((run.chunks(chunk), H, S), torch.float32),
+    ))
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, S), dtype=torch.float32, device=k_raw.device)
@@ -8816,6 +8938,7 @@ def mk_layer_backward(
     cu_seqlens: torch.Tensor | None,
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     'memory before and adjoint after each chunk, then the gradients; each chunk in the form that its gate allows'
     k_raw = _rows(k_raw)
@@ -8838,10 +8961,12 @@ def mk_layer_backward(
     d_a_raw = _gradient(a_raw, H)
     d_q_raw = _gradient(q_raw, H)
     d_initial_state = torch.empty((run.N, H, K, S), dtype=torch.float32, device=k_raw.device)
+    h_2, first_V, second_V = _places(kept, k_raw.device, (
+        ((run.chunks(chunk), H, K, S), dtype),
+        ((run.chunks(chunk), H, S), torch.float32),
+        ((run.chunks(chunk), H, S), torch.float32),
+    ))
     l = torch.empty((run.chunks(chunk), H, K, S), dtype=dtype, device=k_raw.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, S), dtype=dtype, device=k_raw.device)
-    first_V = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=k_raw.device)
-    second_V = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=k_raw.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
@@ -8858,20 +8983,22 @@ def mk_layer_backward(
             num_warps=warps,
             num_stages=stages,
         )
+    if kept is None and run.split:
         _mk_layer_segment_scan_kernel[(run.N * H * -(-K * S // 1024),)](
             start_state, segment_decay_V, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, S, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, S)
-    {32: _mk_layer_states_kernel_c32, 64: _mk_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
-        k_raw, a_raw, tau, start_state, h_2, first_V, second_V, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
-        num_warps=warps,
-        num_stages=stages,
-    )
+    if kept is None:
+        _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, S)
+        {32: _mk_layer_states_kernel_c32, 64: _mk_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+            k_raw, a_raw, tau, start_state, h_2, first_V, second_V, run.cu, run.T, H,
+            run.segment, run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1),
+            k_raw.stride(2), H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1),
+            a_raw.stride(2), H // a_raw.shape[2], K, _tile(K, dtype), S,
+            min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            num_warps=warps,
+            num_stages=stages,
+        )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", k_raw.device, dtype.itemsize, K, S)
         _mk_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
@@ -8954,6 +9081,40 @@ def mk_layer_backward(
     return _shared(d_k_raw, k_raw), _shared(d_a_raw, a_raw), _shared(d_q_raw, q_raw), d_initial_state
 
 
+def mk_layer_kept(
+    k_raw: torch.Tensor,
+    a_raw: torch.Tensor,
+    q_raw: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    H = max(k_raw.shape[2], a_raw.shape[2], q_raw.shape[2])
+    K = k_raw.shape[3]
+    S = a_raw.shape[3]
+    dtype = _operand_type(k_raw, a_raw, q_raw)
+    chunk = _config("outputs", k_raw.device, dtype.itemsize, K, S)[0]
+    if _config("gradients", k_raw.device, dtype.itemsize, K, S)[0] != chunk:
+        return 0
+    N = k_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    chunks = _chunks(k_raw.shape[1], N, cu_seqlens is not None, chunk)
+    kept = _numbers((((chunks, H, K, S), dtype), ((chunks, H, S), torch.float32), ((chunks, H, S), torch.float32),))
+    return -(-kept // N) if 4 * kept <= 2 * _bytes(k_raw, a_raw, q_raw) else 0
+
+
+def mk_layer_forward_kept(
+    k_raw: torch.Tensor,
+    a_raw: torch.Tensor,
+    tau: float,
+    q_raw: torch.Tensor,
+    initial_state: torch.Tensor | None,
+    cu_seqlens: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    'memory before each chunk, then the outputs; each chunk in the form that its gate allows; also what the backward would compute again'
+    N = k_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    kept = torch.empty((N, mk_layer_kept(k_raw, a_raw, q_raw, cu_seqlens)), dtype=torch.float32, device=k_raw.device)
+    return (*mk_layer_forward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, kept), kept)
+
+
 def mk_layer_step(
     k_raw: torch.Tensor,
     a_raw: torch.Tensor,
@@ -8994,6 +9155,7 @@ def mv_layer_forward(
     part: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     'memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     a_raw = _rows(a_raw)
@@ -9012,9 +9174,11 @@ def mv_layer_forward(
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*a_raw.shape[:2], H, V), dtype=a_raw.dtype, device=a_raw.device)
     final_state = torch.empty((run.N, H, S, V), dtype=torch.float32, device=a_raw.device)
-    h_2 = torch.empty((run.chunks(chunk), H, S, V), dtype=dtype, device=a_raw.device)
-    first_K = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=a_raw.device)
-    second_K = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=a_raw.device)
+    h_2, first_K, second_K = _places(kept, a_raw.device, (
+        ((run.chunks(chunk), H, S, V), dtype),
+        ((run.chunks(chunk), H, S), torch.float32),
+        ((run.chunks(chunk), H, S), torch.float32),
+    ))
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, S, V), dtype=torch.float32, device=a_raw.device)
@@ -9079,6 +9243,7 @@ def mv_layer_backward(
     cu_seqlens: torch.Tensor | None,
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     'memory before and adjoint after each chunk, then the gradients; each chunk in the form that its gate allows'
     a_raw = _rows(a_raw)
@@ -9101,10 +9266,12 @@ def mv_layer_backward(
     d_v_raw = _gradient(v_raw, H)
     d_part = _gradient(part, H)
     d_initial_state = torch.empty((run.N, H, S, V), dtype=torch.float32, device=a_raw.device)
+    h_2, first_K, second_K = _places(kept, a_raw.device, (
+        ((run.chunks(chunk), H, S, V), dtype),
+        ((run.chunks(chunk), H, S), torch.float32),
+        ((run.chunks(chunk), H, S), torch.float32),
+    ))
     l = torch.empty((run.chunks(chunk), H, S, V), dtype=dtype, device=a_raw.device)
-    h_2 = torch.empty((run.chunks(chunk), H, S, V), dtype=dtype, device=a_raw.device)
-    first_K = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=a_raw.device)
-    second_K = torch.empty((run.chunks(chunk), H, S), dtype=torch.float32, device=a_raw.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
@@ -9121,20 +9288,22 @@ def mv_layer_backward(
             num_warps=warps,
             num_stages=stages,
         )
+    if kept is None and run.split:
         _mv_layer_segment_scan_kernel[(run.N * H * -(-S * V // 1024),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, S, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", a_raw.device, dtype.itemsize, S, V)
-    {32: _mv_layer_states_kernel_c32, 64: _mv_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
-        a_raw, tau, v_raw, start_state, h_2, first_K, second_K, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
-        H // v_raw.shape[2], S, min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
-        num_warps=warps,
-        num_stages=stages,
-    )
+    if kept is None:
+        _, block, warps, stages, precision = _config("states", a_raw.device, dtype.itemsize, S, V)
+        {32: _mv_layer_states_kernel_c32, 64: _mv_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+            a_raw, tau, v_raw, start_state, h_2, first_K, second_K, run.cu, run.T, H,
+            run.segment, run.segments, run.N, run.steps, a_raw.stride(0), a_raw.stride(1),
+            a_raw.stride(2), H // a_raw.shape[2], v_raw.stride(0), v_raw.stride(1),
+            v_raw.stride(2), H // v_raw.shape[2], S, min(block, _tile(S, dtype)), V,
+            _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            num_warps=warps,
+            num_stages=stages,
+        )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", a_raw.device, dtype.itemsize, S, V)
         _mv_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
@@ -9214,6 +9383,40 @@ def mv_layer_backward(
         num_stages=stages,
     )
     return _shared(d_a_raw, a_raw), _shared(d_v_raw, v_raw), _shared(d_part, part), d_initial_state
+
+
+def mv_layer_kept(
+    a_raw: torch.Tensor,
+    v_raw: torch.Tensor,
+    part: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    H = max(a_raw.shape[2], v_raw.shape[2], part.shape[2])
+    S = a_raw.shape[3]
+    V = v_raw.shape[3]
+    dtype = _operand_type(a_raw, v_raw, part)
+    chunk = _config("outputs", a_raw.device, dtype.itemsize, S, V)[0]
+    if _config("gradients", a_raw.device, dtype.itemsize, S, V)[0] != chunk:
+        return 0
+    N = a_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    chunks = _chunks(a_raw.shape[1], N, cu_seqlens is not None, chunk)
+    kept = _numbers((((chunks, H, S, V), dtype), ((chunks, H, S), torch.float32), ((chunks, H, S), torch.float32),))
+    return -(-kept // N) if 4 * kept <= 2 * _bytes(a_raw, v_raw, part) else 0
+
+
+def mv_layer_forward_kept(
+    a_raw: torch.Tensor,
+    tau: float,
+    v_raw: torch.Tensor,
+    part: torch.Tensor,
+    initial_state: torch.Tensor | None,
+    cu_seqlens: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    'memory before each chunk, then the outputs; each chunk in the form that its gate allows; also what the backward would compute again'
+    N = a_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    kept = torch.empty((N, mv_layer_kept(a_raw, v_raw, part, cu_seqlens)), dtype=torch.float32, device=a_raw.device)
+    return (*mv_layer_forward(a_raw, tau, v_raw, part, initial_state, cu_seqlens, kept), kept)
 
 
 def mv_layer_step(

@@ -208,18 +208,22 @@ def _register(
 
 
 def _m_kept(f_raw, i_raw, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or f_raw.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((f_raw, i_raw,), 1, f_raw.shape[3]) is not torch_kernels:
+    kernels = _kernels((f_raw, i_raw,), 1, f_raw.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.m_kept(f_raw, i_raw, cu_seqlens)
+    if cu_seqlens is not None or f_raw.device.type != "cpu":
         return 0
     return torch_kernels.m_kept(f_raw, i_raw)
 
 
 def _m_forward(f_raw, i_raw, initial_state, cu_seqlens, keep):
+    kernels = _kernels((f_raw, i_raw,), 1, f_raw.shape[3])
     with torch.autocast(f_raw.device.type, enabled=False):
         if _m_kept(f_raw, i_raw, cu_seqlens, keep):
-            return torch_kernels.m_forward_kept(f_raw, i_raw, initial_state)
-        kernels = _kernels((f_raw, i_raw,), 1, f_raw.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.m_forward_kept(f_raw, i_raw, initial_state, *packed)
         y, final = kernels.m_forward(f_raw, i_raw, initial_state, cu_seqlens)
     N = _sequences(f_raw, cu_seqlens)
     return y, final, f_raw.new_empty((N, 0), dtype=_accumulator(f_raw, i_raw))

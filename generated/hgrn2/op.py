@@ -208,18 +208,22 @@ def _register(
 
 
 def _m_kept(log_a, v, q, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or log_a.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((v, q,), log_a.shape[3], v.shape[3]) is not torch_kernels:
+    kernels = _kernels((v, q,), log_a.shape[3], v.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.m_kept(log_a, v, q, cu_seqlens)
+    if cu_seqlens is not None or log_a.device.type != "cpu":
         return 0
     return torch_kernels.m_kept(log_a, v, q)
 
 
 def _m_forward(scale, log_a, v, q, initial_state, cu_seqlens, keep):
+    kernels = _kernels((v, q,), log_a.shape[3], v.shape[3])
     with torch.autocast(log_a.device.type, enabled=False):
         if _m_kept(log_a, v, q, cu_seqlens, keep):
-            return torch_kernels.m_forward_kept(scale, log_a, v, q, initial_state)
-        kernels = _kernels((v, q,), log_a.shape[3], v.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.m_forward_kept(scale, log_a, v, q, initial_state, *packed)
         y, final = kernels.m_forward(scale, log_a, v, q, initial_state, cu_seqlens)
     N = _sequences(log_a, cu_seqlens)
     return y, final, log_a.new_empty((N, 0), dtype=_accumulator(log_a, v, q))
@@ -353,18 +357,22 @@ _register(
 
 
 def _m_layer_kept(a_raw, v, q_raw, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or a_raw.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((a_raw, v, q_raw,), a_raw.shape[3], v.shape[3]) is not torch_kernels:
+    kernels = _kernels((a_raw, v, q_raw,), a_raw.shape[3], v.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.m_layer_kept(a_raw, v, q_raw, cu_seqlens)
+    if cu_seqlens is not None or a_raw.device.type != "cpu":
         return 0
     return torch_kernels.m_layer_kept(a_raw, v, q_raw)
 
 
 def _m_layer_forward(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens, keep):
+    kernels = _kernels((a_raw, v, q_raw,), a_raw.shape[3], v.shape[3])
     with torch.autocast(a_raw.device.type, enabled=False):
         if _m_layer_kept(a_raw, v, q_raw, cu_seqlens, keep):
-            return torch_kernels.m_layer_forward_kept(scale, lower, a_raw, v, q_raw, initial_state)
-        kernels = _kernels((a_raw, v, q_raw,), a_raw.shape[3], v.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.m_layer_forward_kept(scale, lower, a_raw, v, q_raw, initial_state, *packed)
         y, final = kernels.m_layer_forward(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens)
     N = _sequences(a_raw, cu_seqlens)
     return y, final, a_raw.new_empty((N, 0), dtype=_accumulator(a_raw, v, q_raw))

@@ -4,6 +4,7 @@
 
 import functools
 import inspect
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -301,7 +302,37 @@ class _Layout:
 
     def chunks(self, chunk: int) -> int:
         """Entries of a scratch with one for each chunk."""
-        return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
+        return _chunks(self.T, self.N, self.varlen, chunk)
+
+
+def _chunks(T: int, N: int, varlen: bool, chunk: int) -> int:
+    """How many chunks N sequences have at most."""
+    return T // chunk + N if varlen else N * -(-T // chunk)
+
+
+def _numbers(places: tuple[tuple[Any, torch.dtype], ...]) -> int:
+    """Numbers of 32 bits that arrays of these shapes and dtypes take, each from 16 bytes on."""
+    return sum(-(-math.prod(shape) * dtype.itemsize // 16) * 4 for shape, dtype in places)
+
+
+def _places(
+    kept: torch.Tensor | None, device: torch.device, places: tuple[tuple[Any, torch.dtype], ...]
+) -> list[torch.Tensor]:
+    """Arrays of these shapes and dtypes: side by side in `kept`; new where nothing is kept."""
+    if kept is None:
+        return [torch.empty(shape, dtype=dtype, device=device) for shape, dtype in places]
+    flat, found, start = kept.view(-1), [], 0
+    for shape, dtype in places:
+        end = start + _numbers(((shape, dtype),))
+        whole = flat[start:end].view(dtype)
+        found.append(whole[: math.prod(shape)].view(shape))
+        start = end
+    return found
+
+
+def _bytes(*operands: torch.Tensor) -> int:
+    """The bytes of tensors."""
+    return sum(x.numel() * x.dtype.itemsize for x in operands)
 
 
 class _Kernel:
@@ -4316,6 +4347,7 @@ def m_forward(
     q: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     'memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     log_a = _rows(log_a)
@@ -4334,9 +4366,11 @@ def m_forward(
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*log_a.shape[:2], H, V), dtype=v.dtype, device=log_a.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=log_a.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=log_a.device)
-    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=log_a.device)
-    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=log_a.device)
+    h_2, first_K, second_K = _places(kept, log_a.device, (
+        ((run.chunks(chunk), H, K, V), dtype),
+        ((run.chunks(chunk), H, K), torch.float32),
+        ((run.chunks(chunk), H, K), torch.float32),
+    ))
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=log_a.device)
@@ -4401,6 +4435,7 @@ def m_backward(
     cu_seqlens: torch.Tensor | None,
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     'memory before and adjoint after each chunk, then the gradients; each chunk in the form that its gate allows'
     log_a = _rows(log_a)
@@ -4423,10 +4458,12 @@ def m_backward(
     d_v = _gradient(v, H)
     d_q = _gradient(q, H)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=log_a.device)
+    h_2, first_K, second_K = _places(kept, log_a.device, (
+        ((run.chunks(chunk), H, K, V), dtype),
+        ((run.chunks(chunk), H, K), torch.float32),
+        ((run.chunks(chunk), H, K), torch.float32),
+    ))
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=log_a.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=log_a.device)
-    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=log_a.device)
-    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=log_a.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
@@ -4443,20 +4480,22 @@ def m_backward(
             num_warps=warps,
             num_stages=stages,
         )
+    if kept is None and run.split:
         _m_segment_scan_kernel[(run.N * H * -(-K * V // 1024),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", log_a.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
-        log_a, v, start_state, h_2, first_K, second_K, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, log_a.stride(0), log_a.stride(1), log_a.stride(2),
-        H // log_a.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], K,
-        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
-        num_warps=warps,
-        num_stages=stages,
-    )
+    if kept is None:
+        _, block, warps, stages, precision = _config("states", log_a.device, dtype.itemsize, K, V)
+        {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+            log_a, v, start_state, h_2, first_K, second_K, run.cu, run.T, H, run.segment,
+            run.segments, run.N, run.steps, log_a.stride(0), log_a.stride(1), log_a.stride(2),
+            H // log_a.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], K,
+            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
+            num_warps=warps,
+            num_stages=stages,
+        )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", log_a.device, dtype.itemsize, K, V)
         _m_segment_ends_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
@@ -4532,6 +4571,40 @@ def m_backward(
     return _shared(d_log_a, log_a), _shared(d_v, v), _shared(d_q, q), d_initial_state
 
 
+def m_kept(
+    log_a: torch.Tensor,
+    v: torch.Tensor,
+    q: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    H = max(log_a.shape[2], v.shape[2], q.shape[2])
+    K = log_a.shape[3]
+    V = v.shape[3]
+    dtype = _operand_type(v, q)
+    chunk = _config("outputs", log_a.device, dtype.itemsize, K, V)[0]
+    if _config("gradients", log_a.device, dtype.itemsize, K, V)[0] != chunk:
+        return 0
+    N = log_a.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    chunks = _chunks(log_a.shape[1], N, cu_seqlens is not None, chunk)
+    kept = _numbers((((chunks, H, K, V), dtype), ((chunks, H, K), torch.float32), ((chunks, H, K), torch.float32),))
+    return -(-kept // N) if 4 * kept <= 2 * _bytes(log_a, v, q) else 0
+
+
+def m_forward_kept(
+    scale: float,
+    log_a: torch.Tensor,
+    v: torch.Tensor,
+    q: torch.Tensor,
+    initial_state: torch.Tensor | None,
+    cu_seqlens: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    'memory before each chunk, then the outputs; each chunk in the form that its gate allows; also what the backward would compute again'
+    N = log_a.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    kept = torch.empty((N, m_kept(log_a, v, q, cu_seqlens)), dtype=torch.float32, device=log_a.device)
+    return (*m_forward(scale, log_a, v, q, initial_state, cu_seqlens, kept), kept)
+
+
 def m_step(
     scale: float,
     log_a: torch.Tensor,
@@ -4573,6 +4646,7 @@ def m_layer_forward(
     q_raw: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     'memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     a_raw = _rows(a_raw)
@@ -4591,9 +4665,11 @@ def m_layer_forward(
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*a_raw.shape[:2], H, V), dtype=a_raw.dtype, device=a_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=a_raw.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=a_raw.device)
-    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=a_raw.device)
-    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=a_raw.device)
+    h_2, first_K, second_K = _places(kept, a_raw.device, (
+        ((run.chunks(chunk), H, K, V), dtype),
+        ((run.chunks(chunk), H, K), torch.float32),
+        ((run.chunks(chunk), H, K), torch.float32),
+    ))
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=a_raw.device)
@@ -4659,6 +4735,7 @@ def m_layer_backward(
     cu_seqlens: torch.Tensor | None,
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     'memory before and adjoint after each chunk, then the gradients; each chunk in the form that its gate allows'
     a_raw = _rows(a_raw)
@@ -4681,10 +4758,12 @@ def m_layer_backward(
     d_v = _gradient(v, H)
     d_q_raw = _gradient(q_raw, H)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=a_raw.device)
+    h_2, first_K, second_K = _places(kept, a_raw.device, (
+        ((run.chunks(chunk), H, K, V), dtype),
+        ((run.chunks(chunk), H, K), torch.float32),
+        ((run.chunks(chunk), H, K), torch.float32),
+    ))
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=a_raw.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=a_raw.device)
-    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=a_raw.device)
-    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=a_raw.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
@@ -4701,20 +4780,22 @@ def m_layer_backward(
             num_warps=warps,
             num_stages=stages,
         )
+    if kept is None and run.split:
         _m_layer_segment_scan_kernel[(run.N * H * -(-K * V // 1024),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", a_raw.device, dtype.itemsize, K, V)
-    {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
-        lower, a_raw, v, start_state, h_2, first_K, second_K, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], K,
-        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
-        num_warps=warps,
-        num_stages=stages,
-    )
+    if kept is None:
+        _, block, warps, stages, precision = _config("states", a_raw.device, dtype.itemsize, K, V)
+        {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+            lower, a_raw, v, start_state, h_2, first_K, second_K, run.cu, run.T, H, run.segment,
+            run.segments, run.N, run.steps, a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+            H // a_raw.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], K,
+            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
+            num_warps=warps,
+            num_stages=stages,
+        )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", a_raw.device, dtype.itemsize, K, V)
         _m_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
@@ -4792,6 +4873,41 @@ def m_layer_backward(
         num_stages=stages,
     )
     return _shared(d_a_raw, a_raw), _shared(d_v, v), _shared(d_q_raw, q_raw), d_initial_state
+
+
+def m_layer_kept(
+    a_raw: torch.Tensor,
+    v: torch.Tensor,
+    q_raw: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    H = max(a_raw.shape[2], v.shape[2], q_raw.shape[2])
+    K = a_raw.shape[3]
+    V = v.shape[3]
+    dtype = _operand_type(a_raw, v, q_raw)
+    chunk = _config("outputs", a_raw.device, dtype.itemsize, K, V)[0]
+    if _config("gradients", a_raw.device, dtype.itemsize, K, V)[0] != chunk:
+        return 0
+    N = a_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    chunks = _chunks(a_raw.shape[1], N, cu_seqlens is not None, chunk)
+    kept = _numbers((((chunks, H, K, V), dtype), ((chunks, H, K), torch.float32), ((chunks, H, K), torch.float32),))
+    return -(-kept // N) if 4 * kept <= 2 * _bytes(a_raw, v, q_raw) else 0
+
+
+def m_layer_forward_kept(
+    scale: float,
+    lower: float,
+    a_raw: torch.Tensor,
+    v: torch.Tensor,
+    q_raw: torch.Tensor,
+    initial_state: torch.Tensor | None,
+    cu_seqlens: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    'memory before each chunk, then the outputs; each chunk in the form that its gate allows; also what the backward would compute again'
+    N = a_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    kept = torch.empty((N, m_layer_kept(a_raw, v, q_raw, cu_seqlens)), dtype=torch.float32, device=a_raw.device)
+    return (*m_layer_forward(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens, kept), kept)
 
 
 def m_layer_step(

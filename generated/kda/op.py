@@ -208,18 +208,22 @@ def _register(
 
 
 def _m_kept(beta, k, v, q, log_a, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or beta.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((k, v, q,), k.shape[3], v.shape[3]) is not torch_kernels:
+    kernels = _kernels((k, v, q,), k.shape[3], v.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.m_kept(beta, k, v, q, log_a, cu_seqlens)
+    if cu_seqlens is not None or beta.device.type != "cpu":
         return 0
     return torch_kernels.m_kept(beta, k, v, q, log_a)
 
 
 def _m_forward(scale, beta, k, v, q, log_a, initial_state, cu_seqlens, keep):
+    kernels = _kernels((k, v, q,), k.shape[3], v.shape[3])
     with torch.autocast(beta.device.type, enabled=False):
         if _m_kept(beta, k, v, q, log_a, cu_seqlens, keep):
-            return torch_kernels.m_forward_kept(scale, beta, k, v, q, log_a, initial_state)
-        kernels = _kernels((k, v, q,), k.shape[3], v.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.m_forward_kept(scale, beta, k, v, q, log_a, initial_state, *packed)
         y, final = kernels.m_forward(scale, beta, k, v, q, log_a, initial_state, cu_seqlens)
     N = _sequences(beta, cu_seqlens)
     return y, final, beta.new_empty((N, 0), dtype=_accumulator(beta, k, v, q, log_a))
@@ -353,18 +357,22 @@ _register(
 
 
 def _m_layer_kept(beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or beta_raw.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((k_raw, v_raw, q_raw, a_raw,), k_raw.shape[3], v_raw.shape[3]) is not torch_kernels:
+    kernels = _kernels((k_raw, v_raw, q_raw, a_raw,), k_raw.shape[3], v_raw.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.m_layer_kept(beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, cu_seqlens)
+    if cu_seqlens is not None or beta_raw.device.type != "cpu":
         return 0
     return torch_kernels.m_layer_kept(beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias)
 
 
 def _m_layer_forward(scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, initial_state, cu_seqlens, keep):
+    kernels = _kernels((k_raw, v_raw, q_raw, a_raw,), k_raw.shape[3], v_raw.shape[3])
     with torch.autocast(beta_raw.device.type, enabled=False):
         if _m_layer_kept(beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, cu_seqlens, keep):
-            return torch_kernels.m_layer_forward_kept(scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, initial_state)
-        kernels = _kernels((k_raw, v_raw, q_raw, a_raw,), k_raw.shape[3], v_raw.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.m_layer_forward_kept(scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, initial_state, *packed)
         y, final = kernels.m_layer_forward(scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, initial_state, cu_seqlens)
     N = _sequences(beta_raw, cu_seqlens)
     return y, final, beta_raw.new_empty((N, 0), dtype=_accumulator(beta_raw, k_raw, v_raw, q_raw, a_raw))

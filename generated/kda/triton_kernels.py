@@ -4,6 +4,7 @@
 
 import functools
 import inspect
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -346,7 +347,37 @@ class _Layout:
 
     def chunks(self, chunk: int) -> int:
         """Entries of a scratch with one for each chunk."""
-        return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
+        return _chunks(self.T, self.N, self.varlen, chunk)
+
+
+def _chunks(T: int, N: int, varlen: bool, chunk: int) -> int:
+    """How many chunks N sequences have at most."""
+    return T // chunk + N if varlen else N * -(-T // chunk)
+
+
+def _numbers(places: tuple[tuple[Any, torch.dtype], ...]) -> int:
+    """Numbers of 32 bits that arrays of these shapes and dtypes take, each from 16 bytes on."""
+    return sum(-(-math.prod(shape) * dtype.itemsize // 16) * 4 for shape, dtype in places)
+
+
+def _places(
+    kept: torch.Tensor | None, device: torch.device, places: tuple[tuple[Any, torch.dtype], ...]
+) -> list[torch.Tensor]:
+    """Arrays of these shapes and dtypes: side by side in `kept`; new where nothing is kept."""
+    if kept is None:
+        return [torch.empty(shape, dtype=dtype, device=device) for shape, dtype in places]
+    flat, found, start = kept.view(-1), [], 0
+    for shape, dtype in places:
+        end = start + _numbers(((shape, dtype),))
+        whole = flat[start:end].view(dtype)
+        found.append(whole[: math.prod(shape)].view(shape))
+        start = end
+    return found
+
+
+def _bytes(*operands: torch.Tensor) -> int:
+    """The bytes of tensors."""
+    return sum(x.numel() * x.dtype.itemsize for x in operands)
 
 
 class _Kernel:
@@ -7196,6 +7227,7 @@ def m_forward(
     log_a: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     'a triangular solve in each chunk, memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     k = _rows(k)
@@ -7215,12 +7247,14 @@ def m_forward(
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*beta.shape[:2], H, V), dtype=k.dtype, device=beta.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta.device)
+    h_2, n_2, first_K, second_K = _places(kept, beta.device, (
+        ((run.chunks(chunk), H, K, V), dtype),
+        ((*beta.shape[:2], H, V), dtype),
+        ((run.chunks(chunk), H, K), torch.float32),
+        ((run.chunks(chunk), H, K), torch.float32),
+    ))
     P = torch.empty((*beta.shape[:2], H, K), dtype=dtype, device=beta.device)
     Q = torch.empty((*beta.shape[:2], H, V), dtype=dtype, device=beta.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=beta.device)
-    n_2 = torch.empty((*beta.shape[:2], H, V), dtype=dtype, device=beta.device)
-    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=beta.device)
-    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=beta.device)
     _, block, warps, stages, precision = _config("halves", beta.device, dtype.itemsize, K, V)
     {32: _m_halves_kernel, 64: _m_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
         log_a, first_K, second_K, run.cu, run.T, H, run.N, run.steps, log_a.stride(0),
@@ -7309,6 +7343,7 @@ def m_backward(
     cu_seqlens: torch.Tensor | None,
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     'memory before and adjoint after each chunk, each from a solve, then the gradients; each chunk in the form that its gate allows'
     k = _rows(k)
@@ -7335,25 +7370,28 @@ def m_backward(
     d_q = _gradient(q, H)
     d_log_a = _gradient(log_a, H)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta.device)
-    P = torch.empty((*beta.shape[:2], H, K), dtype=dtype, device=beta.device)
-    Q = torch.empty((*beta.shape[:2], H, V), dtype=dtype, device=beta.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=beta.device)
-    n_2 = torch.empty((*beta.shape[:2], H, V), dtype=dtype, device=beta.device)
+    h_2, n_2, first_K, second_K = _places(kept, beta.device, (
+        ((run.chunks(chunk), H, K, V), dtype),
+        ((*beta.shape[:2], H, V), dtype),
+        ((run.chunks(chunk), H, K), torch.float32),
+        ((run.chunks(chunk), H, K), torch.float32),
+    ))
+    P = torch.empty((*beta.shape[:2], H, K), dtype=dtype, device=beta.device) if kept is None else None
+    Q = torch.empty((*beta.shape[:2], H, V), dtype=dtype, device=beta.device) if kept is None else None
     P_adjoint = torch.empty((*beta.shape[:2], H, K), dtype=dtype, device=beta.device)
     Q_adjoint = torch.empty((*beta.shape[:2], H, V), dtype=dtype, device=beta.device)
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=beta.device)
     zeta = torch.empty((*beta.shape[:2], H, V), dtype=dtype, device=beta.device)
-    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=beta.device)
-    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=beta.device)
-    _, block, warps, stages, precision = _config("halves", beta.device, dtype.itemsize, K, V)
-    {32: _m_halves_kernel, 64: _m_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        log_a, first_K, second_K, run.cu, run.T, H, run.N, run.steps, log_a.stride(0),
-        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _tile(K, dtype), chunk, DT,
-        FT, precision, EXACT, run.varlen,
-        num_warps=warps,
-        num_stages=stages,
-    )
-    if least <= 1.0:
+    if kept is None:
+        _, block, warps, stages, precision = _config("halves", beta.device, dtype.itemsize, K, V)
+        {32: _m_halves_kernel, 64: _m_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            log_a, first_K, second_K, run.cu, run.T, H, run.N, run.steps, log_a.stride(0),
+            log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _tile(K, dtype), chunk,
+            DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+    if kept is None and least <= 1.0:
         _, block, warps, stages, precision = _config("solve_mild", beta.device, dtype.itemsize, K, V)
         {32: _m_solve_mild_kernel, 64: _m_solve_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, log_a, k, beta, v, Q, P, run.cu, run.T, H, run.N, run.steps,
@@ -7366,30 +7404,32 @@ def m_backward(
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("solve", beta.device, dtype.itemsize, K, V)
-    {32: _m_solve_kernel, 64: _m_solve_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
-        first_K, second_K, k, log_a, beta, v, Q, P, run.cu, run.T, H, run.N, run.steps, least,
-        run.chunks(chunk), k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], beta.stride(0),
-        beta.stride(1), beta.stride(2), H // beta.shape[2], v.stride(0), v.stride(1),
-        v.stride(2), H // v.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0),
-        P.stride(1), P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT,
-        precision, EXACT, run.varlen,
-        num_warps=warps,
-        num_stages=stages,
-    )
-    _, block, warps, stages, precision = _config("states", beta.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
-        log_a, P, Q, k, beta, initial_state, h_2, n_2, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, log_a.stride(0), log_a.stride(1), log_a.stride(2),
-        H // log_a.shape[2], P.stride(0), P.stride(1), P.stride(2), H // P.shape[2],
-        Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], k.stride(0), k.stride(1),
-        k.stride(2), H // k.shape[2], beta.stride(0), beta.stride(1), beta.stride(2),
-        H // beta.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-        num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
-    )
+    if kept is None:
+        _, block, warps, stages, precision = _config("solve", beta.device, dtype.itemsize, K, V)
+        {32: _m_solve_kernel, 64: _m_solve_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
+            first_K, second_K, k, log_a, beta, v, Q, P, run.cu, run.T, H, run.N, run.steps,
+            least, run.chunks(chunk), k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+            log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
+            beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2], v.stride(0),
+            v.stride(1), v.stride(2), H // v.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
+            P.stride(0), P.stride(1), P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype),
+            chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+        _, block, warps, stages, precision = _config("states", beta.device, dtype.itemsize, K, V)
+        {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+            log_a, P, Q, k, beta, initial_state, h_2, n_2, run.cu, run.T, H, run.segment,
+            run.segments, run.N, run.steps, log_a.stride(0), log_a.stride(1), log_a.stride(2),
+            H // log_a.shape[2], P.stride(0), P.stride(1), P.stride(2), H // P.shape[2],
+            Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], k.stride(0), k.stride(1),
+            k.stride(2), H // k.shape[2], beta.stride(0), beta.stride(1), beta.stride(2),
+            H // beta.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _tile(K, dtype),
+            V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+            run.split,
+            num_warps=warps,
+            num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
+        )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("solve_adjoint_mild", beta.device, dtype.itemsize, K, V)
         {32: _m_solve_adjoint_mild_kernel, 64: _m_solve_adjoint_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
@@ -7471,6 +7511,44 @@ def m_backward(
     return _shared(d_beta.sum(0), beta), _shared(d_k, k), _shared(d_v, v), _shared(d_q, q), _shared(d_log_a, log_a), d_initial_state
 
 
+def m_kept(
+    beta: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    q: torch.Tensor,
+    log_a: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    H = max(beta.shape[2], k.shape[2], v.shape[2], q.shape[2], log_a.shape[2])
+    K = k.shape[3]
+    V = v.shape[3]
+    dtype = _operand_type(k, v, q)
+    chunk = _config("outputs", beta.device, dtype.itemsize, K, V)[0]
+    if _config("gradients", beta.device, dtype.itemsize, K, V)[0] != chunk:
+        return 0
+    N = beta.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    chunks = _chunks(beta.shape[1], N, cu_seqlens is not None, chunk)
+    kept = _numbers((((chunks, H, K, V), dtype), ((*beta.shape[:2], H, V), dtype), ((chunks, H, K), torch.float32), ((chunks, H, K), torch.float32),))
+    return -(-kept // N) if 4 * kept <= 2 * _bytes(beta, k, v, q, log_a) else 0
+
+
+def m_forward_kept(
+    scale: float,
+    beta: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    q: torch.Tensor,
+    log_a: torch.Tensor,
+    initial_state: torch.Tensor | None,
+    cu_seqlens: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    'a triangular solve in each chunk, memory before each chunk, then the outputs; each chunk in the form that its gate allows; also what the backward would compute again'
+    N = beta.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    kept = torch.empty((N, m_kept(beta, k, v, q, log_a, cu_seqlens)), dtype=torch.float32, device=beta.device)
+    return (*m_forward(scale, beta, k, v, q, log_a, initial_state, cu_seqlens, kept), kept)
+
+
 def m_step(
     scale: float,
     beta: torch.Tensor,
@@ -7519,6 +7597,7 @@ def m_layer_forward(
     d_bias: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     'a triangular solve in each chunk, memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     k_raw = _rows(k_raw)
@@ -7540,12 +7619,14 @@ def m_layer_forward(
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*beta_raw.shape[:2], H, V), dtype=k_raw.dtype, device=beta_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta_raw.device)
+    h_2, n_2, first_K, second_K = _places(kept, beta_raw.device, (
+        ((run.chunks(chunk), H, K, V), dtype),
+        ((*beta_raw.shape[:2], H, V), dtype),
+        ((run.chunks(chunk), H, K), torch.float32),
+        ((run.chunks(chunk), H, K), torch.float32),
+    ))
     P = torch.empty((*beta_raw.shape[:2], H, K), dtype=dtype, device=beta_raw.device)
     Q = torch.empty((*beta_raw.shape[:2], H, V), dtype=dtype, device=beta_raw.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=beta_raw.device)
-    n_2 = torch.empty((*beta_raw.shape[:2], H, V), dtype=dtype, device=beta_raw.device)
-    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=beta_raw.device)
-    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=beta_raw.device)
     _, block, warps, stages, precision = _config("halves", beta_raw.device, dtype.itemsize, K, V)
     {32: _m_layer_halves_kernel, 64: _m_layer_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
         A_log, a_raw, d_bias, first_K, second_K, run.cu, run.T, H, run.N, run.steps,
@@ -7645,6 +7726,7 @@ def m_layer_backward(
     cu_seqlens: torch.Tensor | None,
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     'memory before and adjoint after each chunk, each from a solve, then the gradients; each chunk in the form that its gate allows'
     k_raw = _rows(k_raw)
@@ -7674,26 +7756,29 @@ def m_layer_backward(
     d_a_raw = _gradient(a_raw, H)
     d_d_bias = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=beta_raw.device)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta_raw.device)
-    P = torch.empty((*beta_raw.shape[:2], H, K), dtype=dtype, device=beta_raw.device)
-    Q = torch.empty((*beta_raw.shape[:2], H, V), dtype=dtype, device=beta_raw.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=beta_raw.device)
-    n_2 = torch.empty((*beta_raw.shape[:2], H, V), dtype=dtype, device=beta_raw.device)
+    h_2, n_2, first_K, second_K = _places(kept, beta_raw.device, (
+        ((run.chunks(chunk), H, K, V), dtype),
+        ((*beta_raw.shape[:2], H, V), dtype),
+        ((run.chunks(chunk), H, K), torch.float32),
+        ((run.chunks(chunk), H, K), torch.float32),
+    ))
+    P = torch.empty((*beta_raw.shape[:2], H, K), dtype=dtype, device=beta_raw.device) if kept is None else None
+    Q = torch.empty((*beta_raw.shape[:2], H, V), dtype=dtype, device=beta_raw.device) if kept is None else None
     P_adjoint = torch.empty((*beta_raw.shape[:2], H, K), dtype=dtype, device=beta_raw.device)
     Q_adjoint = torch.empty((*beta_raw.shape[:2], H, V), dtype=dtype, device=beta_raw.device)
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=beta_raw.device)
     zeta = torch.empty((*beta_raw.shape[:2], H, V), dtype=dtype, device=beta_raw.device)
-    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=beta_raw.device)
-    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=beta_raw.device)
-    _, block, warps, stages, precision = _config("halves", beta_raw.device, dtype.itemsize, K, V)
-    {32: _m_layer_halves_kernel, 64: _m_layer_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        A_log, a_raw, d_bias, first_K, second_K, run.cu, run.T, H, run.N, run.steps,
-        A_log.stride(0), H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], K, _tile(K, dtype), chunk,
-        DT, FT, precision, EXACT, run.varlen,
-        num_warps=warps,
-        num_stages=stages,
-    )
-    if least <= 1.0:
+    if kept is None:
+        _, block, warps, stages, precision = _config("halves", beta_raw.device, dtype.itemsize, K, V)
+        {32: _m_layer_halves_kernel, 64: _m_layer_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            A_log, a_raw, d_bias, first_K, second_K, run.cu, run.T, H, run.N, run.steps,
+            A_log.stride(0), H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1),
+            a_raw.stride(2), H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], K,
+            _tile(K, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+    if kept is None and least <= 1.0:
         _, block, warps, stages, precision = _config("solve_mild", beta_raw.device, dtype.itemsize, K, V)
         {32: _m_layer_solve_mild_kernel, 64: _m_layer_solve_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, A_log, a_raw, d_bias, k_raw, beta_raw, v_raw, Q, P, run.cu,
@@ -7708,34 +7793,36 @@ def m_layer_backward(
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("solve", beta_raw.device, dtype.itemsize, K, V)
-    {32: _m_layer_solve_kernel, 64: _m_layer_solve_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
-        first_K, second_K, k_raw, A_log, a_raw, d_bias, beta_raw, v_raw, Q, P, run.cu, run.T, H,
-        run.N, run.steps, least, run.chunks(chunk), k_raw.stride(0), k_raw.stride(1),
-        k_raw.stride(2), H // k_raw.shape[2], A_log.stride(0), H // A_log.shape[0],
-        a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
-        d_bias.stride(0), H // d_bias.shape[0], beta_raw.stride(0), beta_raw.stride(1),
-        beta_raw.stride(2), H // beta_raw.shape[2], v_raw.stride(0), v_raw.stride(1),
-        v_raw.stride(2), H // v_raw.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
-        P.stride(0), P.stride(1), P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk,
-        DT, FT, precision, EXACT, run.varlen,
-        num_warps=warps,
-        num_stages=stages,
-    )
-    _, block, warps, stages, precision = _config("states", beta_raw.device, dtype.itemsize, K, V)
-    {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
-        A_log, a_raw, d_bias, P, Q, k_raw, beta_raw, initial_state, h_2, n_2, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, A_log.stride(0), H // A_log.shape[0],
-        a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
-        d_bias.stride(0), H // d_bias.shape[0], P.stride(0), P.stride(1), P.stride(2),
-        H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2],
-        k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2],
-        beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2],
-        n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-        num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
-    )
+    if kept is None:
+        _, block, warps, stages, precision = _config("solve", beta_raw.device, dtype.itemsize, K, V)
+        {32: _m_layer_solve_kernel, 64: _m_layer_solve_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
+            first_K, second_K, k_raw, A_log, a_raw, d_bias, beta_raw, v_raw, Q, P, run.cu,
+            run.T, H, run.N, run.steps, least, run.chunks(chunk), k_raw.stride(0),
+            k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], A_log.stride(0),
+            H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+            H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], beta_raw.stride(0),
+            beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2], v_raw.stride(0),
+            v_raw.stride(1), v_raw.stride(2), H // v_raw.shape[2], Q.stride(0), Q.stride(1),
+            Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _tile(K, dtype), V,
+            _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+        _, block, warps, stages, precision = _config("states", beta_raw.device, dtype.itemsize, K, V)
+        {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+            A_log, a_raw, d_bias, P, Q, k_raw, beta_raw, initial_state, h_2, n_2, run.cu, run.T,
+            H, run.segment, run.segments, run.N, run.steps, A_log.stride(0),
+            H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+            H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], P.stride(0),
+            P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
+            H // Q.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
+            H // k_raw.shape[2], beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2),
+            H // beta_raw.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K,
+            _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
+            num_warps=warps,
+            num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
+        )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("solve_adjoint_mild", beta_raw.device, dtype.itemsize, K, V)
         {32: _m_layer_solve_adjoint_mild_kernel, 64: _m_layer_solve_adjoint_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
@@ -7844,6 +7931,48 @@ def m_layer_backward(
         num_stages=stages,
     )
     return _shared(d_beta_raw, beta_raw), _shared(d_k_raw, k_raw), _shared(d_v_raw, v_raw), _shared(d_q_raw, q_raw), _gathered(d_A_log, A_log), _shared(d_a_raw, a_raw), _gathered(d_d_bias, d_bias), d_initial_state
+
+
+def m_layer_kept(
+    beta_raw: torch.Tensor,
+    k_raw: torch.Tensor,
+    v_raw: torch.Tensor,
+    q_raw: torch.Tensor,
+    A_log: torch.Tensor,
+    a_raw: torch.Tensor,
+    d_bias: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    H = max(beta_raw.shape[2], k_raw.shape[2], v_raw.shape[2], q_raw.shape[2], a_raw.shape[2], A_log.shape[0], d_bias.shape[0])
+    K = k_raw.shape[3]
+    V = v_raw.shape[3]
+    dtype = _operand_type(k_raw, v_raw, q_raw, a_raw)
+    chunk = _config("outputs", beta_raw.device, dtype.itemsize, K, V)[0]
+    if _config("gradients_value", beta_raw.device, dtype.itemsize, K, V)[0] != chunk:
+        return 0
+    N = beta_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    chunks = _chunks(beta_raw.shape[1], N, cu_seqlens is not None, chunk)
+    kept = _numbers((((chunks, H, K, V), dtype), ((*beta_raw.shape[:2], H, V), dtype), ((chunks, H, K), torch.float32), ((chunks, H, K), torch.float32),))
+    return -(-kept // N) if 4 * kept <= 2 * _bytes(beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias) else 0
+
+
+def m_layer_forward_kept(
+    scale: float,
+    beta_raw: torch.Tensor,
+    k_raw: torch.Tensor,
+    v_raw: torch.Tensor,
+    q_raw: torch.Tensor,
+    A_log: torch.Tensor,
+    a_raw: torch.Tensor,
+    d_bias: torch.Tensor,
+    initial_state: torch.Tensor | None,
+    cu_seqlens: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    'a triangular solve in each chunk, memory before each chunk, then the outputs; each chunk in the form that its gate allows; also what the backward would compute again'
+    N = beta_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    kept = torch.empty((N, m_layer_kept(beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, cu_seqlens)), dtype=torch.float32, device=beta_raw.device)
+    return (*m_layer_forward(scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, initial_state, cu_seqlens, kept), kept)
 
 
 def m_layer_step(

@@ -221,18 +221,22 @@ def _register(
 
 
 def _m_kept(e_raw, i_raw, s_raw, o, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or e_raw.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((e_raw, i_raw, s_raw,), e_raw.shape[3], i_raw.shape[3]) is not torch_kernels:
+    kernels = _kernels((e_raw, i_raw, s_raw,), e_raw.shape[3], i_raw.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.m_kept(e_raw, i_raw, s_raw, o, cu_seqlens)
+    if cu_seqlens is not None or e_raw.device.type != "cpu":
         return 0
     return torch_kernels.m_kept(e_raw, i_raw, s_raw, o)
 
 
 def _m_forward(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens, keep):
+    kernels = _kernels((e_raw, i_raw, s_raw,), e_raw.shape[3], i_raw.shape[3])
     with torch.autocast(e_raw.device.type, enabled=False):
         if _m_kept(e_raw, i_raw, s_raw, o, cu_seqlens, keep):
-            return torch_kernels.m_forward_kept(e_raw, i_raw, s_raw, o, initial_state)
-        kernels = _kernels((e_raw, i_raw, s_raw,), e_raw.shape[3], i_raw.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.m_forward_kept(e_raw, i_raw, s_raw, o, initial_state, *packed)
         y, final = kernels.m_forward(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens)
     N = _sequences(e_raw, cu_seqlens)
     return y, final, e_raw.new_empty((N, 0), dtype=_accumulator(e_raw, i_raw, s_raw))

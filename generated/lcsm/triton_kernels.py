@@ -343,7 +343,12 @@ class _Layout:
 
     def chunks(self, chunk: int) -> int:
         """Entries of a scratch with one for each chunk."""
-        return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
+        return _chunks(self.T, self.N, self.varlen, chunk)
+
+
+def _chunks(T: int, N: int, varlen: bool, chunk: int) -> int:
+    """How many chunks N sequences have at most."""
+    return T // chunk + N if varlen else N * -(-T // chunk)
 
 
 class _Kernel:
@@ -1006,6 +1011,17 @@ def m_backward(
         num_stages=stages,
     )
     return _shared(d_e_raw.sum(0), e_raw), _shared(d_i_raw, i_raw), _shared(d_s_raw.sum(0), s_raw), _gathered(d_o, o), d_initial_state
+
+
+def m_kept(
+    e_raw: torch.Tensor,
+    i_raw: torch.Tensor,
+    s_raw: torch.Tensor,
+    o: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    return 0
 
 
 def m_step(

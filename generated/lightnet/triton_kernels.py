@@ -4,6 +4,7 @@
 
 import functools
 import inspect
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -306,7 +307,37 @@ class _Layout:
 
     def chunks(self, chunk: int) -> int:
         """Entries of a scratch with one for each chunk."""
-        return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
+        return _chunks(self.T, self.N, self.varlen, chunk)
+
+
+def _chunks(T: int, N: int, varlen: bool, chunk: int) -> int:
+    """How many chunks N sequences have at most."""
+    return T // chunk + N if varlen else N * -(-T // chunk)
+
+
+def _numbers(places: tuple[tuple[Any, torch.dtype], ...]) -> int:
+    """Numbers of 32 bits that arrays of these shapes and dtypes take, each from 16 bytes on."""
+    return sum(-(-math.prod(shape) * dtype.itemsize // 16) * 4 for shape, dtype in places)
+
+
+def _places(
+    kept: torch.Tensor | None, device: torch.device, places: tuple[tuple[Any, torch.dtype], ...]
+) -> list[torch.Tensor]:
+    """Arrays of these shapes and dtypes: side by side in `kept`; new where nothing is kept."""
+    if kept is None:
+        return [torch.empty(shape, dtype=dtype, device=device) for shape, dtype in places]
+    flat, found, start = kept.view(-1), [], 0
+    for shape, dtype in places:
+        end = start + _numbers(((shape, dtype),))
+        whole = flat[start:end].view(dtype)
+        found.append(whole[: math.prod(shape)].view(shape))
+        start = end
+    return found
+
+
+def _bytes(*operands: torch.Tensor) -> int:
+    """The bytes of tensors."""
+    return sum(x.numel() * x.dtype.itemsize for x in operands)
 
 
 class _Kernel:
@@ -4407,6 +4438,7 @@ def m_forward(
     z_before: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     'memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     k_raw = _rows(k_raw)
@@ -4427,9 +4459,11 @@ def m_forward(
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k_raw.shape[:2], H, V), dtype=k_raw.dtype, device=k_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k_raw.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k_raw.device)
-    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k_raw.device)
-    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k_raw.device)
+    h_2, first_K, second_K = _places(kept, k_raw.device, (
+        ((run.chunks(chunk), H, K, V), dtype),
+        ((run.chunks(chunk), H, K), torch.float32),
+        ((run.chunks(chunk), H, K), torch.float32),
+    ))
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k_raw.device)
@@ -4502,6 +4536,7 @@ def m_backward(
     cu_seqlens: torch.Tensor | None,
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     'memory before and adjoint after each chunk, then the gradients; each chunk in the form that its gate allows'
     k_raw = _rows(k_raw)
@@ -4528,10 +4563,12 @@ def m_backward(
     d_q = _gradient(q, H)
     d_z_before = _gradient(z_before, H)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k_raw.device)
+    h_2, first_K, second_K = _places(kept, k_raw.device, (
+        ((run.chunks(chunk), H, K, V), dtype),
+        ((run.chunks(chunk), H, K), torch.float32),
+        ((run.chunks(chunk), H, K), torch.float32),
+    ))
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k_raw.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k_raw.device)
-    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k_raw.device)
-    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k_raw.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
@@ -4550,22 +4587,24 @@ def m_backward(
             num_warps=warps,
             num_stages=_stages_of(stages, chunk * (min(block, _tile(K, dtype)) + _tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
         )
+    if kept is None and run.split:
         _m_segment_scan_kernel[(run.N * H * -(-K * V // 1024),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
-        k_raw, z, v, z_before, start_state, h_2, first_K, second_K, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1),
-        k_raw.stride(2), H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
-        H // z.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K,
-        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
-        num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (min(block, _tile(K, dtype)) + _tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
-    )
+    if kept is None:
+        _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, V)
+        {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+            k_raw, z, v, z_before, start_state, h_2, first_K, second_K, run.cu, run.T, H,
+            run.segment, run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1),
+            k_raw.stride(2), H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
+            H // z.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
+            z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
+            K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
+            num_warps=warps,
+            num_stages=_stages_of(stages, chunk * (min(block, _tile(K, dtype)) + _tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
+        )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", k_raw.device, dtype.itemsize, K, V)
         _m_segment_ends_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
@@ -4655,6 +4694,43 @@ def m_backward(
     return _shared(d_k_raw, k_raw), _shared(d_z, z), _shared(d_v, v), _shared(d_q, q), _shared(d_z_before, z_before), d_initial_state
 
 
+def m_kept(
+    k_raw: torch.Tensor,
+    z: torch.Tensor,
+    v: torch.Tensor,
+    q: torch.Tensor,
+    z_before: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    H = max(k_raw.shape[2], z.shape[2], v.shape[2], q.shape[2], z_before.shape[2])
+    K = k_raw.shape[3]
+    V = v.shape[3]
+    dtype = _operand_type(k_raw, z, v, q)
+    chunk = _config("outputs", k_raw.device, dtype.itemsize, K, V)[0]
+    if _config("gradients", k_raw.device, dtype.itemsize, K, V)[0] != chunk:
+        return 0
+    N = k_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    chunks = _chunks(k_raw.shape[1], N, cu_seqlens is not None, chunk)
+    kept = _numbers((((chunks, H, K, V), dtype), ((chunks, H, K), torch.float32), ((chunks, H, K), torch.float32),))
+    return -(-kept // N) if 4 * kept <= 2 * _bytes(k_raw, z, v, q, z_before) else 0
+
+
+def m_forward_kept(
+    k_raw: torch.Tensor,
+    z: torch.Tensor,
+    v: torch.Tensor,
+    q: torch.Tensor,
+    z_before: torch.Tensor,
+    initial_state: torch.Tensor | None,
+    cu_seqlens: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    'memory before each chunk, then the outputs; each chunk in the form that its gate allows; also what the backward would compute again'
+    N = k_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    kept = torch.empty((N, m_kept(k_raw, z, v, q, z_before, cu_seqlens)), dtype=torch.float32, device=k_raw.device)
+    return (*m_forward(k_raw, z, v, q, z_before, initial_state, cu_seqlens, kept), kept)
+
+
 def m_step(
     k_raw: torch.Tensor,
     z: torch.Tensor,
@@ -4700,6 +4776,7 @@ def m_layer_forward(
     z_before: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     'memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     k_raw = _rows(k_raw)
@@ -4720,9 +4797,11 @@ def m_layer_forward(
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k_raw.shape[:2], H, V), dtype=k_raw.dtype, device=k_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k_raw.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k_raw.device)
-    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k_raw.device)
-    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k_raw.device)
+    h_2, first_K, second_K = _places(kept, k_raw.device, (
+        ((run.chunks(chunk), H, K, V), dtype),
+        ((run.chunks(chunk), H, K), torch.float32),
+        ((run.chunks(chunk), H, K), torch.float32),
+    ))
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k_raw.device)
@@ -4796,6 +4875,7 @@ def m_layer_backward(
     cu_seqlens: torch.Tensor | None,
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     'memory before and adjoint after each chunk, then the gradients; each chunk in the form that its gate allows'
     k_raw = _rows(k_raw)
@@ -4822,10 +4902,12 @@ def m_layer_backward(
     d_q_raw = _gradient(q_raw, H)
     d_z_before = _gradient(z_before, H)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k_raw.device)
+    h_2, first_K, second_K = _places(kept, k_raw.device, (
+        ((run.chunks(chunk), H, K, V), dtype),
+        ((run.chunks(chunk), H, K), torch.float32),
+        ((run.chunks(chunk), H, K), torch.float32),
+    ))
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k_raw.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k_raw.device)
-    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k_raw.device)
-    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k_raw.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
@@ -4844,22 +4926,24 @@ def m_layer_backward(
             num_warps=warps,
             num_stages=_stages_of(stages, chunk * (min(block, _tile(K, dtype)) + _tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
         )
+    if kept is None and run.split:
         _m_layer_segment_scan_kernel[(run.N * H * -(-K * V // 1024),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, V)
-    {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
-        k_raw, z, v, z_before, start_state, h_2, first_K, second_K, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1),
-        k_raw.stride(2), H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
-        H // z.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K,
-        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
-        num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (min(block, _tile(K, dtype)) + _tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
-    )
+    if kept is None:
+        _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, V)
+        {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+            k_raw, z, v, z_before, start_state, h_2, first_K, second_K, run.cu, run.T, H,
+            run.segment, run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1),
+            k_raw.stride(2), H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
+            H // z.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
+            z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
+            K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
+            num_warps=warps,
+            num_stages=_stages_of(stages, chunk * (min(block, _tile(K, dtype)) + _tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
+        )
     if run.split:
         _, block, warps, stages, precision = _config("segment_ends_adjoint", k_raw.device, dtype.itemsize, K, V)
         _m_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
@@ -4950,6 +5034,43 @@ def m_layer_backward(
         num_stages=stages,
     )
     return _shared(d_k_raw, k_raw), _shared(d_z, z), _shared(d_v, v), _shared(d_q_raw, q_raw), _shared(d_z_before, z_before), d_initial_state
+
+
+def m_layer_kept(
+    k_raw: torch.Tensor,
+    z: torch.Tensor,
+    v: torch.Tensor,
+    q_raw: torch.Tensor,
+    z_before: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    H = max(k_raw.shape[2], z.shape[2], v.shape[2], q_raw.shape[2], z_before.shape[2])
+    K = k_raw.shape[3]
+    V = v.shape[3]
+    dtype = _operand_type(k_raw, z, v, q_raw)
+    chunk = _config("outputs", k_raw.device, dtype.itemsize, K, V)[0]
+    if _config("gradients", k_raw.device, dtype.itemsize, K, V)[0] != chunk:
+        return 0
+    N = k_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    chunks = _chunks(k_raw.shape[1], N, cu_seqlens is not None, chunk)
+    kept = _numbers((((chunks, H, K, V), dtype), ((chunks, H, K), torch.float32), ((chunks, H, K), torch.float32),))
+    return -(-kept // N) if 4 * kept <= 2 * _bytes(k_raw, z, v, q_raw, z_before) else 0
+
+
+def m_layer_forward_kept(
+    k_raw: torch.Tensor,
+    z: torch.Tensor,
+    v: torch.Tensor,
+    q_raw: torch.Tensor,
+    z_before: torch.Tensor,
+    initial_state: torch.Tensor | None,
+    cu_seqlens: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    'memory before each chunk, then the outputs; each chunk in the form that its gate allows; also what the backward would compute again'
+    N = k_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    kept = torch.empty((N, m_layer_kept(k_raw, z, v, q_raw, z_before, cu_seqlens)), dtype=torch.float32, device=k_raw.device)
+    return (*m_layer_forward(k_raw, z, v, q_raw, z_before, initial_state, cu_seqlens, kept), kept)
 
 
 def m_layer_step(

@@ -285,18 +285,22 @@ def _register(
 
 
 def _m_n_kept(q_raw, k_raw, s_input, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or q_raw.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((q_raw, k_raw, s_input,), q_raw.shape[3], s_input.shape[3]) is not torch_kernels:
+    kernels = _kernels((q_raw, k_raw, s_input,), q_raw.shape[3], s_input.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.m_n_kept(q_raw, k_raw, s_input, cu_seqlens)
+    if cu_seqlens is not None or q_raw.device.type != "cpu":
         return 0
     return torch_kernels.m_n_kept(q_raw, k_raw, s_input)
 
 
 def _m_n_forward(q_raw, k_raw, s_input, initial_state, cu_seqlens, keep):
+    kernels = _kernels((q_raw, k_raw, s_input,), q_raw.shape[3], s_input.shape[3])
     with torch.autocast(q_raw.device.type, enabled=False):
         if _m_n_kept(q_raw, k_raw, s_input, cu_seqlens, keep):
-            return torch_kernels.m_n_forward_kept(q_raw, k_raw, s_input, initial_state)
-        kernels = _kernels((q_raw, k_raw, s_input,), q_raw.shape[3], s_input.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.m_n_forward_kept(q_raw, k_raw, s_input, initial_state, *packed)
         y, final = kernels.m_n_forward(q_raw, k_raw, s_input, initial_state, cu_seqlens)
     N = _sequences(q_raw, cu_seqlens)
     return y, final, q_raw.new_empty((N, 0), dtype=_accumulator(q_raw, k_raw, s_input))

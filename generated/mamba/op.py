@@ -233,18 +233,22 @@ def _register(
 
 
 def _m_kept(b, d, d_bias, u, c, A_log, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or b.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((b, d, u, c,), b.shape[3], d.shape[3]) is not torch_kernels:
+    kernels = _kernels((b, d, u, c,), b.shape[3], d.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.m_kept(b, d, d_bias, u, c, A_log, cu_seqlens)
+    if cu_seqlens is not None or b.device.type != "cpu":
         return 0
     return torch_kernels.m_kept(b, d, d_bias, u, c, A_log)
 
 
 def _m_forward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, keep):
+    kernels = _kernels((b, d, u, c,), b.shape[3], d.shape[3])
     with torch.autocast(b.device.type, enabled=False):
         if _m_kept(b, d, d_bias, u, c, A_log, cu_seqlens, keep):
-            return torch_kernels.m_forward_kept(b, d, d_bias, u, c, A_log, initial_state)
-        kernels = _kernels((b, d, u, c,), b.shape[3], d.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.m_forward_kept(b, d, d_bias, u, c, A_log, initial_state, *packed)
         y, final = kernels.m_forward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens)
     N = _sequences(b, cu_seqlens)
     return y, final, b.new_empty((N, 0), dtype=_accumulator(b, d, u, c))
@@ -378,18 +382,22 @@ _register(
 
 
 def _m_layer_kept(b, d, d_bias, u_raw, c, A_log, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or b.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((b, d, u_raw, c,), b.shape[3], d.shape[3]) is not torch_kernels:
+    kernels = _kernels((b, d, u_raw, c,), b.shape[3], d.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.m_layer_kept(b, d, d_bias, u_raw, c, A_log, cu_seqlens)
+    if cu_seqlens is not None or b.device.type != "cpu":
         return 0
     return torch_kernels.m_layer_kept(b, d, d_bias, u_raw, c, A_log)
 
 
 def _m_layer_forward(b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens, keep):
+    kernels = _kernels((b, d, u_raw, c,), b.shape[3], d.shape[3])
     with torch.autocast(b.device.type, enabled=False):
         if _m_layer_kept(b, d, d_bias, u_raw, c, A_log, cu_seqlens, keep):
-            return torch_kernels.m_layer_forward_kept(b, d, d_bias, u_raw, c, A_log, initial_state)
-        kernels = _kernels((b, d, u_raw, c,), b.shape[3], d.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.m_layer_forward_kept(b, d, d_bias, u_raw, c, A_log, initial_state, *packed)
         y, final = kernels.m_layer_forward(b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens)
     N = _sequences(b, cu_seqlens)
     return y, final, b.new_empty((N, 0), dtype=_accumulator(b, d, u_raw, c))

@@ -258,7 +258,12 @@ class _Layout:
 
     def chunks(self, chunk: int) -> int:
         """Entries of a scratch with one for each chunk."""
-        return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
+        return _chunks(self.T, self.N, self.varlen, chunk)
+
+
+def _chunks(T: int, N: int, varlen: bool, chunk: int) -> int:
+    """How many chunks N sequences have at most."""
+    return T // chunk + N if varlen else N * -(-T // chunk)
 
 
 class _Kernel:
@@ -1903,6 +1908,19 @@ def m_backward(
     return _shared(d_b, b), _shared(d_d, d), _gathered(d_d_bias, d_bias), _shared(d_u, u), _shared(d_c, c_2), _gathered(d_A_log, A_log), d_initial_state
 
 
+def m_kept(
+    b: torch.Tensor,
+    d: torch.Tensor,
+    d_bias: torch.Tensor,
+    u: torch.Tensor,
+    c_2: torch.Tensor,
+    A_log: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    return 0
+
+
 def m_step(
     b: torch.Tensor,
     d: torch.Tensor,
@@ -2122,6 +2140,19 @@ def m_layer_backward(
         num_stages=stages,
     )
     return _shared(d_b_raw, b_raw), _shared(d_d, d), _gathered(d_d_bias, d_bias), _shared(d_u_raw, u_raw), _shared(d_c_raw, c_raw), _gathered(d_A_log, A_log), d_initial_state
+
+
+def m_layer_kept(
+    b_raw: torch.Tensor,
+    d: torch.Tensor,
+    d_bias: torch.Tensor,
+    u_raw: torch.Tensor,
+    c_raw: torch.Tensor,
+    A_log: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    return 0
 
 
 def m_layer_step(

@@ -250,18 +250,22 @@ def _register(
 
 
 def _g_kept(beta, k, part, log_a, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or beta.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((k, part,), k.shape[3], part.shape[3]) is not torch_kernels:
+    kernels = _kernels((k, part,), k.shape[3], part.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.g_kept(beta, k, part, log_a, cu_seqlens)
+    if cu_seqlens is not None or beta.device.type != "cpu":
         return 0
     return torch_kernels.g_kept(beta, k, part, log_a)
 
 
 def _g_forward(beta, k, part, log_a, initial_state, cu_seqlens, keep):
+    kernels = _kernels((k, part,), k.shape[3], part.shape[3])
     with torch.autocast(beta.device.type, enabled=False):
         if _g_kept(beta, k, part, log_a, cu_seqlens, keep):
-            return torch_kernels.g_forward_kept(beta, k, part, log_a, initial_state)
-        kernels = _kernels((k, part,), k.shape[3], part.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.g_forward_kept(beta, k, part, log_a, initial_state, *packed)
         y, final = kernels.g_forward(beta, k, part, log_a, initial_state, cu_seqlens)
     N = _sequences(beta, cu_seqlens)
     return y, final, beta.new_empty((N, 0), dtype=_accumulator(beta, k, part, log_a))
@@ -395,18 +399,22 @@ _register(
 
 
 def _m_kept(beta, k, v, part, log_a, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or beta.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((k, v, part,), k.shape[3], v.shape[3]) is not torch_kernels:
+    kernels = _kernels((k, v, part,), k.shape[3], v.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.m_kept(beta, k, v, part, log_a, cu_seqlens)
+    if cu_seqlens is not None or beta.device.type != "cpu":
         return 0
     return torch_kernels.m_kept(beta, k, v, part, log_a)
 
 
 def _m_forward(beta, k, v, part, log_a, initial_state, cu_seqlens, keep):
+    kernels = _kernels((k, v, part,), k.shape[3], v.shape[3])
     with torch.autocast(beta.device.type, enabled=False):
         if _m_kept(beta, k, v, part, log_a, cu_seqlens, keep):
-            return torch_kernels.m_forward_kept(beta, k, v, part, log_a, initial_state)
-        kernels = _kernels((k, v, part,), k.shape[3], v.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.m_forward_kept(beta, k, v, part, log_a, initial_state, *packed)
         y, final = kernels.m_forward(beta, k, v, part, log_a, initial_state, cu_seqlens)
     N = _sequences(beta, cu_seqlens)
     return y, final, beta.new_empty((N, 0), dtype=_accumulator(beta, k, v, part, log_a))
@@ -539,18 +547,22 @@ _register(
 
 
 def _g_layer_kept(beta_raw, k_raw, part, a_raw, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or beta_raw.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((k_raw, part,), k_raw.shape[3], part.shape[3]) is not torch_kernels:
+    kernels = _kernels((k_raw, part,), k_raw.shape[3], part.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.g_layer_kept(beta_raw, k_raw, part, a_raw, cu_seqlens)
+    if cu_seqlens is not None or beta_raw.device.type != "cpu":
         return 0
     return torch_kernels.g_layer_kept(beta_raw, k_raw, part, a_raw)
 
 
 def _g_layer_forward(beta_raw, k_raw, part, a_raw, initial_state, cu_seqlens, keep):
+    kernels = _kernels((k_raw, part,), k_raw.shape[3], part.shape[3])
     with torch.autocast(beta_raw.device.type, enabled=False):
         if _g_layer_kept(beta_raw, k_raw, part, a_raw, cu_seqlens, keep):
-            return torch_kernels.g_layer_forward_kept(beta_raw, k_raw, part, a_raw, initial_state)
-        kernels = _kernels((k_raw, part,), k_raw.shape[3], part.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.g_layer_forward_kept(beta_raw, k_raw, part, a_raw, initial_state, *packed)
         y, final = kernels.g_layer_forward(beta_raw, k_raw, part, a_raw, initial_state, cu_seqlens)
     N = _sequences(beta_raw, cu_seqlens)
     return y, final, beta_raw.new_empty((N, 0), dtype=_accumulator(beta_raw, k_raw, part, a_raw))
@@ -684,18 +696,22 @@ _register(
 
 
 def _m_layer_kept(beta_raw, k_raw, v, part, a_raw, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or beta_raw.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((k_raw, v, part,), k_raw.shape[3], v.shape[3]) is not torch_kernels:
+    kernels = _kernels((k_raw, v, part,), k_raw.shape[3], v.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.m_layer_kept(beta_raw, k_raw, v, part, a_raw, cu_seqlens)
+    if cu_seqlens is not None or beta_raw.device.type != "cpu":
         return 0
     return torch_kernels.m_layer_kept(beta_raw, k_raw, v, part, a_raw)
 
 
 def _m_layer_forward(beta_raw, k_raw, v, part, a_raw, initial_state, cu_seqlens, keep):
+    kernels = _kernels((k_raw, v, part,), k_raw.shape[3], v.shape[3])
     with torch.autocast(beta_raw.device.type, enabled=False):
         if _m_layer_kept(beta_raw, k_raw, v, part, a_raw, cu_seqlens, keep):
-            return torch_kernels.m_layer_forward_kept(beta_raw, k_raw, v, part, a_raw, initial_state)
-        kernels = _kernels((k_raw, v, part,), k_raw.shape[3], v.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.m_layer_forward_kept(beta_raw, k_raw, v, part, a_raw, initial_state, *packed)
         y, final = kernels.m_layer_forward(beta_raw, k_raw, v, part, a_raw, initial_state, cu_seqlens)
     N = _sequences(beta_raw, cu_seqlens)
     return y, final, beta_raw.new_empty((N, 0), dtype=_accumulator(beta_raw, k_raw, v, part, a_raw))

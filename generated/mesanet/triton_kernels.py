@@ -375,7 +375,12 @@ class _Layout:
 
     def chunks(self, chunk: int) -> int:
         """Entries of a scratch with one for each chunk."""
-        return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
+        return _chunks(self.T, self.N, self.varlen, chunk)
+
+
+def _chunks(T: int, N: int, varlen: bool, chunk: int) -> int:
+    """How many chunks N sequences have at most."""
+    return T // chunk + N if varlen else N * -(-T // chunk)
 
 
 class _Kernel:
@@ -2732,6 +2737,17 @@ def g_backward(
     return _shared(d_beta.sum(0), beta), _shared(d_k.sum(0), k), _shared(d_part, part), _shared(d_log_a.sum(0), log_a), d_initial_state
 
 
+def g_kept(
+    beta: torch.Tensor,
+    k: torch.Tensor,
+    part: torch.Tensor,
+    log_a: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    return 0
+
+
 def g_step(
     beta: torch.Tensor,
     k: torch.Tensor,
@@ -2936,6 +2952,18 @@ def m_backward(
     return _shared(d_beta, beta), _shared(d_k, k), _shared(d_v, v), _shared(d_part, part), _shared(d_log_a, log_a), d_initial_state
 
 
+def m_kept(
+    beta: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    part: torch.Tensor,
+    log_a: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    return 0
+
+
 def m_step(
     beta: torch.Tensor,
     k: torch.Tensor,
@@ -3126,6 +3154,17 @@ def g_layer_backward(
         num_stages=stages,
     )
     return _shared(d_beta_raw.sum(0), beta_raw), _shared(d_k_raw.sum(0), k_raw), _shared(d_part, part), _shared(d_a_raw.sum(0), a_raw), d_initial_state
+
+
+def g_layer_kept(
+    beta_raw: torch.Tensor,
+    k_raw: torch.Tensor,
+    part: torch.Tensor,
+    a_raw: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    return 0
 
 
 def g_layer_step(
@@ -3334,6 +3373,18 @@ def m_layer_backward(
         num_stages=stages,
     )
     return _shared(d_beta_raw, beta_raw), _shared(d_k_raw, k_raw), _shared(d_v, v), _shared(d_part, part), _shared(d_a_raw, a_raw), d_initial_state
+
+
+def m_layer_kept(
+    beta_raw: torch.Tensor,
+    k_raw: torch.Tensor,
+    v: torch.Tensor,
+    part: torch.Tensor,
+    a_raw: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    return 0
 
 
 def m_layer_step(

@@ -208,18 +208,22 @@ def _register(
 
 
 def _m_kept(z_raw, h_raw, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or z_raw.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((z_raw, h_raw,), 1, z_raw.shape[3]) is not torch_kernels:
+    kernels = _kernels((z_raw, h_raw,), 1, z_raw.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.m_kept(z_raw, h_raw, cu_seqlens)
+    if cu_seqlens is not None or z_raw.device.type != "cpu":
         return 0
     return torch_kernels.m_kept(z_raw, h_raw)
 
 
 def _m_forward(z_raw, h_raw, initial_state, cu_seqlens, keep):
+    kernels = _kernels((z_raw, h_raw,), 1, z_raw.shape[3])
     with torch.autocast(z_raw.device.type, enabled=False):
         if _m_kept(z_raw, h_raw, cu_seqlens, keep):
-            return torch_kernels.m_forward_kept(z_raw, h_raw, initial_state)
-        kernels = _kernels((z_raw, h_raw,), 1, z_raw.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.m_forward_kept(z_raw, h_raw, initial_state, *packed)
         y, final = kernels.m_forward(z_raw, h_raw, initial_state, cu_seqlens)
     N = _sequences(z_raw, cu_seqlens)
     return y, final, z_raw.new_empty((N, 0), dtype=_accumulator(z_raw, h_raw))

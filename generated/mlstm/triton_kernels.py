@@ -258,7 +258,12 @@ class _Layout:
 
     def chunks(self, chunk: int) -> int:
         """Entries of a scratch with one for each chunk."""
-        return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
+        return _chunks(self.T, self.N, self.varlen, chunk)
+
+
+def _chunks(T: int, N: int, varlen: bool, chunk: int) -> int:
+    """How many chunks N sequences have at most."""
+    return T // chunk + N if varlen else N * -(-T // chunk)
 
 
 class _Kernel:
@@ -1092,6 +1097,18 @@ def m_n_backward(
         num_stages=stages,
     )
     return _shared(d_q_raw, q_raw), _shared(d_height_rise, height_rise), _shared(d_k, k), _shared(d_input, s_input), _shared(d_height_decay, height_decay), d_initial_state
+
+
+def m_n_kept(
+    q_raw: torch.Tensor,
+    height_rise: torch.Tensor,
+    k: torch.Tensor,
+    s_input: torch.Tensor,
+    height_decay: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    return 0
 
 
 def m_n_step(

@@ -284,18 +284,22 @@ def _register(
 
 
 def _m_kept(e, v, s, log_gamma, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or e.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((e, v, s,), e.shape[3], v.shape[3]) is not torch_kernels:
+    kernels = _kernels((e, v, s,), e.shape[3], v.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.m_kept(e, v, s, log_gamma, cu_seqlens)
+    if cu_seqlens is not None or e.device.type != "cpu":
         return 0
     return torch_kernels.m_kept(e, v, s, log_gamma)
 
 
 def _m_forward(scale, e, v, s, log_gamma, initial_state, cu_seqlens, keep):
+    kernels = _kernels((e, v, s,), e.shape[3], v.shape[3])
     with torch.autocast(e.device.type, enabled=False):
         if _m_kept(e, v, s, log_gamma, cu_seqlens, keep):
-            return torch_kernels.m_forward_kept(scale, e, v, s, log_gamma, initial_state)
-        kernels = _kernels((e, v, s,), e.shape[3], v.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.m_forward_kept(scale, e, v, s, log_gamma, initial_state, *packed)
         y, final = kernels.m_forward(scale, e, v, s, log_gamma, initial_state, cu_seqlens)
     N = _sequences(e, cu_seqlens)
     return y, final, e.new_empty((N, 0), dtype=_accumulator(e, v, s))

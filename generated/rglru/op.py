@@ -208,18 +208,22 @@ def _register(
 
 
 def _m_kept(r_raw, decay_raw, i_raw, u, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or r_raw.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((r_raw, i_raw, u,), 1, r_raw.shape[3]) is not torch_kernels:
+    kernels = _kernels((r_raw, i_raw, u,), 1, r_raw.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.m_kept(r_raw, decay_raw, i_raw, u, cu_seqlens)
+    if cu_seqlens is not None or r_raw.device.type != "cpu":
         return 0
     return torch_kernels.m_kept(r_raw, decay_raw, i_raw, u)
 
 
 def _m_forward(r_raw, decay_raw, i_raw, u, initial_state, cu_seqlens, keep):
+    kernels = _kernels((r_raw, i_raw, u,), 1, r_raw.shape[3])
     with torch.autocast(r_raw.device.type, enabled=False):
         if _m_kept(r_raw, decay_raw, i_raw, u, cu_seqlens, keep):
-            return torch_kernels.m_forward_kept(r_raw, decay_raw, i_raw, u, initial_state)
-        kernels = _kernels((r_raw, i_raw, u,), 1, r_raw.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.m_forward_kept(r_raw, decay_raw, i_raw, u, initial_state, *packed)
         y, final = kernels.m_forward(r_raw, decay_raw, i_raw, u, initial_state, cu_seqlens)
     N = _sequences(r_raw, cu_seqlens)
     return y, final, r_raw.new_empty((N, 0), dtype=_accumulator(r_raw, i_raw, u))

@@ -234,18 +234,22 @@ def _register(
 
 
 def _num_kept(k, v, w, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or k.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((k, v,), 1, k.shape[3]) is not torch_kernels:
+    kernels = _kernels((k, v,), 1, k.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.num_kept(k, v, w, cu_seqlens)
+    if cu_seqlens is not None or k.device.type != "cpu":
         return 0
     return torch_kernels.num_kept(k, v, w)
 
 
 def _num_forward(k, v, w, initial_state, cu_seqlens, keep):
+    kernels = _kernels((k, v,), 1, k.shape[3])
     with torch.autocast(k.device.type, enabled=False):
         if _num_kept(k, v, w, cu_seqlens, keep):
-            return torch_kernels.num_forward_kept(k, v, w, initial_state)
-        kernels = _kernels((k, v,), 1, k.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.num_forward_kept(k, v, w, initial_state, *packed)
         y, final = kernels.num_forward(k, v, w, initial_state, cu_seqlens)
     N = _sequences(k, cu_seqlens)
     return y, final, k.new_empty((N, 0), dtype=_accumulator(k, v))
@@ -379,18 +383,22 @@ _register(
 
 
 def _den_kept(k, w, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or k.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((k,), 1, k.shape[3]) is not torch_kernels:
+    kernels = _kernels((k,), 1, k.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.den_kept(k, w, cu_seqlens)
+    if cu_seqlens is not None or k.device.type != "cpu":
         return 0
     return torch_kernels.den_kept(k, w)
 
 
 def _den_forward(k, w, initial_state, cu_seqlens, keep):
+    kernels = _kernels((k,), 1, k.shape[3])
     with torch.autocast(k.device.type, enabled=False):
         if _den_kept(k, w, cu_seqlens, keep):
-            return torch_kernels.den_forward_kept(k, w, initial_state)
-        kernels = _kernels((k,), 1, k.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.den_forward_kept(k, w, initial_state, *packed)
         y, final = kernels.den_forward(k, w, initial_state, cu_seqlens)
     N = _sequences(k, cu_seqlens)
     return y, final, k.new_empty((N, 0), dtype=_accumulator(k))

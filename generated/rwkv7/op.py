@@ -208,18 +208,22 @@ def _register(
 
 
 def _m_kept(k, v, r, w_raw, kappa, eta, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or k.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((k, v, r, kappa, eta,), k.shape[3], v.shape[3]) is not torch_kernels:
+    kernels = _kernels((k, v, r, kappa, eta,), k.shape[3], v.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.m_kept(k, v, r, w_raw, kappa, eta, cu_seqlens)
+    if cu_seqlens is not None or k.device.type != "cpu":
         return 0
     return torch_kernels.m_kept(k, v, r, w_raw, kappa, eta)
 
 
 def _m_forward(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, keep):
+    kernels = _kernels((k, v, r, kappa, eta,), k.shape[3], v.shape[3])
     with torch.autocast(k.device.type, enabled=False):
         if _m_kept(k, v, r, w_raw, kappa, eta, cu_seqlens, keep):
-            return torch_kernels.m_forward_kept(k, v, r, w_raw, kappa, eta, initial_state)
-        kernels = _kernels((k, v, r, kappa, eta,), k.shape[3], v.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.m_forward_kept(k, v, r, w_raw, kappa, eta, initial_state, *packed)
         y, final = kernels.m_forward(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens)
     N = _sequences(k, cu_seqlens)
     return y, final, k.new_empty((N, 0), dtype=_accumulator(k, v, r, w_raw, kappa, eta))
@@ -352,18 +356,22 @@ _register(
 
 
 def _m_layer_kept(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or k_raw.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((k_raw, eta_raw, v, r,), k_raw.shape[3], v.shape[3]) is not torch_kernels:
+    kernels = _kernels((k_raw, eta_raw, v, r,), k_raw.shape[3], v.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.m_layer_kept(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, cu_seqlens)
+    if cu_seqlens is not None or k_raw.device.type != "cpu":
         return 0
     return torch_kernels.m_layer_kept(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k)
 
 
 def _m_layer_forward(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens, keep):
+    kernels = _kernels((k_raw, eta_raw, v, r,), k_raw.shape[3], v.shape[3])
     with torch.autocast(k_raw.device.type, enabled=False):
         if _m_layer_kept(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, cu_seqlens, keep):
-            return torch_kernels.m_layer_forward_kept(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state)
-        kernels = _kernels((k_raw, eta_raw, v, r,), k_raw.shape[3], v.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.m_layer_forward_kept(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, *packed)
         y, final = kernels.m_layer_forward(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens)
     N = _sequences(k_raw, cu_seqlens)
     return y, final, k_raw.new_empty((N, 0), dtype=_accumulator(k_raw, eta_raw, v, r, w_raw_raw))

@@ -4,6 +4,7 @@
 
 import functools
 import inspect
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -340,7 +341,37 @@ class _Layout:
 
     def chunks(self, chunk: int) -> int:
         """Entries of a scratch with one for each chunk."""
-        return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
+        return _chunks(self.T, self.N, self.varlen, chunk)
+
+
+def _chunks(T: int, N: int, varlen: bool, chunk: int) -> int:
+    """How many chunks N sequences have at most."""
+    return T // chunk + N if varlen else N * -(-T // chunk)
+
+
+def _numbers(places: tuple[tuple[Any, torch.dtype], ...]) -> int:
+    """Numbers of 32 bits that arrays of these shapes and dtypes take, each from 16 bytes on."""
+    return sum(-(-math.prod(shape) * dtype.itemsize // 16) * 4 for shape, dtype in places)
+
+
+def _places(
+    kept: torch.Tensor | None, device: torch.device, places: tuple[tuple[Any, torch.dtype], ...]
+) -> list[torch.Tensor]:
+    """Arrays of these shapes and dtypes: side by side in `kept`; new where nothing is kept."""
+    if kept is None:
+        return [torch.empty(shape, dtype=dtype, device=device) for shape, dtype in places]
+    flat, found, start = kept.view(-1), [], 0
+    for shape, dtype in places:
+        end = start + _numbers(((shape, dtype),))
+        whole = flat[start:end].view(dtype)
+        found.append(whole[: math.prod(shape)].view(shape))
+        start = end
+    return found
+
+
+def _bytes(*operands: torch.Tensor) -> int:
+    """The bytes of tensors."""
+    return sum(x.numel() * x.dtype.itemsize for x in operands)
 
 
 class _Kernel:
@@ -6044,6 +6075,7 @@ def m_forward(
     eta: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     'a triangular solve in each chunk, memory before each chunk, then the outputs; each chunk in the form that its gate allows'
     k = _rows(k)
@@ -6065,12 +6097,14 @@ def m_forward(
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, V), dtype=k.dtype, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
+    h_2, z, first_K, second_K = _places(kept, k.device, (
+        ((run.chunks(chunk), H, K, V), dtype),
+        ((*k.shape[:2], H, V), dtype),
+        ((run.chunks(chunk), H, K), torch.float32),
+        ((run.chunks(chunk), H, K), torch.float32),
+    ))
     P = torch.empty((*k.shape[:2], H, K), dtype=dtype, device=k.device)
     Q = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
-    z = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
-    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
-    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
     _, block, warps, stages, precision = _config("halves", k.device, dtype.itemsize, K, V)
     {32: _m_halves_kernel, 64: _m_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
         w_raw, first_K, second_K, run.cu, run.T, H, run.N, run.steps, w_raw.stride(0),
@@ -6164,6 +6198,7 @@ def m_backward(
     cu_seqlens: torch.Tensor | None,
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     'memory before and adjoint after each chunk, each from a solve, then the gradients; each chunk in the form that its gate allows'
     k = _rows(k)
@@ -6192,25 +6227,28 @@ def m_backward(
     d_kappa = _gradient(kappa, H)
     d_eta = _gradient(eta, H)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
-    P = torch.empty((*k.shape[:2], H, K), dtype=dtype, device=k.device)
-    Q = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
-    z = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
+    h_2, z, first_K, second_K = _places(kept, k.device, (
+        ((run.chunks(chunk), H, K, V), dtype),
+        ((*k.shape[:2], H, V), dtype),
+        ((run.chunks(chunk), H, K), torch.float32),
+        ((run.chunks(chunk), H, K), torch.float32),
+    ))
+    P = torch.empty((*k.shape[:2], H, K), dtype=dtype, device=k.device) if kept is None else None
+    Q = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device) if kept is None else None
     P_adjoint = torch.empty((*k.shape[:2], H, K), dtype=dtype, device=k.device)
     Q_adjoint = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
     zeta = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
-    first_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
-    second_K = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
-    _, block, warps, stages, precision = _config("halves", k.device, dtype.itemsize, K, V)
-    {32: _m_halves_kernel, 64: _m_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        w_raw, first_K, second_K, run.cu, run.T, H, run.N, run.steps, w_raw.stride(0),
-        w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], K, _tile(K, dtype), chunk, DT,
-        FT, precision, EXACT, run.varlen,
-        num_warps=warps,
-        num_stages=stages,
-    )
-    if least <= 1.0:
+    if kept is None:
+        _, block, warps, stages, precision = _config("halves", k.device, dtype.itemsize, K, V)
+        {32: _m_halves_kernel, 64: _m_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            w_raw, first_K, second_K, run.cu, run.T, H, run.N, run.steps, w_raw.stride(0),
+            w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], K, _tile(K, dtype), chunk,
+            DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+    if kept is None and least <= 1.0:
         _, block, warps, stages, precision = _config("solve_mild", k.device, dtype.itemsize, K, V)
         {32: _m_solve_mild_kernel, 64: _m_solve_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, w_raw, kappa, eta, k, v, Q, P, run.cu, run.T, H, run.N,
@@ -6224,33 +6262,34 @@ def m_backward(
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("solve", k.device, dtype.itemsize, K, V)
-    {32: _m_solve_kernel, 64: _m_solve_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
-        first_K, second_K, kappa, eta, k, v, w_raw, Q, P, run.cu, run.T, H, run.N, run.steps,
-        least, run.chunks(chunk), kappa.stride(0), kappa.stride(1), kappa.stride(2),
-        H // kappa.shape[2], eta.stride(0), eta.stride(1), eta.stride(2), H // eta.shape[2],
-        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
-        v.stride(2), H // v.shape[2], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
-        H // w_raw.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1),
-        P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen,
-        num_warps=warps,
-        num_stages=stages,
-    )
-    _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
-        eta, kappa, k, v, w_raw, P, Q, initial_state, h_2, z, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, eta.stride(0), eta.stride(1), eta.stride(2),
-        H // eta.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2),
-        H // kappa.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w_raw.stride(0),
-        w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], P.stride(0), P.stride(1),
-        P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2],
-        z.stride(0), z.stride(1), z.stride(2), K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-        num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype) + _tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype)) * dtype.itemsize),
-    )
+    if kept is None:
+        _, block, warps, stages, precision = _config("solve", k.device, dtype.itemsize, K, V)
+        {32: _m_solve_kernel, 64: _m_solve_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
+            first_K, second_K, kappa, eta, k, v, w_raw, Q, P, run.cu, run.T, H, run.N,
+            run.steps, least, run.chunks(chunk), kappa.stride(0), kappa.stride(1),
+            kappa.stride(2), H // kappa.shape[2], eta.stride(0), eta.stride(1), eta.stride(2),
+            H // eta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w_raw.stride(0),
+            w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], Q.stride(0), Q.stride(1),
+            Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _tile(K, dtype), V,
+            _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+        _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
+        {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+            eta, kappa, k, v, w_raw, P, Q, initial_state, h_2, z, run.cu, run.T, H, run.segment,
+            run.segments, run.N, run.steps, eta.stride(0), eta.stride(1), eta.stride(2),
+            H // eta.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2),
+            H // kappa.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w_raw.stride(0),
+            w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], P.stride(0), P.stride(1),
+            P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
+            H // Q.shape[2], z.stride(0), z.stride(1), z.stride(2), K, _tile(K, dtype), V,
+            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            num_warps=warps,
+            num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype) + _tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype)) * dtype.itemsize),
+        )
     if least <= 1.0:
         _, block, warps, stages, precision = _config("solve_adjoint_mild", k.device, dtype.itemsize, K, V)
         {32: _m_solve_adjoint_mild_kernel, 64: _m_solve_adjoint_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
@@ -6359,6 +6398,45 @@ def m_backward(
     return _shared(d_k, k), _shared(d_v, v), _shared(d_r, r), _shared(d_w_raw, w_raw), _shared(d_kappa, kappa), _shared(d_eta, eta), d_initial_state
 
 
+def m_kept(
+    k: torch.Tensor,
+    v: torch.Tensor,
+    r: torch.Tensor,
+    w_raw: torch.Tensor,
+    kappa: torch.Tensor,
+    eta: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    H = max(k.shape[2], v.shape[2], r.shape[2], w_raw.shape[2], kappa.shape[2], eta.shape[2])
+    K = k.shape[3]
+    V = v.shape[3]
+    dtype = _operand_type(k, v, r, kappa, eta)
+    chunk = _config("outputs", k.device, dtype.itemsize, K, V)[0]
+    if _config("gradients_value", k.device, dtype.itemsize, K, V)[0] != chunk:
+        return 0
+    N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    chunks = _chunks(k.shape[1], N, cu_seqlens is not None, chunk)
+    kept = _numbers((((chunks, H, K, V), dtype), ((*k.shape[:2], H, V), dtype), ((chunks, H, K), torch.float32), ((chunks, H, K), torch.float32),))
+    return -(-kept // N) if 4 * kept <= 2 * _bytes(k, v, r, w_raw, kappa, eta) else 0
+
+
+def m_forward_kept(
+    k: torch.Tensor,
+    v: torch.Tensor,
+    r: torch.Tensor,
+    w_raw: torch.Tensor,
+    kappa: torch.Tensor,
+    eta: torch.Tensor,
+    initial_state: torch.Tensor | None,
+    cu_seqlens: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    'a triangular solve in each chunk, memory before each chunk, then the outputs; each chunk in the form that its gate allows; also what the backward would compute again'
+    N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    kept = torch.empty((N, m_kept(k, v, r, w_raw, kappa, eta, cu_seqlens)), dtype=torch.float32, device=k.device)
+    return (*m_forward(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, kept), kept)
+
+
 def m_step(
     k: torch.Tensor,
     v: torch.Tensor,
@@ -6410,6 +6488,7 @@ def m_layer_forward(
     k_k: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     'a triangular solve in each chunk, memory before each chunk, then the outputs'
     k_raw = _rows(k_raw)
@@ -6433,10 +6512,12 @@ def m_layer_forward(
     run = _Layout(k_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
     y = torch.empty((*k_raw.shape[:2], H, V), dtype=k_raw.dtype, device=k_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k_raw.device)
+    h_2, z = _places(kept, k_raw.device, (
+        ((run.chunks(chunk), H, K, V), dtype),
+        ((*k_raw.shape[:2], H, V), dtype),
+    ))
     P = torch.empty((*k_raw.shape[:2], H, K), dtype=dtype, device=k_raw.device)
     Q = torch.empty((*k_raw.shape[:2], H, V), dtype=dtype, device=k_raw.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k_raw.device)
-    z = torch.empty((*k_raw.shape[:2], H, V), dtype=dtype, device=k_raw.device)
     _, block, warps, stages, precision = _config("solve", k_raw.device, dtype.itemsize, K, V)
     {32: _m_layer_solve_kernel, 64: _m_layer_solve_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
         w0, w_raw_raw, k_k, k_raw, a0, eta_raw, k_a, v, Q, P, run.cu, run.T, H, run.N,
@@ -6499,6 +6580,7 @@ def m_layer_backward(
     cu_seqlens: torch.Tensor | None,
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
+    kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     'memory before and adjoint after each chunk, each from a solve, then the gradients'
     k_raw = _rows(k_raw)
@@ -6532,43 +6614,47 @@ def m_layer_backward(
     d_w_raw_raw = _gradient(w_raw_raw, H)
     d_k_k = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k_raw.device)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k_raw.device)
-    P = torch.empty((*k_raw.shape[:2], H, K), dtype=dtype, device=k_raw.device)
-    Q = torch.empty((*k_raw.shape[:2], H, V), dtype=dtype, device=k_raw.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k_raw.device)
-    z = torch.empty((*k_raw.shape[:2], H, V), dtype=dtype, device=k_raw.device)
+    h_2, z = _places(kept, k_raw.device, (
+        ((run.chunks(chunk), H, K, V), dtype),
+        ((*k_raw.shape[:2], H, V), dtype),
+    ))
+    P = torch.empty((*k_raw.shape[:2], H, K), dtype=dtype, device=k_raw.device) if kept is None else None
+    Q = torch.empty((*k_raw.shape[:2], H, V), dtype=dtype, device=k_raw.device) if kept is None else None
     P_adjoint = torch.empty((*k_raw.shape[:2], H, K), dtype=dtype, device=k_raw.device)
     Q_adjoint = torch.empty((*k_raw.shape[:2], H, V), dtype=dtype, device=k_raw.device)
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k_raw.device)
     zeta = torch.empty((*k_raw.shape[:2], H, V), dtype=dtype, device=k_raw.device)
-    _, block, warps, stages, precision = _config("solve", k_raw.device, dtype.itemsize, K, V)
-    {32: _m_layer_solve_kernel, 64: _m_layer_solve_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        w0, w_raw_raw, k_k, k_raw, a0, eta_raw, k_a, v, Q, P, run.cu, run.T, H, run.N,
-        run.steps, w0.stride(0), H // w0.shape[0], w_raw_raw.stride(0), w_raw_raw.stride(1),
-        w_raw_raw.stride(2), H // w_raw_raw.shape[2], k_k.stride(0), H // k_k.shape[0],
-        k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], a0.stride(0),
-        H // a0.shape[0], eta_raw.stride(0), eta_raw.stride(1), eta_raw.stride(2),
-        H // eta_raw.shape[2], k_a.stride(0), H // k_a.shape[0], v.stride(0), v.stride(1),
-        v.stride(2), H // v.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0),
-        P.stride(1), P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT,
-        precision, EXACT, run.varlen,
-        num_warps=warps,
-        num_stages=stages,
-    )
-    _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, V)
-    {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
-        a0, eta_raw, k_k, k_raw, k_a, v, w0, w_raw_raw, P, Q, initial_state, h_2, z, run.cu,
-        run.T, H, run.segment, run.segments, run.N, run.steps, a0.stride(0), H // a0.shape[0],
-        eta_raw.stride(0), eta_raw.stride(1), eta_raw.stride(2), H // eta_raw.shape[2],
-        k_k.stride(0), H // k_k.shape[0], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], k_a.stride(0), H // k_a.shape[0], v.stride(0), v.stride(1),
-        v.stride(2), H // v.shape[2], w0.stride(0), H // w0.shape[0], w_raw_raw.stride(0),
-        w_raw_raw.stride(1), w_raw_raw.stride(2), H // w_raw_raw.shape[2], P.stride(0),
-        P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
-        H // Q.shape[2], z.stride(0), z.stride(1), z.stride(2), K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-        num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype)) * dtype.itemsize),
-    )
+    if kept is None:
+        _, block, warps, stages, precision = _config("solve", k_raw.device, dtype.itemsize, K, V)
+        {32: _m_layer_solve_kernel, 64: _m_layer_solve_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            w0, w_raw_raw, k_k, k_raw, a0, eta_raw, k_a, v, Q, P, run.cu, run.T, H, run.N,
+            run.steps, w0.stride(0), H // w0.shape[0], w_raw_raw.stride(0), w_raw_raw.stride(1),
+            w_raw_raw.stride(2), H // w_raw_raw.shape[2], k_k.stride(0), H // k_k.shape[0],
+            k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2],
+            a0.stride(0), H // a0.shape[0], eta_raw.stride(0), eta_raw.stride(1),
+            eta_raw.stride(2), H // eta_raw.shape[2], k_a.stride(0), H // k_a.shape[0],
+            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], Q.stride(0), Q.stride(1),
+            Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _tile(K, dtype), V,
+            _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+        _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, V)
+        {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+            a0, eta_raw, k_k, k_raw, k_a, v, w0, w_raw_raw, P, Q, initial_state, h_2, z, run.cu,
+            run.T, H, run.segment, run.segments, run.N, run.steps, a0.stride(0),
+            H // a0.shape[0], eta_raw.stride(0), eta_raw.stride(1), eta_raw.stride(2),
+            H // eta_raw.shape[2], k_k.stride(0), H // k_k.shape[0], k_raw.stride(0),
+            k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], k_a.stride(0),
+            H // k_a.shape[0], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
+            w0.stride(0), H // w0.shape[0], w_raw_raw.stride(0), w_raw_raw.stride(1),
+            w_raw_raw.stride(2), H // w_raw_raw.shape[2], P.stride(0), P.stride(1), P.stride(2),
+            H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2],
+            z.stride(0), z.stride(1), z.stride(2), K, _tile(K, dtype), V,
+            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            num_warps=warps,
+            num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype)) * dtype.itemsize),
+        )
     _, block, warps, stages, precision = _config("solve_adjoint", k_raw.device, dtype.itemsize, K, V)
     {32: _m_layer_solve_adjoint_kernel, 64: _m_layer_solve_adjoint_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
         w0, w_raw_raw, k_k, k_raw, a0, eta_raw, r, dy, Q_adjoint, P_adjoint, run.cu, run.T, H,
@@ -6636,6 +6722,51 @@ def m_layer_backward(
         num_stages=stages,
     )
     return _shared(d_k_raw, k_raw), _gathered(d_a0, a0), _shared(d_eta_raw, eta_raw), _gathered(d_k_a, k_a), _shared(d_v, v), _shared(d_r, r), _gathered(d_w0, w0), _shared(d_w_raw_raw, w_raw_raw), _gathered(d_k_k, k_k), d_initial_state
+
+
+def m_layer_kept(
+    k_raw: torch.Tensor,
+    a0: torch.Tensor,
+    eta_raw: torch.Tensor,
+    k_a: torch.Tensor,
+    v: torch.Tensor,
+    r: torch.Tensor,
+    w0: torch.Tensor,
+    w_raw_raw: torch.Tensor,
+    k_k: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    H = max(k_raw.shape[2], eta_raw.shape[2], v.shape[2], r.shape[2], w_raw_raw.shape[2], a0.shape[0], k_a.shape[0], w0.shape[0], k_k.shape[0])
+    K = k_raw.shape[3]
+    V = v.shape[3]
+    dtype = _operand_type(k_raw, eta_raw, v, r)
+    chunk = _config("outputs", k_raw.device, dtype.itemsize, K, V)[0]
+    if _config("gradients_value", k_raw.device, dtype.itemsize, K, V)[0] != chunk:
+        return 0
+    N = k_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    chunks = _chunks(k_raw.shape[1], N, cu_seqlens is not None, chunk)
+    kept = _numbers((((chunks, H, K, V), dtype), ((*k_raw.shape[:2], H, V), dtype),))
+    return -(-kept // N) if 4 * kept <= 2 * _bytes(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k) else 0
+
+
+def m_layer_forward_kept(
+    k_raw: torch.Tensor,
+    a0: torch.Tensor,
+    eta_raw: torch.Tensor,
+    k_a: torch.Tensor,
+    v: torch.Tensor,
+    r: torch.Tensor,
+    w0: torch.Tensor,
+    w_raw_raw: torch.Tensor,
+    k_k: torch.Tensor,
+    initial_state: torch.Tensor | None,
+    cu_seqlens: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    'a triangular solve in each chunk, memory before each chunk, then the outputs; also what the backward would compute again'
+    N = k_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    kept = torch.empty((N, m_layer_kept(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, cu_seqlens)), dtype=torch.float32, device=k_raw.device)
+    return (*m_layer_forward(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens, kept), kept)
 
 
 def m_layer_step(

@@ -208,18 +208,22 @@ def _register(
 
 
 def _m_kept(k, v, q, log_a, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or k.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((k, v, q,), k.shape[3], v.shape[3]) is not torch_kernels:
+    kernels = _kernels((k, v, q,), k.shape[3], v.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.m_kept(k, v, q, log_a, cu_seqlens)
+    if cu_seqlens is not None or k.device.type != "cpu":
         return 0
     return torch_kernels.m_kept(k, v, q, log_a)
 
 
 def _m_forward(scale, k, v, q, log_a, initial_state, cu_seqlens, keep):
+    kernels = _kernels((k, v, q,), k.shape[3], v.shape[3])
     with torch.autocast(k.device.type, enabled=False):
         if _m_kept(k, v, q, log_a, cu_seqlens, keep):
-            return torch_kernels.m_forward_kept(scale, k, v, q, log_a, initial_state)
-        kernels = _kernels((k, v, q,), k.shape[3], v.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.m_forward_kept(scale, k, v, q, log_a, initial_state, *packed)
         y, final = kernels.m_forward(scale, k, v, q, log_a, initial_state, cu_seqlens)
     N = _sequences(k, cu_seqlens)
     return y, final, k.new_empty((N, 0), dtype=_accumulator(k, v, q, log_a))
@@ -353,18 +357,22 @@ _register(
 
 
 def _m_layer_kept(k, v, q, a_raw, cu_seqlens, keep):
-    if not keep or cu_seqlens is not None or k.device.type != "cpu":
+    if not keep:
         return 0
-    if _kernels((k, v, q,), k.shape[3], v.shape[3]) is not torch_kernels:
+    kernels = _kernels((k, v, q,), k.shape[3], v.shape[3])
+    if kernels is not torch_kernels:
+        return kernels.m_layer_kept(k, v, q, a_raw, cu_seqlens)
+    if cu_seqlens is not None or k.device.type != "cpu":
         return 0
     return torch_kernels.m_layer_kept(k, v, q, a_raw)
 
 
 def _m_layer_forward(scale, k, v, q, a_raw, initial_state, cu_seqlens, keep):
+    kernels = _kernels((k, v, q,), k.shape[3], v.shape[3])
     with torch.autocast(k.device.type, enabled=False):
         if _m_layer_kept(k, v, q, a_raw, cu_seqlens, keep):
-            return torch_kernels.m_layer_forward_kept(scale, k, v, q, a_raw, initial_state)
-        kernels = _kernels((k, v, q,), k.shape[3], v.shape[3])
+            packed = () if kernels is torch_kernels else (cu_seqlens,)
+            return kernels.m_layer_forward_kept(scale, k, v, q, a_raw, initial_state, *packed)
         y, final = kernels.m_layer_forward(scale, k, v, q, a_raw, initial_state, cu_seqlens)
     N = _sequences(k, cu_seqlens)
     return y, final, k.new_empty((N, 0), dtype=_accumulator(k, v, q, a_raw))

@@ -258,7 +258,12 @@ class _Layout:
 
     def chunks(self, chunk: int) -> int:
         """Entries of a scratch with one for each chunk."""
-        return self.T // chunk + self.N if self.varlen else self.N * -(-self.T // chunk)
+        return _chunks(self.T, self.N, self.varlen, chunk)
+
+
+def _chunks(T: int, N: int, varlen: bool, chunk: int) -> int:
+    """How many chunks N sequences have at most."""
+    return T // chunk + N if varlen else N * -(-T // chunk)
 
 
 class _Kernel:
@@ -1586,6 +1591,17 @@ def m_backward(
     return _shared(d_k, k), _shared(d_v, v), _shared(d_q, q), _shared(d_log_a, log_a), d_initial_state
 
 
+def m_kept(
+    k: torch.Tensor,
+    v: torch.Tensor,
+    q: torch.Tensor,
+    log_a: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    return 0
+
+
 def m_step(
     scale: float,
     k: torch.Tensor,
@@ -1782,6 +1798,17 @@ def m_layer_backward(
         num_stages=stages,
     )
     return _shared(d_k, k), _shared(d_v, v), _shared(d_q, q), _shared(d_a_raw, a_raw), d_initial_state
+
+
+def m_layer_kept(
+    k: torch.Tensor,
+    v: torch.Tensor,
+    q: torch.Tensor,
+    a_raw: torch.Tensor,
+    cu_seqlens: torch.Tensor | None,
+) -> int:
+    'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
+    return 0
 
 
 def m_layer_step(

@@ -52,6 +52,17 @@ def test_scalar_decay() -> None:
     )
 
 
+def test_a_backward_takes_what_its_forward_kept() -> None:
+    cuts = [0, 5, 5, 40]
+    check(
+        {"decays": "K", "T": 40, "keep": True},
+        {"decays": "K", "T": 40, "gates": "strong", "segment": 16, "keep": True},
+        {"decays": "KV", "T": 40, "cuts": cuts, "keep": True, "base": 16},
+        {"decays": "0", "T": 40, "erase": "tied", "keep": True},
+        {"decays": "K", "T": 40, "erase": "free", "cuts": cuts, "keep": True},
+    )
+
+
 def test_constant_and_no_decay() -> None:
     check(
         {"decays": "", "T": 17},

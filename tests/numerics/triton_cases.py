@@ -54,6 +54,10 @@ def recurrence(scan: Scan, x: dict[str, torch.Tensor]) -> tuple[torch.Tensor, to
     return test_lowering.recurrence(scan, x)
 
 
+ROOM = 1 << 18
+"""More numbers than any forward here keeps."""
+
+
 def sized(x: torch.Tensor, axes: tuple[str, ...]) -> torch.Tensor:
     """Random inputs of the shared generator, brought to this file's K and V."""
     sizes = {"K": K, "V": V}
@@ -114,8 +118,12 @@ def case(
     states: bool = True,
     strided: bool = False,
     erase: str = "",
+    keep: bool = False,
 ) -> dict[str, float]:
-    """The relative error of the output, the states and every gradient."""
+    """The relative error of the output, the states and every gradient.
+
+    keep: the backward takes what the forward kept, and has to give the same without.
+    """
     scan = scan_of(decays, inclusive, erase)
     module = module_of(scan, chunk, base)
     module.SEGMENT = segment
@@ -138,7 +146,10 @@ def case(
             else x
             for n, x in low.items()
         }
-    got = launched(module, scan, low, cuts, states)
+    got = launched(module, scan, low, cuts, states, keep)
+    if keep:
+        again = launched(module, scan, low, cuts, states, False)
+        assert all(torch.equal(got[name], again[name]) for name in got)
     found = {}
     for name, value in got.items():
         assert value.isfinite().all(), name
@@ -217,6 +228,7 @@ def launched(
     x: dict[str, torch.Tensor],
     cuts: list[int] | None,
     states: bool,
+    keep: bool,
 ) -> dict[str, torch.Tensor]:
     """Everything that the printed functions return."""
     cu = None if cuts is None else torch.tensor(cuts, dtype=torch.int32)
@@ -229,8 +241,9 @@ def launched(
     # What a kernel forgets to write shows as NaN.
     torch.empty = lambda *a, **k: empty(*a, **k).fill_(float("nan"))
     try:
-        y, final = module.m_forward(*operands, initial, cu)
-        gradients = module.m_backward(*operands, initial, cu, x["dy"], d_final)
+        held = (torch.empty(1, ROOM, dtype=torch.float32),) if keep else ()
+        y, final = module.m_forward(*operands, initial, cu, *held)
+        gradients = module.m_backward(*operands, initial, cu, x["dy"], d_final, *held)
     finally:
         torch.empty = empty
     names = [f"d_{name}" for name in (*scan.trainable, "initial_state")]

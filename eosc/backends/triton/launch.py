@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from eosc.backends.triton.frame import Line, NotPrintableError
+from eosc.backends.triton.kept import Kept, read, written
 from eosc.backends.triton.kernel import (
     KernelPrinter,
     Namer,
@@ -36,6 +37,8 @@ MANY = 3
 """Tiles a chunk of which a walk may always load as many stages as the table says."""
 
 STATES = ("initial_state", "dy", "d_final_state")
+
+KEPT = "kept: torch.Tensor | None = None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +79,34 @@ def _same(one: Printed, other: Printed) -> bool:
 
 
 def print_chunked(
-    forms: Mapping[int, Algorithm], name: str, kernels: Kernels, typed: tuple[str, ...]
+    forms: Mapping[int, Algorithm],
+    name: str,
+    kernels: Kernels,
+    typed: tuple[str, ...],
+    kept: Kept | None = None,
 ) -> Launcher:
     """The function of an algorithm that exists for several chunk lengths.
 
     forms: by chunk length, the same algorithm in the form of that length.
-    name: the name of the function. kernels: where its kernels go.
+    name: the name of the function. kernels: where its kernels go. kept: between a forward and its
+    backward, where that is anything; the function then takes room for it, or what it holds.
     """
-    return _Launch(forms, name, kernels, typed).launcher()
+    return _Launch(forms, name, kernels, typed, kept).launcher()
+
+
+def print_keeping(
+    ahead: Mapping[int, Algorithm],
+    back: Mapping[int, Algorithm],
+    name: str,
+    typed: tuple[str, ...],
+    kept: Kept | None,
+) -> tuple[Launcher, ...]:
+    """`<name>_kept`, how much a forward keeps, and `<name>_forward_kept`, which keeps it."""
+    count = _Launch(ahead, f"{name}_kept", Kernels(name), typed, kept).counted(back)
+    if kept is None:
+        return (count,)
+    forward = _Launch(ahead, f"{name}_forward", Kernels(name), typed, kept)
+    return count, forward.keeping(count)
 
 
 class _Launch:
@@ -95,8 +118,10 @@ class _Launch:
         name: str,
         kernels: Kernels,
         typed: tuple[str, ...],
+        kept: Kept | None,
     ) -> None:
         self.forms, self.name, self.kernels, self.typed = forms, name, kernels, typed
+        self.kept = kept
         self.algorithm = next(iter(forms.values()))
         self.namer = Namer(self.algorithm)
         self.host = self.namer.host
@@ -113,27 +138,90 @@ class _Launch:
         self._open()
         self._allocate()
         for n, launch in enumerate(self.algorithm.launches):
+            conditions = self._conditions(launch)
+            if conditions:
+                self.line(f"if {' and '.join(conditions)}:")
+            indent = 2 if conditions else 1
             if isinstance(launch, SegmentScan):
-                self.line("if run.split:")
-                self._scan(launch, 2)
-            elif launch.segmented:
-                self.line("if run.split:")
-                self._launch(n, launch, 2)
-            elif launch.guard is not None and launch.guard.met:
-                self.line("if least <= 1.0:")
-                self._launch(n, launch, 2)
+                self._scan(launch, indent)
             else:
-                self._launch(n, launch, 1)
+                self._launch(n, launch, indent)
         results = [self._result(each) for each in self.algorithm.outputs]
         self.line(f"return {', '.join(results)}")
         return Launcher(
             self.name,
-            parameters(self.algorithm, self.host),
+            (*parameters(self.algorithm, self.host), *([KEPT] if self.kept else [])),
             f"tuple[{', '.join(['torch.Tensor'] * len(results))}]",
             self.algorithm.doc,
             tuple(_merged(self.lines)),
             prepared=len(self.algorithm.launches) > 1,
         )
+
+    def _conditions(self, launch: Kernel | SegmentScan) -> list[str]:
+        """When a launch runs."""
+        found = ["kept is None"] if self.kept and self._backward and self._again(launch) else []
+        if isinstance(launch, SegmentScan) or launch.segmented:
+            return [*found, "run.split"]
+        if launch.guard is not None and launch.guard.met:
+            return [*found, "least <= 1.0"]
+        return found
+
+    @property
+    def _backward(self) -> bool:
+        return any(each.name == "dy" for each in self.inputs)
+
+    def _again(self, launch: Kernel | SegmentScan) -> bool:
+        """Whether a forward that keeps its scratch has run a launch."""
+        return self.kept is not None and launch.name in self.kept.launches
+
+    def counted(self, back: Mapping[int, Algorithm]) -> Launcher:
+        """How much is kept: nothing where the chunks of the backward have another length."""
+        found = parameters(self.algorithm, self.host)
+        given = tuple(each for each in found if not each.startswith("initial_state:"))
+        given = tuple(each for each in given if not each.endswith(": float"))
+        doc = "Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none"
+        if self.kept is None:
+            self.line("return 0")
+            return Launcher(self.name, given, "int", doc, tuple(self.lines))
+        lead = size_operands(self.line, self.algorithm, self.namer, self.typed)
+        self.lead, self.sizes = lead, self._bounds()
+        last = next(iter(back.values())).launches[-1]
+        assert isinstance(self.main, Kernel)
+        assert isinstance(last, Kernel)
+        self.line(f"chunk = {self._config(self.main)}[0]")
+        self.line(f"if {self._config(last)}[0] != chunk:")
+        self.line("return 0", 2)
+        self.line(f"N = {lead}.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1")
+        self.line(f"chunks = _chunks({lead}.shape[1], N, cu_seqlens is not None, chunk)")
+        places = ", ".join(self._places("chunks"))
+        operands = ", ".join(each.split(":")[0] for each in given[:-1])
+        self.line(f"kept = _numbers(({places},))")
+        self.line(f"return -(-kept // N) if 4 * kept <= 2 * _bytes({operands}) else 0")
+        return Launcher(self.name, given, "int", doc, tuple(self.lines))
+
+    def keeping(self, count: Launcher) -> Launcher:
+        """The forward that also gives what it keeps, [N, numbers]."""
+        found = parameters(self.algorithm, self.host)
+        operands = ", ".join(each.split(":")[0] for each in found)
+        counted = ", ".join(each.split(":")[0] for each in count.parameters)
+        lead = next(self.host[each.name] for each in self.inputs if each.per is Per.TOKEN)
+        self.line(f"N = {lead}.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1")
+        shape = f"(N, {count.name}({counted}))"
+        self.line(f"kept = torch.empty({shape}, dtype=torch.float32, device={lead}.device)")
+        self.line(f"return (*{self.name}({operands}, kept), kept)")
+        results = ", ".join(["torch.Tensor"] * (len(self.algorithm.outputs) + 1))
+        doc = f"{self.algorithm.doc}; also what the backward would compute again"
+        return Launcher(f"{self.name}_kept", found, f"tuple[{results}]", doc, tuple(self.lines))
+
+    def _places(self, chunks: str) -> list[str]:
+        """The shape and dtype of each array that is kept."""
+        assert self.kept is not None
+        tokens = f"*{self.lead}.shape[:2]"
+        return [
+            f"({self._shape(f'{tokens if each.per is Per.TOKEN else chunks}, H', each)},"
+            f" {stored_in(each)})"
+            for each in self.kept.arrays
+        ]
 
     def _open(self) -> None:
         lead = open_operands(self.line, self.algorithm, self.namer, self.typed)
@@ -232,12 +320,22 @@ class _Launch:
                 }[each.per]
                 shape = self._shape(lead, each)
                 self.line(f"{host} = torch.empty({shape}, dtype=torch.float32, {device})")
+        held = {each.name for each in self.kept.arrays} if self.kept else set()
+        if self.kept:
+            names = ", ".join(self.host[each.name] for each in self.kept.arrays)
+            comma = "," if len(held) == 1 else ""
+            self.line(f"{names}{comma} = _places(kept, {self.lead}.device, (")
+            for text in self._places("run.chunks(chunk)"):
+                self.line(f"{text},", 2)
+            self.line("))")
         for each in self.algorithm.scratch:
-            if each.per in (Per.CHUNK, Per.TOKEN):
+            if each.per in (Per.CHUNK, Per.TOKEN) and each.name not in held:
                 tokens = f"*{self.lead}.shape[:2], H"
                 first = tokens if each.per is Per.TOKEN else "run.chunks(chunk), H"
                 shape = self._shape(first, each)
                 text = f"torch.empty({shape}, dtype={stored_in(each)}, {device})"
+                if self._backward and self._only_again(each.name):
+                    text = f"{text} if kept is None else None"
                 self.line(f"{self.host[each.name]} = {text}")
         for scan in self.scans:
             self.line(f"{self.host[scan.state]} = {self.host[scan.initial]}")
@@ -247,6 +345,15 @@ class _Launch:
             shape = self._shape("run.slots, H", each)
             text = f"torch.empty({shape}, dtype=torch.float32, {device})"
             self.line(f"{self.host[each.name]} = {text}", 2)
+
+    def _only_again(self, array: str) -> bool:
+        """Whether only launches that a forward has run touch an array."""
+        touching = [
+            each
+            for each in self.algorithm.launches
+            if isinstance(each, Kernel) and array in {*read(each), *written(each)}
+        ]
+        return all(self._again(each) for each in touching)
 
     def _shape(self, lead: str, array: Array) -> str:
         sizes = ", ".join(self.namer.size[axis] for axis in array.axes)
@@ -371,18 +478,26 @@ def open_operands(
     typed: the operands whose dtype products take.
     """
     assert callable(line)
+    for each in algorithm.inputs:
+        if each.per is Per.TOKEN and each.axes:
+            line(f"{namer.host[each.name]} = _rows({namer.host[each.name]})")
+    for each in algorithm.inputs:
+        if each.per is Per.HEAD or (each.per is Per.SEQUENCE and not step):
+            line(f"{namer.host[each.name]} = _dense({namer.host[each.name]})")
+    return size_operands(line, algorithm, namer, typed, step)
+
+
+def size_operands(
+    line: object, algorithm: Algorithm, namer: Namer, typed: tuple[str, ...], step: bool = False
+) -> str:
+    """Name the sizes of the operands and the dtype of products; the lead operand."""
+    assert callable(line)
     host = namer.host
     inputs = algorithm.inputs
     tokens = [each for each in inputs if each.per is Per.TOKEN]
     heads = [each for each in inputs if each.per is Per.HEAD]
     if not tokens:
         raise NotPrintableError("a scan without operands that vary in time")
-    for each in tokens:
-        if each.axes:
-            line(f"{host[each.name]} = _rows({host[each.name]})")
-    for each in (*heads, *(each for each in inputs if each.per is Per.SEQUENCE)):
-        if not step or each.per is Per.HEAD:
-            line(f"{host[each.name]} = _dense({host[each.name]})")
     axis = 1 if step else 2
     counts = [f"{host[each.name]}.shape[{axis}]" for each in tokens if each.name != "dy"]
     counts += [f"{host[each.name]}.shape[0]" for each in heads]
