@@ -1,4 +1,4 @@
-"""What a forward keeps on a GPU: which launches a backward leaves out, and how much room it takes."""
+"""What a forward keeps on a GPU: the launches that a backward leaves out, and the room."""
 
 from __future__ import annotations
 
