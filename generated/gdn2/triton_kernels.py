@@ -2,6 +2,7 @@
 # Source: gdn2.eos, sha256 f324f081a151c1e2
 'Triton kernels.'
 
+import contextvars
 import functools
 import inspect
 import math
@@ -423,19 +424,24 @@ def _prepared(launcher: Any) -> Any:
         first = kind not in known
         known.add(kind)
         if first and _compiling(operands):
-            # What does not compile fails again, and is reported, where it is launched.
-            with (
-                ThreadPoolExecutor() as pool,
-                triton.AsyncCompileMode(pool, ignore_errors=True),
-            ):
-                _Kernel.thread.preparing = True
-                try:
-                    launcher(*operands)
-                finally:
-                    _Kernel.thread.preparing = False
+            # In a context of its own: an interrupted mode stays active in the one that it is in.
+            contextvars.Context().run(_prepare, launcher, operands)
         return launcher(*operands)
 
     return call
+
+
+def _prepare(launcher: Any, operands: tuple[Any, ...]) -> None:
+    """Compile the kernels of a launcher side by side.
+
+    What does not compile fails again, and is reported, where it is launched.
+    """
+    with ThreadPoolExecutor() as pool, triton.AsyncCompileMode(pool, ignore_errors=True):
+        _Kernel.thread.preparing = True
+        try:
+            launcher(*operands)
+        finally:
+            _Kernel.thread.preparing = False
 
 
 def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
