@@ -22,20 +22,7 @@ from eosc.schedule.plan import plan
 from eosc.testing.zoo import mixer, mixer_from
 from tests.unit.backends.generated import files_of
 
-ALLOWED = {
-    "__future__",
-    "math",
-    "os",
-    "collections",
-    "typing",
-    "types",
-    "torch",
-    "triton",
-    "functools",
-    "inspect",
-    "threading",
-    "concurrent",
-}
+ALLOWED = {*sys.stdlib_module_names, "torch", "triton"}
 
 HOSTILE = '''
 mixer m:
