@@ -8721,7 +8721,11 @@ def mk_kept(
         return 0
     N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(k.shape[1], N, cu_seqlens is not None, chunk)
-    kept = _numbers((((chunks, H, K, S), dtype), ((chunks, H, S), torch.float32), ((chunks, H, S), torch.float32),))
+    kept = _numbers((
+        ((chunks, H, K, S), dtype),
+        ((chunks, H, S), torch.float32),
+        ((chunks, H, S), torch.float32),
+    ))
     return -(-kept // N) if 4 * kept <= 2 * _bytes(k, s_raw, z, q, z_before) else 0
 
 
@@ -9063,7 +9067,11 @@ def mv_kept(
         return 0
     N = s_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(s_raw.shape[1], N, cu_seqlens is not None, chunk)
-    kept = _numbers((((chunks, H, S, V), dtype), ((chunks, H, S), torch.float32), ((chunks, H, S), torch.float32),))
+    kept = _numbers((
+        ((chunks, H, S, V), dtype),
+        ((chunks, H, S), torch.float32),
+        ((chunks, H, S), torch.float32),
+    ))
     return -(-kept // N) if 4 * kept <= 2 * _bytes(s_raw, z, v, part, z_before) else 0
 
 
@@ -9407,7 +9415,11 @@ def mk_layer_kept(
         return 0
     N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(k.shape[1], N, cu_seqlens is not None, chunk)
-    kept = _numbers((((chunks, H, K, S), dtype), ((chunks, H, S), torch.float32), ((chunks, H, S), torch.float32),))
+    kept = _numbers((
+        ((chunks, H, K, S), dtype),
+        ((chunks, H, S), torch.float32),
+        ((chunks, H, S), torch.float32),
+    ))
     return -(-kept // N) if 4 * kept <= 2 * _bytes(k, s_raw_raw, z, q, z_before) else 0
 
 
@@ -9750,7 +9762,11 @@ def mv_layer_kept(
         return 0
     N = s_raw_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(s_raw_raw.shape[1], N, cu_seqlens is not None, chunk)
-    kept = _numbers((((chunks, H, S, V), dtype), ((chunks, H, S), torch.float32), ((chunks, H, S), torch.float32),))
+    kept = _numbers((
+        ((chunks, H, S, V), dtype),
+        ((chunks, H, S), torch.float32),
+        ((chunks, H, S), torch.float32),
+    ))
     return -(-kept // N) if 4 * kept <= 2 * _bytes(s_raw_raw, z, v, part, z_before) else 0
 
 

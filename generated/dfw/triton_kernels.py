@@ -3463,7 +3463,13 @@ def m_kept(
         return 0
     N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(k.shape[1], N, cu_seqlens is not None, chunk)
-    kept = _numbers((((chunks, H, K, V), dtype), ((chunks, H, K), torch.float32), ((chunks, H, K), torch.float32), ((chunks, H, V), torch.float32), ((chunks, H, V), torch.float32),))
+    kept = _numbers((
+        ((chunks, H, K, V), dtype),
+        ((chunks, H, K), torch.float32),
+        ((chunks, H, K), torch.float32),
+        ((chunks, H, V), torch.float32),
+        ((chunks, H, V), torch.float32),
+    ))
     return -(-kept // N) if 4 * kept <= 2 * _bytes(k, v, q, zk, zv) else 0
 
 

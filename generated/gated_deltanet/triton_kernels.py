@@ -2549,7 +2549,10 @@ def m_kept(
         return 0
     N = beta.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(beta.shape[1], N, cu_seqlens is not None, chunk)
-    kept = _numbers((((chunks, H, K, V), dtype), ((*beta.shape[:2], H, V), dtype),))
+    kept = _numbers((
+        ((chunks, H, K, V), dtype),
+        ((*beta.shape[:2], H, V), dtype),
+    ))
     return -(-kept // N) if 4 * kept <= 2 * _bytes(beta, k, v, q, log_a) else 0
 
 
@@ -2850,7 +2853,10 @@ def m_layer_kept(
         return 0
     N = beta_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(beta_raw.shape[1], N, cu_seqlens is not None, chunk)
-    kept = _numbers((((chunks, H, K, V), dtype), ((*beta_raw.shape[:2], H, V), dtype),))
+    kept = _numbers((
+        ((chunks, H, K, V), dtype),
+        ((*beta_raw.shape[:2], H, V), dtype),
+    ))
     return -(-kept // N) if 4 * kept <= 2 * _bytes(beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias) else 0
 
 

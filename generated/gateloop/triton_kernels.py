@@ -2518,7 +2518,11 @@ def m_kept(
         return 0
     N = shrink.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(shrink.shape[1], N, cu_seqlens is not None, chunk)
-    kept = _numbers((((chunks, H, keys, V), dtype), ((chunks, H, keys), torch.float32), ((chunks, H, keys), torch.float32),))
+    kept = _numbers((
+        ((chunks, H, keys, V), dtype),
+        ((chunks, H, keys), torch.float32),
+        ((chunks, H, keys), torch.float32),
+    ))
     return -(-kept // N) if 4 * kept <= 2 * _bytes(shrink, expand, v, log_keys) else 0
 
 

@@ -7583,7 +7583,12 @@ def m_kept(
         return 0
     N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(k.shape[1], N, cu_seqlens is not None, chunk)
-    kept = _numbers((((chunks, H, K, V), dtype), ((*k.shape[:2], H, V), dtype), ((chunks, H, K), torch.float32), ((chunks, H, K), torch.float32),))
+    kept = _numbers((
+        ((chunks, H, K, V), dtype),
+        ((*k.shape[:2], H, V), dtype),
+        ((chunks, H, K), torch.float32),
+        ((chunks, H, K), torch.float32),
+    ))
     return -(-kept // N) if 4 * kept <= 2 * _bytes(k, w, v, q, log_a, b) else 0
 
 
@@ -8021,7 +8026,12 @@ def m_layer_kept(
         return 0
     N = k_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(k_raw.shape[1], N, cu_seqlens is not None, chunk)
-    kept = _numbers((((chunks, H, K, V), dtype), ((*k_raw.shape[:2], H, V), dtype), ((chunks, H, K), torch.float32), ((chunks, H, K), torch.float32),))
+    kept = _numbers((
+        ((chunks, H, K, V), dtype),
+        ((*k_raw.shape[:2], H, V), dtype),
+        ((chunks, H, K), torch.float32),
+        ((chunks, H, K), torch.float32),
+    ))
     return -(-kept // N) if 4 * kept <= 2 * _bytes(k_raw, w_raw, v_raw, q_raw, A_log, a_raw, d_bias, b_raw) else 0
 
 

@@ -4485,7 +4485,11 @@ def m_kept(
         return 0
     N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(k.shape[1], N, cu_seqlens is not None, chunk)
-    kept = _numbers((((chunks, H, K, V), dtype), ((chunks, H, K), torch.float32), ((chunks, H, K), torch.float32),))
+    kept = _numbers((
+        ((chunks, H, K, V), dtype),
+        ((chunks, H, K), torch.float32),
+        ((chunks, H, K), torch.float32),
+    ))
     return -(-kept // N) if 4 * kept <= 2 * _bytes(k, v, q, log_a) else 0
 
 
@@ -4807,7 +4811,11 @@ def m_layer_kept(
         return 0
     N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(k.shape[1], N, cu_seqlens is not None, chunk)
-    kept = _numbers((((chunks, H, K, V), dtype), ((chunks, H, K), torch.float32), ((chunks, H, K), torch.float32),))
+    kept = _numbers((
+        ((chunks, H, K, V), dtype),
+        ((chunks, H, K), torch.float32),
+        ((chunks, H, K), torch.float32),
+    ))
     return -(-kept // N) if 4 * kept <= 2 * _bytes(k, v, q, a_raw) else 0
 
 

@@ -8481,7 +8481,11 @@ def mk_kept(
         return 0
     N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(k.shape[1], N, cu_seqlens is not None, chunk)
-    kept = _numbers((((chunks, H, K, S), dtype), ((chunks, H, S), torch.float32), ((chunks, H, S), torch.float32),))
+    kept = _numbers((
+        ((chunks, H, K, S), dtype),
+        ((chunks, H, S), torch.float32),
+        ((chunks, H, S), torch.float32),
+    ))
     return -(-kept // N) if 4 * kept <= 2 * _bytes(k, e, q, log_a) else 0
 
 
@@ -8796,7 +8800,11 @@ def mv_kept(
         return 0
     N = e.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(e.shape[1], N, cu_seqlens is not None, chunk)
-    kept = _numbers((((chunks, H, S, V), dtype), ((chunks, H, S), torch.float32), ((chunks, H, S), torch.float32),))
+    kept = _numbers((
+        ((chunks, H, S, V), dtype),
+        ((chunks, H, S), torch.float32),
+        ((chunks, H, S), torch.float32),
+    ))
     return -(-kept // N) if 4 * kept <= 2 * _bytes(e, v, part, log_a) else 0
 
 
@@ -9103,7 +9111,11 @@ def mk_layer_kept(
         return 0
     N = k_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(k_raw.shape[1], N, cu_seqlens is not None, chunk)
-    kept = _numbers((((chunks, H, K, S), dtype), ((chunks, H, S), torch.float32), ((chunks, H, S), torch.float32),))
+    kept = _numbers((
+        ((chunks, H, K, S), dtype),
+        ((chunks, H, S), torch.float32),
+        ((chunks, H, S), torch.float32),
+    ))
     return -(-kept // N) if 4 * kept <= 2 * _bytes(k_raw, a_raw, q_raw) else 0
 
 
@@ -9407,7 +9419,11 @@ def mv_layer_kept(
         return 0
     N = a_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(a_raw.shape[1], N, cu_seqlens is not None, chunk)
-    kept = _numbers((((chunks, H, S, V), dtype), ((chunks, H, S), torch.float32), ((chunks, H, S), torch.float32),))
+    kept = _numbers((
+        ((chunks, H, S, V), dtype),
+        ((chunks, H, S), torch.float32),
+        ((chunks, H, S), torch.float32),
+    ))
     return -(-kept // N) if 4 * kept <= 2 * _bytes(a_raw, v_raw, part) else 0
 
 

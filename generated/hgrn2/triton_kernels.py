@@ -4593,7 +4593,11 @@ def m_kept(
         return 0
     N = log_a.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(log_a.shape[1], N, cu_seqlens is not None, chunk)
-    kept = _numbers((((chunks, H, K, V), dtype), ((chunks, H, K), torch.float32), ((chunks, H, K), torch.float32),))
+    kept = _numbers((
+        ((chunks, H, K, V), dtype),
+        ((chunks, H, K), torch.float32),
+        ((chunks, H, K), torch.float32),
+    ))
     return -(-kept // N) if 4 * kept <= 2 * _bytes(log_a, v, q) else 0
 
 
@@ -4897,7 +4901,11 @@ def m_layer_kept(
         return 0
     N = a_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(a_raw.shape[1], N, cu_seqlens is not None, chunk)
-    kept = _numbers((((chunks, H, K, V), dtype), ((chunks, H, K), torch.float32), ((chunks, H, K), torch.float32),))
+    kept = _numbers((
+        ((chunks, H, K, V), dtype),
+        ((chunks, H, K), torch.float32),
+        ((chunks, H, K), torch.float32),
+    ))
     return -(-kept // N) if 4 * kept <= 2 * _bytes(a_raw, v, q_raw) else 0
 
 

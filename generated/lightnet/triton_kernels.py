@@ -4718,7 +4718,11 @@ def m_kept(
         return 0
     N = k_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(k_raw.shape[1], N, cu_seqlens is not None, chunk)
-    kept = _numbers((((chunks, H, K, V), dtype), ((chunks, H, K), torch.float32), ((chunks, H, K), torch.float32),))
+    kept = _numbers((
+        ((chunks, H, K, V), dtype),
+        ((chunks, H, K), torch.float32),
+        ((chunks, H, K), torch.float32),
+    ))
     return -(-kept // N) if 4 * kept <= 2 * _bytes(k_raw, z, v, q, z_before) else 0
 
 
@@ -5060,7 +5064,11 @@ def m_layer_kept(
         return 0
     N = k_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(k_raw.shape[1], N, cu_seqlens is not None, chunk)
-    kept = _numbers((((chunks, H, K, V), dtype), ((chunks, H, K), torch.float32), ((chunks, H, K), torch.float32),))
+    kept = _numbers((
+        ((chunks, H, K, V), dtype),
+        ((chunks, H, K), torch.float32),
+        ((chunks, H, K), torch.float32),
+    ))
     return -(-kept // N) if 4 * kept <= 2 * _bytes(k_raw, z, v, q_raw, z_before) else 0
 
 

@@ -4400,7 +4400,11 @@ def m_kept(
         return 0
     N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(k.shape[1], N, cu_seqlens is not None, chunk)
-    kept = _numbers((((chunks, H, K, V), dtype), ((chunks, H, K), torch.float32), ((chunks, H, K), torch.float32),))
+    kept = _numbers((
+        ((chunks, H, K, V), dtype),
+        ((chunks, H, K), torch.float32),
+        ((chunks, H, K), torch.float32),
+    ))
     return -(-kept // N) if 4 * kept <= 2 * _bytes(k, v, r, w) else 0
 
 
@@ -4724,7 +4728,11 @@ def m_layer_kept(
         return 0
     N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(k.shape[1], N, cu_seqlens is not None, chunk)
-    kept = _numbers((((chunks, H, K, V), dtype), ((chunks, H, K), torch.float32), ((chunks, H, K), torch.float32),))
+    kept = _numbers((
+        ((chunks, H, K, V), dtype),
+        ((chunks, H, K), torch.float32),
+        ((chunks, H, K), torch.float32),
+    ))
     return -(-kept // N) if 4 * kept <= 2 * _bytes(k, v, r, w0, w_raw) else 0
 
 

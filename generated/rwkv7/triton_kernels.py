@@ -6423,7 +6423,12 @@ def m_kept(
         return 0
     N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(k.shape[1], N, cu_seqlens is not None, chunk)
-    kept = _numbers((((chunks, H, K, V), dtype), ((*k.shape[:2], H, V), dtype), ((chunks, H, K), torch.float32), ((chunks, H, K), torch.float32),))
+    kept = _numbers((
+        ((chunks, H, K, V), dtype),
+        ((*k.shape[:2], H, V), dtype),
+        ((chunks, H, K), torch.float32),
+        ((chunks, H, K), torch.float32),
+    ))
     return -(-kept // N) if 4 * kept <= 2 * _bytes(k, v, r, w_raw, kappa, eta) else 0
 
 
@@ -6752,7 +6757,10 @@ def m_layer_kept(
         return 0
     N = k_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(k_raw.shape[1], N, cu_seqlens is not None, chunk)
-    kept = _numbers((((chunks, H, K, V), dtype), ((*k_raw.shape[:2], H, V), dtype),))
+    kept = _numbers((
+        ((chunks, H, K, V), dtype),
+        ((*k_raw.shape[:2], H, V), dtype),
+    ))
     return -(-kept // N) if 4 * kept <= 2 * _bytes(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k) else 0
 
 

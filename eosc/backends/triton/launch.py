@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from eosc.backends.triton.frame import Line, NotPrintableError
@@ -94,21 +94,6 @@ def print_chunked(
     return _Launch(forms, name, kernels, typed, kept).launcher()
 
 
-def print_keeping(
-    ahead: Mapping[int, Algorithm],
-    back: Mapping[int, Algorithm],
-    name: str,
-    typed: tuple[str, ...],
-    kept: Kept | None,
-) -> tuple[Launcher, ...]:
-    """`<name>_kept`, how much a forward keeps, and `<name>_forward_kept`, which keeps it."""
-    count = _Launch(ahead, f"{name}_kept", Kernels(name), typed, kept).counted(back)
-    if kept is None:
-        return (count,)
-    forward = _Launch(ahead, f"{name}_forward", Kernels(name), typed, kept)
-    return count, forward.keeping(count)
-
-
 class _Launch:
     """One function."""
 
@@ -174,65 +159,14 @@ class _Launch:
         """Whether a forward that keeps its scratch has run a launch."""
         return self.kept is not None and launch.name in self.kept.launches
 
-    def counted(self, back: Mapping[int, Algorithm]) -> Launcher:
-        """How much is kept: nothing where the chunks of the backward have another length."""
-        found = parameters(self.algorithm, self.host)
-        given = tuple(each for each in found if not each.startswith("initial_state:"))
-        given = tuple(each for each in given if not each.endswith(": float"))
-        doc = "Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none"
-        if self.kept is None:
-            self.line("return 0")
-            return Launcher(self.name, given, "int", doc, tuple(self.lines))
-        lead = size_operands(self.line, self.algorithm, self.namer, self.typed)
-        self.lead, self.sizes = lead, self._bounds()
-        last = next(iter(back.values())).launches[-1]
-        assert isinstance(self.main, Kernel)
-        assert isinstance(last, Kernel)
-        self.line(f"chunk = {self._config(self.main)}[0]")
-        self.line(f"if {self._config(last)}[0] != chunk:")
-        self.line("return 0", 2)
-        self.line(f"N = {lead}.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1")
-        self.line(f"chunks = _chunks({lead}.shape[1], N, cu_seqlens is not None, chunk)")
-        places = ", ".join(self._places("chunks"))
-        operands = ", ".join(each.split(":")[0] for each in given[:-1])
-        self.line(f"kept = _numbers(({places},))")
-        self.line(f"return -(-kept // N) if 4 * kept <= 2 * _bytes({operands}) else 0")
-        return Launcher(self.name, given, "int", doc, tuple(self.lines))
-
-    def keeping(self, count: Launcher) -> Launcher:
-        """The forward that also gives what it keeps, [N, numbers]."""
-        found = parameters(self.algorithm, self.host)
-        operands = ", ".join(each.split(":")[0] for each in found)
-        counted = ", ".join(each.split(":")[0] for each in count.parameters)
-        lead = next(self.host[each.name] for each in self.inputs if each.per is Per.TOKEN)
-        self.line(f"N = {lead}.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1")
-        shape = f"(N, {count.name}({counted}))"
-        self.line(f"kept = torch.empty({shape}, dtype=torch.float32, device={lead}.device)")
-        self.line(f"return (*{self.name}({operands}, kept), kept)")
-        results = ", ".join(["torch.Tensor"] * (len(self.algorithm.outputs) + 1))
-        doc = f"{self.algorithm.doc}; also what the backward would compute again"
-        return Launcher(f"{self.name}_kept", found, f"tuple[{results}]", doc, tuple(self.lines))
-
-    def _places(self, chunks: str) -> list[str]:
-        """The shape and dtype of each array that is kept."""
-        assert self.kept is not None
-        tokens = f"*{self.lead}.shape[:2]"
-        return [
-            f"({self._shape(f'{tokens if each.per is Per.TOKEN else chunks}, H', each)},"
-            f" {stored_in(each)})"
-            for each in self.kept.arrays
-        ]
-
     def _open(self) -> None:
         lead = open_operands(self.line, self.algorithm, self.namer, self.typed)
-        width = "dtype.itemsize"
         main = self.main
         assert isinstance(main, Kernel)
-        sizes = self._bounds()
         self.line(f"DT, FT, EXACT = _types(dtype, {lead}.device)")
-        self.line(f'config = _config("{main.name}", {lead}.device, {width}, {sizes})')
+        self.lead = lead
+        self.line(f"config = {self._config(main)}")
         self.line("chunk, block, warps, stages, precision = config")
-        self.lead, self.sizes = lead, sizes
         if main.blocked:
             self.partial = partial_sums(main, self.namer.arrays)
         walker = self.walker
@@ -275,8 +209,8 @@ class _Launch:
 
     @property
     def walker(self) -> Kernel:
-        """The last kernel that walks along time: it decides whether to cut into segments."""
-        return [each for each in self.algorithm.kernels if not each.parallel][-1]
+        """The kernel that decides whether to cut into segments."""
+        return walker_of(self.algorithm)
 
     @property
     def scans(self) -> list[SegmentScan]:
@@ -284,13 +218,7 @@ class _Launch:
         return [each for each in self.algorithm.launches if isinstance(each, SegmentScan)]
 
     def _config(self, kernel: Kernel) -> str:
-        lead = f"{self.lead}.device"
-        return f'_config("{kernel.name}", {lead}, dtype.itemsize, {self.sizes})'
-
-    def _bounds(self) -> str:
-        """The sizes by which a configuration is chosen: those of the carried state."""
-        sizes = (self.namer.size[axis] for axis in self.walker.carried[0].dims)
-        return ", ".join(["1", *sizes][-2:])
+        return config(kernel, self.algorithm, self.namer, self.lead)
 
     def _allocate(self) -> None:
         """Room for outputs and scratch."""
@@ -325,7 +253,7 @@ class _Launch:
             names = ", ".join(self.host[each.name] for each in self.kept.arrays)
             comma = "," if len(held) == 1 else ""
             self.line(f"{names}{comma} = _places(kept, {self.lead}.device, (")
-            for text in self._places("run.chunks(chunk)"):
+            for text in places(self.kept, self.namer, self.lead, "run.chunks(chunk)"):
                 self.line(f"{text},", 2)
             self.line("))")
         for each in self.algorithm.scratch:
@@ -356,8 +284,7 @@ class _Launch:
         return all(self._again(each) for each in touching)
 
     def _shape(self, lead: str, array: Array) -> str:
-        sizes = ", ".join(self.namer.size[axis] for axis in array.axes)
-        return f"({lead}, {sizes})" if sizes else f"({lead})"
+        return shape(lead, array, self.namer)
 
     def _operand_of(self, output: Array) -> str | None:
         name = output.name.removeprefix("d_")
@@ -445,6 +372,31 @@ def _merged(lines: Sequence[Line]) -> list[Line]:
             condition = text if text.endswith(":") else None
         merged.append((indent, text, spec))
     return merged
+
+
+def walker_of(algorithm: Algorithm) -> Kernel:
+    """The last kernel that walks along time."""
+    return [each for each in algorithm.kernels if not each.parallel][-1]
+
+
+def config(kernel: Kernel, algorithm: Algorithm, namer: Namer, lead: str) -> str:
+    """The configuration of a kernel, by the sizes of the carried state."""
+    sizes = (namer.size[axis] for axis in walker_of(algorithm).carried[0].dims)
+    bounds = ", ".join(["1", *sizes][-2:])
+    return f'_config("{kernel.name}", {lead}.device, dtype.itemsize, {bounds})'
+
+
+def shape(lead: str, array: Array, namer: Namer) -> str:
+    """A shape: some sizes, then those of an array's axes."""
+    sizes = ", ".join(namer.size[axis] for axis in array.axes)
+    return f"({lead}, {sizes})" if sizes else f"({lead})"
+
+
+def places(kept: Kept, namer: Namer, lead: str, chunks: str) -> Iterator[str]:
+    """The shape and dtype of each array that is kept. chunks: how many there are."""
+    for each in kept.arrays:
+        first = f"*{lead}.shape[:2]" if each.per is Per.TOKEN else chunks
+        yield f"({shape(f'{first}, H', each, namer)}, {stored_in(each)})"
 
 
 def parameters(algorithm: Algorithm, host: Mapping[str, str]) -> tuple[str, ...]:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from eosc.backends.text import Library, docstring, render
 from eosc.backends.triton.factors import taken_out
+from eosc.backends.triton.keeping import print_keeping
 from eosc.backends.triton.kept import common
 from eosc.backends.triton.kernel import Printed, folded
-from eosc.backends.triton.launch import Kernels, Launcher, print_chunked, print_keeping
+from eosc.backends.triton.launch import Kernels, Launcher, print_chunked
 from eosc.backends.triton.split import split
 from eosc.backends.triton.step import print_step
 from eosc.ir.nodes import Algorithm
@@ -77,7 +78,8 @@ def scan_functions(
         print_chunked(by_length, f"{name}_{use}", kernels, scan.typed, kept)
         for use, by_length in printed.items()
     ]
-    found += print_keeping(ahead, back, name, scan.typed, kept)
+    one, other = (next(iter(each.values())) for each in (ahead, back))
+    found += print_keeping(one, other, name, scan.typed, kept)
     token = family(scan).token(scan)
     found.append(print_step(token, f"{name}_step", kernels, scan.typed, family(scan).step))
     return Functions(tuple(kernels.printed.values()), tuple(found))
