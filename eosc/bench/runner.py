@@ -170,17 +170,17 @@ def _verdict(checked: Ended) -> tuple[dict[str, float], str, str]:
 
 
 def _filled(row: Row, ended: Ended, warm: Ended) -> Row:
-    """A row with what its process said of its mode."""
+    """A row with what its process said of its mode, also where it did not come to an end."""
     known: dict[str, Any] = {}
     for message in (*ended.said, *warm.said):
         if message.get("mode", row.mode) == row.mode:
             known |= message
     done = known.pop("done", False)
     known.pop("mode", None)
+    found = replace(row, **{name: value for name, value in known.items() if name in FIELDS})
     if not done:
         detail = ended.detail or "it ended before this mode was done"
-        return replace(row, status=ended.status or "crash", detail=detail)
-    found = replace(row, **{name: value for name, value in known.items() if name in FIELDS})
+        return replace(found, status=ended.status or "crash", detail=detail)
     if found.ms is None:
         return found
     gbps = found.least_bytes / found.ms / 1e6 if found.least_bytes else None

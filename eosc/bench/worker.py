@@ -83,6 +83,9 @@ def measure(job: Job, mixer: Mixer, shape: Shape) -> None:
             run = ours[mode]()
             say(mode=mode, first_call_s=waits.of(mode, run))
             runs = {"ours": run}
+            if job.peer:
+                # A peer that tunes itself may take longer than there is time.
+                say(mode=mode, ms=timing.turns(runs, clock, 1)["ours"])
             compared = _compared(job, mode, run, theirs, peer_waits)
             if compared is not None:
                 runs["peer"] = compared

@@ -99,7 +99,7 @@ def test_a_process_that_is_cut_off_keeps_what_was_done(status: str, tmp_path: Pa
     assert processes.kinds == ["check", "time"]
     assert [found[mode].status for mode in MODES] == ["ok", status, status]
     assert found["f"].ms == 2.0 and found["fb"].ms is None
-    assert found["fb"].detail == "why"
+    assert found["fb"].detail == "why" and found["fb"].first_call_s == 9.0
 
 
 def test_a_mode_that_says_its_status(tmp_path: Path) -> None:
