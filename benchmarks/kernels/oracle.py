@@ -168,7 +168,7 @@ def contract(scan: Any, x: dict[str, Any]) -> None:
     """Bring what erases to where an erasure does not enlarge the memory: unit keys, betas below 1.
 
     Layers do so by their norms and sigmoids. Writes along other vectors than those read enlarge it
-    by 1 / 2 K a token on average: these are drawn so that it grows by e^8 at most, beyond which
+    by 1 / (2 K) a token on average: these are drawn so that it grows by e^8 at most, beyond which
     rounding says more of the memory than of a kernel.
     """
     erased = loads(scan.functional, scan.expand, *(() if scan.back is None else (scan.back,)))

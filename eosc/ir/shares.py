@@ -29,15 +29,26 @@ class Shares:
         body = tuple(body)
         self.axis = axis
         self.lets = {each.name: each.value for each in body if isinstance(each, Let)}
-        self._sums: dict[str, bool] = {}
-        self.gathered = {
-            each.state for each in body if isinstance(each, Update) and self.sums(each.value)
-        }
+        self.gathered: set[str] = set()
+        updates = [each for each in body if isinstance(each, Update)]
+        while True:
+            self._sums: dict[str, bool] = {}
+            found = {each.state for each in updates if self.sums(each.value)}
+            if found == self.gathered:
+                break
+            self.gathered = found
 
     def sums(self, value: Value) -> bool:
-        """Whether a sum over the axis stands in a value."""
+        """Whether a sum over the axis stands in a value, or in a tile that it reads.
+
+        The axis under another name counts as one: what is done with that is not followed.
+        """
         for each in walk(value):
             match each:
+                case State(name=name) if name in self.gathered:
+                    return True
+                case Rename(arg=arg, dims=dims) if self.axis in {*arg.dims} - {*dims}:
+                    return True
                 case Sum(over=over) if self.axis in over:
                     return True
                 case Dot(over=over) if self.axis == over:
@@ -63,6 +74,8 @@ class Shares:
             case Dot(left=left, right=right):
                 sides = ((left, right), (right, left))
                 return any(self._same(one) and self.adds(other) for one, other in sides)
+            case Rename(arg=arg, dims=dims) if self.axis in {*arg.dims} - {*dims}:
+                return False
             case Sum(arg=arg) | Mask(arg=arg) | Rename(arg=arg) | Running(arg=arg):
                 return self.adds(arg)
             case Map(fn=fn, args=args):

@@ -127,8 +127,13 @@ def _vmapped(
 
 
 def _trained(*tensors: Tensor | None) -> bool:
-    """Whether a backward may follow."""
-    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
+    """Whether a backward may follow that could take what a forward keeps.
+
+    An exported program is for sizes of a range, and how much is kept has conditions on them.
+    """
+    if not torch.is_grad_enabled() or torch.compiler.is_exporting():
+        return False
+    return any(x is not None and x.requires_grad for x in tensors)
 
 
 def _accumulator(*tensors: Tensor) -> torch.dtype:
@@ -310,10 +315,9 @@ def _register(
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
-def _mk_kept(k, s_raw, z, q, z_before, cu_seqlens, keep):
+def _mk_kept(kernels, k, s_raw, z, q, z_before, cu_seqlens, keep):
     if not keep:
         return 0
-    kernels = _kernels((k, s_raw, z, q,), k.shape[3], s_raw.shape[3])
     if kernels is not torch_kernels:
         return kernels.mk_kept(k, s_raw, z, q, z_before, cu_seqlens)
     if cu_seqlens is not None or k.device.type != "cpu":
@@ -324,7 +328,7 @@ def _mk_kept(k, s_raw, z, q, z_before, cu_seqlens, keep):
 def _mk_forward(k, s_raw, z, q, z_before, initial_state, cu_seqlens, keep):
     kernels = _kernels((k, s_raw, z, q,), k.shape[3], s_raw.shape[3])
     with torch.autocast(k.device.type, enabled=False):
-        if _mk_kept(k, s_raw, z, q, z_before, cu_seqlens, keep):
+        if _mk_kept(kernels, k, s_raw, z, q, z_before, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.mk_forward_kept(k, s_raw, z, q, z_before, initial_state, *packed)
         y, final = kernels.mk_forward(k, s_raw, z, q, z_before, initial_state, cu_seqlens)
@@ -338,9 +342,9 @@ def _mk_forward_fake(k, s_raw, z, q, z_before, initial_state, cu_seqlens, keep):
     N = _sequences(k, cu_seqlens)
     dtype = _accumulator(k, s_raw, z, q, z_before)
     y = k.new_empty((B, T, heads, s_raw.shape[3]), dtype=dtype)
-    kept = k.new_empty(
-        (N, _mk_kept(k, s_raw, z, q, z_before, cu_seqlens, keep)), dtype=dtype
-    )
+    kernels = _kernels((k, s_raw, z, q,), k.shape[3], s_raw.shape[3])
+    numbers = _mk_kept(kernels, k, s_raw, z, q, z_before, cu_seqlens, keep)
+    kept = k.new_empty((N, numbers), dtype=dtype)
     return y, k.new_empty((N, heads, k.shape[3], s_raw.shape[3]), dtype=dtype), kept
 
 
@@ -459,10 +463,9 @@ _register(
 )
 
 
-def _mv_kept(s_raw, z, v, part, z_before, cu_seqlens, keep):
+def _mv_kept(kernels, s_raw, z, v, part, z_before, cu_seqlens, keep):
     if not keep:
         return 0
-    kernels = _kernels((s_raw, z, v, part,), s_raw.shape[3], v.shape[3])
     if kernels is not torch_kernels:
         return kernels.mv_kept(s_raw, z, v, part, z_before, cu_seqlens)
     if cu_seqlens is not None or s_raw.device.type != "cpu":
@@ -473,7 +476,7 @@ def _mv_kept(s_raw, z, v, part, z_before, cu_seqlens, keep):
 def _mv_forward(s_raw, z, v, part, z_before, initial_state, cu_seqlens, keep):
     kernels = _kernels((s_raw, z, v, part,), s_raw.shape[3], v.shape[3])
     with torch.autocast(s_raw.device.type, enabled=False):
-        if _mv_kept(s_raw, z, v, part, z_before, cu_seqlens, keep):
+        if _mv_kept(kernels, s_raw, z, v, part, z_before, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.mv_forward_kept(s_raw, z, v, part, z_before, initial_state, *packed)
         y, final = kernels.mv_forward(s_raw, z, v, part, z_before, initial_state, cu_seqlens)
@@ -487,9 +490,9 @@ def _mv_forward_fake(s_raw, z, v, part, z_before, initial_state, cu_seqlens, kee
     N = _sequences(s_raw, cu_seqlens)
     dtype = _accumulator(s_raw, z, v, part, z_before)
     y = s_raw.new_empty((B, T, heads, v.shape[3]))
-    kept = s_raw.new_empty(
-        (N, _mv_kept(s_raw, z, v, part, z_before, cu_seqlens, keep)), dtype=dtype
-    )
+    kernels = _kernels((s_raw, z, v, part,), s_raw.shape[3], v.shape[3])
+    numbers = _mv_kept(kernels, s_raw, z, v, part, z_before, cu_seqlens, keep)
+    kept = s_raw.new_empty((N, numbers), dtype=dtype)
     return y, s_raw.new_empty((N, heads, s_raw.shape[3], v.shape[3]), dtype=dtype), kept
 
 
@@ -607,10 +610,9 @@ _register(
 )
 
 
-def _mk_layer_kept(k, s_raw_raw, z, q, z_before, cu_seqlens, keep):
+def _mk_layer_kept(kernels, k, s_raw_raw, z, q, z_before, cu_seqlens, keep):
     if not keep:
         return 0
-    kernels = _kernels((k, s_raw_raw, z, q,), k.shape[3], s_raw_raw.shape[3])
     if kernels is not torch_kernels:
         return kernels.mk_layer_kept(k, s_raw_raw, z, q, z_before, cu_seqlens)
     if cu_seqlens is not None or k.device.type != "cpu":
@@ -621,7 +623,7 @@ def _mk_layer_kept(k, s_raw_raw, z, q, z_before, cu_seqlens, keep):
 def _mk_layer_forward(k, s_raw_raw, z, q, z_before, initial_state, cu_seqlens, keep):
     kernels = _kernels((k, s_raw_raw, z, q,), k.shape[3], s_raw_raw.shape[3])
     with torch.autocast(k.device.type, enabled=False):
-        if _mk_layer_kept(k, s_raw_raw, z, q, z_before, cu_seqlens, keep):
+        if _mk_layer_kept(kernels, k, s_raw_raw, z, q, z_before, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.mk_layer_forward_kept(k, s_raw_raw, z, q, z_before, initial_state, *packed)
         y, final = kernels.mk_layer_forward(k, s_raw_raw, z, q, z_before, initial_state, cu_seqlens)
@@ -635,9 +637,9 @@ def _mk_layer_forward_fake(k, s_raw_raw, z, q, z_before, initial_state, cu_seqle
     N = _sequences(k, cu_seqlens)
     dtype = _accumulator(k, s_raw_raw, z, q, z_before)
     y = k.new_empty((B, T, heads, s_raw_raw.shape[3]), dtype=dtype)
-    kept = k.new_empty(
-        (N, _mk_layer_kept(k, s_raw_raw, z, q, z_before, cu_seqlens, keep)), dtype=dtype
-    )
+    kernels = _kernels((k, s_raw_raw, z, q,), k.shape[3], s_raw_raw.shape[3])
+    numbers = _mk_layer_kept(kernels, k, s_raw_raw, z, q, z_before, cu_seqlens, keep)
+    kept = k.new_empty((N, numbers), dtype=dtype)
     return y, k.new_empty((N, heads, k.shape[3], s_raw_raw.shape[3]), dtype=dtype), kept
 
 
@@ -756,10 +758,9 @@ _register(
 )
 
 
-def _mv_layer_kept(s_raw_raw, z, v, part, z_before, cu_seqlens, keep):
+def _mv_layer_kept(kernels, s_raw_raw, z, v, part, z_before, cu_seqlens, keep):
     if not keep:
         return 0
-    kernels = _kernels((s_raw_raw, z, v, part,), s_raw_raw.shape[3], v.shape[3])
     if kernels is not torch_kernels:
         return kernels.mv_layer_kept(s_raw_raw, z, v, part, z_before, cu_seqlens)
     if cu_seqlens is not None or s_raw_raw.device.type != "cpu":
@@ -770,7 +771,7 @@ def _mv_layer_kept(s_raw_raw, z, v, part, z_before, cu_seqlens, keep):
 def _mv_layer_forward(s_raw_raw, z, v, part, z_before, initial_state, cu_seqlens, keep):
     kernels = _kernels((s_raw_raw, z, v, part,), s_raw_raw.shape[3], v.shape[3])
     with torch.autocast(s_raw_raw.device.type, enabled=False):
-        if _mv_layer_kept(s_raw_raw, z, v, part, z_before, cu_seqlens, keep):
+        if _mv_layer_kept(kernels, s_raw_raw, z, v, part, z_before, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.mv_layer_forward_kept(s_raw_raw, z, v, part, z_before, initial_state, *packed)
         y, final = kernels.mv_layer_forward(s_raw_raw, z, v, part, z_before, initial_state, cu_seqlens)
@@ -784,9 +785,9 @@ def _mv_layer_forward_fake(s_raw_raw, z, v, part, z_before, initial_state, cu_se
     N = _sequences(s_raw_raw, cu_seqlens)
     dtype = _accumulator(s_raw_raw, z, v, part, z_before)
     y = s_raw_raw.new_empty((B, T, heads, v.shape[3]))
-    kept = s_raw_raw.new_empty(
-        (N, _mv_layer_kept(s_raw_raw, z, v, part, z_before, cu_seqlens, keep)), dtype=dtype
-    )
+    kernels = _kernels((s_raw_raw, z, v, part,), s_raw_raw.shape[3], v.shape[3])
+    numbers = _mv_layer_kept(kernels, s_raw_raw, z, v, part, z_before, cu_seqlens, keep)
+    kept = s_raw_raw.new_empty((N, numbers), dtype=dtype)
     return y, s_raw_raw.new_empty((N, heads, s_raw_raw.shape[3], v.shape[3]), dtype=dtype), kept
 
 

@@ -264,7 +264,7 @@ def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
 
 def _config(kernel: str, device: torch.device, width: int, K: int, V: int):
     """The chunk, block, warps, stages and precision of a kernel."""
-    row = _row_for(kernel, device, width, K, V)
+    row = _row_for(kernel, device, width, int(K), int(V))
     if row is None:
         raise ValueError(
             f"no Triton configuration of '{kernel}' for K = {K}, V = {V} with {width} bytes an "
@@ -445,7 +445,9 @@ def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
     """Whether the table has a configuration of every kernel for these sizes."""
     width = dtype.itemsize
     names = dict.fromkeys(row[0] for row in _TABLE)
-    return width < 8 and all(_row_for(name, device, width, K, V) is not None for name in names)
+    return width < 8 and all(
+        _row_for(name, device, width, int(K), int(V)) is not None for name in names
+    )
 
 
 @_Kernel
@@ -8726,7 +8728,9 @@ def mk_kept(
         ((chunks, H, S), torch.float32),
         ((chunks, H, S), torch.float32),
     ))
-    return -(-kept // N) if 4 * kept <= 2 * _bytes(k, s_raw, z, q, z_before) else 0
+    if 4 * kept > 2 * _bytes(k, s_raw, z, q, z_before):
+        return 0
+    return -(-kept // max(1, N))
 
 
 def mk_forward_kept(
@@ -9072,7 +9076,9 @@ def mv_kept(
         ((chunks, H, S), torch.float32),
         ((chunks, H, S), torch.float32),
     ))
-    return -(-kept // N) if 4 * kept <= 2 * _bytes(s_raw, z, v, part, z_before) else 0
+    if 4 * kept > 2 * _bytes(s_raw, z, v, part, z_before):
+        return 0
+    return -(-kept // max(1, N))
 
 
 def mv_forward_kept(
@@ -9420,7 +9426,9 @@ def mk_layer_kept(
         ((chunks, H, S), torch.float32),
         ((chunks, H, S), torch.float32),
     ))
-    return -(-kept // N) if 4 * kept <= 2 * _bytes(k, s_raw_raw, z, q, z_before) else 0
+    if 4 * kept > 2 * _bytes(k, s_raw_raw, z, q, z_before):
+        return 0
+    return -(-kept // max(1, N))
 
 
 def mk_layer_forward_kept(
@@ -9767,7 +9775,9 @@ def mv_layer_kept(
         ((chunks, H, S), torch.float32),
         ((chunks, H, S), torch.float32),
     ))
-    return -(-kept // N) if 4 * kept <= 2 * _bytes(s_raw_raw, z, v, part, z_before) else 0
+    if 4 * kept > 2 * _bytes(s_raw_raw, z, v, part, z_before):
+        return 0
+    return -(-kept // max(1, N))
 
 
 def mv_layer_forward_kept(

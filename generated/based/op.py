@@ -128,8 +128,13 @@ def _vmapped(
 
 
 def _trained(*tensors: Tensor | None) -> bool:
-    """Whether a backward may follow."""
-    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
+    """Whether a backward may follow that could take what a forward keeps.
+
+    An exported program is for sizes of a range, and how much is kept has conditions on them.
+    """
+    if not torch.is_grad_enabled() or torch.compiler.is_exporting():
+        return False
+    return any(x is not None and x.requires_grad for x in tensors)
 
 
 def _accumulator(*tensors: Tensor) -> torch.dtype:
@@ -288,10 +293,9 @@ def _register(
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
-def _m2_n2_kept(shrink, expand, s_input, cu_seqlens, keep):
+def _m2_n2_kept(kernels, shrink, expand, s_input, cu_seqlens, keep):
     if not keep:
         return 0
-    kernels = _kernels((shrink, expand, s_input,), shrink.shape[3], s_input.shape[3])
     if kernels is not torch_kernels:
         return kernels.m2_n2_kept(shrink, expand, s_input, cu_seqlens)
     if cu_seqlens is not None or shrink.device.type != "cpu":
@@ -302,7 +306,7 @@ def _m2_n2_kept(shrink, expand, s_input, cu_seqlens, keep):
 def _m2_n2_forward(shrink, expand, s_input, initial_state, cu_seqlens, keep):
     kernels = _kernels((shrink, expand, s_input,), shrink.shape[3], s_input.shape[3])
     with torch.autocast(shrink.device.type, enabled=False):
-        if _m2_n2_kept(shrink, expand, s_input, cu_seqlens, keep):
+        if _m2_n2_kept(kernels, shrink, expand, s_input, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.m2_n2_forward_kept(shrink, expand, s_input, initial_state, *packed)
         y, final = kernels.m2_n2_forward(shrink, expand, s_input, initial_state, cu_seqlens)
@@ -316,9 +320,9 @@ def _m2_n2_forward_fake(shrink, expand, s_input, initial_state, cu_seqlens, keep
     N = _sequences(shrink, cu_seqlens)
     dtype = _accumulator(shrink, expand, s_input)
     y = shrink.new_empty((B, T, heads, s_input.shape[3]), dtype=dtype)
-    kept = shrink.new_empty(
-        (N, _m2_n2_kept(shrink, expand, s_input, cu_seqlens, keep)), dtype=dtype
-    )
+    kernels = _kernels((shrink, expand, s_input,), shrink.shape[3], s_input.shape[3])
+    numbers = _m2_n2_kept(kernels, shrink, expand, s_input, cu_seqlens, keep)
+    kept = shrink.new_empty((N, numbers), dtype=dtype)
     return y, shrink.new_empty((N, heads, shrink.shape[3], s_input.shape[3]), dtype=dtype), kept
 
 
@@ -437,10 +441,9 @@ _register(
 )
 
 
-def _m0_n0_m1_n1_kept(shrink, expand, s_input, cu_seqlens, keep):
+def _m0_n0_m1_n1_kept(kernels, shrink, expand, s_input, cu_seqlens, keep):
     if not keep:
         return 0
-    kernels = _kernels((shrink, expand, s_input,), shrink.shape[3], s_input.shape[3])
     if kernels is not torch_kernels:
         return kernels.m0_n0_m1_n1_kept(shrink, expand, s_input, cu_seqlens)
     if cu_seqlens is not None or shrink.device.type != "cpu":
@@ -451,7 +454,7 @@ def _m0_n0_m1_n1_kept(shrink, expand, s_input, cu_seqlens, keep):
 def _m0_n0_m1_n1_forward(shrink, expand, s_input, initial_state, cu_seqlens, keep):
     kernels = _kernels((shrink, expand, s_input,), shrink.shape[3], s_input.shape[3])
     with torch.autocast(shrink.device.type, enabled=False):
-        if _m0_n0_m1_n1_kept(shrink, expand, s_input, cu_seqlens, keep):
+        if _m0_n0_m1_n1_kept(kernels, shrink, expand, s_input, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.m0_n0_m1_n1_forward_kept(shrink, expand, s_input, initial_state, *packed)
         y, final = kernels.m0_n0_m1_n1_forward(shrink, expand, s_input, initial_state, cu_seqlens)
@@ -465,9 +468,9 @@ def _m0_n0_m1_n1_forward_fake(shrink, expand, s_input, initial_state, cu_seqlens
     N = _sequences(shrink, cu_seqlens)
     dtype = _accumulator(shrink, expand, s_input)
     y = shrink.new_empty((B, T, heads, s_input.shape[3]), dtype=dtype)
-    kept = shrink.new_empty(
-        (N, _m0_n0_m1_n1_kept(shrink, expand, s_input, cu_seqlens, keep)), dtype=dtype
-    )
+    kernels = _kernels((shrink, expand, s_input,), shrink.shape[3], s_input.shape[3])
+    numbers = _m0_n0_m1_n1_kept(kernels, shrink, expand, s_input, cu_seqlens, keep)
+    kept = shrink.new_empty((N, numbers), dtype=dtype)
     return y, shrink.new_empty((N, heads, shrink.shape[3], s_input.shape[3]), dtype=dtype), kept
 
 

@@ -127,8 +127,13 @@ def _vmapped(
 
 
 def _trained(*tensors: Tensor | None) -> bool:
-    """Whether a backward may follow."""
-    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
+    """Whether a backward may follow that could take what a forward keeps.
+
+    An exported program is for sizes of a range, and how much is kept has conditions on them.
+    """
+    if not torch.is_grad_enabled() or torch.compiler.is_exporting():
+        return False
+    return any(x is not None and x.requires_grad for x in tensors)
 
 
 def _accumulator(*tensors: Tensor) -> torch.dtype:
@@ -226,10 +231,9 @@ def _register(
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
-def _mk_kept(k, e, q, log_a, cu_seqlens, keep):
+def _mk_kept(kernels, k, e, q, log_a, cu_seqlens, keep):
     if not keep:
         return 0
-    kernels = _kernels((k, e, q,), k.shape[3], e.shape[3])
     if kernels is not torch_kernels:
         return kernels.mk_kept(k, e, q, log_a, cu_seqlens)
     if cu_seqlens is not None or k.device.type != "cpu":
@@ -240,7 +244,7 @@ def _mk_kept(k, e, q, log_a, cu_seqlens, keep):
 def _mk_forward(k, e, q, log_a, initial_state, cu_seqlens, keep):
     kernels = _kernels((k, e, q,), k.shape[3], e.shape[3])
     with torch.autocast(k.device.type, enabled=False):
-        if _mk_kept(k, e, q, log_a, cu_seqlens, keep):
+        if _mk_kept(kernels, k, e, q, log_a, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.mk_forward_kept(k, e, q, log_a, initial_state, *packed)
         y, final = kernels.mk_forward(k, e, q, log_a, initial_state, cu_seqlens)
@@ -254,9 +258,9 @@ def _mk_forward_fake(k, e, q, log_a, initial_state, cu_seqlens, keep):
     N = _sequences(k, cu_seqlens)
     dtype = _accumulator(k, e, q, log_a)
     y = k.new_empty((B, T, heads, e.shape[3]), dtype=dtype)
-    kept = k.new_empty(
-        (N, _mk_kept(k, e, q, log_a, cu_seqlens, keep)), dtype=dtype
-    )
+    kernels = _kernels((k, e, q,), k.shape[3], e.shape[3])
+    numbers = _mk_kept(kernels, k, e, q, log_a, cu_seqlens, keep)
+    kept = k.new_empty((N, numbers), dtype=dtype)
     return y, k.new_empty((N, heads, k.shape[3], e.shape[3]), dtype=dtype), kept
 
 
@@ -375,10 +379,9 @@ _register(
 )
 
 
-def _mv_kept(e, v, part, log_a, cu_seqlens, keep):
+def _mv_kept(kernels, e, v, part, log_a, cu_seqlens, keep):
     if not keep:
         return 0
-    kernels = _kernels((e, v, part,), e.shape[3], v.shape[3])
     if kernels is not torch_kernels:
         return kernels.mv_kept(e, v, part, log_a, cu_seqlens)
     if cu_seqlens is not None or e.device.type != "cpu":
@@ -389,7 +392,7 @@ def _mv_kept(e, v, part, log_a, cu_seqlens, keep):
 def _mv_forward(e, v, part, log_a, initial_state, cu_seqlens, keep):
     kernels = _kernels((e, v, part,), e.shape[3], v.shape[3])
     with torch.autocast(e.device.type, enabled=False):
-        if _mv_kept(e, v, part, log_a, cu_seqlens, keep):
+        if _mv_kept(kernels, e, v, part, log_a, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.mv_forward_kept(e, v, part, log_a, initial_state, *packed)
         y, final = kernels.mv_forward(e, v, part, log_a, initial_state, cu_seqlens)
@@ -403,9 +406,9 @@ def _mv_forward_fake(e, v, part, log_a, initial_state, cu_seqlens, keep):
     N = _sequences(e, cu_seqlens)
     dtype = _accumulator(e, v, part, log_a)
     y = e.new_empty((B, T, heads, v.shape[3]))
-    kept = e.new_empty(
-        (N, _mv_kept(e, v, part, log_a, cu_seqlens, keep)), dtype=dtype
-    )
+    kernels = _kernels((e, v, part,), e.shape[3], v.shape[3])
+    numbers = _mv_kept(kernels, e, v, part, log_a, cu_seqlens, keep)
+    kept = e.new_empty((N, numbers), dtype=dtype)
     return y, e.new_empty((N, heads, e.shape[3], v.shape[3]), dtype=dtype), kept
 
 
@@ -523,10 +526,9 @@ _register(
 )
 
 
-def _mk_layer_kept(k_raw, a_raw, q_raw, cu_seqlens, keep):
+def _mk_layer_kept(kernels, k_raw, a_raw, q_raw, cu_seqlens, keep):
     if not keep:
         return 0
-    kernels = _kernels((k_raw, a_raw, q_raw,), k_raw.shape[3], a_raw.shape[3])
     if kernels is not torch_kernels:
         return kernels.mk_layer_kept(k_raw, a_raw, q_raw, cu_seqlens)
     if cu_seqlens is not None or k_raw.device.type != "cpu":
@@ -537,7 +539,7 @@ def _mk_layer_kept(k_raw, a_raw, q_raw, cu_seqlens, keep):
 def _mk_layer_forward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, keep):
     kernels = _kernels((k_raw, a_raw, q_raw,), k_raw.shape[3], a_raw.shape[3])
     with torch.autocast(k_raw.device.type, enabled=False):
-        if _mk_layer_kept(k_raw, a_raw, q_raw, cu_seqlens, keep):
+        if _mk_layer_kept(kernels, k_raw, a_raw, q_raw, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.mk_layer_forward_kept(k_raw, a_raw, tau, q_raw, initial_state, *packed)
         y, final = kernels.mk_layer_forward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens)
@@ -551,9 +553,9 @@ def _mk_layer_forward_fake(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, 
     N = _sequences(k_raw, cu_seqlens)
     dtype = _accumulator(k_raw, a_raw, q_raw)
     y = k_raw.new_empty((B, T, heads, a_raw.shape[3]), dtype=dtype)
-    kept = k_raw.new_empty(
-        (N, _mk_layer_kept(k_raw, a_raw, q_raw, cu_seqlens, keep)), dtype=dtype
-    )
+    kernels = _kernels((k_raw, a_raw, q_raw,), k_raw.shape[3], a_raw.shape[3])
+    numbers = _mk_layer_kept(kernels, k_raw, a_raw, q_raw, cu_seqlens, keep)
+    kept = k_raw.new_empty((N, numbers), dtype=dtype)
     return y, k_raw.new_empty((N, heads, k_raw.shape[3], a_raw.shape[3]), dtype=dtype), kept
 
 
@@ -673,10 +675,9 @@ _register(
 )
 
 
-def _mv_layer_kept(a_raw, v_raw, part, cu_seqlens, keep):
+def _mv_layer_kept(kernels, a_raw, v_raw, part, cu_seqlens, keep):
     if not keep:
         return 0
-    kernels = _kernels((a_raw, v_raw, part,), a_raw.shape[3], v_raw.shape[3])
     if kernels is not torch_kernels:
         return kernels.mv_layer_kept(a_raw, v_raw, part, cu_seqlens)
     if cu_seqlens is not None or a_raw.device.type != "cpu":
@@ -687,7 +688,7 @@ def _mv_layer_kept(a_raw, v_raw, part, cu_seqlens, keep):
 def _mv_layer_forward(a_raw, tau, v_raw, part, initial_state, cu_seqlens, keep):
     kernels = _kernels((a_raw, v_raw, part,), a_raw.shape[3], v_raw.shape[3])
     with torch.autocast(a_raw.device.type, enabled=False):
-        if _mv_layer_kept(a_raw, v_raw, part, cu_seqlens, keep):
+        if _mv_layer_kept(kernels, a_raw, v_raw, part, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.mv_layer_forward_kept(a_raw, tau, v_raw, part, initial_state, *packed)
         y, final = kernels.mv_layer_forward(a_raw, tau, v_raw, part, initial_state, cu_seqlens)
@@ -701,9 +702,9 @@ def _mv_layer_forward_fake(a_raw, tau, v_raw, part, initial_state, cu_seqlens, k
     N = _sequences(a_raw, cu_seqlens)
     dtype = _accumulator(a_raw, v_raw, part)
     y = a_raw.new_empty((B, T, heads, v_raw.shape[3]))
-    kept = a_raw.new_empty(
-        (N, _mv_layer_kept(a_raw, v_raw, part, cu_seqlens, keep)), dtype=dtype
-    )
+    kernels = _kernels((a_raw, v_raw, part,), a_raw.shape[3], v_raw.shape[3])
+    numbers = _mv_layer_kept(kernels, a_raw, v_raw, part, cu_seqlens, keep)
+    kept = a_raw.new_empty((N, numbers), dtype=dtype)
     return y, a_raw.new_empty((N, heads, a_raw.shape[3], v_raw.shape[3]), dtype=dtype), kept
 
 

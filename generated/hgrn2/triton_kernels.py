@@ -259,7 +259,7 @@ def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
 
 def _config(kernel: str, device: torch.device, width: int, K: int, V: int):
     """The chunk, block, warps, stages and precision of a kernel."""
-    row = _row_for(kernel, device, width, K, V)
+    row = _row_for(kernel, device, width, int(K), int(V))
     if row is None:
         raise ValueError(
             f"no Triton configuration of '{kernel}' for K = {K}, V = {V} with {width} bytes an "
@@ -440,7 +440,9 @@ def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
     """Whether the table has a configuration of every kernel for these sizes."""
     width = dtype.itemsize
     names = dict.fromkeys(row[0] for row in _TABLE)
-    return width < 8 and all(_row_for(name, device, width, K, V) is not None for name in names)
+    return width < 8 and all(
+        _row_for(name, device, width, int(K), int(V)) is not None for name in names
+    )
 
 
 @_Kernel
@@ -4598,7 +4600,9 @@ def m_kept(
         ((chunks, H, K), torch.float32),
         ((chunks, H, K), torch.float32),
     ))
-    return -(-kept // N) if 4 * kept <= 2 * _bytes(log_a, v, q) else 0
+    if 4 * kept > 2 * _bytes(log_a, v, q):
+        return 0
+    return -(-kept // max(1, N))
 
 
 def m_forward_kept(
@@ -4906,7 +4910,9 @@ def m_layer_kept(
         ((chunks, H, K), torch.float32),
         ((chunks, H, K), torch.float32),
     ))
-    return -(-kept // N) if 4 * kept <= 2 * _bytes(a_raw, v, q_raw) else 0
+    if 4 * kept > 2 * _bytes(a_raw, v, q_raw):
+        return 0
+    return -(-kept // max(1, N))
 
 
 def m_layer_forward_kept(

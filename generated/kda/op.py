@@ -127,8 +127,13 @@ def _vmapped(
 
 
 def _trained(*tensors: Tensor | None) -> bool:
-    """Whether a backward may follow."""
-    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
+    """Whether a backward may follow that could take what a forward keeps.
+
+    An exported program is for sizes of a range, and how much is kept has conditions on them.
+    """
+    if not torch.is_grad_enabled() or torch.compiler.is_exporting():
+        return False
+    return any(x is not None and x.requires_grad for x in tensors)
 
 
 def _accumulator(*tensors: Tensor) -> torch.dtype:
@@ -207,10 +212,9 @@ def _register(
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
-def _m_kept(beta, k, v, q, log_a, cu_seqlens, keep):
+def _m_kept(kernels, beta, k, v, q, log_a, cu_seqlens, keep):
     if not keep:
         return 0
-    kernels = _kernels((k, v, q,), k.shape[3], v.shape[3])
     if kernels is not torch_kernels:
         return kernels.m_kept(beta, k, v, q, log_a, cu_seqlens)
     if cu_seqlens is not None or beta.device.type != "cpu":
@@ -221,7 +225,7 @@ def _m_kept(beta, k, v, q, log_a, cu_seqlens, keep):
 def _m_forward(scale, beta, k, v, q, log_a, initial_state, cu_seqlens, keep):
     kernels = _kernels((k, v, q,), k.shape[3], v.shape[3])
     with torch.autocast(beta.device.type, enabled=False):
-        if _m_kept(beta, k, v, q, log_a, cu_seqlens, keep):
+        if _m_kept(kernels, beta, k, v, q, log_a, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.m_forward_kept(scale, beta, k, v, q, log_a, initial_state, *packed)
         y, final = kernels.m_forward(scale, beta, k, v, q, log_a, initial_state, cu_seqlens)
@@ -235,9 +239,9 @@ def _m_forward_fake(scale, beta, k, v, q, log_a, initial_state, cu_seqlens, keep
     N = _sequences(beta, cu_seqlens)
     dtype = _accumulator(beta, k, v, q, log_a)
     y = k.new_empty((B, T, heads, v.shape[3]))
-    kept = beta.new_empty(
-        (N, _m_kept(beta, k, v, q, log_a, cu_seqlens, keep)), dtype=dtype
-    )
+    kernels = _kernels((k, v, q,), k.shape[3], v.shape[3])
+    numbers = _m_kept(kernels, beta, k, v, q, log_a, cu_seqlens, keep)
+    kept = beta.new_empty((N, numbers), dtype=dtype)
     return y, beta.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype), kept
 
 
@@ -356,10 +360,9 @@ _register(
 )
 
 
-def _m_layer_kept(beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, cu_seqlens, keep):
+def _m_layer_kept(kernels, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, cu_seqlens, keep):
     if not keep:
         return 0
-    kernels = _kernels((k_raw, v_raw, q_raw, a_raw,), k_raw.shape[3], v_raw.shape[3])
     if kernels is not torch_kernels:
         return kernels.m_layer_kept(beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, cu_seqlens)
     if cu_seqlens is not None or beta_raw.device.type != "cpu":
@@ -370,7 +373,7 @@ def _m_layer_kept(beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, cu_seqlen
 def _m_layer_forward(scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, initial_state, cu_seqlens, keep):
     kernels = _kernels((k_raw, v_raw, q_raw, a_raw,), k_raw.shape[3], v_raw.shape[3])
     with torch.autocast(beta_raw.device.type, enabled=False):
-        if _m_layer_kept(beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, cu_seqlens, keep):
+        if _m_layer_kept(kernels, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.m_layer_forward_kept(scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, initial_state, *packed)
         y, final = kernels.m_layer_forward(scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, initial_state, cu_seqlens)
@@ -384,9 +387,9 @@ def _m_layer_forward_fake(scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_
     N = _sequences(beta_raw, cu_seqlens)
     dtype = _accumulator(beta_raw, k_raw, v_raw, q_raw, a_raw)
     y = k_raw.new_empty((B, T, heads, v_raw.shape[3]))
-    kept = beta_raw.new_empty(
-        (N, _m_layer_kept(beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, cu_seqlens, keep)), dtype=dtype
-    )
+    kernels = _kernels((k_raw, v_raw, q_raw, a_raw,), k_raw.shape[3], v_raw.shape[3])
+    numbers = _m_layer_kept(kernels, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, cu_seqlens, keep)
+    kept = beta_raw.new_empty((N, numbers), dtype=dtype)
     return y, beta_raw.new_empty((N, heads, k_raw.shape[3], v_raw.shape[3]), dtype=dtype), kept
 
 

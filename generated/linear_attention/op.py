@@ -127,8 +127,13 @@ def _vmapped(
 
 
 def _trained(*tensors: Tensor | None) -> bool:
-    """Whether a backward may follow."""
-    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
+    """Whether a backward may follow that could take what a forward keeps.
+
+    An exported program is for sizes of a range, and how much is kept has conditions on them.
+    """
+    if not torch.is_grad_enabled() or torch.compiler.is_exporting():
+        return False
+    return any(x is not None and x.requires_grad for x in tensors)
 
 
 def _accumulator(*tensors: Tensor) -> torch.dtype:
@@ -207,10 +212,9 @@ def _register(
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
-def _m_kept(k, v, q, cu_seqlens, keep):
+def _m_kept(kernels, k, v, q, cu_seqlens, keep):
     if not keep:
         return 0
-    kernels = _kernels((k, v, q,), k.shape[3], v.shape[3])
     if kernels is not torch_kernels:
         return kernels.m_kept(k, v, q, cu_seqlens)
     if cu_seqlens is not None or k.device.type != "cpu":
@@ -221,7 +225,7 @@ def _m_kept(k, v, q, cu_seqlens, keep):
 def _m_forward(scale, k, v, q, initial_state, cu_seqlens, keep):
     kernels = _kernels((k, v, q,), k.shape[3], v.shape[3])
     with torch.autocast(k.device.type, enabled=False):
-        if _m_kept(k, v, q, cu_seqlens, keep):
+        if _m_kept(kernels, k, v, q, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.m_forward_kept(scale, k, v, q, initial_state, *packed)
         y, final = kernels.m_forward(scale, k, v, q, initial_state, cu_seqlens)
@@ -235,9 +239,9 @@ def _m_forward_fake(scale, k, v, q, initial_state, cu_seqlens, keep):
     N = _sequences(k, cu_seqlens)
     dtype = _accumulator(k, v, q)
     y = k.new_empty((B, T, heads, v.shape[3]))
-    kept = k.new_empty(
-        (N, _m_kept(k, v, q, cu_seqlens, keep)), dtype=dtype
-    )
+    kernels = _kernels((k, v, q,), k.shape[3], v.shape[3])
+    numbers = _m_kept(kernels, k, v, q, cu_seqlens, keep)
+    kept = k.new_empty((N, numbers), dtype=dtype)
     return y, k.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype), kept
 
 

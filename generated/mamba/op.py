@@ -127,8 +127,13 @@ def _vmapped(
 
 
 def _trained(*tensors: Tensor | None) -> bool:
-    """Whether a backward may follow."""
-    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
+    """Whether a backward may follow that could take what a forward keeps.
+
+    An exported program is for sizes of a range, and how much is kept has conditions on them.
+    """
+    if not torch.is_grad_enabled() or torch.compiler.is_exporting():
+        return False
+    return any(x is not None and x.requires_grad for x in tensors)
 
 
 def _accumulator(*tensors: Tensor) -> torch.dtype:
@@ -232,10 +237,9 @@ def _register(
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
-def _m_kept(b, d, d_bias, u, c, A_log, cu_seqlens, keep):
+def _m_kept(kernels, b, d, d_bias, u, c, A_log, cu_seqlens, keep):
     if not keep:
         return 0
-    kernels = _kernels((b, d, u, c,), b.shape[3], d.shape[3])
     if kernels is not torch_kernels:
         return kernels.m_kept(b, d, d_bias, u, c, A_log, cu_seqlens)
     if cu_seqlens is not None or b.device.type != "cpu":
@@ -246,7 +250,7 @@ def _m_kept(b, d, d_bias, u, c, A_log, cu_seqlens, keep):
 def _m_forward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, keep):
     kernels = _kernels((b, d, u, c,), b.shape[3], d.shape[3])
     with torch.autocast(b.device.type, enabled=False):
-        if _m_kept(b, d, d_bias, u, c, A_log, cu_seqlens, keep):
+        if _m_kept(kernels, b, d, d_bias, u, c, A_log, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.m_forward_kept(b, d, d_bias, u, c, A_log, initial_state, *packed)
         y, final = kernels.m_forward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens)
@@ -260,9 +264,9 @@ def _m_forward_fake(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, keep):
     N = _sequences(b, cu_seqlens)
     dtype = _accumulator(b, d, u, c)
     y = b.new_empty((B, T, heads, d.shape[3]), dtype=dtype)
-    kept = b.new_empty(
-        (N, _m_kept(b, d, d_bias, u, c, A_log, cu_seqlens, keep)), dtype=dtype
-    )
+    kernels = _kernels((b, d, u, c,), b.shape[3], d.shape[3])
+    numbers = _m_kept(kernels, b, d, d_bias, u, c, A_log, cu_seqlens, keep)
+    kept = b.new_empty((N, numbers), dtype=dtype)
     return y, b.new_empty((N, heads, b.shape[3], d.shape[3]), dtype=dtype), kept
 
 
@@ -381,10 +385,9 @@ _register(
 )
 
 
-def _m_layer_kept(b, d, d_bias, u_raw, c, A_log, cu_seqlens, keep):
+def _m_layer_kept(kernels, b, d, d_bias, u_raw, c, A_log, cu_seqlens, keep):
     if not keep:
         return 0
-    kernels = _kernels((b, d, u_raw, c,), b.shape[3], d.shape[3])
     if kernels is not torch_kernels:
         return kernels.m_layer_kept(b, d, d_bias, u_raw, c, A_log, cu_seqlens)
     if cu_seqlens is not None or b.device.type != "cpu":
@@ -395,7 +398,7 @@ def _m_layer_kept(b, d, d_bias, u_raw, c, A_log, cu_seqlens, keep):
 def _m_layer_forward(b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens, keep):
     kernels = _kernels((b, d, u_raw, c,), b.shape[3], d.shape[3])
     with torch.autocast(b.device.type, enabled=False):
-        if _m_layer_kept(b, d, d_bias, u_raw, c, A_log, cu_seqlens, keep):
+        if _m_layer_kept(kernels, b, d, d_bias, u_raw, c, A_log, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.m_layer_forward_kept(b, d, d_bias, u_raw, c, A_log, initial_state, *packed)
         y, final = kernels.m_layer_forward(b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens)
@@ -409,9 +412,9 @@ def _m_layer_forward_fake(b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqle
     N = _sequences(b, cu_seqlens)
     dtype = _accumulator(b, d, u_raw, c)
     y = b.new_empty((B, T, heads, d.shape[3]), dtype=dtype)
-    kept = b.new_empty(
-        (N, _m_layer_kept(b, d, d_bias, u_raw, c, A_log, cu_seqlens, keep)), dtype=dtype
-    )
+    kernels = _kernels((b, d, u_raw, c,), b.shape[3], d.shape[3])
+    numbers = _m_layer_kept(kernels, b, d, d_bias, u_raw, c, A_log, cu_seqlens, keep)
+    kept = b.new_empty((N, numbers), dtype=dtype)
     return y, b.new_empty((N, heads, b.shape[3], d.shape[3]), dtype=dtype), kept
 
 

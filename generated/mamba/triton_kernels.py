@@ -300,7 +300,7 @@ def _row_for(kernel: str, device: torch.device, width: int, K: int, V: int):
 
 def _config(kernel: str, device: torch.device, width: int, K: int, V: int):
     """The chunk, block, warps, stages and precision of a kernel."""
-    row = _row_for(kernel, device, width, K, V)
+    row = _row_for(kernel, device, width, int(K), int(V))
     if row is None:
         raise ValueError(
             f"no Triton configuration of '{kernel}' for K = {K}, V = {V} with {width} bytes an "
@@ -456,7 +456,9 @@ def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
     """Whether the table has a configuration of every kernel for these sizes."""
     width = dtype.itemsize
     names = dict.fromkeys(row[0] for row in _TABLE)
-    return width < 8 and all(_row_for(name, device, width, K, V) is not None for name in names)
+    return width < 8 and all(
+        _row_for(name, device, width, int(K), int(V)) is not None for name in names
+    )
 
 
 @_Kernel

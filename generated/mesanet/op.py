@@ -127,8 +127,13 @@ def _vmapped(
 
 
 def _trained(*tensors: Tensor | None) -> bool:
-    """Whether a backward may follow."""
-    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
+    """Whether a backward may follow that could take what a forward keeps.
+
+    An exported program is for sizes of a range, and how much is kept has conditions on them.
+    """
+    if not torch.is_grad_enabled() or torch.compiler.is_exporting():
+        return False
+    return any(x is not None and x.requires_grad for x in tensors)
 
 
 def _accumulator(*tensors: Tensor) -> torch.dtype:
@@ -249,10 +254,9 @@ def _register(
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
-def _g_kept(beta, k, part, log_a, cu_seqlens, keep):
+def _g_kept(kernels, beta, k, part, log_a, cu_seqlens, keep):
     if not keep:
         return 0
-    kernels = _kernels((k, part,), k.shape[3], part.shape[3])
     if kernels is not torch_kernels:
         return kernels.g_kept(beta, k, part, log_a, cu_seqlens)
     if cu_seqlens is not None or beta.device.type != "cpu":
@@ -263,7 +267,7 @@ def _g_kept(beta, k, part, log_a, cu_seqlens, keep):
 def _g_forward(beta, k, part, log_a, initial_state, cu_seqlens, keep):
     kernels = _kernels((k, part,), k.shape[3], part.shape[3])
     with torch.autocast(beta.device.type, enabled=False):
-        if _g_kept(beta, k, part, log_a, cu_seqlens, keep):
+        if _g_kept(kernels, beta, k, part, log_a, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.g_forward_kept(beta, k, part, log_a, initial_state, *packed)
         y, final = kernels.g_forward(beta, k, part, log_a, initial_state, cu_seqlens)
@@ -277,9 +281,9 @@ def _g_forward_fake(beta, k, part, log_a, initial_state, cu_seqlens, keep):
     N = _sequences(beta, cu_seqlens)
     dtype = _accumulator(beta, k, part, log_a)
     y = k.new_empty((B, T, heads, k.shape[3], part.shape[3]), dtype=dtype)
-    kept = beta.new_empty(
-        (N, _g_kept(beta, k, part, log_a, cu_seqlens, keep)), dtype=dtype
-    )
+    kernels = _kernels((k, part,), k.shape[3], part.shape[3])
+    numbers = _g_kept(kernels, beta, k, part, log_a, cu_seqlens, keep)
+    kept = beta.new_empty((N, numbers), dtype=dtype)
     return y, beta.new_empty((N, heads, k.shape[3], part.shape[3]), dtype=dtype), kept
 
 
@@ -398,10 +402,9 @@ _register(
 )
 
 
-def _m_kept(beta, k, v, part, log_a, cu_seqlens, keep):
+def _m_kept(kernels, beta, k, v, part, log_a, cu_seqlens, keep):
     if not keep:
         return 0
-    kernels = _kernels((k, v, part,), k.shape[3], v.shape[3])
     if kernels is not torch_kernels:
         return kernels.m_kept(beta, k, v, part, log_a, cu_seqlens)
     if cu_seqlens is not None or beta.device.type != "cpu":
@@ -412,7 +415,7 @@ def _m_kept(beta, k, v, part, log_a, cu_seqlens, keep):
 def _m_forward(beta, k, v, part, log_a, initial_state, cu_seqlens, keep):
     kernels = _kernels((k, v, part,), k.shape[3], v.shape[3])
     with torch.autocast(beta.device.type, enabled=False):
-        if _m_kept(beta, k, v, part, log_a, cu_seqlens, keep):
+        if _m_kept(kernels, beta, k, v, part, log_a, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.m_forward_kept(beta, k, v, part, log_a, initial_state, *packed)
         y, final = kernels.m_forward(beta, k, v, part, log_a, initial_state, cu_seqlens)
@@ -426,9 +429,9 @@ def _m_forward_fake(beta, k, v, part, log_a, initial_state, cu_seqlens, keep):
     N = _sequences(beta, cu_seqlens)
     dtype = _accumulator(beta, k, v, part, log_a)
     y = k.new_empty((B, T, heads, v.shape[3]))
-    kept = beta.new_empty(
-        (N, _m_kept(beta, k, v, part, log_a, cu_seqlens, keep)), dtype=dtype
-    )
+    kernels = _kernels((k, v, part,), k.shape[3], v.shape[3])
+    numbers = _m_kept(kernels, beta, k, v, part, log_a, cu_seqlens, keep)
+    kept = beta.new_empty((N, numbers), dtype=dtype)
     return y, beta.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype), kept
 
 
@@ -546,10 +549,9 @@ _register(
 )
 
 
-def _g_layer_kept(beta_raw, k_raw, part, a_raw, cu_seqlens, keep):
+def _g_layer_kept(kernels, beta_raw, k_raw, part, a_raw, cu_seqlens, keep):
     if not keep:
         return 0
-    kernels = _kernels((k_raw, part,), k_raw.shape[3], part.shape[3])
     if kernels is not torch_kernels:
         return kernels.g_layer_kept(beta_raw, k_raw, part, a_raw, cu_seqlens)
     if cu_seqlens is not None or beta_raw.device.type != "cpu":
@@ -560,7 +562,7 @@ def _g_layer_kept(beta_raw, k_raw, part, a_raw, cu_seqlens, keep):
 def _g_layer_forward(beta_raw, k_raw, part, a_raw, initial_state, cu_seqlens, keep):
     kernels = _kernels((k_raw, part,), k_raw.shape[3], part.shape[3])
     with torch.autocast(beta_raw.device.type, enabled=False):
-        if _g_layer_kept(beta_raw, k_raw, part, a_raw, cu_seqlens, keep):
+        if _g_layer_kept(kernels, beta_raw, k_raw, part, a_raw, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.g_layer_forward_kept(beta_raw, k_raw, part, a_raw, initial_state, *packed)
         y, final = kernels.g_layer_forward(beta_raw, k_raw, part, a_raw, initial_state, cu_seqlens)
@@ -574,9 +576,9 @@ def _g_layer_forward_fake(beta_raw, k_raw, part, a_raw, initial_state, cu_seqlen
     N = _sequences(beta_raw, cu_seqlens)
     dtype = _accumulator(beta_raw, k_raw, part, a_raw)
     y = k_raw.new_empty((B, T, heads, k_raw.shape[3], part.shape[3]), dtype=dtype)
-    kept = beta_raw.new_empty(
-        (N, _g_layer_kept(beta_raw, k_raw, part, a_raw, cu_seqlens, keep)), dtype=dtype
-    )
+    kernels = _kernels((k_raw, part,), k_raw.shape[3], part.shape[3])
+    numbers = _g_layer_kept(kernels, beta_raw, k_raw, part, a_raw, cu_seqlens, keep)
+    kept = beta_raw.new_empty((N, numbers), dtype=dtype)
     return y, beta_raw.new_empty((N, heads, k_raw.shape[3], part.shape[3]), dtype=dtype), kept
 
 
@@ -695,10 +697,9 @@ _register(
 )
 
 
-def _m_layer_kept(beta_raw, k_raw, v, part, a_raw, cu_seqlens, keep):
+def _m_layer_kept(kernels, beta_raw, k_raw, v, part, a_raw, cu_seqlens, keep):
     if not keep:
         return 0
-    kernels = _kernels((k_raw, v, part,), k_raw.shape[3], v.shape[3])
     if kernels is not torch_kernels:
         return kernels.m_layer_kept(beta_raw, k_raw, v, part, a_raw, cu_seqlens)
     if cu_seqlens is not None or beta_raw.device.type != "cpu":
@@ -709,7 +710,7 @@ def _m_layer_kept(beta_raw, k_raw, v, part, a_raw, cu_seqlens, keep):
 def _m_layer_forward(beta_raw, k_raw, v, part, a_raw, initial_state, cu_seqlens, keep):
     kernels = _kernels((k_raw, v, part,), k_raw.shape[3], v.shape[3])
     with torch.autocast(beta_raw.device.type, enabled=False):
-        if _m_layer_kept(beta_raw, k_raw, v, part, a_raw, cu_seqlens, keep):
+        if _m_layer_kept(kernels, beta_raw, k_raw, v, part, a_raw, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.m_layer_forward_kept(beta_raw, k_raw, v, part, a_raw, initial_state, *packed)
         y, final = kernels.m_layer_forward(beta_raw, k_raw, v, part, a_raw, initial_state, cu_seqlens)
@@ -723,9 +724,9 @@ def _m_layer_forward_fake(beta_raw, k_raw, v, part, a_raw, initial_state, cu_seq
     N = _sequences(beta_raw, cu_seqlens)
     dtype = _accumulator(beta_raw, k_raw, v, part, a_raw)
     y = k_raw.new_empty((B, T, heads, v.shape[3]))
-    kept = beta_raw.new_empty(
-        (N, _m_layer_kept(beta_raw, k_raw, v, part, a_raw, cu_seqlens, keep)), dtype=dtype
-    )
+    kernels = _kernels((k_raw, v, part,), k_raw.shape[3], v.shape[3])
+    numbers = _m_layer_kept(kernels, beta_raw, k_raw, v, part, a_raw, cu_seqlens, keep)
+    kept = beta_raw.new_empty((N, numbers), dtype=dtype)
     return y, beta_raw.new_empty((N, heads, k_raw.shape[3], v.shape[3]), dtype=dtype), kept
 
 

@@ -128,8 +128,13 @@ def _vmapped(
 
 
 def _trained(*tensors: Tensor | None) -> bool:
-    """Whether a backward may follow."""
-    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
+    """Whether a backward may follow that could take what a forward keeps.
+
+    An exported program is for sizes of a range, and how much is kept has conditions on them.
+    """
+    if not torch.is_grad_enabled() or torch.compiler.is_exporting():
+        return False
+    return any(x is not None and x.requires_grad for x in tensors)
 
 
 def _accumulator(*tensors: Tensor) -> torch.dtype:
@@ -334,10 +339,9 @@ def _register(
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
-def _m_n_kept(q_raw, height_rise, k, s_input, height_decay, cu_seqlens, keep):
+def _m_n_kept(kernels, q_raw, height_rise, k, s_input, height_decay, cu_seqlens, keep):
     if not keep:
         return 0
-    kernels = _kernels((q_raw, k, s_input,), q_raw.shape[3], s_input.shape[3])
     if kernels is not torch_kernels:
         return kernels.m_n_kept(q_raw, height_rise, k, s_input, height_decay, cu_seqlens)
     if cu_seqlens is not None or q_raw.device.type != "cpu":
@@ -348,7 +352,7 @@ def _m_n_kept(q_raw, height_rise, k, s_input, height_decay, cu_seqlens, keep):
 def _m_n_forward(scale, q_raw, height_rise, k, s_input, height_decay, initial_state, cu_seqlens, keep):
     kernels = _kernels((q_raw, k, s_input,), q_raw.shape[3], s_input.shape[3])
     with torch.autocast(q_raw.device.type, enabled=False):
-        if _m_n_kept(q_raw, height_rise, k, s_input, height_decay, cu_seqlens, keep):
+        if _m_n_kept(kernels, q_raw, height_rise, k, s_input, height_decay, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.m_n_forward_kept(scale, q_raw, height_rise, k, s_input, height_decay, initial_state, *packed)
         y, final = kernels.m_n_forward(scale, q_raw, height_rise, k, s_input, height_decay, initial_state, cu_seqlens)
@@ -362,9 +366,9 @@ def _m_n_forward_fake(scale, q_raw, height_rise, k, s_input, height_decay, initi
     N = _sequences(q_raw, cu_seqlens)
     dtype = _accumulator(q_raw, height_rise, k, s_input, height_decay)
     y = q_raw.new_empty((B, T, heads, s_input.shape[3]), dtype=dtype)
-    kept = q_raw.new_empty(
-        (N, _m_n_kept(q_raw, height_rise, k, s_input, height_decay, cu_seqlens, keep)), dtype=dtype
-    )
+    kernels = _kernels((q_raw, k, s_input,), q_raw.shape[3], s_input.shape[3])
+    numbers = _m_n_kept(kernels, q_raw, height_rise, k, s_input, height_decay, cu_seqlens, keep)
+    kept = q_raw.new_empty((N, numbers), dtype=dtype)
     return y, q_raw.new_empty((N, heads, q_raw.shape[3], s_input.shape[3]), dtype=dtype), kept
 
 

@@ -128,8 +128,13 @@ def _vmapped(
 
 
 def _trained(*tensors: Tensor | None) -> bool:
-    """Whether a backward may follow."""
-    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
+    """Whether a backward may follow that could take what a forward keeps.
+
+    An exported program is for sizes of a range, and how much is kept has conditions on them.
+    """
+    if not torch.is_grad_enabled() or torch.compiler.is_exporting():
+        return False
+    return any(x is not None and x.requires_grad for x in tensors)
 
 
 def _accumulator(*tensors: Tensor) -> torch.dtype:
@@ -351,10 +356,9 @@ def _register(
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
-def _m_kept(shrink, expand, v, log_gamma, cu_seqlens, keep):
+def _m_kept(kernels, shrink, expand, v, log_gamma, cu_seqlens, keep):
     if not keep:
         return 0
-    kernels = _kernels((shrink, expand, v,), shrink.shape[3], v.shape[3])
     if kernels is not torch_kernels:
         return kernels.m_kept(shrink, expand, v, log_gamma, cu_seqlens)
     if cu_seqlens is not None or shrink.device.type != "cpu":
@@ -365,7 +369,7 @@ def _m_kept(shrink, expand, v, log_gamma, cu_seqlens, keep):
 def _m_forward(shrink, expand, v, log_gamma, initial_state, cu_seqlens, keep):
     kernels = _kernels((shrink, expand, v,), shrink.shape[3], v.shape[3])
     with torch.autocast(shrink.device.type, enabled=False):
-        if _m_kept(shrink, expand, v, log_gamma, cu_seqlens, keep):
+        if _m_kept(kernels, shrink, expand, v, log_gamma, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.m_forward_kept(shrink, expand, v, log_gamma, initial_state, *packed)
         y, final = kernels.m_forward(shrink, expand, v, log_gamma, initial_state, cu_seqlens)
@@ -379,9 +383,9 @@ def _m_forward_fake(shrink, expand, v, log_gamma, initial_state, cu_seqlens, kee
     N = _sequences(shrink, cu_seqlens)
     dtype = _accumulator(shrink, expand, v)
     y = shrink.new_empty((B, T, heads, v.shape[3]), dtype=dtype)
-    kept = shrink.new_empty(
-        (N, _m_kept(shrink, expand, v, log_gamma, cu_seqlens, keep)), dtype=dtype
-    )
+    kernels = _kernels((shrink, expand, v,), shrink.shape[3], v.shape[3])
+    numbers = _m_kept(kernels, shrink, expand, v, log_gamma, cu_seqlens, keep)
+    kept = shrink.new_empty((N, numbers), dtype=dtype)
     return y, shrink.new_empty((N, heads, shrink.shape[3], v.shape[3]), dtype=dtype), kept
 
 

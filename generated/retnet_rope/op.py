@@ -127,8 +127,13 @@ def _vmapped(
 
 
 def _trained(*tensors: Tensor | None) -> bool:
-    """Whether a backward may follow."""
-    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
+    """Whether a backward may follow that could take what a forward keeps.
+
+    An exported program is for sizes of a range, and how much is kept has conditions on them.
+    """
+    if not torch.is_grad_enabled() or torch.compiler.is_exporting():
+        return False
+    return any(x is not None and x.requires_grad for x in tensors)
 
 
 def _accumulator(*tensors: Tensor) -> torch.dtype:
@@ -283,10 +288,9 @@ def _register(
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
-def _m_kept(e, v, s, log_gamma, cu_seqlens, keep):
+def _m_kept(kernels, e, v, s, log_gamma, cu_seqlens, keep):
     if not keep:
         return 0
-    kernels = _kernels((e, v, s,), e.shape[3], v.shape[3])
     if kernels is not torch_kernels:
         return kernels.m_kept(e, v, s, log_gamma, cu_seqlens)
     if cu_seqlens is not None or e.device.type != "cpu":
@@ -297,7 +301,7 @@ def _m_kept(e, v, s, log_gamma, cu_seqlens, keep):
 def _m_forward(scale, e, v, s, log_gamma, initial_state, cu_seqlens, keep):
     kernels = _kernels((e, v, s,), e.shape[3], v.shape[3])
     with torch.autocast(e.device.type, enabled=False):
-        if _m_kept(e, v, s, log_gamma, cu_seqlens, keep):
+        if _m_kept(kernels, e, v, s, log_gamma, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.m_forward_kept(scale, e, v, s, log_gamma, initial_state, *packed)
         y, final = kernels.m_forward(scale, e, v, s, log_gamma, initial_state, cu_seqlens)
@@ -311,9 +315,9 @@ def _m_forward_fake(scale, e, v, s, log_gamma, initial_state, cu_seqlens, keep):
     N = _sequences(e, cu_seqlens)
     dtype = _accumulator(e, v, s)
     y = e.new_empty((B, T, heads, v.shape[3]))
-    kept = e.new_empty(
-        (N, _m_kept(e, v, s, log_gamma, cu_seqlens, keep)), dtype=dtype
-    )
+    kernels = _kernels((e, v, s,), e.shape[3], v.shape[3])
+    numbers = _m_kept(kernels, e, v, s, log_gamma, cu_seqlens, keep)
+    kept = e.new_empty((N, numbers), dtype=dtype)
     return y, e.new_empty((N, heads, e.shape[3], v.shape[3]), dtype=dtype), kept
 
 

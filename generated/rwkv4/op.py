@@ -127,8 +127,13 @@ def _vmapped(
 
 
 def _trained(*tensors: Tensor | None) -> bool:
-    """Whether a backward may follow."""
-    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
+    """Whether a backward may follow that could take what a forward keeps.
+
+    An exported program is for sizes of a range, and how much is kept has conditions on them.
+    """
+    if not torch.is_grad_enabled() or torch.compiler.is_exporting():
+        return False
+    return any(x is not None and x.requires_grad for x in tensors)
 
 
 def _accumulator(*tensors: Tensor) -> torch.dtype:
@@ -233,10 +238,9 @@ def _register(
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
-def _num_kept(k, v, w, cu_seqlens, keep):
+def _num_kept(kernels, k, v, w, cu_seqlens, keep):
     if not keep:
         return 0
-    kernels = _kernels((k, v,), 1, k.shape[3])
     if kernels is not torch_kernels:
         return kernels.num_kept(k, v, w, cu_seqlens)
     if cu_seqlens is not None or k.device.type != "cpu":
@@ -247,7 +251,7 @@ def _num_kept(k, v, w, cu_seqlens, keep):
 def _num_forward(k, v, w, initial_state, cu_seqlens, keep):
     kernels = _kernels((k, v,), 1, k.shape[3])
     with torch.autocast(k.device.type, enabled=False):
-        if _num_kept(k, v, w, cu_seqlens, keep):
+        if _num_kept(kernels, k, v, w, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.num_forward_kept(k, v, w, initial_state, *packed)
         y, final = kernels.num_forward(k, v, w, initial_state, cu_seqlens)
@@ -261,9 +265,9 @@ def _num_forward_fake(k, v, w, initial_state, cu_seqlens, keep):
     N = _sequences(k, cu_seqlens)
     dtype = _accumulator(k, v)
     y = k.new_empty((B, T, heads, k.shape[3]), dtype=dtype)
-    kept = k.new_empty(
-        (N, _num_kept(k, v, w, cu_seqlens, keep)), dtype=dtype
-    )
+    kernels = _kernels((k, v,), 1, k.shape[3])
+    numbers = _num_kept(kernels, k, v, w, cu_seqlens, keep)
+    kept = k.new_empty((N, numbers), dtype=dtype)
     return y, k.new_empty((N, heads, k.shape[3]), dtype=dtype), kept
 
 
@@ -382,10 +386,9 @@ _register(
 )
 
 
-def _den_kept(k, w, cu_seqlens, keep):
+def _den_kept(kernels, k, w, cu_seqlens, keep):
     if not keep:
         return 0
-    kernels = _kernels((k,), 1, k.shape[3])
     if kernels is not torch_kernels:
         return kernels.den_kept(k, w, cu_seqlens)
     if cu_seqlens is not None or k.device.type != "cpu":
@@ -396,7 +399,7 @@ def _den_kept(k, w, cu_seqlens, keep):
 def _den_forward(k, w, initial_state, cu_seqlens, keep):
     kernels = _kernels((k,), 1, k.shape[3])
     with torch.autocast(k.device.type, enabled=False):
-        if _den_kept(k, w, cu_seqlens, keep):
+        if _den_kept(kernels, k, w, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.den_forward_kept(k, w, initial_state, *packed)
         y, final = kernels.den_forward(k, w, initial_state, cu_seqlens)
@@ -410,9 +413,9 @@ def _den_forward_fake(k, w, initial_state, cu_seqlens, keep):
     N = _sequences(k, cu_seqlens)
     dtype = _accumulator(k)
     y = k.new_empty((B, T, heads, k.shape[3]), dtype=dtype)
-    kept = k.new_empty(
-        (N, _den_kept(k, w, cu_seqlens, keep)), dtype=dtype
-    )
+    kernels = _kernels((k,), 1, k.shape[3])
+    numbers = _den_kept(kernels, k, w, cu_seqlens, keep)
+    kept = k.new_empty((N, numbers), dtype=dtype)
     return y, k.new_empty((N, heads, k.shape[3]), dtype=dtype), kept
 
 

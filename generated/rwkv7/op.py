@@ -127,8 +127,13 @@ def _vmapped(
 
 
 def _trained(*tensors: Tensor | None) -> bool:
-    """Whether a backward may follow."""
-    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
+    """Whether a backward may follow that could take what a forward keeps.
+
+    An exported program is for sizes of a range, and how much is kept has conditions on them.
+    """
+    if not torch.is_grad_enabled() or torch.compiler.is_exporting():
+        return False
+    return any(x is not None and x.requires_grad for x in tensors)
 
 
 def _accumulator(*tensors: Tensor) -> torch.dtype:
@@ -207,10 +212,9 @@ def _register(
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
-def _m_kept(k, v, r, w_raw, kappa, eta, cu_seqlens, keep):
+def _m_kept(kernels, k, v, r, w_raw, kappa, eta, cu_seqlens, keep):
     if not keep:
         return 0
-    kernels = _kernels((k, v, r, kappa, eta,), k.shape[3], v.shape[3])
     if kernels is not torch_kernels:
         return kernels.m_kept(k, v, r, w_raw, kappa, eta, cu_seqlens)
     if cu_seqlens is not None or k.device.type != "cpu":
@@ -221,7 +225,7 @@ def _m_kept(k, v, r, w_raw, kappa, eta, cu_seqlens, keep):
 def _m_forward(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, keep):
     kernels = _kernels((k, v, r, kappa, eta,), k.shape[3], v.shape[3])
     with torch.autocast(k.device.type, enabled=False):
-        if _m_kept(k, v, r, w_raw, kappa, eta, cu_seqlens, keep):
+        if _m_kept(kernels, k, v, r, w_raw, kappa, eta, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.m_forward_kept(k, v, r, w_raw, kappa, eta, initial_state, *packed)
         y, final = kernels.m_forward(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens)
@@ -235,9 +239,9 @@ def _m_forward_fake(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, keep)
     N = _sequences(k, cu_seqlens)
     dtype = _accumulator(k, v, r, w_raw, kappa, eta)
     y = k.new_empty((B, T, heads, v.shape[3]))
-    kept = k.new_empty(
-        (N, _m_kept(k, v, r, w_raw, kappa, eta, cu_seqlens, keep)), dtype=dtype
-    )
+    kernels = _kernels((k, v, r, kappa, eta,), k.shape[3], v.shape[3])
+    numbers = _m_kept(kernels, k, v, r, w_raw, kappa, eta, cu_seqlens, keep)
+    kept = k.new_empty((N, numbers), dtype=dtype)
     return y, k.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype), kept
 
 
@@ -355,10 +359,9 @@ _register(
 )
 
 
-def _m_layer_kept(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, cu_seqlens, keep):
+def _m_layer_kept(kernels, k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, cu_seqlens, keep):
     if not keep:
         return 0
-    kernels = _kernels((k_raw, eta_raw, v, r,), k_raw.shape[3], v.shape[3])
     if kernels is not torch_kernels:
         return kernels.m_layer_kept(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, cu_seqlens)
     if cu_seqlens is not None or k_raw.device.type != "cpu":
@@ -369,7 +372,7 @@ def _m_layer_kept(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, cu_seqlens,
 def _m_layer_forward(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens, keep):
     kernels = _kernels((k_raw, eta_raw, v, r,), k_raw.shape[3], v.shape[3])
     with torch.autocast(k_raw.device.type, enabled=False):
-        if _m_layer_kept(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, cu_seqlens, keep):
+        if _m_layer_kept(kernels, k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.m_layer_forward_kept(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, *packed)
         y, final = kernels.m_layer_forward(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens)
@@ -383,9 +386,9 @@ def _m_layer_forward_fake(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, ini
     N = _sequences(k_raw, cu_seqlens)
     dtype = _accumulator(k_raw, eta_raw, v, r, w_raw_raw)
     y = k_raw.new_empty((B, T, heads, v.shape[3]))
-    kept = k_raw.new_empty(
-        (N, _m_layer_kept(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, cu_seqlens, keep)), dtype=dtype
-    )
+    kernels = _kernels((k_raw, eta_raw, v, r,), k_raw.shape[3], v.shape[3])
+    numbers = _m_layer_kept(kernels, k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, cu_seqlens, keep)
+    kept = k_raw.new_empty((N, numbers), dtype=dtype)
     return y, k_raw.new_empty((N, heads, k_raw.shape[3], v.shape[3]), dtype=dtype), kept
 
 

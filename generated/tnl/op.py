@@ -127,8 +127,13 @@ def _vmapped(
 
 
 def _trained(*tensors: Tensor | None) -> bool:
-    """Whether a backward may follow."""
-    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
+    """Whether a backward may follow that could take what a forward keeps.
+
+    An exported program is for sizes of a range, and how much is kept has conditions on them.
+    """
+    if not torch.is_grad_enabled() or torch.compiler.is_exporting():
+        return False
+    return any(x is not None and x.requires_grad for x in tensors)
 
 
 def _accumulator(*tensors: Tensor) -> torch.dtype:
@@ -224,10 +229,9 @@ def _register(
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
-def _m_kept(k_raw, v, q_raw, log_a, cu_seqlens, keep):
+def _m_kept(kernels, k_raw, v, q_raw, log_a, cu_seqlens, keep):
     if not keep:
         return 0
-    kernels = _kernels((k_raw, v, q_raw,), k_raw.shape[3], v.shape[3])
     if kernels is not torch_kernels:
         return kernels.m_kept(k_raw, v, q_raw, log_a, cu_seqlens)
     if cu_seqlens is not None or k_raw.device.type != "cpu":
@@ -238,7 +242,7 @@ def _m_kept(k_raw, v, q_raw, log_a, cu_seqlens, keep):
 def _m_forward(k_raw, v, q_raw, log_a, initial_state, cu_seqlens, keep):
     kernels = _kernels((k_raw, v, q_raw,), k_raw.shape[3], v.shape[3])
     with torch.autocast(k_raw.device.type, enabled=False):
-        if _m_kept(k_raw, v, q_raw, log_a, cu_seqlens, keep):
+        if _m_kept(kernels, k_raw, v, q_raw, log_a, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.m_forward_kept(k_raw, v, q_raw, log_a, initial_state, *packed)
         y, final = kernels.m_forward(k_raw, v, q_raw, log_a, initial_state, cu_seqlens)
@@ -252,9 +256,9 @@ def _m_forward_fake(k_raw, v, q_raw, log_a, initial_state, cu_seqlens, keep):
     N = _sequences(k_raw, cu_seqlens)
     dtype = _accumulator(k_raw, v, q_raw)
     y = k_raw.new_empty((B, T, heads, v.shape[3]))
-    kept = k_raw.new_empty(
-        (N, _m_kept(k_raw, v, q_raw, log_a, cu_seqlens, keep)), dtype=dtype
-    )
+    kernels = _kernels((k_raw, v, q_raw,), k_raw.shape[3], v.shape[3])
+    numbers = _m_kept(kernels, k_raw, v, q_raw, log_a, cu_seqlens, keep)
+    kept = k_raw.new_empty((N, numbers), dtype=dtype)
     return y, k_raw.new_empty((N, heads, k_raw.shape[3], v.shape[3]), dtype=dtype), kept
 
 

@@ -7,11 +7,29 @@ from dataclasses import replace
 
 import pytest
 
+from eosc.algebra.scalar import Arg, fn
 from eosc.backends.triton.factors import taken_out
 from eosc.backends.triton.kernel import partial_sums
 from eosc.backends.triton.split import split
-from eosc.ir.build import product, summed
-from eosc.ir.nodes import Dot, Inverse, Kernel, Load, Rename, Store, Value, walk
+from eosc.ir.build import mapped, product, summed, total
+from eosc.ir.nodes import (
+    Carried,
+    Dot,
+    Inverse,
+    Kernel,
+    Let,
+    Load,
+    Map,
+    Rename,
+    State,
+    Statement,
+    Store,
+    Update,
+    Use,
+    Value,
+    walk,
+)
+from eosc.ir.shares import Shares
 from eosc.lowering.delta import adjoint, chunk
 from eosc.lowering.parts import Form
 from tests.numerics.test_delta_lowering import check, load, scan_of
@@ -98,3 +116,48 @@ def test_parts_of_sums_are_stored_of_what_is_linear_in_them(power: int, place: s
     kernel = Kernel("gradients", 16, 1, (), (store,), parallel=True)
     algorithm = replace(adjoint.backward(scan, Form(16, 16)), launches=(kernel,))
     assert [*parts(split(algorithm, scan).kernels)] == [place]
+
+
+def kernel_of(*body: Statement, carried: tuple[Carried, ...] = ()) -> Kernel:
+    return Kernel("states", 16, 1, carried, body)
+
+
+def test_a_factor_that_stands_in_another_one_stays() -> None:
+    scaled = product(load("b"), load("k", "K"), dims=("i", "K"))
+    grown = Map(
+        Arg("a") * fn("exp", Arg("a")), (("a", Use("bk", dims=("i", "K"))),), dims=("i", "K")
+    )
+    score = Dot(grown, Rename(load("q", "K"), dims=("j", "K")), "K", dims=("i", "j"))
+    kernel = kernel_of(Let("bk", scaled), Store("y", score))
+    algorithm = replace(chunk.forward(scan_of("0", True), Form(16, 16)), launches=(kernel,))
+    assert taken_out(algorithm) == algorithm
+
+
+def test_a_value_of_a_tile_before_its_update_stays() -> None:
+    state = State("S", dims=("K", "V"))
+    kept = product(Load("c", dims=()), state, dims=("K", "V"))
+    kernel = kernel_of(
+        Let("h", kept),
+        Update("S", mapped(Arg("a0") + 1, state)),
+        Store("y", Dot(load("q", "K"), Use("h", dims=("K", "V")), "K", dims=("i", "V"))),
+        carried=(Carried("S", ("K", "V")),),
+    )
+    algorithm = replace(chunk.forward(scan_of("0", True), Form(16, 16)), launches=(kernel,))
+    (changed,) = taken_out(algorithm).kernels
+    assert changed == kernel
+
+
+def test_what_reads_a_tile_of_partial_sums_does_not_add_up() -> None:
+    keys = summed(load("k", "K"), "i", "K")
+    tile = State("s", dims=())
+    update = Update("s", total([tile, keys]))
+    shares = Shares((update,), "K")
+    assert shares.gathered == {"s"} and shares.adds(update.value)
+    assert shares.sums(tile) and not shares.adds(product(tile, tile))
+    assert not shares.adds(product(tile, keys))
+
+
+def test_a_sum_over_an_axis_under_another_name_does_not_add_up() -> None:
+    other = Rename(load("k", "K"), dims=("i", "J"))
+    shares = Shares((), "K")
+    assert shares.sums(summed(other, "J")) and not shares.adds(summed(other, "J"))

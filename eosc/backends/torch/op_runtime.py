@@ -120,8 +120,13 @@ def _vmapped(
 
 
 def _trained(*tensors: Tensor | None) -> bool:
-    """Whether a backward may follow."""
-    return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
+    """Whether a backward may follow that could take what a forward keeps.
+
+    An exported program is for sizes of a range, and how much is kept has conditions on them.
+    """
+    if not torch.is_grad_enabled() or torch.compiler.is_exporting():
+        return False
+    return any(x is not None and x.requires_grad for x in tensors)
 
 
 def _accumulator(*tensors: Tensor) -> torch.dtype:

@@ -26,6 +26,7 @@ from eosc.ir.nodes import (
     Let,
     Load,
     Rename,
+    State,
     Statement,
     Sum,
     Update,
@@ -80,8 +81,19 @@ class _Factors:
                 continue
             if isinstance(changed, Update):
                 self._done.clear()
+                self._forget(changed.state)
             body.append(changed)
         return replace(self.whole, body=tuple(_needed(body)))
+
+    def _forget(self, state: str) -> None:
+        """Take no more factors out of lets that read a tile, which now has another value."""
+        stale: set[str] = set()
+        for name, value in self.lets.items():
+            for each in walk(value):
+                again = isinstance(each, State) and each.name == state
+                if again or (isinstance(each, Use) and each.name in stale):
+                    stale.add(name)
+        self.lets = {name: value for name, value in self.lets.items() if name not in stale}
 
     def _named(self, let: Let) -> Iterator[Let]:
         """The let of a product with factors as two, so that the bare product has a name."""
@@ -178,12 +190,13 @@ class _Factors:
         rest: list[S] = []
         kept: dict[str, Value] = {}
         sign, found = multiplied(fn)
+        inside = {name for each in found if not isinstance(each, Arg) for name in args_of(each)}
         for each in found:
             names = args_of(each)
             if of_tokens(each, args):
                 factors.append(_only(each, {name: args[name] for name in names}))
                 continue
-            if isinstance(each, Arg):
+            if isinstance(each, Arg) and each.name not in inside:
                 inner = self._parts(args[each.name])
                 factors += inner.factors
                 kept[each.name] = inner.rest

@@ -64,7 +64,9 @@ class _Keeping:
         for text in places(kept, self.namer, self.lead, "chunks"):
             line(f"{text},", 2)
         line("))")
-        line(f"return -(-kept // N) if 4 * kept <= 2 * _bytes({', '.join(self.tensors)}) else 0")
+        line(f"if 4 * kept > 2 * _bytes({', '.join(self.tensors)}):")
+        line("return 0", 2)
+        line("return -(-kept // max(1, N))")
         return lines
 
     def forward(self) -> Launcher:

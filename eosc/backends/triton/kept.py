@@ -42,15 +42,12 @@ def common(ahead: Mapping[int, Algorithm], back: Mapping[int, Algorithm]) -> Kep
 def _common(ahead: Algorithm, back: Algorithm) -> Kept | None:
     done = {each.name: each for each in ahead.launches}
     scratch = {each.name: each for each in back.scratch}
+    results = {each.name for each in back.outputs}
     again: list[Launch] = []
     there: set[str] = set()
     for each in back.launches:
-        scratch_read = {*read(each)} & {*scratch}
-        if (
-            each.name in done
-            and scratch_read <= there
-            and _computed(each) == _computed(done[each.name])
-        ):
+        made = {*read(each)} & {*scratch} <= there and not {*written(each)} & results
+        if made and each.name in done and _computed(each) == _computed(done[each.name]):
             again.append(each)
             there |= {*written(each)}
     while True:

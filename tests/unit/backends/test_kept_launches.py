@@ -10,7 +10,7 @@ import pytest
 
 from eosc.backends.triton.kept import common
 from eosc.backends.triton.module import algorithms
-from eosc.ir.nodes import Algorithm, Kernel
+from eosc.ir.nodes import Algorithm, Kernel, Store
 from eosc.recurrence.extract import extract
 from eosc.schedule.plan import plan
 from eosc.schedule.table import rows_of
@@ -79,3 +79,44 @@ def test_room_is_for_every_token_and_chunk_and_no_more_than_twice_the_operands(
     assert kept(1, 200, 128, [0, 90, 200]) == (5 * per_chunk + 200 * per_token) // 2
     assert kept(3, 8, 128) == 0
     assert kept(3, 200, 256) == 0
+    assert kept(0, 200, 128) == 0
+
+
+def test_room_is_counted_for_symbolic_sizes(tmp_path: Path) -> None:
+    pytest.importorskip("triton")
+    import torch
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.fx.experimental.symbolic_shapes import (
+        DimDynamic,
+        ShapeEnv,
+        StatelessSymbolicContext,
+    )
+
+    package = imported(mixer("gated_deltanet"), "gated_deltanet", tmp_path)
+    kernels = importlib.import_module(f"{package.__name__}.triton_kernels")
+    mode = FakeTensorMode(shape_env=ShapeEnv())
+
+    def fake(*shape: int) -> torch.Tensor:
+        context = StatelessSymbolicContext(dynamic_sizes=[DimDynamic.DYNAMIC] * len(shape))
+        x = torch.empty(*shape, dtype=torch.bfloat16)
+        return mode.from_tensor(x, symbolic_context=context)
+
+    wide, narrow = (3, 200, 2, 128), (3, 200, 2)
+    given = [fake(*shape) for shape in (narrow, wide, wide, wide, narrow)]
+    assert kernels.supports(torch.bfloat16, torch.device("cpu"), *given[1].shape[2:])
+    assert int(kernels.m_kept(*given, None)) == 4 * 128 * 128 + 200 * 128
+
+
+def test_a_launch_that_stores_a_result_is_run_again() -> None:
+    ahead, back = both("gated_deltanet")
+    for chunk, algorithm in back.items():
+        states = next(each for each in algorithm.kernels if each.name == "states")
+        moved = [each for each in algorithm.scratch if each.name == "n"]
+        assert any(isinstance(each, Store) and each.array == "n" for each in states.body)
+        back[chunk] = replace(
+            algorithm,
+            outputs=(*algorithm.outputs, *moved),
+            scratch=tuple(each for each in algorithm.scratch if each.name != "n"),
+        )
+    kept = common(ahead, back)
+    assert kept is not None and kept.launches == ("solve",)

@@ -42,7 +42,7 @@ def test_all_sizes_up_to_the_largest_have_kernels(name: str, small: int, tmp_pat
         assert not module.supports(dtype, device, 4 * largest, 16)
 
 
-def test_tiles_of_16_bits_have_no_less_than_64_columns(tmp_path: Path) -> None:
+def test_padding_makes_no_tile_of_16_bits_narrower_than_64(tmp_path: Path) -> None:
     import torch
 
     module = printed("gla", tmp_path)
