@@ -107,10 +107,15 @@ def test_compiles_whole_and_for_any_length(gla: ModuleType) -> None:
             torch.testing.assert_close(one, other)
 
 
-def test_exports_with_a_dynamic_length(gla: ModuleType) -> None:
+@pytest.mark.parametrize("trained", [False, True])
+def test_exports_with_a_dynamic_length(gla: ModuleType, trained: bool) -> None:
     class Layer(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gain = torch.nn.Parameter(torch.ones(()), requires_grad=trained)
+
         def forward(self, q: Tensor, k: Tensor, v: Tensor, log_a: Tensor) -> Tensor:
-            found: Tensor = gla.gla(q, k, v, log_a).y
+            found: Tensor = gla.gla(q, self.gain * k, v, log_a).y
             return found
 
     length = torch.export.Dim("T", min=2, max=4096)
