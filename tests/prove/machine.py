@@ -236,7 +236,11 @@ def layouts_of(mixer: Mixer, problem: Problem) -> dict[str, Layout]:
 
 
 def check_outputs(mixer: Mixer) -> None:
-    """Both sides of the reflexive statement are the reference's output, at every token."""
+    """Both sides of the reflexive statement are the reference's output, at every token.
+
+    Raises:
+        ArithmeticError: it has no value at the operands that were drawn.
+    """
     problem = reflexive(mixer)
     sizes = {axis.name: SIZES.get(axis.name, 2) for axis in mixer.axes if axis.size is None}
     generator = torch.Generator().manual_seed(7)
@@ -270,6 +274,8 @@ def check_outputs(mixer: Mixer) -> None:
                     place += weight * left_places.pop(0)
                 entry = entry[place]
             wanted = complex(entry)
+            if math.isnan(wanted.real):
+                raise ArithmeticError("no value in the reals, as of the root of a negative number")
             assert abs(left - wanted) <= 1e-9 * (1 + abs(wanted)), (goal.name, env)
             assert abs(right - wanted) <= 1e-9 * (1 + abs(wanted)), (goal.name, env)
 

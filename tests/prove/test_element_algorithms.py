@@ -265,11 +265,13 @@ def test_parts_that_do_not_add_up_are_refused(
 
 
 def test_only_what_is_added_may_be_summed_over_a_shared_axis() -> None:
-    """The parts of an output are added once the programs are done; those of a state are not."""
+    """The parts of a gradient are added once the programs are done; no others are."""
     scan = scan_of("sum")
     algorithm = chunk.forward(scan, FORM)
+    assert proved(scan, algorithm)
     last = replace(algorithm.kernels[-1], blocked=("V",))
-    assert proved(scan, replace(algorithm, launches=(*algorithm.launches[:-1], last)))
+    with pytest.raises(Unreadable, match="share out"):
+        proved(scan, replace(algorithm, launches=(*algorithm.launches[:-1], last)))
     state = Update("M", summed(State("M", dims=("V",)), "V"))
     last = replace(last, body=(*last.body[:-1], state))
     with pytest.raises(Unreadable, match="share out"):

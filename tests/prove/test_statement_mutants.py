@@ -80,8 +80,8 @@ def _check(count: int, seed: int) -> None:
         mixer = _mutant(texts, chance)
         try:
             check_outputs(mixer)
-        except (Unstated, ZeroDivisionError, OverflowError):
-            continue  # a clear refusal, or a power of 0 that neither side has
+        except (Unstated, ArithmeticError):
+            continue  # a clear refusal, or a power of 0 or a root of -1 that the reals do not have
         except ValueError as error:
             assert "taps" in str(error)  # the reference asks for more of a kernel than is sampled
             continue
