@@ -10,7 +10,7 @@ copy `j`. Not supported: data-dependent loop bounds, aliasing, atomics.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
@@ -405,6 +405,16 @@ def operands(value: Value) -> tuple[Value, ...]:
         ):
             return (arg,)
     return ()
+
+
+def needed(body: Sequence[Statement]) -> set[str]:
+    """The lets that what a body stores or carries is made of."""
+    found: set[str] = set()
+    for statement in reversed(body):
+        if isinstance(statement, Let) and statement.name not in found:
+            continue
+        found |= {each.name for each in walk(statement.value) if isinstance(each, Use)}
+    return found
 
 
 def walk(value: Value) -> Iterator[Value]:

@@ -32,6 +32,7 @@ from eosc.ir.nodes import (
     Update,
     Use,
     Value,
+    needed,
     operands,
     walk,
 )
@@ -83,7 +84,9 @@ class _Factors:
                 self._done.clear()
                 self._forget(changed.state)
             body.append(changed)
-        return replace(self.whole, body=tuple(_needed(body)))
+        names = needed(body)
+        kept = (each for each in body if not isinstance(each, Let) or each.name in names)
+        return replace(self.whole, body=tuple(kept))
 
     def _forget(self, state: str) -> None:
         """Take no more factors out of lets that read a tile, which now has another value."""
@@ -214,18 +217,6 @@ class _Factors:
             return _Parts(tuple(factors), kept[text.name])
         held = tuple((name, arg) for name, arg in kept.items())
         return _Parts(tuple(factors), Pointwise(text, held, dims=value.dims))
-
-
-def _needed(body: list[Statement]) -> list[Statement]:
-    """The statements without the names that nothing reads any more."""
-    kept: list[Statement] = []
-    wanted: set[str] = set()
-    for each in reversed(body):
-        if isinstance(each, Let) and each.name not in wanted:
-            continue
-        wanted.update(value.name for value in walk(each.value) if isinstance(value, Use))
-        kept.append(each)
-    return kept[::-1]
 
 
 def _only(fn: S, args: Mapping[str, Value]) -> Value:

@@ -30,6 +30,7 @@ from eosc.ir.nodes import (
     Update,
     Use,
     Value,
+    needed,
 )
 from eosc.lowering.family import AnyScan
 from eosc.prove import formula
@@ -47,7 +48,7 @@ from eosc.prove.algorithms.recurrence import (
     array_symbol,
 )
 from eosc.prove.algorithms.scalars import Unreadable
-from eosc.prove.algorithms.structure import bare, check_kernel, lengths, needed
+from eosc.prove.algorithms.structure import bare, check_kernel, lengths
 from eosc.prove.algorithms.systems import sides
 from eosc.prove.algorithms.walks import Walks
 from eosc.prove.formula import TIME, Equation, Formula, Problem, Symbol, Time, shifted
@@ -264,7 +265,7 @@ class _Statement:
         if name is not None:
             timed = "i" in dict(self.scan.prologues())[name].dims
             cuts[let.name] = array_meaning(f"scan.{name}", Per.TOKEN if timed else Per.HEAD)
-        elif let.name in self.cuts.values() and let.name in needed(body.kernel):
+        elif let.name in self.cuts.values() and let.name in needed(body.kernel.body):
             prologue = next(each for each, cut in self.cuts.items() if cut == let.name)
             if prologue != DECAY:
                 self.cut(body, let, prologue)

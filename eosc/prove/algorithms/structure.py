@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from eosc.ir.nodes import Algorithm, Array, Kernel, Let, Load, Map, Store, Sum, Use, Value, walk
+from eosc.ir.nodes import Algorithm, Array, Kernel, Let, Load, Map, Store, Sum, Value
 from eosc.ir.shares import Shares
 from eosc.prove.algorithms.scalars import Unreadable
-
-
-def needed(kernel: Kernel) -> set[str]:
-    """The lets that what a kernel stores or carries is made of."""
-    found: set[str] = set()
-    for statement in reversed(kernel.body):
-        if isinstance(statement, Let) and statement.name not in found:
-            continue
-        found |= {each.name for each in walk(statement.value) if isinstance(each, Use)}
-    return found
 
 
 def check_kernel(kernel: Kernel, arrays: Mapping[str, Array]) -> None:
