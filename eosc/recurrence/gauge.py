@@ -161,9 +161,17 @@ class _Gauge:
         cosine: Term = Read(phase.cosine, NOW, type=kind)
         sine: Term = Read(phase.sine, NOW, type=kind)
         if before:
-            angle = build.apply("sub", Read(phase.name, NOW, type=kind), phase.angle)
+            angle = Read(self._before(phase), NOW, type=kind)
             cosine, sine = build.apply("cos", angle), build.apply("sin", angle)
         return cosine, build.neg(sine) if back else sine
+
+    def _before(self, phase: Phase) -> str:
+        """The name of a phase at the step before."""
+        if not phase.before:
+            key = self.prints.of(phase.angle)
+            phase = replace(phase, before=untaken(f"{phase.name}_before", self.taken))
+            self.phases[key] = phase
+        return phase.before
 
     def _product(self, term: Term, other: tuple[Term, Term]) -> tuple[Term, Term]:
         """The product of a term and a pair, as a pair."""

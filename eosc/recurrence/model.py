@@ -164,12 +164,14 @@ class Phase:
     """The sum of an angle (radians) over the steps of a call, the present one included.
 
     name, cosine, sine: how terms refer to it, to its cosine and its sine, as `Read(name, NOW)`.
+    before: to it less the present angle; empty where no term does.
     """
 
     name: str
     angle: Term
     cosine: str
     sine: str
+    before: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,8 @@ class ScanStep:
         where that is not the memory. layout: where it computes several memories, or one whose
         axes are not one key and one value axis. steps: the axis of a fold inside each token,
         each of whose steps is a token of the scan; its operands are then spread out.
+    phase: of a memory that turns along its keys, the name of the `Phase` for whose angle the scan
+        has a gradient of its own.
     forms: one certified form for each chunk length; certificates: why its base is safe (none
         where no decay varies over K or V, so that any chunk is).
     """
@@ -102,6 +104,7 @@ class ScanStep:
     called: str = ""
     layout: Layout | None = None
     steps: str = ""
+    phase: str = ""
 
     @property
     def memories(self) -> tuple[str, ...]:

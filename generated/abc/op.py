@@ -274,7 +274,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_abc_97f58c24'
+NAMESPACE = 'eosc_abc_268e56bf'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -410,6 +410,15 @@ class _Scan_mkGradient(torch.autograd.Function):
         raise NotImplementedError('abc: second derivatives are not implemented')
 
 
+def _mk_gradients(ctx, dy, d_final_state):
+    k, s_raw, z, q, z_before, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_k, d_s_raw, d_z, d_q, d_z_before, d_initial_state = _Scan_mkGradient.apply(
+        k, s_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_k, d_s_raw, d_z, d_q, d_z_before, d_initial_state, None, None
+
+
 class _Scan_mk(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -425,12 +434,7 @@ class _Scan_mk(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        k, s_raw, z, q, z_before, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_k, d_s_raw, d_z, d_q, d_z_before, d_initial_state = _Scan_mkGradient.apply(
-            k, s_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_k, d_s_raw, d_z, d_q, d_z_before, d_initial_state, None, None
+        return _mk_gradients(ctx, dy, d_final_state)
 
 
 def _scan_mk(k, s_raw, z, q, z_before, initial_state, cu_seqlens):
@@ -557,6 +561,15 @@ class _Scan_mvGradient(torch.autograd.Function):
         raise NotImplementedError('abc: second derivatives are not implemented')
 
 
+def _mv_gradients(ctx, dy, d_final_state):
+    s_raw, z, v, part, z_before, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_s_raw, d_z, d_v, d_part, d_z_before, d_initial_state = _Scan_mvGradient.apply(
+        s_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_s_raw, d_z, d_v, d_part, d_z_before, d_initial_state, None, None
+
+
 class _Scan_mv(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -572,12 +585,7 @@ class _Scan_mv(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        s_raw, z, v, part, z_before, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_s_raw, d_z, d_v, d_part, d_z_before, d_initial_state = _Scan_mvGradient.apply(
-            s_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_s_raw, d_z, d_v, d_part, d_z_before, d_initial_state, None, None
+        return _mv_gradients(ctx, dy, d_final_state)
 
 
 def _scan_mv(s_raw, z, v, part, z_before, initial_state, cu_seqlens):
@@ -705,6 +713,15 @@ class _Scan_mk_layerGradient(torch.autograd.Function):
         raise NotImplementedError('abc: second derivatives are not implemented')
 
 
+def _mk_layer_gradients(ctx, dy, d_final_state):
+    k, s_raw_raw, z, q, z_before, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_k, d_s_raw_raw, d_z, d_q, d_z_before, d_initial_state = _Scan_mk_layerGradient.apply(
+        k, s_raw_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_k, d_s_raw_raw, d_z, d_q, d_z_before, d_initial_state, None, None
+
+
 class _Scan_mk_layer(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -720,12 +737,7 @@ class _Scan_mk_layer(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        k, s_raw_raw, z, q, z_before, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_k, d_s_raw_raw, d_z, d_q, d_z_before, d_initial_state = _Scan_mk_layerGradient.apply(
-            k, s_raw_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_k, d_s_raw_raw, d_z, d_q, d_z_before, d_initial_state, None, None
+        return _mk_layer_gradients(ctx, dy, d_final_state)
 
 
 def _scan_mk_layer(k, s_raw_raw, z, q, z_before, initial_state, cu_seqlens):
@@ -852,6 +864,15 @@ class _Scan_mv_layerGradient(torch.autograd.Function):
         raise NotImplementedError('abc: second derivatives are not implemented')
 
 
+def _mv_layer_gradients(ctx, dy, d_final_state):
+    s_raw_raw, z, v, part, z_before, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_s_raw_raw, d_z, d_v, d_part, d_z_before, d_initial_state = _Scan_mv_layerGradient.apply(
+        s_raw_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_s_raw_raw, d_z, d_v, d_part, d_z_before, d_initial_state, None, None
+
+
 class _Scan_mv_layer(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -867,12 +888,7 @@ class _Scan_mv_layer(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        s_raw_raw, z, v, part, z_before, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_s_raw_raw, d_z, d_v, d_part, d_z_before, d_initial_state = _Scan_mv_layerGradient.apply(
-            s_raw_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_s_raw_raw, d_z, d_v, d_part, d_z_before, d_initial_state, None, None
+        return _mv_layer_gradients(ctx, dy, d_final_state)
 
 
 def _scan_mv_layer(s_raw_raw, z, v, part, z_before, initial_state, cu_seqlens):

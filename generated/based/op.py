@@ -252,7 +252,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_based_b24429f5'
+NAMESPACE = 'eosc_based_c8a52b2e'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -388,6 +388,15 @@ class _Scan_m2_n2Gradient(torch.autograd.Function):
         raise NotImplementedError('based: second derivatives are not implemented')
 
 
+def _m2_n2_gradients(ctx, dy, d_final_state):
+    shrink, expand, s_input, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_shrink, d_expand, d_s_input, d_initial_state = _Scan_m2_n2Gradient.apply(
+        shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_shrink, d_expand, d_s_input, d_initial_state, None, None
+
+
 class _Scan_m2_n2(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -403,12 +412,7 @@ class _Scan_m2_n2(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        shrink, expand, s_input, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_shrink, d_expand, d_s_input, d_initial_state = _Scan_m2_n2Gradient.apply(
-            shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_shrink, d_expand, d_s_input, d_initial_state, None, None
+        return _m2_n2_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m2_n2(shrink, expand, s_input, initial_state, cu_seqlens):
@@ -536,6 +540,15 @@ class _Scan_m0_n0_m1_n1Gradient(torch.autograd.Function):
         raise NotImplementedError('based: second derivatives are not implemented')
 
 
+def _m0_n0_m1_n1_gradients(ctx, dy, d_final_state):
+    shrink, expand, s_input, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_shrink, d_expand, d_s_input, d_initial_state = _Scan_m0_n0_m1_n1Gradient.apply(
+        shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_shrink, d_expand, d_s_input, d_initial_state, None, None
+
+
 class _Scan_m0_n0_m1_n1(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -551,12 +564,7 @@ class _Scan_m0_n0_m1_n1(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        shrink, expand, s_input, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_shrink, d_expand, d_s_input, d_initial_state = _Scan_m0_n0_m1_n1Gradient.apply(
-            shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_shrink, d_expand, d_s_input, d_initial_state, None, None
+        return _m0_n0_m1_n1_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m0_n0_m1_n1(shrink, expand, s_input, initial_state, cu_seqlens):

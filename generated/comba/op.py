@@ -171,7 +171,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_comba_a15f2742'
+NAMESPACE = 'eosc_comba_0dabb6b2'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -307,6 +307,15 @@ class _Scan_mGradient(torch.autograd.Function):
         raise NotImplementedError('comba: second derivatives are not implemented')
 
 
+def _m_gradients(ctx, dy, d_final_state):
+    beta, k, v, q, log_a, p, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_beta, d_k, d_v, d_q, d_log_a, d_p, d_initial_state = _Scan_mGradient.apply(
+        ctx.scale, beta, k, v, q, log_a, p, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return None, d_beta, d_k, d_v, d_q, d_log_a, d_p, d_initial_state, None, None
+
+
 class _Scan_m(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -322,12 +331,7 @@ class _Scan_m(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        beta, k, v, q, log_a, p, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_beta, d_k, d_v, d_q, d_log_a, d_p, d_initial_state = _Scan_mGradient.apply(
-            ctx.scale, beta, k, v, q, log_a, p, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return None, d_beta, d_k, d_v, d_q, d_log_a, d_p, d_initial_state, None, None
+        return _m_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m(scale, beta, k, v, q, log_a, p, initial_state, cu_seqlens):
@@ -455,6 +459,15 @@ class _Scan_m_layerGradient(torch.autograd.Function):
         raise NotImplementedError('comba: second derivatives are not implemented')
 
 
+def _m_layer_gradients(ctx, dy, d_final_state):
+    beta_raw, k_raw, v_raw, q_raw, correction, A_log, a_raw, d_bias, inner, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_beta_raw, d_k_raw, d_v_raw, d_q_raw, d_correction, d_A_log, d_a_raw, d_d_bias, d_inner, d_initial_state = _Scan_m_layerGradient.apply(
+        ctx.scale, beta_raw, k_raw, v_raw, q_raw, correction, A_log, a_raw, d_bias, inner, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return None, d_beta_raw, d_k_raw, d_v_raw, d_q_raw, d_correction, d_A_log, d_a_raw, d_d_bias, d_inner, d_initial_state, None, None
+
+
 class _Scan_m_layer(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -470,12 +483,7 @@ class _Scan_m_layer(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        beta_raw, k_raw, v_raw, q_raw, correction, A_log, a_raw, d_bias, inner, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_beta_raw, d_k_raw, d_v_raw, d_q_raw, d_correction, d_A_log, d_a_raw, d_d_bias, d_inner, d_initial_state = _Scan_m_layerGradient.apply(
-            ctx.scale, beta_raw, k_raw, v_raw, q_raw, correction, A_log, a_raw, d_bias, inner, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return None, d_beta_raw, d_k_raw, d_v_raw, d_q_raw, d_correction, d_A_log, d_a_raw, d_d_bias, d_inner, d_initial_state, None, None
+        return _m_layer_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m_layer(scale, beta_raw, k_raw, v_raw, q_raw, correction, A_log, a_raw, d_bias, inner, initial_state, cu_seqlens):

@@ -298,7 +298,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_cosformer_cbd6acfe'
+NAMESPACE = 'eosc_cosformer_9d78dd37'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -434,6 +434,15 @@ class _Scan_m_nGradient(torch.autograd.Function):
         raise NotImplementedError('cosformer: second derivatives are not implemented')
 
 
+def _m_n_gradients(ctx, dy, d_final_state):
+    shrink, expand, s_input, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_shrink, d_expand, d_s_input, d_initial_state = _Scan_m_nGradient.apply(
+        shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_shrink, d_expand, d_s_input, d_initial_state, None, None
+
+
 class _Scan_m_n(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -449,12 +458,7 @@ class _Scan_m_n(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        shrink, expand, s_input, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_shrink, d_expand, d_s_input, d_initial_state = _Scan_m_nGradient.apply(
-            shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_shrink, d_expand, d_s_input, d_initial_state, None, None
+        return _m_n_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m_n(shrink, expand, s_input, initial_state, cu_seqlens):

@@ -80,7 +80,7 @@ def _folded(
     return op(*found), n
 
 
-NAMESPACE = 'eosc_deltanet_a5b2c9f0_filters_0e8079c0'
+NAMESPACE = 'eosc_deltanet_9aa65a0e_filters_0e8079c0'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

@@ -187,7 +187,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_deltaproduct_6df20a88'
+NAMESPACE = 'eosc_deltaproduct_ab1fb8c1'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -322,6 +322,15 @@ class _Scan_mGradient(torch.autograd.Function):
         raise NotImplementedError('deltaproduct: second derivatives are not implemented')
 
 
+def _m_gradients(ctx, dy, d_final_state):
+    beta, k, v, q, log_a, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_beta, d_k, d_v, d_q, d_log_a, d_initial_state = _Scan_mGradient.apply(
+        beta, k, v, q, log_a, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_beta, d_k, d_v, d_q, d_log_a, d_initial_state, None, None
+
+
 class _Scan_m(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -337,12 +346,7 @@ class _Scan_m(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        beta, k, v, q, log_a, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_beta, d_k, d_v, d_q, d_log_a, d_initial_state = _Scan_mGradient.apply(
-            beta, k, v, q, log_a, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_beta, d_k, d_v, d_q, d_log_a, d_initial_state, None, None
+        return _m_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m(beta, k, v, q, log_a, initial_state, cu_seqlens):

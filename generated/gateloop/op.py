@@ -137,6 +137,12 @@ def _trained(*tensors: Tensor | None) -> bool:
     return any(x is not None and x.requires_grad for x in tensors)
 
 
+def _quarter(x: Tensor, dim: int) -> Tensor:
+    """Real and imaginary parts side by side along a dimension, a quarter turn ahead."""
+    real, imaginary = x.chunk(2, dim)
+    return torch.cat((imaginary, -real), dim)
+
+
 def _accumulator(*tensors: Tensor) -> torch.dtype:
     """The dtype of states: float64 for float64 operands, else float32."""
     double = any(x.dtype == torch.float64 for x in tensors)
@@ -297,7 +303,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_gateloop_228c8046'
+NAMESPACE = 'eosc_gateloop_1952edf0'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -432,6 +438,15 @@ class _Scan_mGradient(torch.autograd.Function):
         raise NotImplementedError('gateloop: second derivatives are not implemented')
 
 
+def _m_gradients(ctx, dy, d_final_state):
+    shrink, expand, v, log_keys, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_shrink, d_expand, d_v, d_log_keys, d_initial_state = _Scan_mGradient.apply(
+        shrink, expand, v, log_keys, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_shrink, d_expand, d_v, d_log_keys, d_initial_state, None, None
+
+
 class _Scan_m(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -447,17 +462,46 @@ class _Scan_m(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
+        return _m_gradients(ctx, dy, d_final_state)
+
+
+class _Scan_mTurned(torch.autograd.Function):
+    """The scan of a memory that turns, with the gradient of the angle of each token.
+
+    Two tokens meet under the sum of the angles between them, as under that of the log-decays: the
+    gradient of an angle is that of its log-decay, of keys that are read a quarter turn ahead.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(shrink, expand, v, log_keys, initial_state, cu_seqlens, angle, keep):
+        return _OPS.m_forward(shrink, expand, v, log_keys, initial_state, cu_seqlens, keep)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        *given, angle, keep = inputs
+        _m_saved(ctx, (*given, keep), output)
+        ctx.angle = angle.shape
+
+    @staticmethod
+    def backward(ctx, dy, d_final_state, _):
+        found = _m_gradients(ctx, dy, d_final_state)
+        if not ctx.needs_input_grad[-2]:
+            return (*found, None)
         shrink, expand, v, log_keys, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_shrink, d_expand, d_v, d_log_keys, d_initial_state = _Scan_mGradient.apply(
-            shrink, expand, v, log_keys, initial_state, cu_seqlens, dy, d_final_state, kept
+        shrink = _quarter(shrink, 3)
+        log_keys = log_keys.expand(-1, -1, dy.shape[2], -1)
+        turned = _Scan_mGradient.apply(
+            shrink, expand, v, log_keys, initial_state, cu_seqlens, dy, _quarter(d_final_state, 2), None
         )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_shrink, d_expand, d_v, d_log_keys, d_initial_state, None, None
+        d_angle = sum(turned[3].chunk(2, 3)).sum_to_size(ctx.angle)
+        return (*found[:-1], d_angle, None)
 
 
-def _scan_m(shrink, expand, v, log_keys, initial_state, cu_seqlens):
+def _scan_m(shrink, expand, v, log_keys, initial_state, cu_seqlens, angle):
     keep = _trained(shrink, expand, v, log_keys, initial_state)
-    return _Scan_m.apply(shrink, expand, v, log_keys, initial_state, cu_seqlens, keep)[:2]
+    return _Scan_mTurned.apply(shrink, expand, v, log_keys, initial_state, cu_seqlens, angle, keep)[:2]
 
 
 _register(
@@ -501,7 +545,7 @@ def _gateloop_sequence(
     K = q.shape[3]
     V = v.shape[3]
     phi_2 = _shared(_worked(phi, dtype), H, 2)
-    phase = _phase(phi_2, T, cu_seqlens)
+    phase = _phase(phi_2.detach(), T, cu_seqlens)
     phase_cos = torch.cos(phase)
     phase_sin = torch.sin(phase)
     q_2 = _shared(_worked(q, dtype), H, 2)
@@ -510,7 +554,7 @@ def _gateloop_sequence(
     expand = _side_by_side(k_2 * phase_cos, k_2 * (-phase_sin))
     r_2 = _shared(_worked(r, dtype), H, 2)
     log_keys = _side_by_side(torch.nn.functional.logsigmoid(r_2), torch.nn.functional.logsigmoid(r_2))
-    y, m_final = _scan_m(_grown_to(shrink.to(q.dtype), (B, T, -1, -1)), _grown_to(expand.to(q.dtype), (B, T, -1, -1)), v, _grown_to(log_keys, (B, T, -1, -1)), _gridded(((None if m_before is None else m_before.real,), (None if m_before is None else m_before.imag,),), ((K,), (K,),), ((V,),)), cu_seqlens)
+    y, m_final = _scan_m(_grown_to(shrink.to(q.dtype), (B, T, -1, -1)), _grown_to(expand.to(q.dtype), (B, T, -1, -1)), v, _grown_to(log_keys, (B, T, -1, -1)), _gridded(((None if m_before is None else m_before.real,), (None if m_before is None else m_before.imag,),), ((K,), (K,),), ((V,),)), cu_seqlens, _grown_to(phi_2, (B, T, -1, K)))
     columns = _columns(y, ((V,),))
     cells = _cells(m_final, ((K,), (K,),), ((V,),))
     return columns[0].to(q.dtype), (_turned(cells[0][0], cells[1][0], phase[:, :, :, :, None], cu_seqlens),)

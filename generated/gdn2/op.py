@@ -171,7 +171,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_gdn2_81a48470'
+NAMESPACE = 'eosc_gdn2_5512d0a7'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -307,6 +307,15 @@ class _Scan_mGradient(torch.autograd.Function):
         raise NotImplementedError('gdn2: second derivatives are not implemented')
 
 
+def _m_gradients(ctx, dy, d_final_state):
+    k, w, v, q, log_a, b, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_k, d_w, d_v, d_q, d_log_a, d_b, d_initial_state = _Scan_mGradient.apply(
+        ctx.scale, k, w, v, q, log_a, b, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return None, d_k, d_w, d_v, d_q, d_log_a, d_b, d_initial_state, None, None
+
+
 class _Scan_m(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -322,12 +331,7 @@ class _Scan_m(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        k, w, v, q, log_a, b, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_k, d_w, d_v, d_q, d_log_a, d_b, d_initial_state = _Scan_mGradient.apply(
-            ctx.scale, k, w, v, q, log_a, b, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return None, d_k, d_w, d_v, d_q, d_log_a, d_b, d_initial_state, None, None
+        return _m_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m(scale, k, w, v, q, log_a, b, initial_state, cu_seqlens):
@@ -455,6 +459,15 @@ class _Scan_m_layerGradient(torch.autograd.Function):
         raise NotImplementedError('gdn2: second derivatives are not implemented')
 
 
+def _m_layer_gradients(ctx, dy, d_final_state):
+    k_raw, w_raw, v_raw, q_raw, A_log, a_raw, d_bias, b_raw, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_k_raw, d_w_raw, d_v_raw, d_q_raw, d_A_log, d_a_raw, d_d_bias, d_b_raw, d_initial_state = _Scan_m_layerGradient.apply(
+        ctx.scale, k_raw, w_raw, v_raw, q_raw, A_log, a_raw, d_bias, b_raw, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return None, d_k_raw, d_w_raw, d_v_raw, d_q_raw, d_A_log, d_a_raw, d_d_bias, d_b_raw, d_initial_state, None, None
+
+
 class _Scan_m_layer(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -470,12 +483,7 @@ class _Scan_m_layer(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        k_raw, w_raw, v_raw, q_raw, A_log, a_raw, d_bias, b_raw, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_k_raw, d_w_raw, d_v_raw, d_q_raw, d_A_log, d_a_raw, d_d_bias, d_b_raw, d_initial_state = _Scan_m_layerGradient.apply(
-            ctx.scale, k_raw, w_raw, v_raw, q_raw, A_log, a_raw, d_bias, b_raw, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return None, d_k_raw, d_w_raw, d_v_raw, d_q_raw, d_A_log, d_a_raw, d_d_bias, d_b_raw, d_initial_state, None, None
+        return _m_layer_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m_layer(scale, k_raw, w_raw, v_raw, q_raw, A_log, a_raw, d_bias, b_raw, initial_state, cu_seqlens):

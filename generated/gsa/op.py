@@ -190,7 +190,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_gsa_2cc6c3eb'
+NAMESPACE = 'eosc_gsa_c4a93631'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -326,6 +326,15 @@ class _Scan_mkGradient(torch.autograd.Function):
         raise NotImplementedError('gsa: second derivatives are not implemented')
 
 
+def _mk_gradients(ctx, dy, d_final_state):
+    k, e, q, log_a, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_k, d_e, d_q, d_log_a, d_initial_state = _Scan_mkGradient.apply(
+        k, e, q, log_a, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_k, d_e, d_q, d_log_a, d_initial_state, None, None
+
+
 class _Scan_mk(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -341,12 +350,7 @@ class _Scan_mk(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        k, e, q, log_a, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_k, d_e, d_q, d_log_a, d_initial_state = _Scan_mkGradient.apply(
-            k, e, q, log_a, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_k, d_e, d_q, d_log_a, d_initial_state, None, None
+        return _mk_gradients(ctx, dy, d_final_state)
 
 
 def _scan_mk(k, e, q, log_a, initial_state, cu_seqlens):
@@ -473,6 +477,15 @@ class _Scan_mvGradient(torch.autograd.Function):
         raise NotImplementedError('gsa: second derivatives are not implemented')
 
 
+def _mv_gradients(ctx, dy, d_final_state):
+    e, v, part, log_a, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_e, d_v, d_part, d_log_a, d_initial_state = _Scan_mvGradient.apply(
+        e, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_e, d_v, d_part, d_log_a, d_initial_state, None, None
+
+
 class _Scan_mv(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -488,12 +501,7 @@ class _Scan_mv(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        e, v, part, log_a, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_e, d_v, d_part, d_log_a, d_initial_state = _Scan_mvGradient.apply(
-            e, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_e, d_v, d_part, d_log_a, d_initial_state, None, None
+        return _mv_gradients(ctx, dy, d_final_state)
 
 
 def _scan_mv(e, v, part, log_a, initial_state, cu_seqlens):
@@ -622,6 +630,15 @@ class _Scan_mk_layerGradient(torch.autograd.Function):
         raise NotImplementedError('gsa: second derivatives are not implemented')
 
 
+def _mk_layer_gradients(ctx, dy, d_final_state):
+    k_raw, a_raw, q_raw, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_k_raw, d_a_raw, d_q_raw, d_initial_state = _Scan_mk_layerGradient.apply(
+        k_raw, a_raw, ctx.tau, q_raw, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_k_raw, d_a_raw, None, d_q_raw, d_initial_state, None, None
+
+
 class _Scan_mk_layer(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -637,12 +654,7 @@ class _Scan_mk_layer(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        k_raw, a_raw, q_raw, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_k_raw, d_a_raw, d_q_raw, d_initial_state = _Scan_mk_layerGradient.apply(
-            k_raw, a_raw, ctx.tau, q_raw, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_k_raw, d_a_raw, None, d_q_raw, d_initial_state, None, None
+        return _mk_layer_gradients(ctx, dy, d_final_state)
 
 
 def _scan_mk_layer(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens):
@@ -770,6 +782,15 @@ class _Scan_mv_layerGradient(torch.autograd.Function):
         raise NotImplementedError('gsa: second derivatives are not implemented')
 
 
+def _mv_layer_gradients(ctx, dy, d_final_state):
+    a_raw, v_raw, part, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_a_raw, d_v_raw, d_part, d_initial_state = _Scan_mv_layerGradient.apply(
+        a_raw, ctx.tau, v_raw, part, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_a_raw, None, d_v_raw, d_part, d_initial_state, None, None
+
+
 class _Scan_mv_layer(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -785,12 +806,7 @@ class _Scan_mv_layer(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        a_raw, v_raw, part, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_a_raw, d_v_raw, d_part, d_initial_state = _Scan_mv_layerGradient.apply(
-            a_raw, ctx.tau, v_raw, part, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_a_raw, None, d_v_raw, d_part, d_initial_state, None, None
+        return _mv_layer_gradients(ctx, dy, d_final_state)
 
 
 def _scan_mv_layer(a_raw, tau, v_raw, part, initial_state, cu_seqlens):

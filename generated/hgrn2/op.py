@@ -171,7 +171,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_hgrn2_b8440f58'
+NAMESPACE = 'eosc_hgrn2_2d4c578e'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -307,6 +307,15 @@ class _Scan_mGradient(torch.autograd.Function):
         raise NotImplementedError('hgrn2: second derivatives are not implemented')
 
 
+def _m_gradients(ctx, dy, d_final_state):
+    log_a, v, q, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_log_a, d_v, d_q, d_initial_state = _Scan_mGradient.apply(
+        ctx.scale, log_a, v, q, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return None, d_log_a, d_v, d_q, d_initial_state, None, None
+
+
 class _Scan_m(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -322,12 +331,7 @@ class _Scan_m(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        log_a, v, q, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_log_a, d_v, d_q, d_initial_state = _Scan_mGradient.apply(
-            ctx.scale, log_a, v, q, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return None, d_log_a, d_v, d_q, d_initial_state, None, None
+        return _m_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m(scale, log_a, v, q, initial_state, cu_seqlens):
@@ -456,6 +460,15 @@ class _Scan_m_layerGradient(torch.autograd.Function):
         raise NotImplementedError('hgrn2: second derivatives are not implemented')
 
 
+def _m_layer_gradients(ctx, dy, d_final_state):
+    a_raw, v, q_raw, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_a_raw, d_v, d_q_raw, d_initial_state = _Scan_m_layerGradient.apply(
+        ctx.scale, ctx.lower, a_raw, v, q_raw, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return None, None, d_a_raw, d_v, d_q_raw, d_initial_state, None, None
+
+
 class _Scan_m_layer(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -471,12 +484,7 @@ class _Scan_m_layer(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        a_raw, v, q_raw, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_a_raw, d_v, d_q_raw, d_initial_state = _Scan_m_layerGradient.apply(
-            ctx.scale, ctx.lower, a_raw, v, q_raw, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return None, None, d_a_raw, d_v, d_q_raw, d_initial_state, None, None
+        return _m_layer_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m_layer(scale, lower, a_raw, v, q_raw, initial_state, cu_seqlens):

@@ -184,7 +184,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_lcsm_615b8868'
+NAMESPACE = 'eosc_lcsm_1c613f6a'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -320,6 +320,15 @@ class _Scan_mGradient(torch.autograd.Function):
         raise NotImplementedError('lcsm: second derivatives are not implemented')
 
 
+def _m_gradients(ctx, dy, d_final_state):
+    e_raw, i_raw, s_raw, o, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_e_raw, d_i_raw, d_s_raw, d_o, d_initial_state = _Scan_mGradient.apply(
+        e_raw, i_raw, s_raw, o, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_e_raw, d_i_raw, d_s_raw, d_o, d_initial_state, None, None
+
+
 class _Scan_m(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -335,12 +344,7 @@ class _Scan_m(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        e_raw, i_raw, s_raw, o, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_e_raw, d_i_raw, d_s_raw, d_o, d_initial_state = _Scan_mGradient.apply(
-            e_raw, i_raw, s_raw, o, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_e_raw, d_i_raw, d_s_raw, d_o, d_initial_state, None, None
+        return _m_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens):

@@ -269,7 +269,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_lightnet_48dd848f'
+NAMESPACE = 'eosc_lightnet_2ae3fc2b'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -404,6 +404,15 @@ class _Scan_mGradient(torch.autograd.Function):
         raise NotImplementedError('lightnet: second derivatives are not implemented')
 
 
+def _m_gradients(ctx, dy, d_final_state):
+    k_raw, z, v, q, z_before, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_k_raw, d_z, d_v, d_q, d_z_before, d_initial_state = _Scan_mGradient.apply(
+        k_raw, z, v, q, z_before, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_k_raw, d_z, d_v, d_q, d_z_before, d_initial_state, None, None
+
+
 class _Scan_m(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -419,12 +428,7 @@ class _Scan_m(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        k_raw, z, v, q, z_before, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_k_raw, d_z, d_v, d_q, d_z_before, d_initial_state = _Scan_mGradient.apply(
-            k_raw, z, v, q, z_before, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_k_raw, d_z, d_v, d_q, d_z_before, d_initial_state, None, None
+        return _m_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m(k_raw, z, v, q, z_before, initial_state, cu_seqlens):
@@ -551,6 +555,15 @@ class _Scan_m_layerGradient(torch.autograd.Function):
         raise NotImplementedError('lightnet: second derivatives are not implemented')
 
 
+def _m_layer_gradients(ctx, dy, d_final_state):
+    k_raw, z, v, q_raw, z_before, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_k_raw, d_z, d_v, d_q_raw, d_z_before, d_initial_state = _Scan_m_layerGradient.apply(
+        k_raw, z, v, q_raw, z_before, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_k_raw, d_z, d_v, d_q_raw, d_z_before, d_initial_state, None, None
+
+
 class _Scan_m_layer(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -566,12 +579,7 @@ class _Scan_m_layer(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        k_raw, z, v, q_raw, z_before, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_k_raw, d_z, d_v, d_q_raw, d_z_before, d_initial_state = _Scan_m_layerGradient.apply(
-            k_raw, z, v, q_raw, z_before, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_k_raw, d_z, d_v, d_q_raw, d_z_before, d_initial_state, None, None
+        return _m_layer_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m_layer(k_raw, z, v, q_raw, z_before, initial_state, cu_seqlens):

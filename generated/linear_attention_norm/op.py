@@ -248,7 +248,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_linear_attention_norm_3b19228d'
+NAMESPACE = 'eosc_linear_attention_norm_5859b1c0'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -384,6 +384,15 @@ class _Scan_m_nGradient(torch.autograd.Function):
         raise NotImplementedError('linear_attention_norm: second derivatives are not implemented')
 
 
+def _m_n_gradients(ctx, dy, d_final_state):
+    q_raw, k_raw, s_input, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_q_raw, d_k_raw, d_s_input, d_initial_state = _Scan_m_nGradient.apply(
+        q_raw, k_raw, s_input, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_q_raw, d_k_raw, d_s_input, d_initial_state, None, None
+
+
 class _Scan_m_n(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -399,12 +408,7 @@ class _Scan_m_n(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        q_raw, k_raw, s_input, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_q_raw, d_k_raw, d_s_input, d_initial_state = _Scan_m_nGradient.apply(
-            q_raw, k_raw, s_input, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_q_raw, d_k_raw, d_s_input, d_initial_state, None, None
+        return _m_n_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m_n(q_raw, k_raw, s_input, initial_state, cu_seqlens):

@@ -297,7 +297,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_lrpe_efb7bdbe'
+NAMESPACE = 'eosc_lrpe_bc65a541'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -432,6 +432,15 @@ class _Scan_mGradient(torch.autograd.Function):
         raise NotImplementedError('lrpe: second derivatives are not implemented')
 
 
+def _m_gradients(ctx, dy, d_final_state):
+    shrink, expand, v, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_shrink, d_expand, d_v, d_initial_state = _Scan_mGradient.apply(
+        shrink, expand, v, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_shrink, d_expand, d_v, d_initial_state, None, None
+
+
 class _Scan_m(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -447,12 +456,7 @@ class _Scan_m(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        shrink, expand, v, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_shrink, d_expand, d_v, d_initial_state = _Scan_mGradient.apply(
-            shrink, expand, v, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_shrink, d_expand, d_v, d_initial_state, None, None
+        return _m_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m(shrink, expand, v, initial_state, cu_seqlens):

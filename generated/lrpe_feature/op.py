@@ -281,7 +281,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_lrpe_feature_055562c1'
+NAMESPACE = 'eosc_lrpe_feature_7ce68c68'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -416,6 +416,15 @@ class _Scan_mc_msGradient(torch.autograd.Function):
         raise NotImplementedError('lrpe_feature: second derivatives are not implemented')
 
 
+def _mc_ms_gradients(ctx, dy, d_final_state):
+    shrink, expand, v, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_shrink, d_expand, d_v, d_initial_state = _Scan_mc_msGradient.apply(
+        shrink, expand, v, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_shrink, d_expand, d_v, d_initial_state, None, None
+
+
 class _Scan_mc_ms(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -431,12 +440,7 @@ class _Scan_mc_ms(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        shrink, expand, v, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_shrink, d_expand, d_v, d_initial_state = _Scan_mc_msGradient.apply(
-            shrink, expand, v, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_shrink, d_expand, d_v, d_initial_state, None, None
+        return _mc_ms_gradients(ctx, dy, d_final_state)
 
 
 def _scan_mc_ms(shrink, expand, v, initial_state, cu_seqlens):

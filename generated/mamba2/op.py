@@ -196,7 +196,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_mamba2_430287ce'
+NAMESPACE = 'eosc_mamba2_a5d793ab'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -332,6 +332,15 @@ class _Scan_mGradient(torch.autograd.Function):
         raise NotImplementedError('mamba2: second derivatives are not implemented')
 
 
+def _m_gradients(ctx, dy, d_final_state):
+    b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_b, d_d, d_d_bias, d_u, d_c, d_A_log, d_initial_state = _Scan_mGradient.apply(
+        b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_b, d_d, d_d_bias, d_u, d_c, d_A_log, d_initial_state, None, None
+
+
 class _Scan_m(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -347,12 +356,7 @@ class _Scan_m(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_b, d_d, d_d_bias, d_u, d_c, d_A_log, d_initial_state = _Scan_mGradient.apply(
-            b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_b, d_d, d_d_bias, d_u, d_c, d_A_log, d_initial_state, None, None
+        return _m_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens):
@@ -480,6 +484,15 @@ class _Scan_m_layerGradient(torch.autograd.Function):
         raise NotImplementedError('mamba2: second derivatives are not implemented')
 
 
+def _m_layer_gradients(ctx, dy, d_final_state):
+    b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_b_raw, d_d, d_d_bias, d_u_raw, d_c_raw, d_A_log, d_initial_state = _Scan_m_layerGradient.apply(
+        b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_b_raw, d_d, d_d_bias, d_u_raw, d_c_raw, d_A_log, d_initial_state, None, None
+
+
 class _Scan_m_layer(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -495,12 +508,7 @@ class _Scan_m_layer(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_b_raw, d_d, d_d_bias, d_u_raw, d_c_raw, d_A_log, d_initial_state = _Scan_m_layerGradient.apply(
-            b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_b_raw, d_d, d_d_bias, d_u_raw, d_c_raw, d_A_log, d_initial_state, None, None
+        return _m_layer_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m_layer(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens):

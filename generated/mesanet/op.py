@@ -213,7 +213,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_mesanet_53cae11b'
+NAMESPACE = 'eosc_mesanet_fa9a4771'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -349,6 +349,15 @@ class _Scan_gGradient(torch.autograd.Function):
         raise NotImplementedError('mesanet: second derivatives are not implemented')
 
 
+def _g_gradients(ctx, dy, d_final_state):
+    beta, k, part, log_a, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_beta, d_k, d_part, d_log_a, d_initial_state = _Scan_gGradient.apply(
+        beta, k, part, log_a, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_beta, d_k, d_part, d_log_a, d_initial_state, None, None
+
+
 class _Scan_g(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -364,12 +373,7 @@ class _Scan_g(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        beta, k, part, log_a, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_beta, d_k, d_part, d_log_a, d_initial_state = _Scan_gGradient.apply(
-            beta, k, part, log_a, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_beta, d_k, d_part, d_log_a, d_initial_state, None, None
+        return _g_gradients(ctx, dy, d_final_state)
 
 
 def _scan_g(beta, k, part, log_a, initial_state, cu_seqlens):
@@ -496,6 +500,15 @@ class _Scan_mGradient(torch.autograd.Function):
         raise NotImplementedError('mesanet: second derivatives are not implemented')
 
 
+def _m_gradients(ctx, dy, d_final_state):
+    beta, k, v, part, log_a, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_beta, d_k, d_v, d_part, d_log_a, d_initial_state = _Scan_mGradient.apply(
+        beta, k, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_beta, d_k, d_v, d_part, d_log_a, d_initial_state, None, None
+
+
 class _Scan_m(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -511,12 +524,7 @@ class _Scan_m(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        beta, k, v, part, log_a, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_beta, d_k, d_v, d_part, d_log_a, d_initial_state = _Scan_mGradient.apply(
-            beta, k, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_beta, d_k, d_v, d_part, d_log_a, d_initial_state, None, None
+        return _m_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m(beta, k, v, part, log_a, initial_state, cu_seqlens):
@@ -644,6 +652,15 @@ class _Scan_g_layerGradient(torch.autograd.Function):
         raise NotImplementedError('mesanet: second derivatives are not implemented')
 
 
+def _g_layer_gradients(ctx, dy, d_final_state):
+    beta_raw, k_raw, part, a_raw, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_beta_raw, d_k_raw, d_part, d_a_raw, d_initial_state = _Scan_g_layerGradient.apply(
+        beta_raw, k_raw, part, a_raw, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_beta_raw, d_k_raw, d_part, d_a_raw, d_initial_state, None, None
+
+
 class _Scan_g_layer(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -659,12 +676,7 @@ class _Scan_g_layer(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        beta_raw, k_raw, part, a_raw, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_beta_raw, d_k_raw, d_part, d_a_raw, d_initial_state = _Scan_g_layerGradient.apply(
-            beta_raw, k_raw, part, a_raw, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_beta_raw, d_k_raw, d_part, d_a_raw, d_initial_state, None, None
+        return _g_layer_gradients(ctx, dy, d_final_state)
 
 
 def _scan_g_layer(beta_raw, k_raw, part, a_raw, initial_state, cu_seqlens):
@@ -791,6 +803,15 @@ class _Scan_m_layerGradient(torch.autograd.Function):
         raise NotImplementedError('mesanet: second derivatives are not implemented')
 
 
+def _m_layer_gradients(ctx, dy, d_final_state):
+    beta_raw, k_raw, v, part, a_raw, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_beta_raw, d_k_raw, d_v, d_part, d_a_raw, d_initial_state = _Scan_m_layerGradient.apply(
+        beta_raw, k_raw, v, part, a_raw, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_beta_raw, d_k_raw, d_v, d_part, d_a_raw, d_initial_state, None, None
+
+
 class _Scan_m_layer(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -806,12 +827,7 @@ class _Scan_m_layer(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        beta_raw, k_raw, v, part, a_raw, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_beta_raw, d_k_raw, d_v, d_part, d_a_raw, d_initial_state = _Scan_m_layerGradient.apply(
-            beta_raw, k_raw, v, part, a_raw, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_beta_raw, d_k_raw, d_v, d_part, d_a_raw, d_initial_state, None, None
+        return _m_layer_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m_layer(beta_raw, k_raw, v, part, a_raw, initial_state, cu_seqlens):

@@ -171,7 +171,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_mingru_23a74253'
+NAMESPACE = 'eosc_mingru_37d07ff4'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -306,6 +306,15 @@ class _Scan_mGradient(torch.autograd.Function):
         raise NotImplementedError('mingru: second derivatives are not implemented')
 
 
+def _m_gradients(ctx, dy, d_final_state):
+    z_raw, h_raw, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_z_raw, d_h_raw, d_initial_state = _Scan_mGradient.apply(
+        z_raw, h_raw, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_z_raw, d_h_raw, d_initial_state, None, None
+
+
 class _Scan_m(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -321,12 +330,7 @@ class _Scan_m(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        z_raw, h_raw, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_z_raw, d_h_raw, d_initial_state = _Scan_mGradient.apply(
-            z_raw, h_raw, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_z_raw, d_h_raw, d_initial_state, None, None
+        return _m_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m(z_raw, h_raw, initial_state, cu_seqlens):

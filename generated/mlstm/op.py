@@ -298,7 +298,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_mlstm_b55e57eb'
+NAMESPACE = 'eosc_mlstm_02b45044'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -435,6 +435,15 @@ class _Scan_m_nGradient(torch.autograd.Function):
         raise NotImplementedError('mlstm: second derivatives are not implemented')
 
 
+def _m_n_gradients(ctx, dy, d_final_state):
+    q_raw, height_rise, k, s_input, height_decay, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_q_raw, d_height_rise, d_k, d_s_input, d_height_decay, d_initial_state = _Scan_m_nGradient.apply(
+        ctx.scale, q_raw, height_rise, k, s_input, height_decay, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return None, d_q_raw, d_height_rise, d_k, d_s_input, d_height_decay, d_initial_state, None, None
+
+
 class _Scan_m_n(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -450,12 +459,7 @@ class _Scan_m_n(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        q_raw, height_rise, k, s_input, height_decay, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_q_raw, d_height_rise, d_k, d_s_input, d_height_decay, d_initial_state = _Scan_m_nGradient.apply(
-            ctx.scale, q_raw, height_rise, k, s_input, height_decay, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return None, d_q_raw, d_height_rise, d_k, d_s_input, d_height_decay, d_initial_state, None, None
+        return _m_n_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m_n(scale, q_raw, height_rise, k, s_input, height_decay, initial_state, cu_seqlens):

@@ -171,7 +171,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_qrnn_13c036b5'
+NAMESPACE = 'eosc_qrnn_372b4188'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -306,6 +306,15 @@ class _Scan_mGradient(torch.autograd.Function):
         raise NotImplementedError('qrnn: second derivatives are not implemented')
 
 
+def _m_gradients(ctx, dy, d_final_state):
+    f_raw, z_raw, o_raw, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_f_raw, d_z_raw, d_o_raw, d_initial_state = _Scan_mGradient.apply(
+        f_raw, z_raw, o_raw, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_f_raw, d_z_raw, d_o_raw, d_initial_state, None, None
+
+
 class _Scan_m(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -321,12 +330,7 @@ class _Scan_m(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        f_raw, z_raw, o_raw, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_f_raw, d_z_raw, d_o_raw, d_initial_state = _Scan_mGradient.apply(
-            f_raw, z_raw, o_raw, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_f_raw, d_z_raw, d_o_raw, d_initial_state, None, None
+        return _m_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m(f_raw, z_raw, o_raw, initial_state, cu_seqlens):

@@ -315,7 +315,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_retnet_57ad9939'
+NAMESPACE = 'eosc_retnet_e1dde29d'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -451,6 +451,15 @@ class _Scan_mGradient(torch.autograd.Function):
         raise NotImplementedError('retnet: second derivatives are not implemented')
 
 
+def _m_gradients(ctx, dy, d_final_state):
+    shrink, expand, v, log_gamma, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_shrink, d_expand, d_v, d_initial_state = _Scan_mGradient.apply(
+        shrink, expand, v, log_gamma, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_shrink, d_expand, d_v, None, d_initial_state, None, None
+
+
 class _Scan_m(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -466,12 +475,7 @@ class _Scan_m(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        shrink, expand, v, log_gamma, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_shrink, d_expand, d_v, d_initial_state = _Scan_mGradient.apply(
-            shrink, expand, v, log_gamma, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_shrink, d_expand, d_v, None, d_initial_state, None, None
+        return _m_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m(shrink, expand, v, log_gamma, initial_state, cu_seqlens):

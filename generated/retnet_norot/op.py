@@ -180,7 +180,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_retnet_norot_2a8aab13'
+NAMESPACE = 'eosc_retnet_norot_16e1d797'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -316,6 +316,15 @@ class _Scan_mGradient(torch.autograd.Function):
         raise NotImplementedError('retnet_norot: second derivatives are not implemented')
 
 
+def _m_gradients(ctx, dy, d_final_state):
+    k, v, q, log_gamma, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_k, d_v, d_q, d_initial_state = _Scan_mGradient.apply(
+        ctx.scale, k, v, q, log_gamma, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return None, d_k, d_v, d_q, None, d_initial_state, None, None
+
+
 class _Scan_m(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -331,12 +340,7 @@ class _Scan_m(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        k, v, q, log_gamma, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_k, d_v, d_q, d_initial_state = _Scan_mGradient.apply(
-            ctx.scale, k, v, q, log_gamma, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return None, d_k, d_v, d_q, None, d_initial_state, None, None
+        return _m_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m(scale, k, v, q, log_gamma, initial_state, cu_seqlens):

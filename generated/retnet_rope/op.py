@@ -247,7 +247,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_retnet_rope_22c6a378'
+NAMESPACE = 'eosc_retnet_rope_76ef09c7'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -383,6 +383,15 @@ class _Scan_mGradient(torch.autograd.Function):
         raise NotImplementedError('retnet_rope: second derivatives are not implemented')
 
 
+def _m_gradients(ctx, dy, d_final_state):
+    e, v, s, log_gamma, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_e, d_v, d_s, d_initial_state = _Scan_mGradient.apply(
+        ctx.scale, e, v, s, log_gamma, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return None, d_e, d_v, d_s, None, d_initial_state, None, None
+
+
 class _Scan_m(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -398,12 +407,7 @@ class _Scan_m(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        e, v, s, log_gamma, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_e, d_v, d_s, d_initial_state = _Scan_mGradient.apply(
-            ctx.scale, e, v, s, log_gamma, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return None, d_e, d_v, d_s, None, d_initial_state, None, None
+        return _m_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m(scale, e, v, s, log_gamma, initial_state, cu_seqlens):

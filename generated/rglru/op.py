@@ -171,7 +171,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_rglru_1ba2d640'
+NAMESPACE = 'eosc_rglru_02c67528'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -306,6 +306,15 @@ class _Scan_mGradient(torch.autograd.Function):
         raise NotImplementedError('rglru: second derivatives are not implemented')
 
 
+def _m_gradients(ctx, dy, d_final_state):
+    r_raw, decay_raw, i_raw, u, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_r_raw, d_decay_raw, d_i_raw, d_u, d_initial_state = _Scan_mGradient.apply(
+        r_raw, decay_raw, i_raw, u, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_r_raw, d_decay_raw, d_i_raw, d_u, d_initial_state, None, None
+
+
 class _Scan_m(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -321,12 +330,7 @@ class _Scan_m(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        r_raw, decay_raw, i_raw, u, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_r_raw, d_decay_raw, d_i_raw, d_u, d_initial_state = _Scan_mGradient.apply(
-            r_raw, decay_raw, i_raw, u, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_r_raw, d_decay_raw, d_i_raw, d_u, d_initial_state, None, None
+        return _m_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m(r_raw, decay_raw, i_raw, u, initial_state, cu_seqlens):

@@ -247,7 +247,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_rope_la_da9952bb'
+NAMESPACE = 'eosc_rope_la_4a6e6ec4'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -382,6 +382,15 @@ class _Scan_mGradient(torch.autograd.Function):
         raise NotImplementedError('rope_la: second derivatives are not implemented')
 
 
+def _m_gradients(ctx, dy, d_final_state):
+    e, v, s, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_e, d_v, d_s, d_initial_state = _Scan_mGradient.apply(
+        e, v, s, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_e, d_v, d_s, d_initial_state, None, None
+
+
 class _Scan_m(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -397,12 +406,7 @@ class _Scan_m(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        e, v, s, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_e, d_v, d_s, d_initial_state = _Scan_mGradient.apply(
-            e, v, s, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_e, d_v, d_s, d_initial_state, None, None
+        return _m_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m(e, v, s, initial_state, cu_seqlens):

@@ -197,7 +197,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_rwkv4_3f5b76d1'
+NAMESPACE = 'eosc_rwkv4_71f8e6dd'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -333,6 +333,15 @@ class _Scan_numGradient(torch.autograd.Function):
         raise NotImplementedError('rwkv4: second derivatives are not implemented')
 
 
+def _num_gradients(ctx, dy, d_final_state):
+    k, v, w, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_k, d_v, d_w, d_initial_state = _Scan_numGradient.apply(
+        k, v, w, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_k, d_v, d_w, d_initial_state, None, None
+
+
 class _Scan_num(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -348,12 +357,7 @@ class _Scan_num(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        k, v, w, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_k, d_v, d_w, d_initial_state = _Scan_numGradient.apply(
-            k, v, w, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_k, d_v, d_w, d_initial_state, None, None
+        return _num_gradients(ctx, dy, d_final_state)
 
 
 def _scan_num(k, v, w, initial_state, cu_seqlens):
@@ -481,6 +485,15 @@ class _Scan_denGradient(torch.autograd.Function):
         raise NotImplementedError('rwkv4: second derivatives are not implemented')
 
 
+def _den_gradients(ctx, dy, d_final_state):
+    k, w, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_k, d_w, d_initial_state = _Scan_denGradient.apply(
+        k, w, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_k, d_w, d_initial_state, None, None
+
+
 class _Scan_den(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -496,12 +509,7 @@ class _Scan_den(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        k, w, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_k, d_w, d_initial_state = _Scan_denGradient.apply(
-            k, w, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_k, d_w, d_initial_state, None, None
+        return _den_gradients(ctx, dy, d_final_state)
 
 
 def _scan_den(k, w, initial_state, cu_seqlens):

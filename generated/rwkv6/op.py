@@ -196,7 +196,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_rwkv6_302c2e26'
+NAMESPACE = 'eosc_rwkv6_4530772e'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -332,6 +332,15 @@ class _Scan_mGradient(torch.autograd.Function):
         raise NotImplementedError('rwkv6: second derivatives are not implemented')
 
 
+def _m_gradients(ctx, dy, d_final_state):
+    k, v, r, w, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_k, d_v, d_r, d_w, d_initial_state = _Scan_mGradient.apply(
+        k, v, r, w, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_k, d_v, d_r, d_w, d_initial_state, None, None
+
+
 class _Scan_m(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -347,12 +356,7 @@ class _Scan_m(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        k, v, r, w, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_k, d_v, d_r, d_w, d_initial_state = _Scan_mGradient.apply(
-            k, v, r, w, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_k, d_v, d_r, d_w, d_initial_state, None, None
+        return _m_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m(k, v, r, w, initial_state, cu_seqlens):
@@ -480,6 +484,15 @@ class _Scan_m_layerGradient(torch.autograd.Function):
         raise NotImplementedError('rwkv6: second derivatives are not implemented')
 
 
+def _m_layer_gradients(ctx, dy, d_final_state):
+    k, v, r, w0, w_raw, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_k, d_v, d_r, d_w0, d_w_raw, d_initial_state = _Scan_m_layerGradient.apply(
+        k, v, r, w0, w_raw, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_k, d_v, d_r, d_w0, d_w_raw, d_initial_state, None, None
+
+
 class _Scan_m_layer(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -495,12 +508,7 @@ class _Scan_m_layer(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        k, v, r, w0, w_raw, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_k, d_v, d_r, d_w0, d_w_raw, d_initial_state = _Scan_m_layerGradient.apply(
-            k, v, r, w0, w_raw, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_k, d_v, d_r, d_w0, d_w_raw, d_initial_state, None, None
+        return _m_layer_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m_layer(k, v, r, w0, w_raw, initial_state, cu_seqlens):

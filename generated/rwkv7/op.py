@@ -171,7 +171,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_rwkv7_d1d2c4c6'
+NAMESPACE = 'eosc_rwkv7_9bb0db98'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -306,6 +306,15 @@ class _Scan_mGradient(torch.autograd.Function):
         raise NotImplementedError('rwkv7: second derivatives are not implemented')
 
 
+def _m_gradients(ctx, dy, d_final_state):
+    k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_k, d_v, d_r, d_w_raw, d_kappa, d_eta, d_initial_state = _Scan_mGradient.apply(
+        k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_k, d_v, d_r, d_w_raw, d_kappa, d_eta, d_initial_state, None, None
+
+
 class _Scan_m(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -321,12 +330,7 @@ class _Scan_m(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_k, d_v, d_r, d_w_raw, d_kappa, d_eta, d_initial_state = _Scan_mGradient.apply(
-            k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_k, d_v, d_r, d_w_raw, d_kappa, d_eta, d_initial_state, None, None
+        return _m_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens):
@@ -453,6 +457,15 @@ class _Scan_m_layerGradient(torch.autograd.Function):
         raise NotImplementedError('rwkv7: second derivatives are not implemented')
 
 
+def _m_layer_gradients(ctx, dy, d_final_state):
+    k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_k_raw, d_a0, d_eta_raw, d_k_a, d_v, d_r, d_w0, d_w_raw_raw, d_k_k, d_initial_state = _Scan_m_layerGradient.apply(
+        k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_k_raw, d_a0, d_eta_raw, d_k_a, d_v, d_r, d_w0, d_w_raw_raw, d_k_k, d_initial_state, None, None
+
+
 class _Scan_m_layer(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -468,12 +481,7 @@ class _Scan_m_layer(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_k_raw, d_a0, d_eta_raw, d_k_a, d_v, d_r, d_w0, d_w_raw_raw, d_k_k, d_initial_state = _Scan_m_layerGradient.apply(
-            k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_k_raw, d_a0, d_eta_raw, d_k_a, d_v, d_r, d_w0, d_w_raw_raw, d_k_k, d_initial_state, None, None
+        return _m_layer_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m_layer(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens):

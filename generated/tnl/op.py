@@ -188,7 +188,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_tnl_a52d73b5'
+NAMESPACE = 'eosc_tnl_2e4ed8f3'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -323,6 +323,15 @@ class _Scan_mGradient(torch.autograd.Function):
         raise NotImplementedError('tnl: second derivatives are not implemented')
 
 
+def _m_gradients(ctx, dy, d_final_state):
+    k_raw, v, q_raw, log_a, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_k_raw, d_v, d_q_raw, d_initial_state = _Scan_mGradient.apply(
+        k_raw, v, q_raw, log_a, initial_state, cu_seqlens, dy, d_final_state, kept
+    )
+    d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
+    return d_k_raw, d_v, d_q_raw, None, d_initial_state, None, None
+
+
 class _Scan_m(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -338,12 +347,7 @@ class _Scan_m(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, dy, d_final_state, _):
-        k_raw, v, q_raw, log_a, initial_state, cu_seqlens, kept = ctx.saved_tensors
-        d_k_raw, d_v, d_q_raw, d_initial_state = _Scan_mGradient.apply(
-            k_raw, v, q_raw, log_a, initial_state, cu_seqlens, dy, d_final_state, kept
-        )
-        d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-        return d_k_raw, d_v, d_q_raw, None, d_initial_state, None, None
+        return _m_gradients(ctx, dy, d_final_state)
 
 
 def _scan_m(k_raw, v, q_raw, log_a, initial_state, cu_seqlens):

@@ -211,6 +211,54 @@ def test_a_phase_stays_exact_over_long_sequences(folder: Path) -> None:
     assert turns > 1000, "the phase did turn"
 
 
+@pytest.mark.parametrize("name", ["gateloop", "spiral"])
+def test_angles_of_every_sharing_of_heads(name: str, folder: Path) -> None:
+    spec = spec_of(name) if name in SPECS else mixer(name)
+    operator = getattr(imported(spec, name, folder), name)
+    given = operands(spec, 20)
+    for lone in given:
+        shared = {k: v[:, :, :1] if k == lone else v for k, v in given.items()}
+        compare_operator(spec, operator, shared)
+
+
+def test_rounding_does_not_add_up_in_the_gradient_of_an_angle(folder: Path) -> None:
+    """Beside the flow through the queries, as a log-decay's: the two sums behind it cancel."""
+    spec, T = mixer("gateloop"), 1500
+    given = sample(spec, 1, T, 1, small(spec), torch.Generator().manual_seed(0), logs=True)
+    low = {key: value.bfloat16().requires_grad_() for key, value in given.items()}
+    high = {key: value.detach().double().requires_grad_() for key, value in low.items()}
+    operator = imported(spec, "gateloop", folder).gateloop
+    pull = torch.randn(operator(*low.values()).y.shape, generator=torch.Generator().manual_seed(1))
+    for leaves, dtype in ((low, torch.bfloat16), (high, torch.float64)):
+        operator(*leaves.values()).y.backward(pull.bfloat16().to(dtype))
+    want = high["phi"].grad
+    flow = high["q"].grad * high["q"]
+    assert want is not None and low["phi"].grad is not None
+    off = (low["phi"].grad.double() - want).norm()
+    assert off <= 1e-2 * (want.norm() + flow.norm())
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # dynamo's own
+def test_the_gradient_of_an_angle_compiled_and_mapped(folder: Path) -> None:
+    spec = mixer("gateloop")
+    operator = imported(spec, "gateloop", folder).gateloop
+    given = list(operands(spec, 20).values())
+    every = tuple(range(len(given)))
+
+    def loss(*leaves: Tensor) -> Tensor:
+        return operator(*leaves).y.square().sum()
+
+    compiled = torch.compile(loss, fullgraph=True, dynamic=True, backend="aot_eager")
+    leaves = [each.clone().requires_grad_() for each in given]
+    want = torch.autograd.grad(loss(*leaves), leaves)
+    have = torch.autograd.grad(compiled(*leaves), leaves)
+    twice = [torch.stack((each, each)) for each in given]
+    mapped = torch.func.vmap(torch.func.grad(loss, argnums=every))(*twice)
+    for one, two, right in zip(have, mapped, want, strict=True):
+        assert rms_relative(one, right) <= 1e-12
+        assert rms_relative(two[1], right) <= 1e-12
+
+
 TRITON = (
     "lrpe retnet gateloop cosformer rope_la_complex abc gsa lrpe_feature linear_attention_norm "
     "mlstm based rebased mesanet"

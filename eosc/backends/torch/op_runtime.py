@@ -129,6 +129,12 @@ def _trained(*tensors: Tensor | None) -> bool:
     return any(x is not None and x.requires_grad for x in tensors)
 
 
+def _quarter(x: Tensor, dim: int) -> Tensor:
+    """Real and imaginary parts side by side along a dimension, a quarter turn ahead."""
+    real, imaginary = x.chunk(2, dim)
+    return torch.cat((imaginary, -real), dim)
+
+
 def _accumulator(*tensors: Tensor) -> torch.dtype:
     """The dtype of states: float64 for float64 operands, else float32."""
     double = any(x.dtype == torch.float64 for x in tensors)

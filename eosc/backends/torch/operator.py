@@ -12,8 +12,9 @@ from eosc.backends.text import Library, docstring, render
 from eosc.backends.torch.filters import Filters
 from eosc.backends.torch.kernels import Function
 from eosc.backends.torch.programs import Operand, Sequence, print_program
-from eosc.ir.nodes import Per
+from eosc.ir.nodes import Load, Per
 from eosc.lowering.family import AnyScan
+from eosc.lowering.scan import Scan
 from eosc.recurrence.operands import State
 from eosc.schedule.program import Compute, Program, ScanStep
 from eosc.semantics.terms import Read
@@ -23,7 +24,7 @@ _RESERVED = (
     "heads dtype kinds op info in_dims args kernels trained d_state held states final y dy "
     "d_final_state initial_state cu_seqlens state state_indices operands output_final_state ctx "
     "inputs output grads tangents numbers d_initial_state torch_kernels triton_kernels filters "
-    "keep kept found"
+    "keep kept found given angle turned d_angle"
 ).split()
 
 _KINDS = {Per.TOKEN: "t", Per.HEAD: "h", Per.CALL: "f"}
@@ -131,6 +132,7 @@ class _Printer:
         used -= set() if self.sequence.loops else {"_packed"}
         if self.program.scans:
             used |= {"_heads", "_accumulator", "_vmapped", "_sequences", "_trained"}
+        used |= {"_quarter"} if any(each.phase for each in self.program.scans) else set()
         return used - ({"_stored"} if self.direct else set())
 
     def context(self) -> dict[str, Any]:
@@ -351,6 +353,27 @@ def _scan_context(step: ScanStep) -> dict[str, Any]:
         "restored": ", ".join([*restored, "initial_state", "cu_seqlens"]),
         "gradients": ", ".join([*gradients, "d_initial_state"]),
         "returned": ", ".join([*returned, "d_initial_state", "None", "None"]),
+        "turned": _turned(step, {each.name: text for text, each in given}),
+    }
+
+
+def _turned(step: ScanStep, texts: dict[str, str]) -> dict[str, Any] | None:
+    """What the gradient of an angle needs of a scan; None where the scan has none.
+
+    texts: of each operand, its name.
+    """
+    scan = step.scan
+    if not step.phase:
+        return None
+    assert isinstance(scan, Scan), "packed memories are a scan of the decay family"
+    assert isinstance(scan.shrink, Load) and isinstance(scan.log_key, Load), "keys are packed"
+    shrink, log = scan.shrink.array, scan.log_key.array
+    given = [f"ctx.{texts[e.name]}" if e.per is Per.CALL else texts[e.name] for e in scan.operands]
+    return {
+        "shrink": texts[shrink],
+        "log": texts[log],
+        "given": ", ".join([*given, "initial_state", "cu_seqlens"]),
+        "place": [each for each in texts if each in scan.trainable].index(log),
     }
 
 

@@ -126,6 +126,8 @@ class _Printer:
             for array, bound in step.arguments
             if array not in _loaded(tuple(part for _, part in step.scan.logs()))
         }
+        self.angles: dict[str, Val] = {}
+        self.apart: set[str] = set()
         self.defaults: list[tuple[str, str]] = []
         self.sizes: list[tuple[str, str]] = []
 
@@ -252,6 +254,8 @@ class _Printer:
         val = self.seq.value(step.term, 0)
         if val.axes is not None:
             val = self.seq.spread(val, step.term.type.axes)
+        if step.name in self.apart:
+            val = replace(val, text=f"{val.operand}.detach()")
         self.given[step.name] = self.seq.name(val, identifier(step.name), 0)
         if step.name not in self.mixer.by_name:
             self.seq.given[step.name] = self.given[step.name]
@@ -289,7 +293,13 @@ class _Printer:
         """The running phase; what reads its cosine and its sine finds them among the values."""
         seq = self.seq
         angle = seq.tensor(seq.value(step.angle, 0))
-        val = replace(angle, text=seq.call("_phase", angle.text, "T", self.packed), log=None)
+        text = angle.text
+        if any(each.phase == step.name for each in self.program.scans):
+            # What the scans give is all of its gradient.
+            angle = self.angles[step.name] = seq.name(angle, "angle", 0)
+            text = f"{angle.text}.detach()"
+            self.apart.add(step.before)
+        val = replace(angle, text=seq.call("_phase", text, "T", self.packed), log=None)
         seq.given[step.name] = seq.name(val, step.name, 0)
 
     def _peak(self, step: Peak) -> None:
@@ -311,11 +321,22 @@ class _Printer:
         packed, size = self.packed, seq.size(step.steps) if step.steps else ""
         if size and packed != "None":
             packed = f"None if {packed} is None else {packed} * {size}"
-        seq.line(f"{y}, {final} = {self.calls[place]}({', '.join([*texts, held, packed])})")
+        angle = [self._angle(step)] if step.phase else []
+        seq.line(f"{y}, {final} = {self.calls[place]}({', '.join([*texts, held, packed, *angle])})")
         if size:
             read = f"{size} - 1" if scan.inclusive else "0"
             seq.line(f"{y} = {y}[:, {read} :: {size}]", note="what each token reads")
         self.memories.behind(step, y, final)
+
+    def _angle(self, step: ScanStep) -> str:
+        """The angles of a scan's phase, one a key."""
+        seq = self.seq
+        assert step.layout is not None, "a memory that turns is two"
+        axes = step.layout.keys[0]
+        full = seq.spread(self.angles[step.phase], axes)
+        sizes = ", ".join(seq.size(axis) for axis in axes)
+        text = seq.call("_grown_to", full.text, f"(B, T, -1, {sizes})")
+        return text if len(axes) == 1 else f"{text}.flatten(3)"
 
     def _argument(self, name: str, per: Per, axes: tuple[str, ...]) -> str:
         seq = self.seq

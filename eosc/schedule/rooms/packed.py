@@ -106,7 +106,29 @@ class _Packed:
             forms,
             certificates,
             layout=Layout(self.keys, self.values, memories, self.grid.results),
+            phase=self._phase(scan),
         )
+
+    def _phase(self, scan: Scan) -> str:
+        """The phase that all memories turn by, where the gradient of its angle is one of the scan.
+
+        It is where each key has a log-decay of its own at each token: the gradient of the angle is
+        that of the log-decay, of keys that are read a quarter turn ahead (ADR 0015).
+        """
+        if len(self.rows) != 2 or not isinstance(scan.log_key, Load):
+            return ""
+        pairs = [
+            tuple(cell.recurrence.memory for cell in column)
+            for column in zip(*self.grid.cells, strict=True)
+        ]
+        turned = {turn.phase for turn in self.system.turns if turn.parts in pairs}
+        phase = next((each for each in self.system.phases if {each.name} == turned), None)
+        decay = self.prologue.arrays[scan.log_key.array]
+        if phase is None or decay.per is not Per.TOKEN or decay.name not in scan.trainable:
+            return ""
+        angle = phase.angle.type
+        moves = angle.dependence is Dependence.DATA
+        return phase.name if moves and {*angle.axes} <= {*self.keys[0]} else ""
 
     def _owner(self, memory: str) -> str:
         """The memory of the spec."""

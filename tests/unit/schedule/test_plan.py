@@ -293,6 +293,19 @@ def test_a_retention_keeps_its_real_decay_and_turns_by_the_rest() -> None:
     assert program.turns == (Turn("m", ("m_re", "m_im"), phase.name),)
 
 
+@pytest.mark.parametrize(
+    ("target", "has"),
+    [("gating/gateloop.eos", True), ("retention/retnet.eos", False), ("position/lrpe.eos", False)],
+)
+def test_a_scan_gives_the_gradient_of_angles_that_move_with_its_decays(
+    target: str, has: bool
+) -> None:
+    program = planned(target)
+    (step,) = program.scans
+    (phase,) = (each for each in program.steps if isinstance(each, Phase))
+    assert step.phase == (phase.name if has else "")
+
+
 def test_rewrites_name_theorems_that_there_are() -> None:
     folder = zoo_folder() / "theorems"
     for target, _ in GRIDS[:9]:
