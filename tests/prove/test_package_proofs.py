@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +15,16 @@ import pytest
 from click.testing import CliRunner, Result
 
 from eosc.backends import proofs
-from eosc.backends.package import CERTIFICATE
+from eosc.backends.naming import identifier
+from eosc.backends.package import CERTIFICATE, operators_of
 from eosc.backends.torch import module as torch_module
 from eosc.cli import eosc
 from eosc.ir.nodes import Algorithm, Kernel
 from eosc.pipeline import PIPELINE
 from eosc.resources import zoo_folder
 from eosc.testing import zoo
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(*arguments: object) -> Result:
@@ -203,3 +209,42 @@ def test_an_explanation_says_what_is_proved() -> None:
     assert "tau ≠ 0" in run("explain", spec("gla"), "--prove").output
     (plain,) = json.loads(run("explain", spec("gla"), "--json").stdout)["mixers"]
     assert plain["proofs"] == []
+
+
+@pytest.mark.parametrize("name", ["rebased", "comba", "kda", "gdn2", "rwkv7"])
+def test_the_kernel_checks_each_part_quickly(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a second in a process of its own, for those that take longest; allowed is twice that.
+
+    Processor time is measured, so that what else runs on the machine counts little.
+    """
+    texts: list[str] = []
+
+    def kept(text: str) -> tuple[str, tuple[str, ...]]:
+        texts.append(text)
+        return "", ()
+
+    monkeypatch.setattr(proofs, "_checked", kept)
+    program = PIPELINE.program(zoo.mixer(name))
+    operators = operators_of(identifier(name), program, PIPELINE.inside(program))
+    proofs.certify(operators, triton=True)
+    path = tmp_path / "part.json"
+    command = [sys.executable, "-P", "-m", "eosc.prove.checker", "--json", str(path)]
+    for text in sorted(set(texts), key=lambda each: (len(each), each))[-4:]:
+        path.write_text(text)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+        done = subprocess.run(command, env={"PYTHONPATH": str(ROOT)}, capture_output=True)
+        assert done.returncode == 0, done.stdout
+        assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 1.0
+
+
+def test_large_statements_are_several_parts() -> None:
+    """Each with the lemmas that its own goals need; every algorithm has goals in some of them."""
+    program = PIPELINE.program(zoo.mixer("rwkv7"))
+    (scan,) = proofs.certify([("rwkv7", program)], triton=True).programs["rwkv7"]["scans"].values()
+    goals = [tuple(goal) for each in scan["algorithms"].values() for goal in each]
+    assert {part for part, _ in goals} == scan["parts"].keys() > {"scan", "operands"}
+    for part, held in scan["parts"].items():
+        proved = {step["goal"] for step in held["proof"] if "goal" in step}
+        assert {name for place, name in goals if place == part} == proved

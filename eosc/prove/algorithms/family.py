@@ -13,6 +13,7 @@ from typing import Any
 
 from eosc.ir.nodes import Algorithm
 from eosc.lowering.family import AnyScan
+from eosc.prove.algorithms.general import generalised
 from eosc.prove.algorithms.proof import prove_algorithm
 from eosc.prove.algorithms.recurrence import Bounds
 from eosc.prove.algorithms.scalars import Unreadable
@@ -28,6 +29,15 @@ from eosc.prove.formula import (
 )
 
 Step = dict[str, Any]
+
+SCAN, OPERANDS = "scan", "operands"
+"""The parts about the scan with arbitrary prologues, and about the gradients of its operands."""
+ROOM = {OPERANDS: 12_000}
+"""Characters of goals that a part holds, so that the kernel checks it in a fraction of a second.
+
+Goals about operands are full of functions, which take longer and share no lemma.
+"""
+USUAL_ROOM = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,28 +82,44 @@ def prove_family(
         problem, proof = prove_algorithm(scan, algorithm, ranges)
         found = []
         for goal in problem.goals:
-            part = _part(goal, problem)
-            maker = makers.setdefault(part, _Maker())
-            found.append((part, maker.enter(goal, problem, proof)))
+            part = _place(makers, _about(goal, problem), _text(goal))
+            found.append((part, makers[part].enter(goal, problem, proof)))
         goals[label] = tuple(dict.fromkeys(found))
     return Family({name: maker.part() for name, maker in makers.items()}, goals)
 
 
-def _part(goal: Equation, problem: Problem) -> str:
+def _place(makers: dict[str, _Maker], about: str, text: str) -> str:
+    """The part that has a goal, else the last one of its kind, or a new one where that is full."""
+    count, name = 1, about
+    while True:
+        maker = makers.setdefault(name, _Maker(about))
+        following = f"{about} {count + 1}"
+        if text in maker.goals or (following not in makers and maker.has_room(text)):
+            return name
+        count, name = count + 1, following
+
+
+def _text(goal: Equation) -> str:
+    """What a goal says, whatever its name."""
+    return json.dumps([goal.parameters, goal.facts, goal.left, goal.right])
+
+
+def _about(goal: Equation, problem: Problem) -> str:
     """What a goal is about: the scan with any prologues, what is made of the operands, or both."""
     arbitrary = (each.name for each in problem.symbols if each.name.startswith("scan."))
     if all(name.endswith("'") for name in arbitrary):
         return "token"
-    if goal.name == "operands":
-        return "operands"
+    if goal.name == OPERANDS:
+        return OPERANDS
     needed = reached(goal.sides, {each.name: each for each in problem.definitions})
-    return "scan" if any(each.startswith("scan.") for each in needed) else "decay"
+    return SCAN if any(each.startswith("scan.") for each in needed) else "decay"
 
 
 class _Maker:
     """One statement while goals are entered."""
 
-    def __init__(self) -> None:
+    def __init__(self, about: str) -> None:
+        self.about = about
         self.symbols: dict[str, Symbol] = {}
         self.definitions: dict[str, Definition] = {}
         self.goals: dict[str, Equation] = {}
@@ -104,9 +130,14 @@ class _Maker:
         self.early: list[Step] = []
         self.late: list[Step] = []
 
+    def has_room(self, text: str) -> bool:
+        """Whether the statement stays quick to check with one more goal."""
+        size = sum(map(len, self.goals)) + len(text)
+        return not self.goals or size <= ROOM.get(self.about, USUAL_ROOM)
+
     def enter(self, goal: Equation, problem: Problem, proof: list[Step]) -> str:
         """Add a goal with what it reads; the name under which it is there."""
-        key = json.dumps([goal.parameters, goal.facts, goal.left, goal.right])
+        key = _text(goal)
         if key in self.goals:
             return self.goals[key].name
         name, count = goal.name, 1
@@ -148,9 +179,8 @@ class _Maker:
             tuple(self.goals.values()),
             self.facts,
         )
-        return Part(
-            problem, (*self.lemmas.values(), *self.early, *self.claims.values(), *self.late)
-        )
+        proof = (*self.lemmas.values(), *self.early, *self.claims.values(), *self.late)
+        return Part(*(generalised(problem, proof) if self.about == SCAN else (problem, proof)))
 
 
 def _chosen(goal: Equation, problem: Problem, proof: list[Step]) -> tuple[list[Step], set[str]]:

@@ -27,11 +27,17 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Obligation:
-    """One equation that a step came down to, with the normal form that both sides have."""
+    """One equation that a step came down to."""
 
     step: str
     name: str
-    form: Any
+    reader: Reader
+    proved: rules.Obligation
+
+    @property
+    def form(self) -> Any:
+        """The normal form that both sides have as a formula, which is made when it is read."""
+        return as_formula(self.reader, self.proved.value, names(self.reader, self.proved.scope))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +75,7 @@ def _check(problem: Mapping[str, Any], proof: Any) -> Checked:
     check_definitions(plain, steps)
     proved = rules.check(plain, steps)
     reader = proved.reader
-    obligations = tuple(
-        Obligation(each.step, each.name, as_formula(reader, each.value, names(reader, each.scope)))
-        for each in proved.steps
-    )
+    obligations = tuple(Obligation(each.step, each.name, reader, each) for each in proved.steps)
     conditions = tuple(
         _condition(reader, kind, poly, variables) for kind, poly, variables in left_over(reader)
     )

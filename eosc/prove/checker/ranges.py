@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 from math import inf
 
-End = tuple[Fraction | float, bool]  # a value, and whether it is attained
+End = tuple[Fraction | float, bool]  # a value (a float is infinite), and whether it is attained
 Range = tuple[End, End]
 
 ALL: Range = ((-inf, False), (inf, False))
@@ -34,6 +35,7 @@ def total(left: Range, right: Range) -> Range:
     return low, high
 
 
+@lru_cache(maxsize=10_000)
 def times(left: Range, right: Range) -> Range:
     """The range of a product."""
     ends = [_product(a, b) for a in left for b in right]
@@ -53,8 +55,8 @@ def _product(left: End, right: End) -> End:
 
 def _end(value: Fraction | float, left: End, right: End) -> End:
     """An end from two: an infinite one is attained (log 0) if either is."""
-    if value in (inf, -inf):
-        return value, any(kept for end, kept in (left, right) if end in (inf, -inf))
+    if isinstance(value, float):
+        return value, any(kept for end, kept in (left, right) if isinstance(end, float))
     return value, left[1] and right[1]
 
 

@@ -54,9 +54,10 @@ class Node(NamedTuple):
 def gather(found: Poly, more: Poly, times: Number = 1) -> Poly:
     """Add times * more to `found`, in place."""
     for term, count in more.items():
-        found[term] = whole(found.get(term, 0) + times * count)
-        if not found[term]:
-            del found[term]
+        if value := whole(found.get(term, 0) + times * count):
+            found[term] = value
+        else:
+            found.pop(term, None)
     return found
 
 
@@ -102,6 +103,7 @@ class Atoms:
         self._poly_ids: dict[frozenset[tuple[Term, Number]], int] = {}
         self._heights: list[int] = []
         self._canonical: dict[Term, Term] = {}
+        self._renamed: dict[Any, int] = {}
 
     def is_complex(self, name: str) -> bool:
         """Whether a definition may take values that are not real."""
@@ -163,12 +165,15 @@ class Atoms:
         """The atom with free variables renamed."""
         if self.free[atom].isdisjoint(names):
             return atom
-        kind, label, points, inside = self.nodes[atom]
-        points = tuple(named(point, names) for point in points)
-        if kind == "d":
-            points = ordered(*points)
-        kept = tuple(self.keep(self._rename_poly(self.polys[n], names)) for n in inside)
-        return self.atom(Node(kind, label, points, kept))
+        key = atom, *[(v, names[v]) for v in self.free[atom] if v in names]
+        if key not in self._renamed:
+            kind, label, points, inside = self.nodes[atom]
+            points = tuple(named(point, names) for point in points)
+            if kind == "d":
+                points = ordered(*points)
+            kept = tuple(self.keep(self._rename_poly(self.polys[n], names)) for n in inside)
+            self._renamed[key] = self.atom(Node(kind, label, points, kept))
+        return self._renamed[key]
 
     def _rename_poly(self, poly: Poly, names: Mapping[int, int]) -> Poly:
         found: Poly = {}
@@ -200,18 +205,31 @@ class Atoms:
     def _in_order(self, term: Term) -> Term:
         """The term in the least of its orders, chosen place by place among what looks alike."""
         domains, blank = dict(term[0]), dict.fromkeys(dict(term[0]), OTHER)
-        kinds = {v: self._domain(named(domain, blank)) for v, domain in term[0]}
+        kinds: dict[int, Any] = {v: (str(named(d, blank)),) for v, d in term[0]}
+        alike = [v for v in kinds if [*kinds.values()].count(kinds[v]) > 1]
+        for v in alike:
+            around = tuple(power for power in term[1] if v in self.free[power[0]])
+            kinds[v] = (*kinds[v], self._look((term[0], around), (v,)))
         orders: list[tuple[int, ...]] = [()]
         for kind in sorted(kinds.values()):
             orders = [(*o, v) for o in orders for v in domains if kinds[v] == kind and v not in o]
             self.spend(len(orders))
             if len(orders) > 1:
                 looks = [self._look(term, order) for order in orders]
-                least = min(looks)
-                orders = [o for o, each in zip(orders, looks, strict=True) if each == least]
+                tied = [o for o, look in zip(orders, looks, strict=True) if look == min(looks)]
+                orders = []
+                for each in tied:
+                    if not any(self._mirrored(term, each, other) for other in orders):
+                        orders.append(each)
         names = self._names(term, orders[0])
         bounds = tuple((names[v], named(domains[v], names)) for v in orders[0])
         return bounds, tuple(sorted(self.renamed(((), term[1]), names)[1]))
+
+    def _mirrored(self, term: Term, one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+        """Whether two orders differ in a last variable that the term cannot tell apart."""
+        (bounds, powers), last = term, {one[-1]: other[-1], other[-1]: one[-1]}
+        turned, factors = self.renamed(term, last) if one[:-1] == other[:-1] else ((), ())
+        return set(turned) == set(bounds) and sorted(factors) == sorted(powers)
 
     def _names(self, term: Term, order: tuple[int, ...]) -> dict[int, int]:
         height = self._height(term)
@@ -221,10 +239,7 @@ class Atoms:
         """What the term looks like with some bound variables named and the others all alike."""
         names = {**dict.fromkeys(dict(term[0]), OTHER), **self._names(term, order)}
         bounds, powers = self.renamed(term, names)
-        return sorted((v, self._domain(domain)) for v, domain in bounds), sorted(powers)
-
-    def _domain(self, domain: Time | str) -> int:
-        return self.atom(Node("domain", points=(domain,)))
+        return sorted((v, str(domain)) for v, domain in bounds), sorted(powers)
 
 
 def ordered(left: Any, right: Any) -> tuple[Any, Any]:

@@ -67,7 +67,7 @@ class Algebra(Atoms):
             raise Rejected("too large: a number with too many digits")
         merged: dict[int, Number] = {}
         for atom, exponent in powers:
-            merged[atom] = atoms.whole(merged.get(atom, 0) + exponent)
+            merged[atom] = atoms.whole(merged[atom] + exponent if atom in merged else exponent)
         powers = tuple((atom, exponent) for atom, exponent in merged.items() if exponent)
         for place, (atom, _) in enumerate(powers):
             if self.nodes[atom].kind in ("i", "d", "E") and self._reducible(bounds, powers, place):
@@ -117,9 +117,9 @@ class Algebra(Atoms):
         if self.nodes[atom].kind != "E":
             return None
         ((bounds, powers),) = self.inside(atom)
-        logs = [a for a, exponent in powers if exponent == 1 and self.nodes[a].kind == "L"]
-        single = not bounds and len(powers) == len(logs) == 1
-        return self.inside(logs[0]) if single else None
+        if bounds or len(powers) != 1 or powers[0][1] != 1:
+            return None
+        return self.inside(powers[0][0]) if self.nodes[powers[0][0]].kind == "L" else None
 
     # Binding.
 
@@ -134,9 +134,11 @@ class Algebra(Atoms):
 
     def _closed(self, count: Number, bounds: Bounds, powers: Powers) -> Poly:
         """A term of what is simplified; a sum of what does not vary is a multiple of it."""
+        used = self.term_free(((), powers)) if bounds else frozenset()
+        used = used.union(*(atoms.mentioned(domain) for _, domain in bounds))
         for place, (variable, domain) in enumerate(bounds):
-            rest = bounds[:place] + bounds[place + 1 :]
-            if variable not in self.term_free((rest, powers)):
+            if variable not in used:
+                rest = bounds[:place] + bounds[place + 1 :]
                 found: Poly = {}
                 for (_, factors), times in self.length(domain).items():
                     gather(found, self.product(count * times, rest, powers + factors))

@@ -17,6 +17,7 @@ REACH = 7  # facts that one inequality may combine
 WIDTH = 500  # sums of facts that are tried
 
 
+@lru_cache(maxsize=50_000)
 def plus(left: Time, right: Time, times: int = 1) -> Time:
     """The sum left + times * right."""
     parts = dict(left)
