@@ -561,6 +561,14 @@ def statement(
         ("relu(x[t]+0)", "relu(1*x[t])"),
         ("1/(1+exp(x[t]))+1/(1+exp(-x[t]))", "1"),
         ("1/(2+exp(x[t]))/(3+exp(y[t]))", "1/((3+exp(y[t]))*(2+exp(x[t])))"),
+        # Bound variables that are alike in pairs, and only all of them in a circle.
+        ("Ctr(c,K,Ctr(j,K,Q[c,j]*lb[c]*lb[j]))", "Ctr(c,K,Ctr(j,K,lb[j]*lb[c]*Q[j,c]))"),
+        (
+            "Ctr(c,K,Ctr(j,K,Ctr(n,K,Q[c,j]*Q[j,n]*Q[n,c])))",
+            "Ctr(c,K,Ctr(j,K,Ctr(n,K,Q[j,c]*Q[c,n]*Q[n,j])))",
+        ),
+        # Ten that are alike could be put in 3,628,800 orders.
+        ("Ctr(c,K,lb[c])**10*g", "Ctr(c,K,g*lb[c])*Ctr(j,K,lb[j])**9"),
     ],
 )
 def test_identities(left: str, right: str) -> None:
@@ -579,6 +587,12 @@ def test_identities(left: str, right: str) -> None:
         ("conj(exp(I*x[t]))", "exp(I*x[t])"),
         ("Sum(u,0,t,Sum(w,0,u,x[w]*y[u]))", "Sum(u,0,t,Sum(w,0,u,x[u]*y[w]))"),
         ("Ctr(c,K,Ctr(j,K,(k[t,c]*q[t,j]-k[t,j]*q[t,c])/(1+exp(k[t,c]))))", "0"),
+        ("Ctr(c,K,Ctr(j,K,Q[c,j]*Q[j,c]))", "Ctr(c,K,Ctr(j,K,Q[c,j]*Q[c,j]))"),
+        (
+            "Ctr(c,K,Ctr(j,K,Ctr(n,K,Q[c,j]*Q[j,n]*Q[n,c])))",
+            "Ctr(c,K,Ctr(j,K,Ctr(n,K,Q[c,j]*Q[j,n]*Q[c,n])))",
+        ),
+        ("Sum(u,0,t,Sum(w,0,u,x[u]*x[w]))", "Sum(u,0,t,Sum(w,0,t,x[u]*x[w]))"),
     ],
 )
 def test_what_is_no_identity(left: str, right: str) -> None:

@@ -165,7 +165,7 @@ class Atoms:
         """The atom with free variables renamed."""
         if self.free[atom].isdisjoint(names):
             return atom
-        key = atom, *[(v, names[v]) for v in self.free[atom] if v in names]
+        key = atom, *map(names.get, self.free[atom], self.free[atom])
         if key not in self._renamed:
             kind, label, points, inside = self.nodes[atom]
             points = tuple(named(point, names) for point in points)
@@ -208,8 +208,9 @@ class Atoms:
         kinds: dict[int, Any] = {v: (str(named(d, blank)),) for v, d in term[0]}
         alike = [v for v in kinds if [*kinds.values()].count(kinds[v]) > 1]
         for v in alike:
-            around = tuple(power for power in term[1] if v in self.free[power[0]])
-            kinds[v] = (*kinds[v], self._look((term[0], around), (v,)))
+            names = blank | self._names(term, (v,))
+            around = sorted((self.rename(a, names), e) for a, e in term[1] if v in self.free[a])
+            kinds[v] = (*kinds[v], around)
         orders: list[tuple[int, ...]] = [()]
         for kind in sorted(kinds.values()):
             orders = [(*o, v) for o in orders for v in domains if kinds[v] == kind and v not in o]
