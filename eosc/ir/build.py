@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from eosc.algebra.scalar import ONE, ZERO, Arg, Fn, S
-from eosc.ir.nodes import Dims, Dot, Map, Rename, Round, Sum, Value
+from eosc.ir.nodes import (
+    Decay,
+    Dims,
+    Dot,
+    Inverse,
+    LogDecay,
+    Map,
+    Mask,
+    Recur,
+    Rename,
+    Round,
+    Running,
+    Sum,
+    Value,
+)
 
 
 def merge(*dims: Dims) -> Dims:
@@ -73,3 +88,37 @@ def renamed(value: Value, source: str, target: str) -> Value:
 def rounded(value: Value) -> Value:
     """The value in the operand precision."""
     return Round(value, dims=value.dims)
+
+
+def with_operands(value: Value, change: Mapping[Value, Value]) -> Value:
+    """The value with some of the values below it replaced, outermost first."""
+    if value in change:
+        return change[value]
+    match value:
+        case Map(args=args):
+            changed = tuple((name, with_operands(arg, change)) for name, arg in args)
+            return replace(value, args=changed)
+        case Dot(left=left, right=right):
+            return replace(
+                value, left=with_operands(left, change), right=with_operands(right, change)
+            )
+        case Decay(log=log):
+            return replace(value, log=with_operands(log, change))
+        case Recur(decay=decay, write=write, start=start):
+            return replace(
+                value,
+                decay=with_operands(decay, change),
+                write=with_operands(write, change),
+                start=with_operands(start, change),
+            )
+        case (
+            Sum(arg=arg)
+            | LogDecay(arg=arg)
+            | Mask(arg=arg)
+            | Inverse(arg=arg)
+            | Rename(arg=arg)
+            | Round(arg=arg)
+            | Running(arg=arg)
+        ):
+            return replace(value, arg=with_operands(arg, change))
+    return value

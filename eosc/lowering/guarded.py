@@ -74,6 +74,9 @@ def guarded(scan: Scan, wide: Algorithm, mild: Algorithm) -> Algorithm:
             ready = ready or first
         else:
             assert isinstance(other, Kernel) and other.name == each.name
+            if other.body == each.body:
+                launches.append(each)  # without a decay there is one form
+                continue
             if not ready:
                 launches.append(_alone(scan, each.chunk, stores))
                 ready = True

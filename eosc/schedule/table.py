@@ -32,6 +32,7 @@ KERNELS = (
     "gradients_mild",
     "gradients_mild_value",
     "gradients_mild_whole",
+    "prologues_adjoint",
     "step",
 )
 
@@ -201,10 +202,9 @@ def _delta_rows(structure: str) -> tuple[Row, ...]:
             add(f"gradients{mild}{part}", 2, 128, 64, 64, 8 if levels else 4)
             add(f"gradients{mild}{part}", 2, 256, 32, 32, 8)
             add(f"gradients{mild}{part}", 4, 128, 32, 32, 8)
-        add(f"gradients{mild}_whole", 2, 128, 64, 128, 8)
-        if not levels:
-            add("gradients_whole", 2, 256, 32, 256, 8)
-        add(f"gradients{mild}_whole", 4, 128, 32, 128, 8)
+    add("prologues_adjoint", 2, 128, 64, 64, 8, 1)
+    add("prologues_adjoint", 2, 256, 32, 32, 8, 1)
+    add("prologues_adjoint", 4, 128, 32, 32, 8, 1)
     add("step", 0, 256, 1, 32, 4)
     add("step", 0, 1024, 1, 16, 4)
     return tuple(found)

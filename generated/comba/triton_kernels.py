@@ -36,12 +36,9 @@ _TABLE = (
     ('gradients', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
     ('gradients', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('gradients', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_value', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
-    ('gradients_value', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
-    ('gradients_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_whole', '', 2, 128, 128, 64, 128, 8, 2, 'ieee'),
-    ('gradients_whole', '', 2, 256, 256, 32, 256, 8, 2, 'ieee'),
-    ('gradients_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
+    ('prologues_adjoint', '', 2, 128, 128, 64, 64, 8, 1, 'ieee'),
+    ('prologues_adjoint', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
+    ('prologues_adjoint', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('step', '', 0, 256, 256, 1, 32, 4, 2, 'ieee'),
     ('step', '', 0, 1024, 1024, 1, 16, 4, 2, 'ieee'),
 )
@@ -1482,6 +1479,234 @@ def _m_layer_outputs_kernel(
 
 
 @_Kernel
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_layer_solve_kernel_c32(
+    k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, inner_ptr, beta_raw_ptr, v_raw_ptr, Q_ptr,
+    P_ptr, cu, T, H, N, STEPS, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g,
+    A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
+    d_bias_ptr_h, d_bias_ptr_g, inner_ptr_h, inner_ptr_g, beta_raw_ptr_b,
+    beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, v_raw_ptr_b,
+    v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr,
+    Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the erasures of each chunk, solved: what they read of the memory, and of its writes'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
+    inner_ptr = inner_ptr + (h // inner_ptr_g) * inner_ptr_h
+    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
+    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+    Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
+    P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
+    load_2 = tl.load(A_log_ptr)  # load A_log
+    load_4 = tl.load(d_bias_ptr)  # load d_bias
+    load_5 = tl.load(inner_ptr)  # load inner
+    part_3_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    map_4 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0)
+    rest = left
+    valid = token < rest
+    start = first
+    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+    load = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
+    map_2 = part_1 * part_1  # [C, BLOCK_K]
+    inner_2 = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
+    sum_1_2 = tl.sum(inner_2, 1)  # [C]
+    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+    load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
+    part_2_0 = load_3.to(tl.float32) + load_4.to(tl.float32)
+    part_2_1 = tl.exp(-tl.abs(part_2_0))
+    part_2_2 = 1.0 + part_2_1
+    part_2_3 = part_2_2 == 1.0
+    part_2_4 = tl.where(part_2_3, part_2_1, tl.log(part_2_2) * (part_2_1 / tl.where(part_2_3, 1.0, part_2_2 - 1.0)))
+    map_3 = -(tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_2_0, 0.0) + part_2_4))  # [C]
+    inner_3 = tl.where(valid, map_3, 0.0)  # [C]
+    g0 = tl.maximum(inner_3 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 9
+    part_4_0 = load_3.to(tl.float32) + load_4.to(tl.float32)
+    part_4_1 = tl.exp(-tl.abs(part_4_0))
+    part_4_2 = 1.0 + part_4_1
+    part_4_3 = part_4_2 == 1.0
+    part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
+    part_4_5 = -(tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_4_0, 0.0) + part_4_4))
+    map_5 = tl.exp(part_4_5)  # [C]
+    beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+    load_6 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+    part_5_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+    map_6 = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)  # [C]
+    part_6_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_6_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))
+    map_7 = part_6_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # [C, BLOCK_K]
+    part_7_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_7_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_7_0) / (1.0 + part_7_0))
+    map_8 = part_7_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # [C, BLOCK_K]
+    inner_4 = tl.where(in_K[None, :], map_7, 0.0)  # [C, BLOCK_K]
+    dot = tl.dot(inner_4.to(DT), tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_9 = map_4 * map_5[:, None] * map_6[None, :] * dot  # [C, C]
+    g0_c = _coarse(g0, EXACT)  # [C]
+    g0_hi = tl.cumsum(g0_c, 0)  # [C]
+    g0_hi_before = g0_hi - g0_c  # [C]
+    g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
+    g0_lo_before = g0_lo - (g0 - g0_c)  # [C]
+    decay = tl.exp2(_joined(g0_hi_before[:, None] - g0_hi[None, :], g0_lo_before[:, None] - g0_lo[None, :], EXACT))  # D(j, i-1] [C, C]
+    map_10 = map_9 * decay  # [C, C]
+    A_all = tl.where(token[:, None] > token[None, :], map_10, 0.0)  # pairs with j < i [C, C]
+    solved = _inverse_of_unit(A_all, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+    load_7 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+    part_10_0 = tl.exp(-tl.abs(load_7.to(tl.float32)))
+    part_10_1 = tl.where(load_7.to(tl.float32) >= 0.0, 1.0, part_10_0) / (1.0 + part_10_0)
+    x = load_7.to(tl.float32) * part_10_1  # input [C, BLOCK_V]  # line 7
+    inner_5 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    Q_new = tl.dot(inner_5.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
+    Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+    tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    part_11_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_11_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_11_0) / (1.0 + part_11_0))
+    part_11_2 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    part_11_3 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_11_2) / (1.0 + part_11_2)
+    part_11_4 = load_3.to(tl.float32)[:, None] + load_4.to(tl.float32)
+    part_11_5 = tl.exp(-tl.abs(part_11_4))
+    part_11_6 = 1.0 + part_11_5
+    part_11_7 = part_11_6 == 1.0
+    part_11_8 = tl.log(part_11_6) * (part_11_5 / tl.where(part_11_7, 1.0, part_11_6 - 1.0))
+    part_11_9 = tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_11_4, 0.0) + tl.where(part_11_7, part_11_5, part_11_8))
+    w = part_11_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)) * (part_11_3 * tl.exp(-part_11_9))  # what an erasure reads [C, BLOCK_K]
+    decay_2 = tl.exp2(_joined(g0_hi_before, g0_lo_before, EXACT))  # D(start, i-1] [C]
+    opening = decay_2[:, None] * w  # w from the start of the chunk [C, BLOCK_K]
+    inner_6 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    P_new = tl.dot(inner_6.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
+    P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+    tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@_Kernel
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_layer_solve_kernel_c64(
+    k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, inner_ptr, beta_raw_ptr, v_raw_ptr, Q_ptr,
+    P_ptr, cu, T, H, N, STEPS, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g,
+    A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
+    d_bias_ptr_h, d_bias_ptr_g, inner_ptr_h, inner_ptr_g, beta_raw_ptr_b,
+    beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, v_raw_ptr_b,
+    v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr,
+    Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the erasures of each chunk, solved: what they read of the memory, and of its writes'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
+    inner_ptr = inner_ptr + (h // inner_ptr_g) * inner_ptr_h
+    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
+    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+    Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
+    P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
+    load_2 = tl.load(A_log_ptr)  # load A_log
+    load_4 = tl.load(d_bias_ptr)  # load d_bias
+    load_5 = tl.load(inner_ptr)  # load inner
+    part_3_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    map_4 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0)
+    rest = left
+    valid = token < rest
+    start = first
+    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+    load = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
+    map_2 = part_1 * part_1  # [C, BLOCK_K]
+    inner_2 = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
+    sum_1_2 = tl.sum(inner_2, 1)  # [C]
+    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+    load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
+    part_2_0 = load_3.to(tl.float32) + load_4.to(tl.float32)
+    part_2_1 = tl.exp(-tl.abs(part_2_0))
+    part_2_2 = 1.0 + part_2_1
+    part_2_3 = part_2_2 == 1.0
+    part_2_4 = tl.where(part_2_3, part_2_1, tl.log(part_2_2) * (part_2_1 / tl.where(part_2_3, 1.0, part_2_2 - 1.0)))
+    map_3 = -(tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_2_0, 0.0) + part_2_4))  # [C]
+    inner_3 = tl.where(valid, map_3, 0.0)  # [C]
+    g0 = tl.maximum(inner_3 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 9
+    part_4_0 = load_3.to(tl.float32) + load_4.to(tl.float32)
+    part_4_1 = tl.exp(-tl.abs(part_4_0))
+    part_4_2 = 1.0 + part_4_1
+    part_4_3 = part_4_2 == 1.0
+    part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
+    part_4_5 = -(tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_4_0, 0.0) + part_4_4))
+    map_5 = tl.exp(part_4_5)  # [C]
+    beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+    load_6 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+    part_5_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+    map_6 = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)  # [C]
+    part_6_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_6_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))
+    map_7 = part_6_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # [C, BLOCK_K]
+    part_7_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_7_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_7_0) / (1.0 + part_7_0))
+    map_8 = part_7_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # [C, BLOCK_K]
+    inner_4 = tl.where(in_K[None, :], map_7, 0.0)  # [C, BLOCK_K]
+    dot = tl.dot(inner_4.to(DT), tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_9 = map_4 * map_5[:, None] * map_6[None, :] * dot  # [C, C]
+    g0_c = _coarse(g0, EXACT)  # [C]
+    g0_hi = tl.cumsum(g0_c, 0)  # [C]
+    g0_hi_before = g0_hi - g0_c  # [C]
+    g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
+    g0_lo_before = g0_lo - (g0 - g0_c)  # [C]
+    decay = tl.exp2(_joined(g0_hi_before[:, None] - g0_hi[None, :], g0_lo_before[:, None] - g0_lo[None, :], EXACT))  # D(j, i-1] [C, C]
+    map_10 = map_9 * decay  # [C, C]
+    A_all = tl.where(token[:, None] > token[None, :], map_10, 0.0)  # pairs with j < i [C, C]
+    solved = _inverse_of_unit(A_all, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+    load_7 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+    part_10_0 = tl.exp(-tl.abs(load_7.to(tl.float32)))
+    part_10_1 = tl.where(load_7.to(tl.float32) >= 0.0, 1.0, part_10_0) / (1.0 + part_10_0)
+    x = load_7.to(tl.float32) * part_10_1  # input [C, BLOCK_V]  # line 7
+    inner_5 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    Q_new = tl.dot(inner_5.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
+    Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+    tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    part_11_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_11_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_11_0) / (1.0 + part_11_0))
+    part_11_2 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    part_11_3 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_11_2) / (1.0 + part_11_2)
+    part_11_4 = load_3.to(tl.float32)[:, None] + load_4.to(tl.float32)
+    part_11_5 = tl.exp(-tl.abs(part_11_4))
+    part_11_6 = 1.0 + part_11_5
+    part_11_7 = part_11_6 == 1.0
+    part_11_8 = tl.log(part_11_6) * (part_11_5 / tl.where(part_11_7, 1.0, part_11_6 - 1.0))
+    part_11_9 = tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_11_4, 0.0) + tl.where(part_11_7, part_11_5, part_11_8))
+    w = part_11_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)) * (part_11_3 * tl.exp(-part_11_9))  # what an erasure reads [C, BLOCK_K]
+    decay_2 = tl.exp2(_joined(g0_hi_before, g0_lo_before, EXACT))  # D(start, i-1] [C]
+    opening = decay_2[:, None] * w  # w from the start of the chunk [C, BLOCK_K]
+    inner_6 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    P_new = tl.dot(inner_6.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
+    P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+    tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel_c32(
     A_log_ptr, a_raw_ptr, d_bias_ptr, P_ptr, Q_ptr, k_raw_ptr, beta_raw_ptr, initial_state_ptr,
@@ -1558,10 +1783,10 @@ def _m_layer_states_kernel_c32(
         part_4_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
         map_4 = part_4_1 * part_4_1  # [C, BLOCK_K]
         inner_3 = tl.where(in_K[None, :], map_4, 0.0)  # [C, BLOCK_K]
-        sum_2 = tl.sum(inner_3, 1)  # [C]
+        sum_3 = tl.sum(inner_3, 1)  # [C]
         part_5_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
         part_5_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-        map_5 = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
+        map_5 = part_5_1 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24))  # [C, BLOCK_K]
         decay_2 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
         beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
         load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
@@ -1650,10 +1875,10 @@ def _m_layer_states_kernel_c64(
         part_4_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
         map_4 = part_4_1 * part_4_1  # [C, BLOCK_K]
         inner_3 = tl.where(in_K[None, :], map_4, 0.0)  # [C, BLOCK_K]
-        sum_2 = tl.sum(inner_3, 1)  # [C]
+        sum_3 = tl.sum(inner_3, 1)  # [C]
         part_5_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
         part_5_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-        map_5 = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
+        map_5 = part_5_1 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24))  # [C, BLOCK_K]
         decay_2 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
         beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
         load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
@@ -1669,16 +1894,18 @@ def _m_layer_states_kernel_c64(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_solve_adjoint_kernel(
     k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, beta_raw_ptr, inner_ptr, q_raw_ptr,
-    correction_ptr, scale, dy_ptr, Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N, STEPS,
-    k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h, A_log_ptr_g,
-    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h,
+    correction_ptr, scale, dy_ptr, Q_adjoint_ptr, P_adjoint_ptr, sum_1_ptr, sum_2_ptr, cu, T, H,
+    N, STEPS, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h,
+    A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h,
     d_bias_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g,
     inner_ptr_h, inner_ptr_g, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
     correction_ptr_h, correction_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
     Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
-    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, sum_1_ptr_b, sum_1_ptr_t: tl.constexpr,
+    sum_1_ptr_h, sum_2_ptr_b, sum_2_ptr_t: tl.constexpr, sum_2_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'the transposed systems of each chunk, solved'
     program = tl.program_id(0)
@@ -1701,6 +1928,8 @@ def _m_layer_solve_adjoint_kernel(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
     P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
+    sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, 1)
+    sum_2_ptr = _head(sum_2_ptr, batch, h, sum_2_ptr_b, sum_2_ptr_h, 1)
     load_2 = tl.load(A_log_ptr)  # load A_log
     load_4 = tl.load(d_bias_ptr)  # load d_bias
     load_6 = tl.load(inner_ptr)  # load inner
@@ -1716,7 +1945,7 @@ def _m_layer_solve_adjoint_kernel(
     part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
     map_2 = part_1 * part_1  # [C, BLOCK_K]
     inner_2 = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-    sum_1 = tl.sum(inner_2, 1)  # [C]
+    sum_1_2 = tl.sum(inner_2, 1)  # [C]
     a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
     load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
     part_2_0 = load_3.to(tl.float32) + load_4.to(tl.float32)
@@ -1740,10 +1969,10 @@ def _m_layer_solve_adjoint_kernel(
     map_6 = tl.exp(part_5_5)  # [C]
     part_6_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_6_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))
-    map_7 = part_6_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # [C, BLOCK_K]
+    map_7 = part_6_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # [C, BLOCK_K]
     part_7_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_7_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_7_0) / (1.0 + part_7_0))
-    map_8 = part_7_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # [C, BLOCK_K]
+    map_8 = part_7_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # [C, BLOCK_K]
     inner_4 = tl.where(in_K[None, :], map_7, 0.0)  # [C, BLOCK_K]
     dot = tl.dot(inner_4.to(DT), tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
     map_9 = map_4[:, None] * map_5 * map_6[None, :] * dot  # [C, C]
@@ -1763,13 +1992,13 @@ def _m_layer_solve_adjoint_kernel(
     part_10_2 = load_7.to(tl.float32) * part_10_1
     map_11 = part_10_2 * part_10_2  # [C, BLOCK_K]
     inner_5 = tl.where(in_K[None, :], map_11, 0.0)  # [C, BLOCK_K]
-    sum_2 = tl.sum(inner_5, 1)  # [C]
+    sum_2_2 = tl.sum(inner_5, 1)  # [C]
     part_11_0 = tl.exp(-tl.abs(load_7.to(tl.float32)))
     part_11_1 = tl.where(load_7.to(tl.float32) >= 0.0, 1.0, part_11_0) / (1.0 + part_11_0)
-    part_11_2 = load_7.to(tl.float32) * part_11_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
+    part_11_2 = load_7.to(tl.float32) * part_11_1 / tl.sqrt(tl.maximum(sum_2_2[:, None], 1e-24))
     part_11_3 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_11_4 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_11_3) / (1.0 + part_11_3))
-    part_11_5 = load_8.to(tl.float32) * (part_11_4 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
+    part_11_5 = load_8.to(tl.float32) * (part_11_4 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)))
     s = part_11_2 - part_11_5  # shrink [C, BLOCK_K]  # line 5
     inner_6 = tl.where(in_K[None, :], map_7, 0.0)  # [C, BLOCK_K]
     dot_2 = tl.dot(inner_6.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
@@ -1789,7 +2018,7 @@ def _m_layer_solve_adjoint_kernel(
     part_16_1 = tl.where(load_5.to(tl.float32)[:, None] >= 0.0, 1.0, part_16_0) / (1.0 + part_16_0)
     part_16_2 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_16_3 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_16_2) / (1.0 + part_16_2))
-    e = part_16_1 * (part_16_3 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
+    e = part_16_1 * (part_16_3 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     g0_hi_end = tl.sum(g0_c, 0)
     g0_lo_end = tl.sum((g0 - g0_c), 0)
     decay_3 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
@@ -1798,6 +2027,10 @@ def _m_layer_solve_adjoint_kernel(
     dot_4 = tl.dot(inner_8.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
     tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+    tl.store(sum_1_ptr_c + (token * sum_1_ptr_t), sum_2_2.to(sum_1_ptr.dtype.element_ty), mask=valid)
+    sum_2_ptr_c = sum_2_ptr + start * sum_2_ptr_t  # first token of the chunk
+    tl.store(sum_2_ptr_c + (token * sum_2_ptr_t), sum_1_2.to(sum_2_ptr.dtype.element_ty), mask=valid)
 
 
 @_Kernel
@@ -1861,20 +2094,20 @@ def _m_layer_states_adjoint_kernel(
         part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
         map_2 = part_1 * part_1  # [C, BLOCK_K]
         inner_2 = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-        sum_2 = tl.sum(inner_2, 1)  # [C]
+        sum_3 = tl.sum(inner_2, 1)  # [C]
         k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
         load_3 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
         part_2_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
         part_2_1 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
         map_3 = part_2_1 * part_2_1  # [C, BLOCK_K]
         inner_3 = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
-        sum_3 = tl.sum(inner_3, 1)  # [C]
+        sum_4 = tl.sum(inner_3, 1)  # [C]
         part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
         part_3_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
         part_3_2 = tl.exp(-tl.abs(load_3.to(tl.float32)))
         part_3_3 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2))
-        part_3_4 = load_2.to(tl.float32) * (part_3_3 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24)))
-        s = part_3_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) - part_3_4  # shrink [C, BLOCK_K]  # line 5
+        part_3_4 = load_2.to(tl.float32) * (part_3_3 / tl.sqrt(tl.maximum(sum_4[:, None], 1e-24)))
+        s = part_3_1 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24)) - part_3_4  # shrink [C, BLOCK_K]  # line 5
         a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
         load_5 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
         part_4_0 = load_5.to(tl.float32) + load_6.to(tl.float32)
@@ -1908,7 +2141,7 @@ def _m_layer_states_adjoint_kernel(
         map_7 = scale * dot_2  # [BLOCK_K, BLOCK_V]
         part_10_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
         part_10_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_10_0) / (1.0 + part_10_0)
-        map_9 = load_3.to(tl.float32) * part_10_1 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24))  # [C, BLOCK_K]
+        map_9 = load_3.to(tl.float32) * part_10_1 / tl.sqrt(tl.maximum(sum_4[:, None], 1e-24))  # [C, BLOCK_K]
         g0_hi_before = g0_hi - g0_c  # [C]
         g0_lo_before = g0_lo - (g0 - g0_c)  # [C]
         decay_3 = tl.exp2(_joined(g0_hi_before, g0_lo_before, EXACT))  # D(start, i-1] [C]
@@ -1932,36 +2165,46 @@ def _m_layer_states_adjoint_kernel(
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_layer_gradients_whole_kernel(
-    q_raw_ptr, k_raw_ptr, correction_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, dy_ptr, n_2_ptr,
-    h_2_ptr, l_ptr, scale, beta_raw_ptr, zeta_ptr, inner_ptr, d_q_raw_ptr, d_correction_ptr,
-    d_beta_raw_ptr, d_k_raw_ptr, d_inner_ptr, d_A_log_ptr, d_a_raw_ptr, d_d_bias_ptr, cu, T, H,
-    N, STEPS, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b,
-    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, correction_ptr_h, correction_ptr_g,
-    A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
-    d_bias_ptr_h, d_bias_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b,
-    n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr,
-    beta_raw_ptr_h, beta_raw_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h,
-    zeta_ptr_g, inner_ptr_h, inner_ptr_g, d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr,
-    d_q_raw_ptr_h, d_beta_raw_ptr_b, d_beta_raw_ptr_t: tl.constexpr, d_beta_raw_ptr_h,
-    d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr, d_k_raw_ptr_h, d_a_raw_ptr_b,
-    d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+def _m_layer_gradients_kernel(
+    q_raw_ptr, sum_1_ptr, correction_ptr, k_raw_ptr, sum_2_ptr, A_log_ptr, a_raw_ptr,
+    d_bias_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr, scale, beta_raw_ptr, zeta_ptr, v_raw_ptr,
+    inner_ptr, ds_ptr, d_correction_ptr, d_v_raw_ptr, de_ptr, d_beta_raw_ptr, dw_ptr,
+    d_inner_ptr, d_A_log_ptr, d_a_raw_ptr, d_d_bias_ptr, cu, T, H, N, STEPS, q_raw_ptr_b,
+    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, sum_1_ptr_b, sum_1_ptr_t: tl.constexpr,
+    sum_1_ptr_h, sum_1_ptr_g, correction_ptr_h, correction_ptr_g, k_raw_ptr_b,
+    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, sum_2_ptr_b, sum_2_ptr_t: tl.constexpr,
+    sum_2_ptr_h, sum_2_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
+    a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g,
+    beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, zeta_ptr_b,
+    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr,
+    v_raw_ptr_h, v_raw_ptr_g, inner_ptr_h, inner_ptr_g, ds_ptr_b, ds_ptr_t: tl.constexpr,
+    ds_ptr_h, d_correction_ptr_o, d_v_raw_ptr_b, d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h,
+    de_ptr_b, de_ptr_t: tl.constexpr, de_ptr_h, d_beta_raw_ptr_o, d_beta_raw_ptr_b,
+    d_beta_raw_ptr_t: tl.constexpr, d_beta_raw_ptr_h, dw_ptr_b, dw_ptr_t: tl.constexpr,
+    dw_ptr_h, d_inner_ptr_o, d_A_log_ptr_o, d_a_raw_ptr_o, d_a_raw_ptr_b,
+    d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, d_d_bias_ptr_o, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_beta_raw, d_k_raw, d_q_raw, d_correction, d_A_log, d_a_raw, d_d_bias, d_inner'
+    'every gradient, chunk by chunk: d_v_raw, d_beta_raw, d_correction, d_A_log, d_a_raw, d_d_bias, d_inner, ds, dw, de'
     program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
     token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
-    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, sum_1_ptr_g)
     correction_ptr = correction_ptr + (h // correction_ptr_g) * correction_ptr_h
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    sum_2_ptr = _head(sum_2_ptr, batch, h, sum_2_ptr_b, sum_2_ptr_h, sum_2_ptr_g)
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
@@ -1969,62 +2212,65 @@ def _m_layer_gradients_whole_kernel(
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
     beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
     inner_ptr = inner_ptr + (h // inner_ptr_g) * inner_ptr_h
-    d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
+    ds_ptr = _head(ds_ptr, batch, h, ds_ptr_b, ds_ptr_h, 1)
+    d_correction_ptr = d_correction_ptr + block.to(tl.int64) * d_correction_ptr_o  # its part of the sum
+    d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
+    de_ptr = _head(de_ptr, batch, h, de_ptr_b, de_ptr_h, 1)
+    d_beta_raw_ptr = d_beta_raw_ptr + block.to(tl.int64) * d_beta_raw_ptr_o  # its part of the sum
     d_beta_raw_ptr = _head(d_beta_raw_ptr, batch, h, d_beta_raw_ptr_b, d_beta_raw_ptr_h, 1)
-    d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
+    dw_ptr = _head(dw_ptr, batch, h, dw_ptr_b, dw_ptr_h, 1)
+    d_inner_ptr = d_inner_ptr + block.to(tl.int64) * d_inner_ptr_o  # its part of the sum
+    d_A_log_ptr = d_A_log_ptr + block.to(tl.int64) * d_A_log_ptr_o  # its part of the sum
+    d_a_raw_ptr = d_a_raw_ptr + block.to(tl.int64) * d_a_raw_ptr_o  # its part of the sum
     d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
+    d_d_bias_ptr = d_d_bias_ptr + block.to(tl.int64) * d_d_bias_ptr_o  # its part of the sum
     load_3 = tl.load(correction_ptr)  # load correction
-    load_4 = tl.load(A_log_ptr)  # load A_log
-    load_6 = tl.load(d_bias_ptr)  # load d_bias
-    load_8 = tl.load(inner_ptr)  # load inner
-    part_39_0 = tl.exp(-tl.abs(load_8.to(tl.float32)))
-    map_33 = tl.where(load_8.to(tl.float32) >= 0.0, 1.0, part_39_0) / (1.0 + part_39_0)
-    map_65 = tl.exp(load_4.to(tl.float32))
+    load_6 = tl.load(A_log_ptr)  # load A_log
+    load_8 = tl.load(d_bias_ptr)  # load d_bias
+    load_11 = tl.load(inner_ptr)  # load inner
+    part_24_0 = tl.exp(-tl.abs(load_11.to(tl.float32)))
+    map_19 = tl.where(load_11.to(tl.float32) >= 0.0, 1.0, part_24_0) / (1.0 + part_24_0)
+    map_39 = tl.exp(load_6.to(tl.float32))
     rest = left
     valid = token < rest
     start = first
     q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
     load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+    sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+    load_2 = tl.load(sum_1_ptr_c + (token * sum_1_ptr_t), mask=valid, other=0.0)  # load sum_1 [C]
+    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+    load_4 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    sum_2_ptr_c = sum_2_ptr + start * sum_2_ptr_t  # first token of the chunk
+    load_5 = tl.load(sum_2_ptr_c + (token * sum_2_ptr_t), mask=valid, other=0.0)  # load sum_2 [C]
     part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
-    map_2 = part_1 * part_1  # [C, BLOCK_K]
-    inner_2 = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-    sum_2 = tl.sum(inner_2, 1)  # [C]
-    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_2_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-    map_3 = part_2_1 * part_2_1  # [C, BLOCK_K]
-    inner_3 = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
-    sum_1 = tl.sum(inner_3, 1)  # [C]
-    part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_3_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-    part_3_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_3_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2))
-    part_3_4 = load_3.to(tl.float32) * (part_3_3 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
-    s = part_3_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) - part_3_4  # shrink [C, BLOCK_K]  # line 5
+    part_2 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+    part_3 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_2) / (1.0 + part_2))
+    part_4 = load_3.to(tl.float32) * (part_3 / tl.sqrt(tl.maximum(load_5.to(tl.float32)[:, None], 1e-24)))
+    s = part_1 / tl.sqrt(tl.maximum(load_2.to(tl.float32)[:, None], 1e-24)) - part_4  # shrink [C, BLOCK_K]  # line 5
     a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-    load_5 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
-    part_4_0 = load_5.to(tl.float32) + load_6.to(tl.float32)
-    part_4_1 = tl.exp(-tl.abs(part_4_0))
-    part_4_2 = 1.0 + part_4_1
-    part_4_3 = part_4_2 == 1.0
-    part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
-    map_4 = -(tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_4_0, 0.0) + part_4_4))  # [C]
-    inner_4 = tl.where(valid, map_4, 0.0)  # [C]
-    g0 = tl.maximum(inner_4 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 9
+    load_7 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
+    part_2_0 = load_7.to(tl.float32) + load_8.to(tl.float32)
+    part_2_1 = tl.exp(-tl.abs(part_2_0))
+    part_2_2 = 1.0 + part_2_1
+    part_2_3 = part_2_2 == 1.0
+    part_2_4 = tl.where(part_2_3, part_2_1, tl.log(part_2_2) * (part_2_1 / tl.where(part_2_3, 1.0, part_2_2 - 1.0)))
+    map_2 = -(tl.exp(load_6.to(tl.float32)) * (tl.maximum(part_2_0, 0.0) + part_2_4))  # [C]
+    inner_2 = tl.where(valid, map_2, 0.0)  # [C]
+    g0 = tl.maximum(inner_2 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 9
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
     n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-    map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    sum_10 = tl.sum(tl.sum(map_5, 1), 0)
+    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    sum_8 = tl.sum(tl.sum(map_3, 1), 0)
     ds_out_bare = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_6 = s * ds_out_bare  # [C, BLOCK_K]
-    sum_9 = tl.sum(map_6, 1)  # [C]
+    map_4 = s * ds_out_bare  # [C, BLOCK_K]
+    sum_7 = tl.sum(map_4, 1)  # [C]
     g0_c = _coarse(g0, EXACT)  # [C]
     g0_hi = tl.cumsum(g0_c, 0)  # [C]
     g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
@@ -2032,332 +2278,389 @@ def _m_layer_gradients_whole_kernel(
     ds_out = decay[:, None] * scale * ds_out_bare  # through M [C, BLOCK_K]
     dot = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
     decay_2 = tl.exp2(_joined(g0_hi[:, None] - g0_hi[None, :], g0_lo[:, None] - g0_lo[None, :], EXACT))  # D(j, i] [C, C]
-    map_7 = decay_2 * scale  # [C, C]
-    map_8 = dot * map_7  # [C, C]
-    B_se_all = tl.where(token[:, None] >= token[None, :], map_8, 0.0)  # pairs with j <= i [C, C]
+    map_5 = decay_2 * scale  # [C, C]
+    map_6 = dot * map_5  # [C, C]
+    B_se_all = tl.where(token[:, None] >= token[None, :], map_6, 0.0)  # pairs with j <= i [C, C]
     beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
-    load_7 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-    part_10_0 = tl.exp(-tl.abs(load_7.to(tl.float32)))
-    map_9 = tl.where(load_7.to(tl.float32) >= 0.0, 1.0, part_10_0) / (1.0 + part_10_0)  # [C]
-    map_10 = map_9[None, :] * B_se_all  # [C, C]
-    part_12_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_12_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_12_0) / (1.0 + part_12_0)
-    map_11 = load_2.to(tl.float32) * part_12_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # [C, BLOCK_K]
-    dq_se_all = tl.dot(map_10.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    load_9 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+    part_8_0 = tl.exp(-tl.abs(load_9.to(tl.float32)))
+    map_7 = tl.where(load_9.to(tl.float32) >= 0.0, 1.0, part_8_0) / (1.0 + part_8_0)  # [C]
+    map_8 = map_7[None, :] * B_se_all  # [C, C]
+    part_10_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+    part_10_1 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_10_0) / (1.0 + part_10_0)
+    map_9 = load_4.to(tl.float32) * part_10_1 / tl.sqrt(tl.maximum(load_5.to(tl.float32)[:, None], 1e-24))  # [C, BLOCK_K]
+    dq_se_all = tl.dot(map_8.to(DT), map_9.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     total = tl.fma(dq_se_all, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    part_13_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_13_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_13_0) / (1.0 + part_13_0)
-    part_13_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    map_12 = -(load_2.to(tl.float32) * part_13_1) / (part_13_2 * part_13_2) * total  # [C, BLOCK_K]
-    inner_5 = tl.where(in_K[None, :], map_12, 0.0)  # [C, BLOCK_K]
-    sum_14 = tl.sum(inner_5, 1)  # [C]
-    part_14_0 = -load_3.to(tl.float32) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
-    part_14_1 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_14_2 = 1.0 + part_14_1
-    part_14_3 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_14_1) / part_14_2)
-    part_14_4 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_14_1) / part_14_2 * (1.0 + part_14_3)
-    map_13 = part_14_0 * part_14_4 * total  # [C, BLOCK_K]
-    map_14 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
-    map_15 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
-    map_16 = -load_3.to(tl.float32) * map_14 * map_15 * sum_14  # [C]
-    part_19_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_19_1 = 1.0 + part_19_0
-    part_19_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_19_0) / part_19_1
-    part_19_3 = load_2.to(tl.float32) * part_19_2
-    part_19_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_19_0) / part_19_1)
-    map_17 = (part_19_3 + part_19_3) * (part_19_2 * (1.0 + part_19_4)) * map_16[:, None]  # [C, BLOCK_K]
-    total_2 = map_13 + map_17  # [C, BLOCK_K]
-    part_21_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_21_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_21_0) / (1.0 + part_21_0))
-    part_21_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    map_18 = -part_21_1 / (part_21_2 * part_21_2) * total  # [C, BLOCK_K]
-    inner_6 = tl.where(in_K[None, :], map_18, 0.0)  # [C, BLOCK_K]
-    sum_15 = tl.sum(inner_6, 1)  # [C]
-    part_22_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_22_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_22_0) / (1.0 + part_22_0)
-    part_22_2 = load_2.to(tl.float32) * part_22_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    map_19 = -part_22_2 * total  # [C, BLOCK_K]
-    inner_7 = tl.where(in_K[None, :], map_19, 0.0)  # [C, BLOCK_K]
-    sum_16 = tl.sum(tl.sum(inner_7, 1), 0)
-    part_23_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_23_1 = 1.0 + part_23_0
-    part_23_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_23_0) / part_23_1)
-    part_23_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_23_0) / part_23_1 * (1.0 + part_23_2)
-    map_20 = 1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_23_3 * total  # [C, BLOCK_K]
-    map_21 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
-    map_22 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
-    map_23 = map_21 * map_22 * sum_15  # [C]
-    part_27_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_27_1 = 1.0 + part_27_0
-    part_27_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_27_0) / part_27_1
-    part_27_3 = load.to(tl.float32) * part_27_2
-    part_27_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_27_0) / part_27_1)
-    map_24 = (part_27_3 + part_27_3) * (part_27_2 * (1.0 + part_27_4)) * map_23[:, None]  # [C, BLOCK_K]
-    d_q_raw_new = map_20 + map_24  # gradient of q_raw [C, BLOCK_K]
-    d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
-    tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    tl.store(d_correction_ptr + _row(slot, h, H) * (1), sum_16)
+    part_11_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+    part_11_1 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_11_0) / (1.0 + part_11_0)
+    part_11_2 = load_4.to(tl.float32) * part_11_1 / tl.sqrt(tl.maximum(load_5.to(tl.float32)[:, None], 1e-24))
+    map_10 = -part_11_2 * total  # [C, BLOCK_K]
+    inner_3 = tl.where(in_K[None, :], map_10, 0.0)  # [C, BLOCK_K]
+    sum_10 = tl.sum(tl.sum(inner_3, 1), 0)
+    ds_ptr_c = ds_ptr + start * ds_ptr_t  # first token of the chunk
+    tl.store(ds_ptr_c + (token * ds_ptr_t)[:, None] + at_K[None, :], total.to(ds_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    tl.store(d_correction_ptr + _row(slot, h, H) * (1), sum_10)
     de_out_bare = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_25 = map_11 * de_out_bare  # [C, BLOCK_K]
-    sum_5 = tl.sum(map_25, 1)  # [C]
+    map_11 = map_9 * de_out_bare  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_11, 1)  # [C]
     g0_hi_end = tl.sum(g0_c, 0)
     g0_lo_end = tl.sum((g0 - g0_c), 0)
     decay_3 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
     de_out = decay_3[:, None] * de_out_bare  # through L [C, BLOCK_K]
     dot_2 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
     decay_4 = tl.exp2(_joined(g0_hi[None, :] - g0_hi[:, None], g0_lo[None, :] - g0_lo[:, None], EXACT))  # D(j, i] [C, C]
-    map_26 = decay_4 * scale  # [C, C]
-    map_27 = dot_2 * map_26  # [C, C]
-    Bt_se_all = tl.where(token[None, :] >= token[:, None], map_27, 0.0)  # the weights of the pairs: pairs with j <= i [C, C]
+    map_12 = decay_4 * scale  # [C, C]
+    map_13 = dot_2 * map_12  # [C, C]
+    Bt_se_all = tl.where(token[None, :] >= token[:, None], map_13, 0.0)  # the weights of the pairs: pairs with j <= i [C, C]
     dk_se_all = tl.dot(Bt_se_all.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_3 = tl.fma(dk_se_all, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    inner_8 = tl.where(in_K[None, :], map_11, 0.0)  # [C, BLOCK_K]
-    dot_3 = tl.dot(inner_8.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_28 = map_9[:, None] * dot_3  # [C, C]
-    pairs_se_all = Bt_se_all * map_28  # contribution of each pair [C, C]
-    sum_7 = tl.sum(pairs_se_all, 1)  # [C]
-    sum_8 = tl.sum(pairs_se_all, 0)  # [C]
+    total_2 = tl.fma(dk_se_all, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    inner_4 = tl.where(in_K[None, :], map_9, 0.0)  # [C, BLOCK_K]
+    dot_3 = tl.dot(inner_4.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_14 = map_7[:, None] * dot_3  # [C, C]
+    pairs_se_all = Bt_se_all * map_14  # contribution of each pair [C, C]
+    sum_5 = tl.sum(pairs_se_all, 1)  # [C]
+    sum_6 = tl.sum(pairs_se_all, 0)  # [C]
     zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+    load_10 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+    part_19_0 = tl.exp(-tl.abs(load_10.to(tl.float32)))
+    part_19_1 = 1.0 + part_19_0
+    part_19_2 = load_10.to(tl.float32) * (tl.where(-load_10.to(tl.float32) >= 0.0, 1.0, part_19_0) / part_19_1)
+    part_19_3 = tl.where(load_10.to(tl.float32) >= 0.0, 1.0, part_19_0) / part_19_1 * (1.0 + part_19_2)
+    d_v_raw_new = part_19_3 * -zeta_2.to(tl.float32)  # gradient of v_raw [C, BLOCK_V]
+    d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
+    if block == 0:
+        tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     dot_4 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
     g0_hi_before = g0_hi - g0_c  # [C]
     g0_lo_before = g0_lo - (g0 - g0_c)  # [C]
     decay_5 = tl.exp2(_joined(g0_hi_before[None, :] - g0_hi[:, None], g0_lo_before[None, :] - g0_lo[:, None], EXACT))  # D(j, i-1] [C, C]
-    map_29 = dot_4 * decay_5  # [C, C]
-    Bt_we_all = tl.where(token[None, :] > token[:, None], map_29, 0.0)  # the weights of the pairs: pairs with j < i [C, C]
-    part_36_0 = load_5.to(tl.float32) + load_6.to(tl.float32)
-    part_36_1 = tl.exp(-tl.abs(part_36_0))
-    part_36_2 = 1.0 + part_36_1
-    part_36_3 = part_36_2 == 1.0
-    part_36_4 = tl.log(part_36_2) * (part_36_1 / tl.where(part_36_3, 1.0, part_36_2 - 1.0))
-    part_36_5 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_36_0, 0.0) + tl.where(part_36_3, part_36_1, part_36_4))
-    map_30 = tl.exp(-part_36_5)  # [C]
-    map_31 = map_30[None, :] * Bt_we_all  # [C, C]
-    part_38_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_38_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_38_0) / (1.0 + part_38_0)
-    map_32 = load_2.to(tl.float32) * part_38_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # [C, BLOCK_K]
-    dk_we_all_bare = tl.dot(map_31.to(DT), map_32.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    dk_we_all = map_33 * dk_we_all_bare  # [C, BLOCK_K]
-    total_4 = tl.fma(dk_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-    part_41_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_41_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_41_0) / (1.0 + part_41_0)
-    part_41_2 = load_2.to(tl.float32) * part_41_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    map_34 = part_41_2 * total_4  # [C, BLOCK_K]
-    inner_9 = tl.where(in_K[None, :], map_34, 0.0)  # [C, BLOCK_K]
-    sum_11 = tl.sum(inner_9, 1)  # [C]
-    part_42_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_42_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_42_0) / (1.0 + part_42_0)
-    part_42_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    map_35 = -(load_2.to(tl.float32) * part_42_1) / (part_42_2 * part_42_2) * total_4  # [C, BLOCK_K]
-    inner_10 = tl.where(in_K[None, :], map_35, 0.0)  # [C, BLOCK_K]
-    sum_12 = tl.sum(inner_10, 1)  # [C]
-    part_43_0 = tl.exp(-tl.abs(load_7.to(tl.float32)))
-    map_36 = tl.where(-load_7.to(tl.float32) >= 0.0, 1.0, part_43_0) / (1.0 + part_43_0)  # [C]
-    d_beta_raw_new = map_9 * map_36 * sum_11  # gradient of beta_raw [C]
+    map_15 = dot_4 * decay_5  # [C, C]
+    Bt_we_all = tl.where(token[None, :] > token[:, None], map_15, 0.0)  # the weights of the pairs: pairs with j < i [C, C]
+    part_21_0 = load_7.to(tl.float32) + load_8.to(tl.float32)
+    part_21_1 = tl.exp(-tl.abs(part_21_0))
+    part_21_2 = 1.0 + part_21_1
+    part_21_3 = part_21_2 == 1.0
+    part_21_4 = tl.log(part_21_2) * (part_21_1 / tl.where(part_21_3, 1.0, part_21_2 - 1.0))
+    part_21_5 = tl.exp(load_6.to(tl.float32)) * (tl.maximum(part_21_0, 0.0) + tl.where(part_21_3, part_21_1, part_21_4))
+    map_16 = tl.exp(-part_21_5)  # [C]
+    map_17 = map_16[None, :] * Bt_we_all  # [C, C]
+    part_23_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+    part_23_1 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_23_0) / (1.0 + part_23_0)
+    map_18 = load_4.to(tl.float32) * part_23_1 / tl.sqrt(tl.maximum(load_5.to(tl.float32)[:, None], 1e-24))  # [C, BLOCK_K]
+    dk_we_all_bare = tl.dot(map_17.to(DT), map_18.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    dk_we_all = map_19 * dk_we_all_bare  # [C, BLOCK_K]
+    total_3 = tl.fma(dk_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+    part_26_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+    part_26_1 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_26_0) / (1.0 + part_26_0)
+    part_26_2 = load_4.to(tl.float32) * part_26_1 / tl.sqrt(tl.maximum(load_5.to(tl.float32)[:, None], 1e-24))
+    map_20 = part_26_2 * total_3  # [C, BLOCK_K]
+    inner_5 = tl.where(in_K[None, :], map_20, 0.0)  # [C, BLOCK_K]
+    sum_9 = tl.sum(inner_5, 1)  # [C]
+    de_ptr_c = de_ptr + start * de_ptr_t  # first token of the chunk
+    tl.store(de_ptr_c + (token * de_ptr_t)[:, None] + at_K[None, :], total_3.to(de_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    part_27_0 = tl.exp(-tl.abs(load_9.to(tl.float32)))
+    map_21 = tl.where(-load_9.to(tl.float32) >= 0.0, 1.0, part_27_0) / (1.0 + part_27_0)  # [C]
+    d_beta_raw_new = map_7 * map_21 * sum_9  # gradient of beta_raw [C]
     d_beta_raw_ptr_c = d_beta_raw_ptr + start * d_beta_raw_ptr_t  # first token of the chunk
     tl.store(d_beta_raw_ptr_c + (token * d_beta_raw_ptr_t), d_beta_raw_new.to(d_beta_raw_ptr.dtype.element_ty), mask=valid)
-    inner_11 = tl.where(in_K[None, :], map_11, 0.0)  # [C, BLOCK_K]
-    dot_5 = tl.dot(inner_11.to(DT), tl.trans(map_32.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_37 = map_9[:, None] * map_33 * map_30[None, :] * dot_5  # [C, C]
-    pairs_we_all = Bt_we_all * map_37  # contribution of each pair [C, C]
-    sum_4 = tl.sum(pairs_we_all, 0)  # [C]
-    sum_6 = tl.sum(pairs_we_all, 1)  # [C]
+    inner_6 = tl.where(in_K[None, :], map_9, 0.0)  # [C, BLOCK_K]
+    dot_5 = tl.dot(inner_6.to(DT), tl.trans(map_18.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_22 = map_7[:, None] * map_19 * map_16[None, :] * dot_5  # [C, C]
+    pairs_we_all = Bt_we_all * map_22  # contribution of each pair [C, C]
+    sum_2_2 = tl.sum(pairs_we_all, 0)  # [C]
+    sum_4 = tl.sum(pairs_we_all, 1)  # [C]
     dw_out_bare = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_38 = map_32 * dw_out_bare  # [C, BLOCK_K]
-    sum_3 = tl.sum(map_38, 1)  # [C]
+    map_23 = map_18 * dw_out_bare  # [C, BLOCK_K]
+    sum_1_2 = tl.sum(map_23, 1)  # [C]
     decay_6 = tl.exp2(_joined(g0_hi_before, g0_lo_before, EXACT))  # D(start, i-1] [C]
     dw_out = decay_6[:, None] * dw_out_bare  # through M [C, BLOCK_K]
     dot_6 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
     decay_7 = tl.exp2(_joined(g0_hi_before[:, None] - g0_hi[None, :], g0_lo_before[:, None] - g0_lo[None, :], EXACT))  # D(j, i-1] [C, C]
-    map_39 = dot_6 * decay_7  # [C, C]
-    B_we_all = tl.where(token[:, None] > token[None, :], map_39, 0.0)  # pairs with j < i [C, C]
-    map_40 = map_9[None, :] * B_we_all  # [C, C]
-    dq_we_all = tl.dot(map_40.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_5 = tl.fma(dq_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    part_51_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_51_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_51_0) / (1.0 + part_51_0)
-    part_51_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    map_41 = -(load_2.to(tl.float32) * part_51_1) / (part_51_2 * part_51_2) * total_5  # [C, BLOCK_K]
-    inner_12 = tl.where(in_K[None, :], map_41, 0.0)  # [C, BLOCK_K]
-    sum_13 = tl.sum(inner_12, 1)  # [C]
-    part_52_0 = tl.exp(-tl.abs(load_8.to(tl.float32)))
-    part_52_1 = tl.where(load_8.to(tl.float32) >= 0.0, 1.0, part_52_0) / (1.0 + part_52_0)
-    part_52_2 = load_5.to(tl.float32)[:, None] + load_6.to(tl.float32)
-    part_52_3 = tl.exp(-tl.abs(part_52_2))
-    part_52_4 = 1.0 + part_52_3
-    part_52_5 = part_52_4 == 1.0
-    part_52_6 = tl.log(part_52_4) * (part_52_3 / tl.where(part_52_5, 1.0, part_52_4 - 1.0))
-    part_52_7 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_52_2, 0.0) + tl.where(part_52_5, part_52_3, part_52_6))
-    part_52_8 = part_52_1 * tl.exp(-part_52_7) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
-    part_52_9 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_52_10 = 1.0 + part_52_9
-    part_52_11 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_52_9) / part_52_10)
-    part_52_12 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_52_9) / part_52_10 * (1.0 + part_52_11)
-    map_42 = part_52_8 * part_52_12 * total_5  # [C, BLOCK_K]
-    total_6 = tl.fma(map_42, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-    map_43 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
-    map_44 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
-    map_45 = map_33 * map_30 * map_43 * map_44 * sum_13  # [C]
-    part_56_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_56_1 = 1.0 + part_56_0
-    part_56_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_56_0) / part_56_1
-    part_56_3 = load_2.to(tl.float32) * part_56_2
-    part_56_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_56_0) / part_56_1)
-    map_46 = (part_56_3 + part_56_3) * (part_56_2 * (1.0 + part_56_4)) * map_45[:, None]  # [C, BLOCK_K]
-    total_4_2 = total_6 + map_46  # [C, BLOCK_K]
-    part_58_0 = tl.exp(-tl.abs(load_7.to(tl.float32)[:, None]))
-    part_58_1 = tl.where(load_7.to(tl.float32)[:, None] >= 0.0, 1.0, part_58_0) / (1.0 + part_58_0)
-    part_58_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_58_3 = 1.0 + part_58_2
-    part_58_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_58_2) / part_58_3)
-    part_58_5 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_58_2) / part_58_3 * (1.0 + part_58_4)
-    part_58_6 = part_58_1 * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))) * part_58_5
-    map_47 = part_58_6 * total_4  # [C, BLOCK_K]
-    total_7 = tl.fma(map_47, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4_2)  # [C, BLOCK_K]
-    part_59_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_59_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_59_0) / (1.0 + part_59_0)
-    part_59_2 = load_2.to(tl.float32) * part_59_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    part_59_3 = tl.exp(-tl.abs(load_8.to(tl.float32)))
-    part_59_4 = tl.where(load_8.to(tl.float32) >= 0.0, 1.0, part_59_3) / (1.0 + part_59_3)
-    part_59_5 = tl.exp(load_4.to(tl.float32))
-    part_59_6 = load_5.to(tl.float32)[:, None] + load_6.to(tl.float32)
-    part_59_7 = tl.exp(-tl.abs(part_59_6))
-    part_59_8 = 1.0 + part_59_7
-    part_59_9 = part_59_8 == 1.0
-    part_59_10 = tl.log(part_59_8) * (part_59_7 / tl.where(part_59_9, 1.0, part_59_8 - 1.0))
-    part_59_11 = tl.maximum(part_59_6, 0.0) + tl.where(part_59_9, part_59_7, part_59_10)
-    part_59_12 = -(part_59_2 * part_59_4 * tl.exp(-(part_59_5 * part_59_11))) * part_59_11
-    map_48 = part_59_12 * part_59_5 * total_5  # [C, BLOCK_K]
-    inner_13 = tl.where(in_K[None, :], map_48, 0.0)  # [C, BLOCK_K]
-    sum_17 = tl.sum(tl.sum(inner_13, 1), 0)
-    part_60_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_60_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_60_0) / (1.0 + part_60_0)
-    part_60_2 = load_2.to(tl.float32) * part_60_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    map_49 = part_60_2 * total_5  # [C, BLOCK_K]
-    inner_14 = tl.where(in_K[None, :], map_49, 0.0)  # [C, BLOCK_K]
-    sum_18 = tl.sum(inner_14, 1)  # [C]
-    part_61_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_61_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_61_0) / (1.0 + part_61_0)
-    part_61_2 = load_2.to(tl.float32) * part_61_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    part_61_3 = tl.exp(-tl.abs(load_8.to(tl.float32)))
-    part_61_4 = tl.where(load_8.to(tl.float32) >= 0.0, 1.0, part_61_3) / (1.0 + part_61_3)
-    part_61_5 = tl.exp(load_4.to(tl.float32))
-    part_61_6 = load_5.to(tl.float32)[:, None] + load_6.to(tl.float32)
-    part_61_7 = tl.exp(-tl.abs(part_61_6))
-    part_61_8 = 1.0 + part_61_7
-    part_61_9 = part_61_8 == 1.0
-    part_61_10 = tl.log(part_61_8) * (part_61_7 / tl.where(part_61_9, 1.0, part_61_8 - 1.0))
-    part_61_11 = part_61_5 * (tl.maximum(part_61_6, 0.0) + tl.where(part_61_9, part_61_7, part_61_10))
-    part_61_12 = -(part_61_2 * part_61_4 * tl.exp(-part_61_11)) * part_61_5 * (tl.where(part_61_6 >= 0.0, 1.0, part_61_7) / part_61_8)
-    map_50 = part_61_12 * total_5  # [C, BLOCK_K]
-    inner_15 = tl.where(in_K[None, :], map_50, 0.0)  # [C, BLOCK_K]
-    sum_19 = tl.sum(tl.sum(inner_15, 1), 0)
-    part_62_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_62_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_62_0) / (1.0 + part_62_0)
-    part_62_2 = load_2.to(tl.float32) * part_62_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    part_62_3 = load_5.to(tl.float32)[:, None] + load_6.to(tl.float32)
-    part_62_4 = tl.exp(-tl.abs(part_62_3))
-    part_62_5 = 1.0 + part_62_4
-    part_62_6 = part_62_5 == 1.0
-    part_62_7 = tl.log(part_62_5) * (part_62_4 / tl.where(part_62_6, 1.0, part_62_5 - 1.0))
-    part_62_8 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_62_3, 0.0) + tl.where(part_62_6, part_62_4, part_62_7))
-    part_62_9 = tl.exp(-tl.abs(load_8.to(tl.float32)))
-    part_62_10 = 1.0 + part_62_9
-    part_62_11 = tl.where(load_8.to(tl.float32) >= 0.0, 1.0, part_62_9) / part_62_10 * (tl.where(-load_8.to(tl.float32) >= 0.0, 1.0, part_62_9) / part_62_10)
-    map_51 = part_62_2 * tl.exp(-part_62_8) * part_62_11 * total_5  # [C, BLOCK_K]
-    inner_16 = tl.where(in_K[None, :], map_51, 0.0)  # [C, BLOCK_K]
-    sum_20 = tl.sum(tl.sum(inner_16, 1), 0)
-    map_52 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
-    map_53 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
-    map_54 = map_9 * map_52 * map_53 * sum_12  # [C]
-    part_66_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_66_1 = 1.0 + part_66_0
-    part_66_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_66_0) / part_66_1
-    part_66_3 = load_2.to(tl.float32) * part_66_2
-    part_66_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_66_0) / part_66_1)
-    map_55 = (part_66_3 + part_66_3) * (part_66_2 * (1.0 + part_66_4)) * map_54[:, None]  # [C, BLOCK_K]
-    d_k_raw_new = total_7 + map_55  # gradient of k_raw [C, BLOCK_K]
-    d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
-    tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    tl.store(d_inner_ptr + _row(slot, h, H) * (1), sum_20)
-    map_56 = map_33 * map_30 * decay_6 * sum_3  # [C]
-    map_57 = sum_4 + map_56  # [C]
-    terms = map_57  # [C]
+    map_24 = dot_6 * decay_7  # [C, C]
+    B_we_all = tl.where(token[:, None] > token[None, :], map_24, 0.0)  # pairs with j < i [C, C]
+    map_25 = map_7[None, :] * B_we_all  # [C, C]
+    dq_we_all = tl.dot(map_25.to(DT), map_9.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_4 = tl.fma(dq_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    part_35_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+    part_35_1 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_35_0) / (1.0 + part_35_0)
+    part_35_2 = load_4.to(tl.float32) * part_35_1 / tl.sqrt(tl.maximum(load_5.to(tl.float32)[:, None], 1e-24))
+    part_35_3 = tl.exp(-tl.abs(load_11.to(tl.float32)))
+    part_35_4 = tl.where(load_11.to(tl.float32) >= 0.0, 1.0, part_35_3) / (1.0 + part_35_3)
+    part_35_5 = tl.exp(load_6.to(tl.float32))
+    part_35_6 = load_7.to(tl.float32)[:, None] + load_8.to(tl.float32)
+    part_35_7 = tl.exp(-tl.abs(part_35_6))
+    part_35_8 = 1.0 + part_35_7
+    part_35_9 = part_35_8 == 1.0
+    part_35_10 = tl.log(part_35_8) * (part_35_7 / tl.where(part_35_9, 1.0, part_35_8 - 1.0))
+    part_35_11 = tl.maximum(part_35_6, 0.0) + tl.where(part_35_9, part_35_7, part_35_10)
+    part_35_12 = -(part_35_2 * part_35_4 * tl.exp(-(part_35_5 * part_35_11))) * part_35_11
+    map_26 = part_35_12 * part_35_5 * total_4  # [C, BLOCK_K]
+    inner_7 = tl.where(in_K[None, :], map_26, 0.0)  # [C, BLOCK_K]
+    sum_11 = tl.sum(tl.sum(inner_7, 1), 0)
+    part_36_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+    part_36_1 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_36_0) / (1.0 + part_36_0)
+    part_36_2 = load_4.to(tl.float32) * part_36_1 / tl.sqrt(tl.maximum(load_5.to(tl.float32)[:, None], 1e-24))
+    map_27 = part_36_2 * total_4  # [C, BLOCK_K]
+    inner_8 = tl.where(in_K[None, :], map_27, 0.0)  # [C, BLOCK_K]
+    sum_12 = tl.sum(inner_8, 1)  # [C]
+    part_37_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+    part_37_1 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_37_0) / (1.0 + part_37_0)
+    part_37_2 = load_4.to(tl.float32) * part_37_1 / tl.sqrt(tl.maximum(load_5.to(tl.float32)[:, None], 1e-24))
+    part_37_3 = tl.exp(-tl.abs(load_11.to(tl.float32)))
+    part_37_4 = tl.where(load_11.to(tl.float32) >= 0.0, 1.0, part_37_3) / (1.0 + part_37_3)
+    part_37_5 = tl.exp(load_6.to(tl.float32))
+    part_37_6 = load_7.to(tl.float32)[:, None] + load_8.to(tl.float32)
+    part_37_7 = tl.exp(-tl.abs(part_37_6))
+    part_37_8 = 1.0 + part_37_7
+    part_37_9 = part_37_8 == 1.0
+    part_37_10 = tl.log(part_37_8) * (part_37_7 / tl.where(part_37_9, 1.0, part_37_8 - 1.0))
+    part_37_11 = part_37_5 * (tl.maximum(part_37_6, 0.0) + tl.where(part_37_9, part_37_7, part_37_10))
+    part_37_12 = -(part_37_2 * part_37_4 * tl.exp(-part_37_11)) * part_37_5 * (tl.where(part_37_6 >= 0.0, 1.0, part_37_7) / part_37_8)
+    map_28 = part_37_12 * total_4  # [C, BLOCK_K]
+    inner_9 = tl.where(in_K[None, :], map_28, 0.0)  # [C, BLOCK_K]
+    sum_13 = tl.sum(tl.sum(inner_9, 1), 0)
+    part_38_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+    part_38_1 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_38_0) / (1.0 + part_38_0)
+    part_38_2 = load_4.to(tl.float32) * part_38_1 / tl.sqrt(tl.maximum(load_5.to(tl.float32)[:, None], 1e-24))
+    part_38_3 = load_7.to(tl.float32)[:, None] + load_8.to(tl.float32)
+    part_38_4 = tl.exp(-tl.abs(part_38_3))
+    part_38_5 = 1.0 + part_38_4
+    part_38_6 = part_38_5 == 1.0
+    part_38_7 = tl.log(part_38_5) * (part_38_4 / tl.where(part_38_6, 1.0, part_38_5 - 1.0))
+    part_38_8 = tl.exp(load_6.to(tl.float32)) * (tl.maximum(part_38_3, 0.0) + tl.where(part_38_6, part_38_4, part_38_7))
+    part_38_9 = tl.exp(-tl.abs(load_11.to(tl.float32)))
+    part_38_10 = 1.0 + part_38_9
+    part_38_11 = tl.where(load_11.to(tl.float32) >= 0.0, 1.0, part_38_9) / part_38_10 * (tl.where(-load_11.to(tl.float32) >= 0.0, 1.0, part_38_9) / part_38_10)
+    map_29 = part_38_2 * tl.exp(-part_38_8) * part_38_11 * total_4  # [C, BLOCK_K]
+    inner_10 = tl.where(in_K[None, :], map_29, 0.0)  # [C, BLOCK_K]
+    sum_14 = tl.sum(tl.sum(inner_10, 1), 0)
+    dw_ptr_c = dw_ptr + start * dw_ptr_t  # first token of the chunk
+    tl.store(dw_ptr_c + (token * dw_ptr_t)[:, None] + at_K[None, :], total_4.to(dw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    tl.store(d_inner_ptr + _row(slot, h, H) * (1), sum_14)
+    map_30 = map_19 * map_16 * decay_6 * sum_1_2  # [C]
+    map_31 = sum_2_2 + map_30  # [C]
+    terms = map_31  # [C]
     later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C]
-    map_58 = decay * scale * sum_9  # [C]
-    map_59 = map_58 + sum_8  # [C]
-    map_60 = map_9 * decay_3 * sum_5  # [C]
-    map_61 = sum_7 + sum_6 + map_60  # [C]
-    map_62 = map_59 - map_61  # [C]
-    terms_2 = map_62  # [C]
+    map_32 = decay * scale * sum_7  # [C]
+    map_33 = map_32 + sum_6  # [C]
+    map_34 = map_7 * decay_3 * sum_3  # [C]
+    map_35 = sum_5 + sum_4 + map_34  # [C]
+    map_36 = map_33 - map_35  # [C]
+    terms_2 = map_36  # [C]
     inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C]
-    sum_21 = tl.sum(map_60, 0)
+    sum_15 = tl.sum(map_34, 0)
     decay_8 = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
-    map_63 = decay_8 * sum_10
-    dg0 = later_2 + inside_2 + sum_21 + map_63  # gradient of the log-decay [C]
-    part_77_0 = load_5.to(tl.float32) + load_6.to(tl.float32)
-    part_77_1 = tl.exp(-tl.abs(part_77_0))
-    part_77_2 = 1.0 + part_77_1
-    part_77_3 = part_77_2 == 1.0
-    part_77_4 = tl.log(part_77_2) * (part_77_1 / tl.where(part_77_3, 1.0, part_77_2 - 1.0))
-    part_77_5 = -(tl.maximum(part_77_0, 0.0) + tl.where(part_77_3, part_77_1, part_77_4))
-    map_64 = part_77_5 * tl.exp(load_4.to(tl.float32)) * dg0  # [C]
-    inner_17 = tl.where(valid, map_64, 0.0)  # [C]
-    sum_22 = tl.sum(inner_17, 0)
-    d_A_log_new = sum_17 + sum_22  # gradient of A_log, of this chunk
+    map_37 = decay_8 * sum_8
+    dg0 = later_2 + inside_2 + sum_15 + map_37  # gradient of the log-decay [C]
+    part_48_0 = load_7.to(tl.float32) + load_8.to(tl.float32)
+    part_48_1 = tl.exp(-tl.abs(part_48_0))
+    part_48_2 = 1.0 + part_48_1
+    part_48_3 = part_48_2 == 1.0
+    part_48_4 = tl.log(part_48_2) * (part_48_1 / tl.where(part_48_3, 1.0, part_48_2 - 1.0))
+    part_48_5 = -(tl.maximum(part_48_0, 0.0) + tl.where(part_48_3, part_48_1, part_48_4))
+    map_38 = part_48_5 * tl.exp(load_6.to(tl.float32)) * dg0  # [C]
+    inner_11 = tl.where(valid, map_38, 0.0)  # [C]
+    sum_16 = tl.sum(inner_11, 0)
+    d_A_log_new = sum_11 + sum_16  # gradient of A_log, of this chunk
     tl.store(d_A_log_ptr + _row(slot, h, H) * (1), d_A_log_new)
-    part_81_0 = load_5.to(tl.float32) + load_6.to(tl.float32)
-    part_81_1 = tl.exp(-tl.abs(part_81_0))
-    map_66 = tl.where(part_81_0 >= 0.0, 1.0, part_81_1) / (1.0 + part_81_1)  # [C]
-    map_67 = -map_33 * map_30 * map_65 * map_66 * sum_18  # [C]
-    part_83_0 = load_5.to(tl.float32) + load_6.to(tl.float32)
-    part_83_1 = tl.exp(-tl.abs(part_83_0))
-    part_83_2 = -tl.exp(load_4.to(tl.float32)) * (tl.where(part_83_0 >= 0.0, 1.0, part_83_1) / (1.0 + part_83_1))
-    map_68 = part_83_2 * dg0  # [C]
-    d_a_raw_new = map_67 + map_68  # gradient of a_raw [C]
+    part_52_0 = load_7.to(tl.float32) + load_8.to(tl.float32)
+    part_52_1 = tl.exp(-tl.abs(part_52_0))
+    map_40 = tl.where(part_52_0 >= 0.0, 1.0, part_52_1) / (1.0 + part_52_1)  # [C]
+    map_41 = -map_19 * map_16 * map_39 * map_40 * sum_12  # [C]
+    part_54_0 = load_7.to(tl.float32) + load_8.to(tl.float32)
+    part_54_1 = tl.exp(-tl.abs(part_54_0))
+    part_54_2 = -tl.exp(load_6.to(tl.float32)) * (tl.where(part_54_0 >= 0.0, 1.0, part_54_1) / (1.0 + part_54_1))
+    map_42 = part_54_2 * dg0  # [C]
+    d_a_raw_new = map_41 + map_42  # gradient of a_raw [C]
     d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
     tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t), d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid)
-    inner_18 = tl.where(valid, map_68, 0.0)  # [C]
-    sum_23 = tl.sum(inner_18, 0)
-    d_d_bias_new = sum_19 + sum_23  # gradient of d_bias, of this chunk
+    inner_12 = tl.where(valid, map_42, 0.0)  # [C]
+    sum_17 = tl.sum(inner_12, 0)
+    d_d_bias_new = sum_13 + sum_17  # gradient of d_bias, of this chunk
     tl.store(d_d_bias_ptr + _row(slot, h, H) * (1), d_d_bias_new)
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_layer_gradients_value_kernel(
-    zeta_ptr, v_raw_ptr, d_v_raw_ptr, cu, T, H, N, STEPS, zeta_ptr_b, zeta_ptr_t: tl.constexpr,
-    zeta_ptr_h, zeta_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g,
-    d_v_raw_ptr_b, d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+def _m_layer_prologues_adjoint_kernel(
+    ds_ptr, k_raw_ptr, correction_ptr, q_raw_ptr, dw_ptr, inner_ptr, A_log_ptr, a_raw_ptr,
+    d_bias_ptr, de_ptr, beta_raw_ptr, d_q_raw_ptr, d_k_raw_ptr, cu, T, H, N, STEPS, ds_ptr_b,
+    ds_ptr_t: tl.constexpr, ds_ptr_h, ds_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
+    k_raw_ptr_h, k_raw_ptr_g, correction_ptr_h, correction_ptr_g, q_raw_ptr_b,
+    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, dw_ptr_b, dw_ptr_t: tl.constexpr,
+    dw_ptr_h, dw_ptr_g, inner_ptr_h, inner_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b,
+    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, de_ptr_b,
+    de_ptr_t: tl.constexpr, de_ptr_h, de_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr,
+    beta_raw_ptr_h, beta_raw_ptr_g, d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h,
+    d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr, d_k_raw_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_v_raw'
+    'gradients through sums over an axis'
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
     token = tl.arange(0, C)
-    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
-    d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    ds_ptr = _head(ds_ptr, batch, h, ds_ptr_b, ds_ptr_h, ds_ptr_g)
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    correction_ptr = correction_ptr + (h // correction_ptr_g) * correction_ptr_h
+    q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+    dw_ptr = _head(dw_ptr, batch, h, dw_ptr_b, dw_ptr_h, dw_ptr_g)
+    inner_ptr = inner_ptr + (h // inner_ptr_g) * inner_ptr_h
+    A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
+    de_ptr = _head(de_ptr, batch, h, de_ptr_b, de_ptr_h, de_ptr_g)
+    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
+    d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
+    d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
+    load_2 = tl.load(correction_ptr)  # load correction
+    load_4 = tl.load(inner_ptr)  # load inner
+    load_5 = tl.load(A_log_ptr)  # load A_log
+    load_7 = tl.load(d_bias_ptr)  # load d_bias
+    part_21_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+    map_18 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_21_0) / (1.0 + part_21_0)
     rest = left
     valid = token < rest
     start = first
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
-    d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-        load = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
-        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-        part_2_1 = 1.0 + part_2_0
-        part_2_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_2_0) / part_2_1)
-        part_2_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / part_2_1 * (1.0 + part_2_2)
-        d_v_raw_new = part_2_3 * -zeta_2.to(tl.float32)  # gradient of v_raw [C, BLOCK_V]
-        tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    ds_ptr_c = ds_ptr + start * ds_ptr_t  # first token of the chunk
+    ds_2 = tl.load(ds_ptr_c + (token * ds_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load ds [C, BLOCK_K]
+    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+    load = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
+    map_2 = part_1 * part_1  # [C, BLOCK_K]
+    inner_2 = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
+    sum_1_2 = tl.sum(inner_2, 1)  # [C]
+    part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+    part_2_2 = tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))
+    map_3 = -part_2_1 / (part_2_2 * part_2_2) * ds_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_4 = tl.sum(map_3, 1)  # [C]
+    part_3_0 = -load_2.to(tl.float32) * (1.0 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)))
+    part_3_1 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_3_2 = 1.0 + part_3_1
+    part_3_3 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_3_1) / part_3_2)
+    part_3_4 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_1) / part_3_2 * (1.0 + part_3_3)
+    map_4 = part_3_0 * part_3_4 * ds_2.to(tl.float32)  # [C, BLOCK_K]
+    map_5 = 0.5 / tl.sqrt(tl.maximum(sum_1_2, 1e-24))  # [C]
+    map_6 = tl.where(sum_1_2 > 1e-24, 1.0, tl.where(sum_1_2 == 1e-24, 0.5, 0.0))  # [C]
+    map_7 = -load_2.to(tl.float32) * map_5 * map_6 * sum_4  # [C]
+    part_8_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_8_1 = 1.0 + part_8_0
+    part_8_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_8_0) / part_8_1
+    part_8_3 = load.to(tl.float32) * part_8_2
+    part_8_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_8_0) / part_8_1)
+    map_8 = (part_8_3 + part_8_3) * (part_8_2 * (1.0 + part_8_4)) * map_7[:, None]  # [C, BLOCK_K]
+    total_1 = map_4 + map_8  # [C, BLOCK_K]
+    q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
+    load_3 = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+    part_10_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_10_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_10_0) / (1.0 + part_10_0)
+    part_10_2 = load_3.to(tl.float32) * part_10_1
+    map_9 = part_10_2 * part_10_2  # [C, BLOCK_K]
+    inner_3 = tl.where(in_K[None, :], map_9, 0.0)  # [C, BLOCK_K]
+    sum_5 = tl.sum(inner_3, 1)  # [C]
+    part_11_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_11_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_11_0) / (1.0 + part_11_0)
+    part_11_2 = tl.sqrt(tl.maximum(sum_5[:, None], 1e-24))
+    map_10 = -(load_3.to(tl.float32) * part_11_1) / (part_11_2 * part_11_2) * ds_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_6 = tl.sum(map_10, 1)  # [C]
+    part_12_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_12_1 = 1.0 + part_12_0
+    part_12_2 = load_3.to(tl.float32) * (tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_12_0) / part_12_1)
+    part_12_3 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_12_0) / part_12_1 * (1.0 + part_12_2)
+    map_11 = 1.0 / tl.sqrt(tl.maximum(sum_5[:, None], 1e-24)) * part_12_3 * ds_2.to(tl.float32)  # [C, BLOCK_K]
+    map_12 = 0.5 / tl.sqrt(tl.maximum(sum_5, 1e-24))  # [C]
+    map_13 = tl.where(sum_5 > 1e-24, 1.0, tl.where(sum_5 == 1e-24, 0.5, 0.0))  # [C]
+    map_14 = map_12 * map_13 * sum_6  # [C]
+    part_16_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_16_1 = 1.0 + part_16_0
+    part_16_2 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_16_0) / part_16_1
+    part_16_3 = load_3.to(tl.float32) * part_16_2
+    part_16_4 = load_3.to(tl.float32) * (tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_16_0) / part_16_1)
+    map_15 = (part_16_3 + part_16_3) * (part_16_2 * (1.0 + part_16_4)) * map_14[:, None]  # [C, BLOCK_K]
+    d_q_raw_new = map_11 + map_15  # gradient of q_raw [C, BLOCK_K]
+    d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
+    tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dw_ptr_c = dw_ptr + start * dw_ptr_t  # first token of the chunk
+    dw_2 = tl.load(dw_ptr_c + (token * dw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load dw [C, BLOCK_K]
+    part_18_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_18_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_18_0) / (1.0 + part_18_0))
+    part_18_2 = tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))
+    map_16 = -part_18_1 / (part_18_2 * part_18_2) * dw_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_16, 1)  # [C]
+    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+    load_6 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
+    part_19_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+    part_19_1 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_19_0) / (1.0 + part_19_0)
+    part_19_2 = load_6.to(tl.float32)[:, None] + load_7.to(tl.float32)
+    part_19_3 = tl.exp(-tl.abs(part_19_2))
+    part_19_4 = 1.0 + part_19_3
+    part_19_5 = part_19_4 == 1.0
+    part_19_6 = tl.log(part_19_4) * (part_19_3 / tl.where(part_19_5, 1.0, part_19_4 - 1.0))
+    part_19_7 = tl.exp(load_5.to(tl.float32)) * (tl.maximum(part_19_2, 0.0) + tl.where(part_19_5, part_19_3, part_19_6))
+    part_19_8 = part_19_1 * tl.exp(-part_19_7) * (1.0 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)))
+    part_19_9 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_19_10 = 1.0 + part_19_9
+    part_19_11 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_19_9) / part_19_10)
+    part_19_12 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_19_9) / part_19_10 * (1.0 + part_19_11)
+    map_17 = part_19_8 * part_19_12 * dw_2.to(tl.float32)  # [C, BLOCK_K]
+    total_2 = total_1 + map_17  # [C, BLOCK_K]
+    part_22_0 = load_6.to(tl.float32) + load_7.to(tl.float32)
+    part_22_1 = tl.exp(-tl.abs(part_22_0))
+    part_22_2 = 1.0 + part_22_1
+    part_22_3 = part_22_2 == 1.0
+    part_22_4 = tl.log(part_22_2) * (part_22_1 / tl.where(part_22_3, 1.0, part_22_2 - 1.0))
+    part_22_5 = tl.exp(load_5.to(tl.float32)) * (tl.maximum(part_22_0, 0.0) + tl.where(part_22_3, part_22_1, part_22_4))
+    map_19 = tl.exp(-part_22_5)  # [C]
+    map_20 = 0.5 / tl.sqrt(tl.maximum(sum_1_2, 1e-24))  # [C]
+    map_21 = tl.where(sum_1_2 > 1e-24, 1.0, tl.where(sum_1_2 == 1e-24, 0.5, 0.0))  # [C]
+    map_22 = map_18 * map_19 * map_20 * map_21 * sum_3  # [C]
+    part_26_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_26_1 = 1.0 + part_26_0
+    part_26_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_26_0) / part_26_1
+    part_26_3 = load.to(tl.float32) * part_26_2
+    part_26_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_26_0) / part_26_1)
+    map_23 = (part_26_3 + part_26_3) * (part_26_2 * (1.0 + part_26_4)) * map_22[:, None]  # [C, BLOCK_K]
+    total_3 = total_2 + map_23  # [C, BLOCK_K]
+    de_ptr_c = de_ptr + start * de_ptr_t  # first token of the chunk
+    de_2 = tl.load(de_ptr_c + (token * de_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load de [C, BLOCK_K]
+    part_28_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_28_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_28_0) / (1.0 + part_28_0))
+    part_28_2 = tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))
+    map_24 = -part_28_1 / (part_28_2 * part_28_2) * de_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_2_2 = tl.sum(map_24, 1)  # [C]
+    beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+    load_8 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+    part_29_0 = tl.exp(-tl.abs(load_8.to(tl.float32)[:, None]))
+    part_29_1 = tl.where(load_8.to(tl.float32)[:, None] >= 0.0, 1.0, part_29_0) / (1.0 + part_29_0)
+    part_29_2 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_29_3 = 1.0 + part_29_2
+    part_29_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_29_2) / part_29_3)
+    part_29_5 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_29_2) / part_29_3 * (1.0 + part_29_4)
+    part_29_6 = part_29_1 * (1.0 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))) * part_29_5
+    map_25 = part_29_6 * de_2.to(tl.float32)  # [C, BLOCK_K]
+    total_4 = total_3 + map_25  # [C, BLOCK_K]
+    part_31_0 = tl.exp(-tl.abs(load_8.to(tl.float32)))
+    map_26 = tl.where(load_8.to(tl.float32) >= 0.0, 1.0, part_31_0) / (1.0 + part_31_0)  # [C]
+    map_27 = 0.5 / tl.sqrt(tl.maximum(sum_1_2, 1e-24))  # [C]
+    map_28 = tl.where(sum_1_2 > 1e-24, 1.0, tl.where(sum_1_2 == 1e-24, 0.5, 0.0))  # [C]
+    map_29 = map_26 * map_27 * map_28 * sum_2_2  # [C]
+    part_35_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_35_1 = 1.0 + part_35_0
+    part_35_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_35_0) / part_35_1
+    part_35_3 = load.to(tl.float32) * part_35_2
+    part_35_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_35_0) / part_35_1)
+    map_30 = (part_35_3 + part_35_3) * (part_35_2 * (1.0 + part_35_4)) * map_29[:, None]  # [C, BLOCK_K]
+    d_k_raw_new = total_4 + map_30  # gradient of k_raw [C, BLOCK_K]
+    d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
+    tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @_Kernel
@@ -2868,19 +3171,20 @@ def m_layer_backward(
     V = v_raw.shape[3]
     dtype = _operand_type(k_raw, v_raw, q_raw)
     DT, FT, EXACT = _types(dtype, beta_raw.device)
-    config = _config("gradients_value", beta_raw.device, dtype.itemsize, K, V)
+    config = _config("gradients", beta_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
+    blocks = -(-K // min(_tile(K, dtype), block))
     _, block, *_ = _config("states_adjoint", beta_raw.device, dtype.itemsize, K, V)
     run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
-    d_beta_raw = _gradient(beta_raw, H)
+    d_beta_raw = torch.empty((blocks, *beta_raw.shape[:2], H), dtype=torch.float32, device=beta_raw.device)
     d_k_raw = _gradient(k_raw, H)
     d_v_raw = _gradient(v_raw, H)
     d_q_raw = _gradient(q_raw, H)
-    d_correction = torch.empty((run.chunks(chunk), H), dtype=torch.float32, device=beta_raw.device)
-    d_A_log = torch.empty((run.chunks(chunk), H), dtype=torch.float32, device=beta_raw.device)
-    d_a_raw = _gradient(a_raw, H)
-    d_d_bias = torch.empty((run.chunks(chunk), H), dtype=torch.float32, device=beta_raw.device)
-    d_inner = torch.empty((run.chunks(chunk), H), dtype=torch.float32, device=beta_raw.device)
+    d_correction = torch.empty((blocks, run.chunks(chunk), H), dtype=torch.float32, device=beta_raw.device)
+    d_A_log = torch.empty((blocks, run.chunks(chunk), H), dtype=torch.float32, device=beta_raw.device)
+    d_a_raw = torch.empty((blocks, *a_raw.shape[:2], H), dtype=torch.float32, device=beta_raw.device)
+    d_d_bias = torch.empty((blocks, run.chunks(chunk), H), dtype=torch.float32, device=beta_raw.device)
+    d_inner = torch.empty((blocks, run.chunks(chunk), H), dtype=torch.float32, device=beta_raw.device)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta_raw.device)
     h_2, n_2 = _places(kept, beta_raw.device, (
         ((run.chunks(chunk), H, K, V), dtype),
@@ -2892,9 +3196,14 @@ def m_layer_backward(
     Q_adjoint = torch.empty((*beta_raw.shape[:2], H, V), dtype=dtype, device=beta_raw.device)
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=beta_raw.device)
     zeta = torch.empty((*beta_raw.shape[:2], H, V), dtype=dtype, device=beta_raw.device)
+    ds = torch.empty((*beta_raw.shape[:2], H, K), dtype=dtype, device=beta_raw.device)
+    dw = torch.empty((*beta_raw.shape[:2], H, K), dtype=dtype, device=beta_raw.device)
+    de = torch.empty((*beta_raw.shape[:2], H, K), dtype=dtype, device=beta_raw.device)
+    sum_1 = torch.empty((*beta_raw.shape[:2], H), dtype=torch.float32, device=beta_raw.device)
+    sum_2 = torch.empty((*beta_raw.shape[:2], H), dtype=torch.float32, device=beta_raw.device)
     if kept is None:
         _, block, warps, stages, precision = _config("solve", beta_raw.device, dtype.itemsize, K, V)
-        _m_layer_solve_kernel[(run.chunks(chunk) * H,)](
+        {32: _m_layer_solve_kernel_c32, 64: _m_layer_solve_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             k_raw, A_log, a_raw, d_bias, inner, beta_raw, v_raw, Q, P, run.cu, run.T, H, run.N,
             run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2],
             A_log.stride(0), H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1),
@@ -2925,16 +3234,18 @@ def m_layer_backward(
     _, block, warps, stages, precision = _config("solve_adjoint", beta_raw.device, dtype.itemsize, K, V)
     _m_layer_solve_adjoint_kernel[(run.chunks(chunk) * H,)](
         k_raw, A_log, a_raw, d_bias, beta_raw, inner, q_raw, correction, scale, dy, Q_adjoint,
-        P_adjoint, run.cu, run.T, H, run.N, run.steps, k_raw.stride(0), k_raw.stride(1),
-        k_raw.stride(2), H // k_raw.shape[2], A_log.stride(0), H // A_log.shape[0],
-        a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
-        d_bias.stride(0), H // d_bias.shape[0], beta_raw.stride(0), beta_raw.stride(1),
-        beta_raw.stride(2), H // beta_raw.shape[2], inner.stride(0), H // inner.shape[0],
-        q_raw.stride(0), q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2],
-        correction.stride(0), H // correction.shape[0], dy.stride(0), dy.stride(1),
-        dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
-        Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K,
-        _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+        P_adjoint, sum_1, sum_2, run.cu, run.T, H, run.N, run.steps, k_raw.stride(0),
+        k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], A_log.stride(0),
+        H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+        H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], beta_raw.stride(0),
+        beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2], inner.stride(0),
+        H // inner.shape[0], q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
+        H // q_raw.shape[2], correction.stride(0), H // correction.shape[0], dy.stride(0),
+        dy.stride(1), dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
+        Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2),
+        sum_1.stride(0), sum_1.stride(1), sum_1.stride(2), sum_2.stride(0), sum_2.stride(1),
+        sum_2.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision,
+        EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2955,37 +3266,50 @@ def m_layer_backward(
         num_warps=warps,
         num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
     )
-    _, block, warps, stages, precision = _config("gradients_whole", beta_raw.device, dtype.itemsize, K, V)
-    _m_layer_gradients_whole_kernel[(run.chunks(chunk) * H,)](
-        q_raw, k_raw, correction, A_log, a_raw, d_bias, dy, n_2, h_2, l, scale, beta_raw, zeta,
-        inner, d_q_raw, d_correction, d_beta_raw, d_k_raw, d_inner, d_A_log, d_a_raw, d_d_bias,
-        run.cu, run.T, H, run.N, run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-        H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], correction.stride(0), H // correction.shape[0], A_log.stride(0),
+    _, block, warps, stages, precision = config
+    _m_layer_gradients_kernel[(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
+        q_raw, sum_1, correction, k_raw, sum_2, A_log, a_raw, d_bias, dy, n_2, h_2, l, scale,
+        beta_raw, zeta, v_raw, inner, ds, d_correction, d_v_raw, de, d_beta_raw, dw, d_inner,
+        d_A_log, d_a_raw, d_d_bias, run.cu, run.T, H, run.N, run.steps, q_raw.stride(0),
+        q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], sum_1.stride(0), sum_1.stride(1),
+        sum_1.stride(2), H // sum_1.shape[2], correction.stride(0), H // correction.shape[0],
+        k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], sum_2.stride(0),
+        sum_2.stride(1), sum_2.stride(2), H // sum_2.shape[2], A_log.stride(0),
         H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
         H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], dy.stride(0), dy.stride(1),
         dy.stride(2), H // dy.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2),
         H // n_2.shape[2], beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2),
         H // beta_raw.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2),
-        H // zeta.shape[2], inner.stride(0), H // inner.shape[0], d_q_raw.stride(0),
-        d_q_raw.stride(1), d_q_raw.stride(2), d_beta_raw.stride(0), d_beta_raw.stride(1),
-        d_beta_raw.stride(2), d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2),
-        d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), K, _tile(K, dtype), V,
-        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
-        num_warps=warps,
-        num_stages=stages,
-    )
-    _, block, warps, stages, precision = config
-    _m_layer_gradients_value_kernel[(run.chunks(chunk) * H,)](
-        zeta, v_raw, d_v_raw, run.cu, run.T, H, run.N, run.steps, zeta.stride(0),
-        zeta.stride(1), zeta.stride(2), H // zeta.shape[2], v_raw.stride(0), v_raw.stride(1),
-        v_raw.stride(2), H // v_raw.shape[2], d_v_raw.stride(0), d_v_raw.stride(1),
-        d_v_raw.stride(2), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+        H // zeta.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
+        H // v_raw.shape[2], inner.stride(0), H // inner.shape[0], ds.stride(0), ds.stride(1),
+        ds.stride(2), d_correction.stride(0), d_v_raw.stride(0), d_v_raw.stride(1),
+        d_v_raw.stride(2), de.stride(0), de.stride(1), de.stride(2), d_beta_raw.stride(0),
+        d_beta_raw.stride(1), d_beta_raw.stride(2), d_beta_raw.stride(3), dw.stride(0),
+        dw.stride(1), dw.stride(2), d_inner.stride(0), d_A_log.stride(0), d_a_raw.stride(0),
+        d_a_raw.stride(1), d_a_raw.stride(2), d_a_raw.stride(3), d_d_bias.stride(0), K,
+        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
         run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
-    return _shared(d_beta_raw, beta_raw), _shared(d_k_raw, k_raw), _shared(d_v_raw, v_raw), _shared(d_q_raw, q_raw), _gathered(d_correction, correction), _gathered(d_A_log, A_log), _shared(d_a_raw, a_raw), _gathered(d_d_bias, d_bias), _gathered(d_inner, inner), d_initial_state
+    _, block, warps, stages, precision = _config("prologues_adjoint", beta_raw.device, dtype.itemsize, K, V)
+    _m_layer_prologues_adjoint_kernel[(run.chunks(chunk) * H,)](
+        ds, k_raw, correction, q_raw, dw, inner, A_log, a_raw, d_bias, de, beta_raw, d_q_raw,
+        d_k_raw, run.cu, run.T, H, run.N, run.steps, ds.stride(0), ds.stride(1), ds.stride(2),
+        H // ds.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
+        H // k_raw.shape[2], correction.stride(0), H // correction.shape[0], q_raw.stride(0),
+        q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], dw.stride(0), dw.stride(1),
+        dw.stride(2), H // dw.shape[2], inner.stride(0), H // inner.shape[0], A_log.stride(0),
+        H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+        H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], de.stride(0), de.stride(1),
+        de.stride(2), H // de.shape[2], beta_raw.stride(0), beta_raw.stride(1),
+        beta_raw.stride(2), H // beta_raw.shape[2], d_q_raw.stride(0), d_q_raw.stride(1),
+        d_q_raw.stride(2), d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2), K,
+        _tile(K, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+        num_warps=warps,
+        num_stages=stages,
+    )
+    return _shared(d_beta_raw.sum(0), beta_raw), _shared(d_k_raw, k_raw), _shared(d_v_raw, v_raw), _shared(d_q_raw, q_raw), _gathered(d_correction.sum(0), correction), _gathered(d_A_log.sum(0), A_log), _shared(d_a_raw.sum(0), a_raw), _gathered(d_d_bias.sum(0), d_bias), _gathered(d_inner.sum(0), inner), d_initial_state
 
 
 def m_layer_kept(
@@ -3006,7 +3330,7 @@ def m_layer_kept(
     V = v_raw.shape[3]
     dtype = _operand_type(k_raw, v_raw, q_raw)
     chunk = _config("outputs", beta_raw.device, dtype.itemsize, K, V)[0]
-    if _config("gradients_value", beta_raw.device, dtype.itemsize, K, V)[0] != chunk:
+    if _config("gradients", beta_raw.device, dtype.itemsize, K, V)[0] != chunk:
         return 0
     N = beta_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(beta_raw.shape[1], N, cu_seqlens is not None, chunk)

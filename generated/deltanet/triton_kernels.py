@@ -36,12 +36,9 @@ _TABLE = (
     ('gradients', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
     ('gradients', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('gradients', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_value', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
-    ('gradients_value', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
-    ('gradients_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_whole', '', 2, 128, 128, 64, 128, 8, 2, 'ieee'),
-    ('gradients_whole', '', 2, 256, 256, 32, 256, 8, 2, 'ieee'),
-    ('gradients_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
+    ('prologues_adjoint', '', 2, 128, 128, 64, 64, 8, 1, 'ieee'),
+    ('prologues_adjoint', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
+    ('prologues_adjoint', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('step', '', 0, 256, 256, 1, 32, 4, 2, 'ieee'),
     ('step', '', 0, 1024, 1024, 1, 16, 4, 2, 'ieee'),
 )
@@ -1152,6 +1149,136 @@ def _m_layer_outputs_kernel(
 
 
 @_Kernel
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_layer_solve_kernel_c32(
+    k_raw_ptr, beta_raw_ptr, v_raw_ptr, Q_ptr, P_ptr, cu, T, H, N, STEPS, k_raw_ptr_b,
+    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, beta_raw_ptr_b,
+    beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, v_raw_ptr_b,
+    v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr,
+    Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the erasures of each chunk, solved: what they read of the memory, and of its writes'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
+    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+    Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
+    P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+    load = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
+    map_2 = part_1 * part_1  # [C, BLOCK_K]
+    inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
+    sum_1_2 = tl.sum(inner, 1)  # [C]
+    part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+    w = part_2_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
+    beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+    part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    map_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0)  # [C]
+    part_4_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_4_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
+    map_4 = part_4_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # [C, BLOCK_K]
+    inner_2 = tl.where(in_K[None, :], w, 0.0)  # [C, BLOCK_K]
+    dot = tl.dot(inner_2.to(DT), tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_5 = map_3[None, :] * dot  # [C, C]
+    A_all = tl.where(token[:, None] > token[None, :], map_5, 0.0)  # pairs with j < i [C, C]
+    solved = _inverse_of_unit(A_all, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+    load_3 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+    part_6_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    x = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))  # input [C, BLOCK_V]  # line 7
+    inner_3 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    Q_new = tl.dot(inner_3.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
+    Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+    tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    inner_4 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    P_new = tl.dot(inner_4.to(DT), w.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
+    P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+    tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@_Kernel
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_layer_solve_kernel_c64(
+    k_raw_ptr, beta_raw_ptr, v_raw_ptr, Q_ptr, P_ptr, cu, T, H, N, STEPS, k_raw_ptr_b,
+    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, beta_raw_ptr_b,
+    beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, v_raw_ptr_b,
+    v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr,
+    Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the erasures of each chunk, solved: what they read of the memory, and of its writes'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
+    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+    Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
+    P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+    load = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
+    map_2 = part_1 * part_1  # [C, BLOCK_K]
+    inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
+    sum_1_2 = tl.sum(inner, 1)  # [C]
+    part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+    w = part_2_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
+    beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+    part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    map_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0)  # [C]
+    part_4_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_4_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
+    map_4 = part_4_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # [C, BLOCK_K]
+    inner_2 = tl.where(in_K[None, :], w, 0.0)  # [C, BLOCK_K]
+    dot = tl.dot(inner_2.to(DT), tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_5 = map_3[None, :] * dot  # [C, C]
+    A_all = tl.where(token[:, None] > token[None, :], map_5, 0.0)  # pairs with j < i [C, C]
+    solved = _inverse_of_unit(A_all, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+    load_3 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+    part_6_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    x = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))  # input [C, BLOCK_V]  # line 7
+    inner_3 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    Q_new = tl.dot(inner_3.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
+    Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+    tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    inner_4 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    P_new = tl.dot(inner_4.to(DT), w.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
+    P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+    tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel_c32(
     P_ptr, Q_ptr, k_raw_ptr, beta_raw_ptr, initial_state_ptr, h_2_ptr, n_2_ptr, cu, T, H,
@@ -1204,10 +1331,10 @@ def _m_layer_states_kernel_c32(
         part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
         map_2 = part_2_1 * part_2_1  # [C, BLOCK_K]
         inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-        sum_2 = tl.sum(inner, 1)  # [C]
+        sum_3 = tl.sum(inner, 1)  # [C]
         part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
         part_3_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-        map_3 = part_3_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
+        map_3 = part_3_1 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24))  # [C, BLOCK_K]
         beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
         load_2 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
         part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -1271,10 +1398,10 @@ def _m_layer_states_kernel_c64(
         part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
         map_2 = part_2_1 * part_2_1  # [C, BLOCK_K]
         inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-        sum_2 = tl.sum(inner, 1)  # [C]
+        sum_3 = tl.sum(inner, 1)  # [C]
         part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
         part_3_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-        map_3 = part_3_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
+        map_3 = part_3_1 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24))  # [C, BLOCK_K]
         beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
         load_2 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
         part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -1288,15 +1415,16 @@ def _m_layer_states_kernel_c64(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_solve_adjoint_kernel(
-    k_raw_ptr, beta_raw_ptr, q_raw_ptr, scale, dy_ptr, Q_adjoint_ptr, P_adjoint_ptr, cu, T, H,
-    N, STEPS, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, beta_raw_ptr_b,
-    beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, q_raw_ptr_b,
-    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h,
-    P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    k_raw_ptr, beta_raw_ptr, q_raw_ptr, scale, dy_ptr, Q_adjoint_ptr, P_adjoint_ptr, sum_1_ptr,
+    sum_2_ptr, cu, T, H, N, STEPS, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h,
+    k_raw_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g,
+    q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr,
+    Q_adjoint_ptr_h, P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h,
+    sum_1_ptr_b, sum_1_ptr_t: tl.constexpr, sum_1_ptr_h, sum_2_ptr_b, sum_2_ptr_t: tl.constexpr,
+    sum_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the transposed systems of each chunk, solved'
     program = tl.program_id(0)
@@ -1314,6 +1442,8 @@ def _m_layer_solve_adjoint_kernel(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
     P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
+    sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, 1)
+    sum_2_ptr = _head(sum_2_ptr, batch, h, sum_2_ptr_b, sum_2_ptr_h, 1)
     rest = left
     valid = token < rest
     start = first
@@ -1323,17 +1453,17 @@ def _m_layer_solve_adjoint_kernel(
     part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
     map_2 = part_1 * part_1  # [C, BLOCK_K]
     inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-    sum_2 = tl.sum(inner, 1)  # [C]
+    sum_2_2 = tl.sum(inner, 1)  # [C]
     part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-    w = part_2_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
+    w = part_2_1 / tl.sqrt(tl.maximum(sum_2_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
     load_2 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
     part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
     map_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0)  # [C]
     part_4_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_4_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
-    map_4 = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
+    map_4 = part_4_1 / tl.sqrt(tl.maximum(sum_2_2[:, None], 1e-24))  # [C, BLOCK_K]
     inner_2 = tl.where(in_K[None, :], map_4, 0.0)  # [C, BLOCK_K]
     dot = tl.dot(inner_2.to(DT), tl.trans(w.to(DT)), input_precision=PRECISION)  # [C, C]
     map_5 = map_3[:, None] * dot  # [C, C]
@@ -1345,10 +1475,10 @@ def _m_layer_solve_adjoint_kernel(
     part_6_1 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))
     map_6 = part_6_1 * part_6_1  # [C, BLOCK_K]
     inner_3 = tl.where(in_K[None, :], map_6, 0.0)  # [C, BLOCK_K]
-    sum_1 = tl.sum(inner_3, 1)  # [C]
+    sum_1_2 = tl.sum(inner_3, 1)  # [C]
     part_7_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
     part_7_1 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_7_0) / (1.0 + part_7_0))
-    s = part_7_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
+    s = part_7_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
     inner_4 = tl.where(in_K[None, :], map_4, 0.0)  # [C, BLOCK_K]
     dot_2 = tl.dot(inner_4.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
     map_7 = map_3[:, None] * dot_2  # [C, C]
@@ -1365,11 +1495,15 @@ def _m_layer_solve_adjoint_kernel(
     part_11_1 = tl.where(load_2.to(tl.float32)[:, None] >= 0.0, 1.0, part_11_0) / (1.0 + part_11_0)
     part_11_2 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_11_3 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_11_2) / (1.0 + part_11_2))
-    e = part_11_1 * (part_11_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
+    e = part_11_1 * (part_11_3 / tl.sqrt(tl.maximum(sum_2_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     inner_6 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     dot_4 = tl.dot(inner_6.to(DT), -e.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
     tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+    tl.store(sum_1_ptr_c + (token * sum_1_ptr_t), sum_1_2.to(sum_1_ptr.dtype.element_ty), mask=valid)
+    sum_2_ptr_c = sum_2_ptr + start * sum_2_ptr_t  # first token of the chunk
+    tl.store(sum_2_ptr_c + (token * sum_2_ptr_t), sum_2_2.to(sum_2_ptr.dtype.element_ty), mask=valid)
 
 
 @_Kernel
@@ -1419,20 +1553,20 @@ def _m_layer_states_adjoint_kernel(
         part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
         map_2 = part_1 * part_1  # [C, BLOCK_K]
         inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-        sum_2 = tl.sum(inner, 1)  # [C]
+        sum_3 = tl.sum(inner, 1)  # [C]
         part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
         part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-        s = part_2_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
+        s = part_2_1 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
         k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
         load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
         part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
         part_3_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
         map_3 = part_3_1 * part_3_1  # [C, BLOCK_K]
         inner_2 = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
-        sum_3 = tl.sum(inner_2, 1)  # [C]
+        sum_4 = tl.sum(inner_2, 1)  # [C]
         part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
         part_4_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
-        w = part_4_1 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
+        w = part_4_1 / tl.sqrt(tl.maximum(sum_4[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
         dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
@@ -1456,61 +1590,67 @@ def _m_layer_states_adjoint_kernel(
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_layer_gradients_whole_kernel(
-    q_raw_ptr, k_raw_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr, scale, beta_raw_ptr, zeta_ptr,
-    d_q_raw_ptr, d_beta_raw_ptr, d_k_raw_ptr, cu, T, H, N, STEPS, q_raw_ptr_b,
-    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
-    k_raw_ptr_h, k_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b,
+def _m_layer_gradients_kernel(
+    q_raw_ptr, sum_1_ptr, k_raw_ptr, sum_2_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr, scale,
+    beta_raw_ptr, zeta_ptr, v_raw_ptr, ds_ptr, d_v_raw_ptr, de_ptr, d_beta_raw_ptr, dw_ptr, cu,
+    T, H, N, STEPS, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
+    sum_1_ptr_b, sum_1_ptr_t: tl.constexpr, sum_1_ptr_h, sum_1_ptr_g, k_raw_ptr_b,
+    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, sum_2_ptr_b, sum_2_ptr_t: tl.constexpr,
+    sum_2_ptr_h, sum_2_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b,
     n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr,
     beta_raw_ptr_h, beta_raw_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h,
-    zeta_ptr_g, d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h, d_beta_raw_ptr_b,
-    d_beta_raw_ptr_t: tl.constexpr, d_beta_raw_ptr_h, d_k_raw_ptr_b,
-    d_k_raw_ptr_t: tl.constexpr, d_k_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    zeta_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, ds_ptr_b,
+    ds_ptr_t: tl.constexpr, ds_ptr_h, d_v_raw_ptr_b, d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h,
+    de_ptr_b, de_ptr_t: tl.constexpr, de_ptr_h, d_beta_raw_ptr_o, d_beta_raw_ptr_b,
+    d_beta_raw_ptr_t: tl.constexpr, d_beta_raw_ptr_h, dw_ptr_b, dw_ptr_t: tl.constexpr,
+    dw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_beta_raw, d_k_raw, d_q_raw'
+    'every gradient, chunk by chunk: d_v_raw, d_beta_raw, dw, de, ds'
     program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
     token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+    sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, sum_1_ptr_g)
     k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    sum_2_ptr = _head(sum_2_ptr, batch, h, sum_2_ptr_b, sum_2_ptr_h, sum_2_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
     beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
+    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+    ds_ptr = _head(ds_ptr, batch, h, ds_ptr_b, ds_ptr_h, 1)
+    d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
+    de_ptr = _head(de_ptr, batch, h, de_ptr_b, de_ptr_h, 1)
+    d_beta_raw_ptr = d_beta_raw_ptr + block.to(tl.int64) * d_beta_raw_ptr_o  # its part of the sum
     d_beta_raw_ptr = _head(d_beta_raw_ptr, batch, h, d_beta_raw_ptr_b, d_beta_raw_ptr_h, 1)
-    d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
+    dw_ptr = _head(dw_ptr, batch, h, dw_ptr_b, dw_ptr_h, 1)
     rest = left
     valid = token < rest
     start = first
     q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
     load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+    sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+    load_2 = tl.load(sum_1_ptr_c + (token * sum_1_ptr_t), mask=valid, other=0.0)  # load sum_1 [C]
     part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
-    map_2 = part_1 * part_1  # [C, BLOCK_K]
-    inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-    sum_1 = tl.sum(inner, 1)  # [C]
-    part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-    s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
+    s = part_1 / tl.sqrt(tl.maximum(load_2.to(tl.float32)[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
     k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-    part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_3_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-    map_3 = part_3_1 * part_3_1  # [C, BLOCK_K]
-    inner_2 = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
-    sum_2 = tl.sum(inner_2, 1)  # [C]
-    part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_4_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
-    w = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
+    load_3 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    sum_2_ptr_c = sum_2_ptr + start * sum_2_ptr_t  # first token of the chunk
+    load_4 = tl.load(sum_2_ptr_c + (token * sum_2_ptr_t), mask=valid, other=0.0)  # load sum_2 [C]
+    part_2_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_2_1 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+    w = part_2_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
@@ -1520,155 +1660,189 @@ def _m_layer_gradients_whole_kernel(
     ds_out_bare = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
     ds_out = scale * ds_out_bare  # through M [C, BLOCK_K]
     dot = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_4 = dot * scale  # [C, C]
-    B_se_all = tl.where(token[:, None] >= token[None, :], map_4, 0.0)  # pairs with j <= i [C, C]
+    map_2 = dot * scale  # [C, C]
+    B_se_all = tl.where(token[:, None] >= token[None, :], map_2, 0.0)  # pairs with j <= i [C, C]
     beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
-    load_3 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+    load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+    part_5_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    map_3 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)  # [C]
+    map_4 = map_3[None, :] * B_se_all  # [C, C]
     part_7_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    map_5 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_7_0) / (1.0 + part_7_0)  # [C]
-    map_6 = map_5[None, :] * B_se_all  # [C, C]
-    part_9_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_9_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_9_0) / (1.0 + part_9_0))
-    map_7 = part_9_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
-    dq_se_all = tl.dot(map_6.to(DT), map_7.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    part_7_1 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_7_0) / (1.0 + part_7_0))
+    map_5 = part_7_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))  # [C, BLOCK_K]
+    dq_se_all = tl.dot(map_4.to(DT), map_5.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     total = tl.fma(dq_se_all, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    part_10_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_10_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_10_0) / (1.0 + part_10_0))
-    part_10_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    map_8 = -part_10_1 / (part_10_2 * part_10_2) * total  # [C, BLOCK_K]
-    inner_3 = tl.where(in_K[None, :], map_8, 0.0)  # [C, BLOCK_K]
-    sum_6 = tl.sum(inner_3, 1)  # [C]
-    part_11_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_11_1 = 1.0 + part_11_0
-    part_11_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_11_0) / part_11_1)
-    part_11_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_11_0) / part_11_1 * (1.0 + part_11_2)
-    map_9 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_11_3 * total  # [C, BLOCK_K]
-    map_10 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
-    map_11 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
-    map_12 = map_10 * map_11 * sum_6  # [C]
-    part_15_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_15_1 = 1.0 + part_15_0
-    part_15_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_15_0) / part_15_1
-    part_15_3 = load.to(tl.float32) * part_15_2
-    part_15_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_15_0) / part_15_1)
-    map_13 = (part_15_3 + part_15_3) * (part_15_2 * (1.0 + part_15_4)) * map_12[:, None]  # [C, BLOCK_K]
-    d_q_raw_new = map_9 + map_13  # gradient of q_raw [C, BLOCK_K]
-    d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
-    tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    ds_ptr_c = ds_ptr + start * ds_ptr_t  # first token of the chunk
+    tl.store(ds_ptr_c + (token * ds_ptr_t)[:, None] + at_K[None, :], total.to(ds_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     de_out = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # through L [C, BLOCK_K]
     dot_2 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_14 = dot_2 * scale  # [C, C]
-    Bt_se_all = tl.where(token[None, :] >= token[:, None], map_14, 0.0)  # the weights of the pairs: pairs with j <= i [C, C]
+    map_6 = dot_2 * scale  # [C, C]
+    Bt_se_all = tl.where(token[None, :] >= token[:, None], map_6, 0.0)  # the weights of the pairs: pairs with j <= i [C, C]
     dk_se_all = tl.dot(Bt_se_all.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_2 = tl.fma(dk_se_all, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
     zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+    load_6 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+    part_10_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+    part_10_1 = 1.0 + part_10_0
+    part_10_2 = load_6.to(tl.float32) * (tl.where(-load_6.to(tl.float32) >= 0.0, 1.0, part_10_0) / part_10_1)
+    part_10_3 = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_10_0) / part_10_1 * (1.0 + part_10_2)
+    d_v_raw_new = part_10_3 * -zeta_2.to(tl.float32)  # gradient of v_raw [C, BLOCK_V]
+    d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
+    if block == 0:
+        tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     dot_3 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
     Bt_we_all = tl.where(token[None, :] > token[:, None], dot_3, 0.0)  # the weights of the pairs: pairs with j < i [C, C]
     dk_we_all = tl.dot(Bt_we_all.to(DT), w.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_3 = tl.fma(dk_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-    part_18_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_18_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_18_0) / (1.0 + part_18_0)
-    part_18_2 = load_2.to(tl.float32) * part_18_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    map_15 = part_18_2 * total_3  # [C, BLOCK_K]
-    inner_4 = tl.where(in_K[None, :], map_15, 0.0)  # [C, BLOCK_K]
-    sum_3 = tl.sum(inner_4, 1)  # [C]
-    part_19_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_19_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_19_0) / (1.0 + part_19_0)
-    part_19_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    map_16 = -(load_2.to(tl.float32) * part_19_1) / (part_19_2 * part_19_2) * total_3  # [C, BLOCK_K]
-    inner_5 = tl.where(in_K[None, :], map_16, 0.0)  # [C, BLOCK_K]
-    sum_4 = tl.sum(inner_5, 1)  # [C]
-    part_20_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    map_17 = tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_20_0) / (1.0 + part_20_0)  # [C]
-    d_beta_raw_new = map_5 * map_17 * sum_3  # gradient of beta_raw [C]
+    part_11_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_11_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_11_0) / (1.0 + part_11_0)
+    part_11_2 = load_3.to(tl.float32) * part_11_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))
+    map_7 = part_11_2 * total_3  # [C, BLOCK_K]
+    inner = tl.where(in_K[None, :], map_7, 0.0)  # [C, BLOCK_K]
+    sum_1_2 = tl.sum(inner, 1)  # [C]
+    de_ptr_c = de_ptr + start * de_ptr_t  # first token of the chunk
+    tl.store(de_ptr_c + (token * de_ptr_t)[:, None] + at_K[None, :], total_3.to(de_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    part_12_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    map_8 = tl.where(-load_5.to(tl.float32) >= 0.0, 1.0, part_12_0) / (1.0 + part_12_0)  # [C]
+    d_beta_raw_new = map_3 * map_8 * sum_1_2  # gradient of beta_raw [C]
     d_beta_raw_ptr_c = d_beta_raw_ptr + start * d_beta_raw_ptr_t  # first token of the chunk
     tl.store(d_beta_raw_ptr_c + (token * d_beta_raw_ptr_t), d_beta_raw_new.to(d_beta_raw_ptr.dtype.element_ty), mask=valid)
     dw_out = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # through M [C, BLOCK_K]
     dot_4 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
     B_we_all = tl.where(token[:, None] > token[None, :], dot_4, 0.0)  # pairs with j < i [C, C]
-    map_18 = map_5[None, :] * B_we_all  # [C, C]
-    dq_we_all = tl.dot(map_18.to(DT), map_7.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_9 = map_3[None, :] * B_we_all  # [C, C]
+    dq_we_all = tl.dot(map_9.to(DT), map_5.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_4 = tl.fma(dq_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    part_23_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_23_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_23_0) / (1.0 + part_23_0)
-    part_23_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    map_19 = -(load_2.to(tl.float32) * part_23_1) / (part_23_2 * part_23_2) * total_4  # [C, BLOCK_K]
-    inner_6 = tl.where(in_K[None, :], map_19, 0.0)  # [C, BLOCK_K]
-    sum_5 = tl.sum(inner_6, 1)  # [C]
-    part_24_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_24_1 = 1.0 + part_24_0
-    part_24_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_24_0) / part_24_1)
-    part_24_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_24_0) / part_24_1 * (1.0 + part_24_2)
-    map_20 = 1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_24_3 * total_4  # [C, BLOCK_K]
-    map_21 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
-    map_22 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
-    map_23 = map_21 * map_22 * sum_5  # [C]
-    part_28_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_28_1 = 1.0 + part_28_0
-    part_28_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_28_0) / part_28_1
-    part_28_3 = load_2.to(tl.float32) * part_28_2
-    part_28_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_28_0) / part_28_1)
-    map_24 = (part_28_3 + part_28_3) * (part_28_2 * (1.0 + part_28_4)) * map_23[:, None]  # [C, BLOCK_K]
-    total_2_2 = map_20 + map_24  # [C, BLOCK_K]
-    part_30_0 = tl.exp(-tl.abs(load_3.to(tl.float32)[:, None]))
-    part_30_1 = tl.where(load_3.to(tl.float32)[:, None] >= 0.0, 1.0, part_30_0) / (1.0 + part_30_0)
-    part_30_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_30_3 = 1.0 + part_30_2
-    part_30_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_30_2) / part_30_3)
-    part_30_5 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_30_2) / part_30_3 * (1.0 + part_30_4)
-    part_30_6 = part_30_1 * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_30_5
-    map_25 = part_30_6 * total_3  # [C, BLOCK_K]
-    total_5 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2_2)  # [C, BLOCK_K]
-    map_26 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
-    map_27 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
-    map_28 = map_5 * map_26 * map_27 * sum_4  # [C]
-    part_34_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_34_1 = 1.0 + part_34_0
-    part_34_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_34_0) / part_34_1
-    part_34_3 = load_2.to(tl.float32) * part_34_2
-    part_34_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_34_0) / part_34_1)
-    map_29 = (part_34_3 + part_34_3) * (part_34_2 * (1.0 + part_34_4)) * map_28[:, None]  # [C, BLOCK_K]
-    d_k_raw_new = total_5 + map_29  # gradient of k_raw [C, BLOCK_K]
-    d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
-    tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dw_ptr_c = dw_ptr + start * dw_ptr_t  # first token of the chunk
+    tl.store(dw_ptr_c + (token * dw_ptr_t)[:, None] + at_K[None, :], total_4.to(dw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_layer_gradients_value_kernel(
-    zeta_ptr, v_raw_ptr, d_v_raw_ptr, cu, T, H, N, STEPS, zeta_ptr_b, zeta_ptr_t: tl.constexpr,
-    zeta_ptr_h, zeta_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g,
-    d_v_raw_ptr_b, d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+def _m_layer_prologues_adjoint_kernel(
+    dw_ptr, k_raw_ptr, q_raw_ptr, de_ptr, beta_raw_ptr, ds_ptr, d_k_raw_ptr, d_q_raw_ptr, cu, T,
+    H, N, STEPS, dw_ptr_b, dw_ptr_t: tl.constexpr, dw_ptr_h, dw_ptr_g, k_raw_ptr_b,
+    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr,
+    q_raw_ptr_h, q_raw_ptr_g, de_ptr_b, de_ptr_t: tl.constexpr, de_ptr_h, de_ptr_g,
+    beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, ds_ptr_b,
+    ds_ptr_t: tl.constexpr, ds_ptr_h, ds_ptr_g, d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr,
+    d_k_raw_ptr_h, d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_v_raw'
+    'gradients through sums over an axis'
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
     token = tl.arange(0, C)
-    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
-    d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    dw_ptr = _head(dw_ptr, batch, h, dw_ptr_b, dw_ptr_h, dw_ptr_g)
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+    de_ptr = _head(de_ptr, batch, h, de_ptr_b, de_ptr_h, de_ptr_g)
+    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
+    ds_ptr = _head(ds_ptr, batch, h, ds_ptr_b, ds_ptr_h, ds_ptr_g)
+    d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
+    d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
     rest = left
     valid = token < rest
     start = first
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
-    d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-        load = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
-        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-        part_2_1 = 1.0 + part_2_0
-        part_2_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_2_0) / part_2_1)
-        part_2_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / part_2_1 * (1.0 + part_2_2)
-        d_v_raw_new = part_2_3 * -zeta_2.to(tl.float32)  # gradient of v_raw [C, BLOCK_V]
-        tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    dw_ptr_c = dw_ptr + start * dw_ptr_t  # first token of the chunk
+    dw_2 = tl.load(dw_ptr_c + (token * dw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load dw [C, BLOCK_K]
+    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+    load = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
+    map_2 = part_1 * part_1  # [C, BLOCK_K]
+    inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
+    sum_1_2 = tl.sum(inner, 1)  # [C]
+    part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+    part_2_2 = tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))
+    map_3 = -part_2_1 / (part_2_2 * part_2_2) * dw_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_3, 1)  # [C]
+    part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_3_1 = 1.0 + part_3_0
+    part_3_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_3_0) / part_3_1)
+    part_3_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_0) / part_3_1 * (1.0 + part_3_2)
+    map_4 = 1.0 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)) * part_3_3 * dw_2.to(tl.float32)  # [C, BLOCK_K]
+    map_5 = 0.5 / tl.sqrt(tl.maximum(sum_1_2, 1e-24))  # [C]
+    map_6 = tl.where(sum_1_2 > 1e-24, 1.0, tl.where(sum_1_2 == 1e-24, 0.5, 0.0))  # [C]
+    map_7 = map_5 * map_6 * sum_3  # [C]
+    part_7_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_7_1 = 1.0 + part_7_0
+    part_7_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_7_0) / part_7_1
+    part_7_3 = load.to(tl.float32) * part_7_2
+    part_7_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_7_0) / part_7_1)
+    map_8 = (part_7_3 + part_7_3) * (part_7_2 * (1.0 + part_7_4)) * map_7[:, None]  # [C, BLOCK_K]
+    total_1 = map_4 + map_8  # [C, BLOCK_K]
+    q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+    part_9_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_9_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_9_0) / (1.0 + part_9_0))
+    map_9 = part_9_1 * part_9_1  # [C, BLOCK_K]
+    inner_2 = tl.where(in_K[None, :], map_9, 0.0)  # [C, BLOCK_K]
+    sum_4 = tl.sum(inner_2, 1)  # [C]
+    de_ptr_c = de_ptr + start * de_ptr_t  # first token of the chunk
+    de_2 = tl.load(de_ptr_c + (token * de_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load de [C, BLOCK_K]
+    part_10_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_10_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_10_0) / (1.0 + part_10_0))
+    part_10_2 = tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))
+    map_10 = -part_10_1 / (part_10_2 * part_10_2) * de_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_2_2 = tl.sum(map_10, 1)  # [C]
+    beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+    load_3 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+    part_11_0 = tl.exp(-tl.abs(load_3.to(tl.float32)[:, None]))
+    part_11_1 = tl.where(load_3.to(tl.float32)[:, None] >= 0.0, 1.0, part_11_0) / (1.0 + part_11_0)
+    part_11_2 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_11_3 = 1.0 + part_11_2
+    part_11_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_11_2) / part_11_3)
+    part_11_5 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_11_2) / part_11_3 * (1.0 + part_11_4)
+    part_11_6 = part_11_1 * (1.0 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))) * part_11_5
+    map_11 = part_11_6 * de_2.to(tl.float32)  # [C, BLOCK_K]
+    total_2 = total_1 + map_11  # [C, BLOCK_K]
+    part_13_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    map_12 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_13_0) / (1.0 + part_13_0)  # [C]
+    map_13 = 0.5 / tl.sqrt(tl.maximum(sum_1_2, 1e-24))  # [C]
+    map_14 = tl.where(sum_1_2 > 1e-24, 1.0, tl.where(sum_1_2 == 1e-24, 0.5, 0.0))  # [C]
+    map_15 = map_12 * map_13 * map_14 * sum_2_2  # [C]
+    part_17_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_17_1 = 1.0 + part_17_0
+    part_17_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_17_0) / part_17_1
+    part_17_3 = load.to(tl.float32) * part_17_2
+    part_17_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_17_0) / part_17_1)
+    map_16 = (part_17_3 + part_17_3) * (part_17_2 * (1.0 + part_17_4)) * map_15[:, None]  # [C, BLOCK_K]
+    d_k_raw_new = total_2 + map_16  # gradient of k_raw [C, BLOCK_K]
+    d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
+    tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    ds_ptr_c = ds_ptr + start * ds_ptr_t  # first token of the chunk
+    ds_2 = tl.load(ds_ptr_c + (token * ds_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load ds [C, BLOCK_K]
+    part_19_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_19_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_19_0) / (1.0 + part_19_0)
+    part_19_2 = tl.sqrt(tl.maximum(sum_4[:, None], 1e-24))
+    map_17 = -(load_2.to(tl.float32) * part_19_1) / (part_19_2 * part_19_2) * ds_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_5 = tl.sum(map_17, 1)  # [C]
+    part_20_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_20_1 = 1.0 + part_20_0
+    part_20_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_20_0) / part_20_1)
+    part_20_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_20_0) / part_20_1 * (1.0 + part_20_2)
+    map_18 = 1.0 / tl.sqrt(tl.maximum(sum_4[:, None], 1e-24)) * part_20_3 * ds_2.to(tl.float32)  # [C, BLOCK_K]
+    map_19 = 0.5 / tl.sqrt(tl.maximum(sum_4, 1e-24))  # [C]
+    map_20 = tl.where(sum_4 > 1e-24, 1.0, tl.where(sum_4 == 1e-24, 0.5, 0.0))  # [C]
+    map_21 = map_19 * map_20 * sum_5  # [C]
+    part_24_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_24_1 = 1.0 + part_24_0
+    part_24_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_24_0) / part_24_1
+    part_24_3 = load_2.to(tl.float32) * part_24_2
+    part_24_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_24_0) / part_24_1)
+    map_22 = (part_24_3 + part_24_3) * (part_24_2 * (1.0 + part_24_4)) * map_21[:, None]  # [C, BLOCK_K]
+    d_q_raw_new = map_18 + map_22  # gradient of q_raw [C, BLOCK_K]
+    d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
+    tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @_Kernel
@@ -2093,11 +2267,12 @@ def m_layer_backward(
     V = v_raw.shape[3]
     dtype = _operand_type(k_raw, v_raw, q_raw)
     DT, FT, EXACT = _types(dtype, beta_raw.device)
-    config = _config("gradients_value", beta_raw.device, dtype.itemsize, K, V)
+    config = _config("gradients", beta_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
+    blocks = -(-K // min(_tile(K, dtype), block))
     _, block, *_ = _config("states_adjoint", beta_raw.device, dtype.itemsize, K, V)
     run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
-    d_beta_raw = _gradient(beta_raw, H)
+    d_beta_raw = torch.empty((blocks, *beta_raw.shape[:2], H), dtype=torch.float32, device=beta_raw.device)
     d_k_raw = _gradient(k_raw, H)
     d_v_raw = _gradient(v_raw, H)
     d_q_raw = _gradient(q_raw, H)
@@ -2112,9 +2287,14 @@ def m_layer_backward(
     Q_adjoint = torch.empty((*beta_raw.shape[:2], H, V), dtype=dtype, device=beta_raw.device)
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=beta_raw.device)
     zeta = torch.empty((*beta_raw.shape[:2], H, V), dtype=dtype, device=beta_raw.device)
+    dw = torch.empty((*beta_raw.shape[:2], H, K), dtype=dtype, device=beta_raw.device)
+    de = torch.empty((*beta_raw.shape[:2], H, K), dtype=dtype, device=beta_raw.device)
+    ds = torch.empty((*beta_raw.shape[:2], H, K), dtype=dtype, device=beta_raw.device)
+    sum_1 = torch.empty((*beta_raw.shape[:2], H), dtype=torch.float32, device=beta_raw.device)
+    sum_2 = torch.empty((*beta_raw.shape[:2], H), dtype=torch.float32, device=beta_raw.device)
     if kept is None:
         _, block, warps, stages, precision = _config("solve", beta_raw.device, dtype.itemsize, K, V)
-        _m_layer_solve_kernel[(run.chunks(chunk) * H,)](
+        {32: _m_layer_solve_kernel_c32, 64: _m_layer_solve_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             k_raw, beta_raw, v_raw, Q, P, run.cu, run.T, H, run.N, run.steps, k_raw.stride(0),
             k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], beta_raw.stride(0),
             beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2], v_raw.stride(0),
@@ -2138,13 +2318,15 @@ def m_layer_backward(
         )
     _, block, warps, stages, precision = _config("solve_adjoint", beta_raw.device, dtype.itemsize, K, V)
     _m_layer_solve_adjoint_kernel[(run.chunks(chunk) * H,)](
-        k_raw, beta_raw, q_raw, scale, dy, Q_adjoint, P_adjoint, run.cu, run.T, H, run.N,
-        run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2],
-        beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2],
-        q_raw.stride(0), q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
-        Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K,
-        _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+        k_raw, beta_raw, q_raw, scale, dy, Q_adjoint, P_adjoint, sum_1, sum_2, run.cu, run.T, H,
+        run.N, run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
+        H // k_raw.shape[2], beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2),
+        H // beta_raw.shape[2], q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
+        H // q_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+        Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2), P_adjoint.stride(0),
+        P_adjoint.stride(1), P_adjoint.stride(2), sum_1.stride(0), sum_1.stride(1),
+        sum_1.stride(2), sum_2.stride(0), sum_2.stride(1), sum_2.stride(2), K, _tile(K, dtype),
+        V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2162,32 +2344,41 @@ def m_layer_backward(
         num_warps=warps,
         num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
     )
-    _, block, warps, stages, precision = _config("gradients_whole", beta_raw.device, dtype.itemsize, K, V)
-    _m_layer_gradients_whole_kernel[(run.chunks(chunk) * H,)](
-        q_raw, k_raw, dy, n_2, h_2, l, scale, beta_raw, zeta, d_q_raw, d_beta_raw, d_k_raw,
-        run.cu, run.T, H, run.N, run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-        H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+    _, block, warps, stages, precision = config
+    _m_layer_gradients_kernel[(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
+        q_raw, sum_1, k_raw, sum_2, dy, n_2, h_2, l, scale, beta_raw, zeta, v_raw, ds, d_v_raw,
+        de, d_beta_raw, dw, run.cu, run.T, H, run.N, run.steps, q_raw.stride(0),
+        q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], sum_1.stride(0), sum_1.stride(1),
+        sum_1.stride(2), H // sum_1.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
+        H // k_raw.shape[2], sum_2.stride(0), sum_2.stride(1), sum_2.stride(2),
+        H // sum_2.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
         n_2.stride(0), n_2.stride(1), n_2.stride(2), H // n_2.shape[2], beta_raw.stride(0),
         beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2], zeta.stride(0),
-        zeta.stride(1), zeta.stride(2), H // zeta.shape[2], d_q_raw.stride(0),
-        d_q_raw.stride(1), d_q_raw.stride(2), d_beta_raw.stride(0), d_beta_raw.stride(1),
-        d_beta_raw.stride(2), d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2), K,
-        _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
-        num_warps=warps,
-        num_stages=stages,
-    )
-    _, block, warps, stages, precision = config
-    _m_layer_gradients_value_kernel[(run.chunks(chunk) * H,)](
-        zeta, v_raw, d_v_raw, run.cu, run.T, H, run.N, run.steps, zeta.stride(0),
         zeta.stride(1), zeta.stride(2), H // zeta.shape[2], v_raw.stride(0), v_raw.stride(1),
-        v_raw.stride(2), H // v_raw.shape[2], d_v_raw.stride(0), d_v_raw.stride(1),
-        d_v_raw.stride(2), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+        v_raw.stride(2), H // v_raw.shape[2], ds.stride(0), ds.stride(1), ds.stride(2),
+        d_v_raw.stride(0), d_v_raw.stride(1), d_v_raw.stride(2), de.stride(0), de.stride(1),
+        de.stride(2), d_beta_raw.stride(0), d_beta_raw.stride(1), d_beta_raw.stride(2),
+        d_beta_raw.stride(3), dw.stride(0), dw.stride(1), dw.stride(2), K,
+        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
         run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
-    return _shared(d_beta_raw, beta_raw), _shared(d_k_raw, k_raw), _shared(d_v_raw, v_raw), _shared(d_q_raw, q_raw), d_initial_state
+    _, block, warps, stages, precision = _config("prologues_adjoint", beta_raw.device, dtype.itemsize, K, V)
+    _m_layer_prologues_adjoint_kernel[(run.chunks(chunk) * H,)](
+        dw, k_raw, q_raw, de, beta_raw, ds, d_k_raw, d_q_raw, run.cu, run.T, H, run.N,
+        run.steps, dw.stride(0), dw.stride(1), dw.stride(2), H // dw.shape[2], k_raw.stride(0),
+        k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], q_raw.stride(0), q_raw.stride(1),
+        q_raw.stride(2), H // q_raw.shape[2], de.stride(0), de.stride(1), de.stride(2),
+        H // de.shape[2], beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2),
+        H // beta_raw.shape[2], ds.stride(0), ds.stride(1), ds.stride(2), H // ds.shape[2],
+        d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2), d_q_raw.stride(0),
+        d_q_raw.stride(1), d_q_raw.stride(2), K, _tile(K, dtype), chunk, DT, FT, precision,
+        EXACT, run.varlen,
+        num_warps=warps,
+        num_stages=stages,
+    )
+    return _shared(d_beta_raw.sum(0), beta_raw), _shared(d_k_raw, k_raw), _shared(d_v_raw, v_raw), _shared(d_q_raw, q_raw), d_initial_state
 
 
 def m_layer_kept(
@@ -2203,7 +2394,7 @@ def m_layer_kept(
     V = v_raw.shape[3]
     dtype = _operand_type(k_raw, v_raw, q_raw)
     chunk = _config("outputs", beta_raw.device, dtype.itemsize, K, V)[0]
-    if _config("gradients_value", beta_raw.device, dtype.itemsize, K, V)[0] != chunk:
+    if _config("gradients", beta_raw.device, dtype.itemsize, K, V)[0] != chunk:
         return 0
     N = beta_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(beta_raw.shape[1], N, cu_seqlens is not None, chunk)

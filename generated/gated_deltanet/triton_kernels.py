@@ -36,12 +36,9 @@ _TABLE = (
     ('gradients', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
     ('gradients', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('gradients', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_value', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
-    ('gradients_value', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
-    ('gradients_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_whole', '', 2, 128, 128, 64, 128, 8, 2, 'ieee'),
-    ('gradients_whole', '', 2, 256, 256, 32, 256, 8, 2, 'ieee'),
-    ('gradients_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
+    ('prologues_adjoint', '', 2, 128, 128, 64, 64, 8, 1, 'ieee'),
+    ('prologues_adjoint', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
+    ('prologues_adjoint', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('step', '', 0, 256, 256, 1, 32, 4, 2, 'ieee'),
     ('step', '', 0, 1024, 1024, 1, 16, 4, 2, 'ieee'),
 )
@@ -1453,6 +1450,220 @@ def _m_layer_outputs_kernel(
 
 
 @_Kernel
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_layer_solve_kernel_c32(
+    k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, beta_raw_ptr, v_raw_ptr, Q_ptr, P_ptr, cu, T,
+    H, N, STEPS, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h,
+    A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h,
+    d_bias_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g,
+    v_raw_ptr_b, v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, Q_ptr_b,
+    Q_ptr_t: tl.constexpr, Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'the erasures of each chunk, solved: what they read of the memory, and of its writes'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
+    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
+    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+    Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
+    P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
+    load_2 = tl.load(A_log_ptr)  # load A_log
+    load_4 = tl.load(d_bias_ptr)  # load d_bias
+    rest = left
+    valid = token < rest
+    start = first
+    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+    load = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
+    map_2 = part_1 * part_1  # [C, BLOCK_K]
+    inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
+    sum_1_2 = tl.sum(inner, 1)  # [C]
+    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+    load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
+    part_2_0 = load_3.to(tl.float32) + load_4.to(tl.float32)
+    part_2_1 = tl.exp(-tl.abs(part_2_0))
+    part_2_2 = 1.0 + part_2_1
+    part_2_3 = part_2_2 == 1.0
+    part_2_4 = tl.where(part_2_3, part_2_1, tl.log(part_2_2) * (part_2_1 / tl.where(part_2_3, 1.0, part_2_2 - 1.0)))
+    map_3 = -(tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_2_0, 0.0) + part_2_4))  # [C]
+    inner_2 = tl.where(valid, map_3, 0.0)  # [C]
+    g0 = tl.maximum(inner_2 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 8
+    part_3_0 = load_3.to(tl.float32) + load_4.to(tl.float32)
+    part_3_1 = tl.exp(-tl.abs(part_3_0))
+    part_3_2 = 1.0 + part_3_1
+    part_3_3 = part_3_2 == 1.0
+    part_3_4 = tl.where(part_3_3, part_3_1, tl.log(part_3_2) * (part_3_1 / tl.where(part_3_3, 1.0, part_3_2 - 1.0)))
+    part_3_5 = -(tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_3_0, 0.0) + part_3_4))
+    map_4 = tl.exp(part_3_5)  # [C]
+    beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+    load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+    part_4_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    map_5 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0)  # [C]
+    part_5_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_5_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
+    map_6 = part_5_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # [C, BLOCK_K]
+    part_6_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_6_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))
+    map_7 = part_6_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # [C, BLOCK_K]
+    inner_3 = tl.where(in_K[None, :], map_6, 0.0)  # [C, BLOCK_K]
+    dot = tl.dot(inner_3.to(DT), tl.trans(map_7.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_8 = map_4[:, None] * map_5[None, :] * dot  # [C, C]
+    g0_c = _coarse(g0, EXACT)  # [C]
+    g0_hi = tl.cumsum(g0_c, 0)  # [C]
+    g0_hi_before = g0_hi - g0_c  # [C]
+    g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
+    g0_lo_before = g0_lo - (g0 - g0_c)  # [C]
+    decay = tl.exp2(_joined(g0_hi_before[:, None] - g0_hi[None, :], g0_lo_before[:, None] - g0_lo[None, :], EXACT))  # D(j, i-1] [C, C]
+    map_9 = map_8 * decay  # [C, C]
+    A_all = tl.where(token[:, None] > token[None, :], map_9, 0.0)  # pairs with j < i [C, C]
+    solved = _inverse_of_unit(A_all, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+    load_6 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+    part_9_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+    x = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_9_0) / (1.0 + part_9_0))  # input [C, BLOCK_V]  # line 7
+    inner_4 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    Q_new = tl.dot(inner_4.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
+    Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+    tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    part_10_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_10_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_10_0) / (1.0 + part_10_0))
+    part_10_2 = load_3.to(tl.float32)[:, None] + load_4.to(tl.float32)
+    part_10_3 = tl.exp(-tl.abs(part_10_2))
+    part_10_4 = 1.0 + part_10_3
+    part_10_5 = part_10_4 == 1.0
+    part_10_6 = tl.log(part_10_4) * (part_10_3 / tl.where(part_10_5, 1.0, part_10_4 - 1.0))
+    part_10_7 = tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_10_2, 0.0) + tl.where(part_10_5, part_10_3, part_10_6))
+    w = part_10_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)) * tl.exp(-part_10_7)  # what an erasure reads [C, BLOCK_K]
+    decay_2 = tl.exp2(_joined(g0_hi_before, g0_lo_before, EXACT))  # D(start, i-1] [C]
+    opening = decay_2[:, None] * w  # w from the start of the chunk [C, BLOCK_K]
+    inner_5 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    P_new = tl.dot(inner_5.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
+    P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+    tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@_Kernel
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_layer_solve_kernel_c64(
+    k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, beta_raw_ptr, v_raw_ptr, Q_ptr, P_ptr, cu, T,
+    H, N, STEPS, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h,
+    A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h,
+    d_bias_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g,
+    v_raw_ptr_b, v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, Q_ptr_b,
+    Q_ptr_t: tl.constexpr, Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'the erasures of each chunk, solved: what they read of the memory, and of its writes'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
+    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
+    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+    Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
+    P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
+    load_2 = tl.load(A_log_ptr)  # load A_log
+    load_4 = tl.load(d_bias_ptr)  # load d_bias
+    rest = left
+    valid = token < rest
+    start = first
+    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+    load = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
+    map_2 = part_1 * part_1  # [C, BLOCK_K]
+    inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
+    sum_1_2 = tl.sum(inner, 1)  # [C]
+    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+    load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
+    part_2_0 = load_3.to(tl.float32) + load_4.to(tl.float32)
+    part_2_1 = tl.exp(-tl.abs(part_2_0))
+    part_2_2 = 1.0 + part_2_1
+    part_2_3 = part_2_2 == 1.0
+    part_2_4 = tl.where(part_2_3, part_2_1, tl.log(part_2_2) * (part_2_1 / tl.where(part_2_3, 1.0, part_2_2 - 1.0)))
+    map_3 = -(tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_2_0, 0.0) + part_2_4))  # [C]
+    inner_2 = tl.where(valid, map_3, 0.0)  # [C]
+    g0 = tl.maximum(inner_2 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 8
+    part_3_0 = load_3.to(tl.float32) + load_4.to(tl.float32)
+    part_3_1 = tl.exp(-tl.abs(part_3_0))
+    part_3_2 = 1.0 + part_3_1
+    part_3_3 = part_3_2 == 1.0
+    part_3_4 = tl.where(part_3_3, part_3_1, tl.log(part_3_2) * (part_3_1 / tl.where(part_3_3, 1.0, part_3_2 - 1.0)))
+    part_3_5 = -(tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_3_0, 0.0) + part_3_4))
+    map_4 = tl.exp(part_3_5)  # [C]
+    beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+    load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+    part_4_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    map_5 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0)  # [C]
+    part_5_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_5_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
+    map_6 = part_5_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # [C, BLOCK_K]
+    part_6_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_6_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))
+    map_7 = part_6_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # [C, BLOCK_K]
+    inner_3 = tl.where(in_K[None, :], map_6, 0.0)  # [C, BLOCK_K]
+    dot = tl.dot(inner_3.to(DT), tl.trans(map_7.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_8 = map_4[:, None] * map_5[None, :] * dot  # [C, C]
+    g0_c = _coarse(g0, EXACT)  # [C]
+    g0_hi = tl.cumsum(g0_c, 0)  # [C]
+    g0_hi_before = g0_hi - g0_c  # [C]
+    g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
+    g0_lo_before = g0_lo - (g0 - g0_c)  # [C]
+    decay = tl.exp2(_joined(g0_hi_before[:, None] - g0_hi[None, :], g0_lo_before[:, None] - g0_lo[None, :], EXACT))  # D(j, i-1] [C, C]
+    map_9 = map_8 * decay  # [C, C]
+    A_all = tl.where(token[:, None] > token[None, :], map_9, 0.0)  # pairs with j < i [C, C]
+    solved = _inverse_of_unit(A_all, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+    load_6 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+    part_9_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+    x = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_9_0) / (1.0 + part_9_0))  # input [C, BLOCK_V]  # line 7
+    inner_4 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    Q_new = tl.dot(inner_4.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
+    Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+    tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    part_10_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_10_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_10_0) / (1.0 + part_10_0))
+    part_10_2 = load_3.to(tl.float32)[:, None] + load_4.to(tl.float32)
+    part_10_3 = tl.exp(-tl.abs(part_10_2))
+    part_10_4 = 1.0 + part_10_3
+    part_10_5 = part_10_4 == 1.0
+    part_10_6 = tl.log(part_10_4) * (part_10_3 / tl.where(part_10_5, 1.0, part_10_4 - 1.0))
+    part_10_7 = tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_10_2, 0.0) + tl.where(part_10_5, part_10_3, part_10_6))
+    w = part_10_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)) * tl.exp(-part_10_7)  # what an erasure reads [C, BLOCK_K]
+    decay_2 = tl.exp2(_joined(g0_hi_before, g0_lo_before, EXACT))  # D(start, i-1] [C]
+    opening = decay_2[:, None] * w  # w from the start of the chunk [C, BLOCK_K]
+    inner_5 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    P_new = tl.dot(inner_5.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
+    P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+    tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel_c32(
     A_log_ptr, a_raw_ptr, d_bias_ptr, P_ptr, Q_ptr, k_raw_ptr, beta_raw_ptr, initial_state_ptr,
@@ -1529,10 +1740,10 @@ def _m_layer_states_kernel_c32(
         part_4_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
         map_4 = part_4_1 * part_4_1  # [C, BLOCK_K]
         inner_2 = tl.where(in_K[None, :], map_4, 0.0)  # [C, BLOCK_K]
-        sum_2 = tl.sum(inner_2, 1)  # [C]
+        sum_3 = tl.sum(inner_2, 1)  # [C]
         part_5_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
         part_5_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-        map_5 = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
+        map_5 = part_5_1 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24))  # [C, BLOCK_K]
         decay_2 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
         beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
         load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
@@ -1621,10 +1832,10 @@ def _m_layer_states_kernel_c64(
         part_4_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
         map_4 = part_4_1 * part_4_1  # [C, BLOCK_K]
         inner_2 = tl.where(in_K[None, :], map_4, 0.0)  # [C, BLOCK_K]
-        sum_2 = tl.sum(inner_2, 1)  # [C]
+        sum_3 = tl.sum(inner_2, 1)  # [C]
         part_5_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
         part_5_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-        map_5 = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
+        map_5 = part_5_1 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24))  # [C, BLOCK_K]
         decay_2 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
         beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
         load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
@@ -1640,16 +1851,17 @@ def _m_layer_states_kernel_c64(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_solve_adjoint_kernel(
     k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, beta_raw_ptr, q_raw_ptr, scale, dy_ptr,
-    Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N, STEPS, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
-    k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
-    a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, beta_raw_ptr_b,
-    beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, q_raw_ptr_b,
+    Q_adjoint_ptr, P_adjoint_ptr, sum_1_ptr, sum_2_ptr, cu, T, H, N, STEPS, k_raw_ptr_b,
+    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b,
+    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g,
+    beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, q_raw_ptr_b,
     q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
     dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h,
-    P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, sum_1_ptr_b,
+    sum_1_ptr_t: tl.constexpr, sum_1_ptr_h, sum_2_ptr_b, sum_2_ptr_t: tl.constexpr, sum_2_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the transposed systems of each chunk, solved'
     program = tl.program_id(0)
@@ -1670,6 +1882,8 @@ def _m_layer_solve_adjoint_kernel(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
     P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
+    sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, 1)
+    sum_2_ptr = _head(sum_2_ptr, batch, h, sum_2_ptr_b, sum_2_ptr_h, 1)
     load_2 = tl.load(A_log_ptr)  # load A_log
     load_4 = tl.load(d_bias_ptr)  # load d_bias
     rest = left
@@ -1681,7 +1895,7 @@ def _m_layer_solve_adjoint_kernel(
     part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
     map_2 = part_1 * part_1  # [C, BLOCK_K]
     inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-    sum_2 = tl.sum(inner, 1)  # [C]
+    sum_2_2 = tl.sum(inner, 1)  # [C]
     a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
     load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
     part_2_0 = load_3.to(tl.float32) + load_4.to(tl.float32)
@@ -1705,10 +1919,10 @@ def _m_layer_solve_adjoint_kernel(
     map_5 = tl.exp(part_4_5)  # [C]
     part_5_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_5_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-    map_6 = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
+    map_6 = part_5_1 / tl.sqrt(tl.maximum(sum_2_2[:, None], 1e-24))  # [C, BLOCK_K]
     part_6_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_6_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))
-    map_7 = part_6_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
+    map_7 = part_6_1 / tl.sqrt(tl.maximum(sum_2_2[:, None], 1e-24))  # [C, BLOCK_K]
     inner_3 = tl.where(in_K[None, :], map_6, 0.0)  # [C, BLOCK_K]
     dot = tl.dot(inner_3.to(DT), tl.trans(map_7.to(DT)), input_precision=PRECISION)  # [C, C]
     map_8 = map_4[:, None] * map_5[None, :] * dot  # [C, C]
@@ -1727,10 +1941,10 @@ def _m_layer_solve_adjoint_kernel(
     part_9_1 = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_9_0) / (1.0 + part_9_0))
     map_10 = part_9_1 * part_9_1  # [C, BLOCK_K]
     inner_4 = tl.where(in_K[None, :], map_10, 0.0)  # [C, BLOCK_K]
-    sum_1 = tl.sum(inner_4, 1)  # [C]
+    sum_1_2 = tl.sum(inner_4, 1)  # [C]
     part_10_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
     part_10_1 = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_10_0) / (1.0 + part_10_0)
-    s = load_6.to(tl.float32) * part_10_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
+    s = load_6.to(tl.float32) * part_10_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
     inner_5 = tl.where(in_K[None, :], map_6, 0.0)  # [C, BLOCK_K]
     dot_2 = tl.dot(inner_5.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
     map_11 = map_4[:, None] * dot_2  # [C, C]
@@ -1749,7 +1963,7 @@ def _m_layer_solve_adjoint_kernel(
     part_15_1 = tl.where(load_5.to(tl.float32)[:, None] >= 0.0, 1.0, part_15_0) / (1.0 + part_15_0)
     part_15_2 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_15_3 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_15_2) / (1.0 + part_15_2))
-    e = part_15_1 * (part_15_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
+    e = part_15_1 * (part_15_3 / tl.sqrt(tl.maximum(sum_2_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     g0_hi_end = tl.sum(g0_c, 0)
     g0_lo_end = tl.sum((g0 - g0_c), 0)
     decay_3 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
@@ -1758,6 +1972,10 @@ def _m_layer_solve_adjoint_kernel(
     dot_4 = tl.dot(inner_7.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
     tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+    tl.store(sum_1_ptr_c + (token * sum_1_ptr_t), sum_1_2.to(sum_1_ptr.dtype.element_ty), mask=valid)
+    sum_2_ptr_c = sum_2_ptr + start * sum_2_ptr_t  # first token of the chunk
+    tl.store(sum_2_ptr_c + (token * sum_2_ptr_t), sum_2_2.to(sum_2_ptr.dtype.element_ty), mask=valid)
 
 
 @_Kernel
@@ -1814,10 +2032,10 @@ def _m_layer_states_adjoint_kernel(
         part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
         map_2 = part_1 * part_1  # [C, BLOCK_K]
         inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-        sum_2 = tl.sum(inner, 1)  # [C]
+        sum_3 = tl.sum(inner, 1)  # [C]
         part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
         part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-        s = part_2_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
+        s = part_2_1 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
         a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
         load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
         part_3_0 = load_3.to(tl.float32) + load_4.to(tl.float32)
@@ -1855,10 +2073,10 @@ def _m_layer_states_adjoint_kernel(
         part_8_1 = load_5.to(tl.float32) * (tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_8_0) / (1.0 + part_8_0))
         map_7 = part_8_1 * part_8_1  # [C, BLOCK_K]
         inner_3 = tl.where(in_K[None, :], map_7, 0.0)  # [C, BLOCK_K]
-        sum_3 = tl.sum(inner_3, 1)  # [C]
+        sum_4 = tl.sum(inner_3, 1)  # [C]
         part_9_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
         part_9_1 = load_5.to(tl.float32) * (tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_9_0) / (1.0 + part_9_0))
-        map_8 = part_9_1 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24))  # [C, BLOCK_K]
+        map_8 = part_9_1 / tl.sqrt(tl.maximum(sum_4[:, None], 1e-24))  # [C, BLOCK_K]
         g0_hi_before = g0_hi - g0_c  # [C]
         g0_lo_before = g0_lo - (g0 - g0_c)  # [C]
         decay_3 = tl.exp2(_joined(g0_hi_before, g0_lo_before, EXACT))  # D(start, i-1] [C]
@@ -1881,89 +2099,95 @@ def _m_layer_states_adjoint_kernel(
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_layer_gradients_whole_kernel(
-    q_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr,
-    scale, beta_raw_ptr, zeta_ptr, d_q_raw_ptr, d_beta_raw_ptr, d_k_raw_ptr, d_A_log_ptr,
-    d_a_raw_ptr, d_d_bias_ptr, cu, T, H, N, STEPS, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr,
-    q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g,
-    A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
-    d_bias_ptr_h, d_bias_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b,
-    n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr,
-    beta_raw_ptr_h, beta_raw_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h,
-    zeta_ptr_g, d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h, d_beta_raw_ptr_b,
-    d_beta_raw_ptr_t: tl.constexpr, d_beta_raw_ptr_h, d_k_raw_ptr_b,
-    d_k_raw_ptr_t: tl.constexpr, d_k_raw_ptr_h, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr,
-    d_a_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+def _m_layer_gradients_kernel(
+    q_raw_ptr, sum_1_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr,
+    scale, beta_raw_ptr, k_raw_ptr, sum_2_ptr, zeta_ptr, v_raw_ptr, ds_ptr, d_v_raw_ptr, de_ptr,
+    d_beta_raw_ptr, dw_ptr, d_A_log_ptr, d_a_raw_ptr, d_d_bias_ptr, cu, T, H, N, STEPS,
+    q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, sum_1_ptr_b,
+    sum_1_ptr_t: tl.constexpr, sum_1_ptr_h, sum_1_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b,
+    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
+    n_2_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g,
+    k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, sum_2_ptr_b,
+    sum_2_ptr_t: tl.constexpr, sum_2_ptr_h, sum_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr,
+    zeta_ptr_h, zeta_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g,
+    ds_ptr_b, ds_ptr_t: tl.constexpr, ds_ptr_h, d_v_raw_ptr_b, d_v_raw_ptr_t: tl.constexpr,
+    d_v_raw_ptr_h, de_ptr_b, de_ptr_t: tl.constexpr, de_ptr_h, d_beta_raw_ptr_o,
+    d_beta_raw_ptr_b, d_beta_raw_ptr_t: tl.constexpr, d_beta_raw_ptr_h, dw_ptr_b,
+    dw_ptr_t: tl.constexpr, dw_ptr_h, d_A_log_ptr_o, d_a_raw_ptr_o, d_a_raw_ptr_b,
+    d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, d_d_bias_ptr_o, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_beta_raw, d_k_raw, d_q_raw, d_A_log, d_a_raw, d_d_bias'
+    'every gradient, chunk by chunk: d_v_raw, d_beta_raw, d_A_log, d_a_raw, d_d_bias, dw, de, ds'
     program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
     token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
-    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, sum_1_ptr_g)
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
     beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    sum_2_ptr = _head(sum_2_ptr, batch, h, sum_2_ptr_b, sum_2_ptr_h, sum_2_ptr_g)
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
+    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+    ds_ptr = _head(ds_ptr, batch, h, ds_ptr_b, ds_ptr_h, 1)
+    d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
+    de_ptr = _head(de_ptr, batch, h, de_ptr_b, de_ptr_h, 1)
+    d_beta_raw_ptr = d_beta_raw_ptr + block.to(tl.int64) * d_beta_raw_ptr_o  # its part of the sum
     d_beta_raw_ptr = _head(d_beta_raw_ptr, batch, h, d_beta_raw_ptr_b, d_beta_raw_ptr_h, 1)
-    d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
+    dw_ptr = _head(dw_ptr, batch, h, dw_ptr_b, dw_ptr_h, 1)
+    d_A_log_ptr = d_A_log_ptr + block.to(tl.int64) * d_A_log_ptr_o  # its part of the sum
+    d_a_raw_ptr = d_a_raw_ptr + block.to(tl.int64) * d_a_raw_ptr_o  # its part of the sum
     d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
+    d_d_bias_ptr = d_d_bias_ptr + block.to(tl.int64) * d_d_bias_ptr_o  # its part of the sum
     load_3 = tl.load(A_log_ptr)  # load A_log
     load_5 = tl.load(d_bias_ptr)  # load d_bias
-    map_56 = tl.exp(load_3.to(tl.float32))
+    map_36 = tl.exp(load_3.to(tl.float32))
     rest = left
     valid = token < rest
     start = first
     q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
     load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+    sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+    load_2 = tl.load(sum_1_ptr_c + (token * sum_1_ptr_t), mask=valid, other=0.0)  # load sum_1 [C]
     part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
-    map_2 = part_1 * part_1  # [C, BLOCK_K]
-    inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-    sum_1 = tl.sum(inner, 1)  # [C]
-    part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-    s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
-    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-    part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_3_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-    map_3 = part_3_1 * part_3_1  # [C, BLOCK_K]
-    inner_2 = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
-    sum_2 = tl.sum(inner_2, 1)  # [C]
+    s = part_1 / tl.sqrt(tl.maximum(load_2.to(tl.float32)[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
     a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
     load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
-    part_4_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
-    part_4_1 = tl.exp(-tl.abs(part_4_0))
-    part_4_2 = 1.0 + part_4_1
-    part_4_3 = part_4_2 == 1.0
-    part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
-    map_4 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_4_0, 0.0) + part_4_4))  # [C]
-    inner_3 = tl.where(valid, map_4, 0.0)  # [C]
-    g0 = tl.maximum(inner_3 * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 8
+    part_2_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
+    part_2_1 = tl.exp(-tl.abs(part_2_0))
+    part_2_2 = 1.0 + part_2_1
+    part_2_3 = part_2_2 == 1.0
+    part_2_4 = tl.where(part_2_3, part_2_1, tl.log(part_2_2) * (part_2_1 / tl.where(part_2_3, 1.0, part_2_2 - 1.0)))
+    map_2 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_2_0, 0.0) + part_2_4))  # [C]
+    inner = tl.where(valid, map_2, 0.0)  # [C]
+    g0 = tl.maximum(inner * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 8
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
     n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-    map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    sum_10 = tl.sum(tl.sum(map_5, 1), 0)
+    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    sum_8 = tl.sum(tl.sum(map_3, 1), 0)
     ds_out_bare = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_6 = s * ds_out_bare  # [C, BLOCK_K]
-    sum_9 = tl.sum(map_6, 1)  # [C]
+    map_4 = s * ds_out_bare  # [C, BLOCK_K]
+    sum_7 = tl.sum(map_4, 1)  # [C]
     g0_c = _coarse(g0, EXACT)  # [C]
     g0_hi = tl.cumsum(g0_c, 0)  # [C]
     g0_lo = tl.cumsum((g0 - g0_c), 0)  # [C]
@@ -1971,278 +2195,333 @@ def _m_layer_gradients_whole_kernel(
     ds_out = decay[:, None] * scale * ds_out_bare  # through M [C, BLOCK_K]
     dot = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
     decay_2 = tl.exp2(_joined(g0_hi[:, None] - g0_hi[None, :], g0_lo[:, None] - g0_lo[None, :], EXACT))  # D(j, i] [C, C]
-    map_7 = decay_2 * scale  # [C, C]
-    map_8 = dot * map_7  # [C, C]
-    B_se_all = tl.where(token[:, None] >= token[None, :], map_8, 0.0)  # pairs with j <= i [C, C]
+    map_5 = decay_2 * scale  # [C, C]
+    map_6 = dot * map_5  # [C, C]
+    B_se_all = tl.where(token[:, None] >= token[None, :], map_6, 0.0)  # pairs with j <= i [C, C]
     beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
     load_6 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-    part_10_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
-    map_9 = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_10_0) / (1.0 + part_10_0)  # [C]
-    map_10 = map_9[None, :] * B_se_all  # [C, C]
-    part_12_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_12_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_12_0) / (1.0 + part_12_0)
-    map_11 = load_2.to(tl.float32) * part_12_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
-    dq_se_all = tl.dot(map_10.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    part_8_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+    map_7 = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_8_0) / (1.0 + part_8_0)  # [C]
+    map_8 = map_7[None, :] * B_se_all  # [C, C]
+    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+    load_7 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    sum_2_ptr_c = sum_2_ptr + start * sum_2_ptr_t  # first token of the chunk
+    load_8 = tl.load(sum_2_ptr_c + (token * sum_2_ptr_t), mask=valid, other=0.0)  # load sum_2 [C]
+    part_10_0 = tl.exp(-tl.abs(load_7.to(tl.float32)))
+    part_10_1 = tl.where(load_7.to(tl.float32) >= 0.0, 1.0, part_10_0) / (1.0 + part_10_0)
+    map_9 = load_7.to(tl.float32) * part_10_1 / tl.sqrt(tl.maximum(load_8.to(tl.float32)[:, None], 1e-24))  # [C, BLOCK_K]
+    dq_se_all = tl.dot(map_8.to(DT), map_9.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     total = tl.fma(dq_se_all, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    part_13_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_13_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_13_0) / (1.0 + part_13_0))
-    part_13_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    map_12 = -part_13_1 / (part_13_2 * part_13_2) * total  # [C, BLOCK_K]
-    inner_4 = tl.where(in_K[None, :], map_12, 0.0)  # [C, BLOCK_K]
-    sum_14 = tl.sum(inner_4, 1)  # [C]
-    part_14_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_14_1 = 1.0 + part_14_0
-    part_14_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_14_0) / part_14_1)
-    part_14_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_14_0) / part_14_1 * (1.0 + part_14_2)
-    map_13 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_14_3 * total  # [C, BLOCK_K]
-    map_14 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
-    map_15 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
-    map_16 = map_14 * map_15 * sum_14  # [C]
-    part_18_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_18_1 = 1.0 + part_18_0
-    part_18_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_18_0) / part_18_1
-    part_18_3 = load.to(tl.float32) * part_18_2
-    part_18_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_18_0) / part_18_1)
-    map_17 = (part_18_3 + part_18_3) * (part_18_2 * (1.0 + part_18_4)) * map_16[:, None]  # [C, BLOCK_K]
-    d_q_raw_new = map_13 + map_17  # gradient of q_raw [C, BLOCK_K]
-    d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
-    tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    ds_ptr_c = ds_ptr + start * ds_ptr_t  # first token of the chunk
+    tl.store(ds_ptr_c + (token * ds_ptr_t)[:, None] + at_K[None, :], total.to(ds_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     de_out_bare = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_18 = map_11 * de_out_bare  # [C, BLOCK_K]
-    sum_5 = tl.sum(map_18, 1)  # [C]
+    map_10 = map_9 * de_out_bare  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_10, 1)  # [C]
     g0_hi_end = tl.sum(g0_c, 0)
     g0_lo_end = tl.sum((g0 - g0_c), 0)
     decay_3 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
     de_out = decay_3[:, None] * de_out_bare  # through L [C, BLOCK_K]
     dot_2 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
     decay_4 = tl.exp2(_joined(g0_hi[None, :] - g0_hi[:, None], g0_lo[None, :] - g0_lo[:, None], EXACT))  # D(j, i] [C, C]
-    map_19 = decay_4 * scale  # [C, C]
-    map_20 = dot_2 * map_19  # [C, C]
-    Bt_se_all = tl.where(token[None, :] >= token[:, None], map_20, 0.0)  # the weights of the pairs: pairs with j <= i [C, C]
+    map_11 = decay_4 * scale  # [C, C]
+    map_12 = dot_2 * map_11  # [C, C]
+    Bt_se_all = tl.where(token[None, :] >= token[:, None], map_12, 0.0)  # the weights of the pairs: pairs with j <= i [C, C]
     dk_se_all = tl.dot(Bt_se_all.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_2 = tl.fma(dk_se_all, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    inner_5 = tl.where(in_K[None, :], map_11, 0.0)  # [C, BLOCK_K]
-    dot_3 = tl.dot(inner_5.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_21 = map_9[:, None] * dot_3  # [C, C]
-    pairs_se_all = Bt_se_all * map_21  # contribution of each pair [C, C]
-    sum_7 = tl.sum(pairs_se_all, 1)  # [C]
-    sum_8 = tl.sum(pairs_se_all, 0)  # [C]
+    inner_2 = tl.where(in_K[None, :], map_9, 0.0)  # [C, BLOCK_K]
+    dot_3 = tl.dot(inner_2.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_13 = map_7[:, None] * dot_3  # [C, C]
+    pairs_se_all = Bt_se_all * map_13  # contribution of each pair [C, C]
+    sum_5 = tl.sum(pairs_se_all, 1)  # [C]
+    sum_6 = tl.sum(pairs_se_all, 0)  # [C]
     zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+    load_9 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+    part_18_0 = tl.exp(-tl.abs(load_9.to(tl.float32)))
+    part_18_1 = 1.0 + part_18_0
+    part_18_2 = load_9.to(tl.float32) * (tl.where(-load_9.to(tl.float32) >= 0.0, 1.0, part_18_0) / part_18_1)
+    part_18_3 = tl.where(load_9.to(tl.float32) >= 0.0, 1.0, part_18_0) / part_18_1 * (1.0 + part_18_2)
+    d_v_raw_new = part_18_3 * -zeta_2.to(tl.float32)  # gradient of v_raw [C, BLOCK_V]
+    d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
+    if block == 0:
+        tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     dot_4 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
     g0_hi_before = g0_hi - g0_c  # [C]
     g0_lo_before = g0_lo - (g0 - g0_c)  # [C]
     decay_5 = tl.exp2(_joined(g0_hi_before[None, :] - g0_hi[:, None], g0_lo_before[None, :] - g0_lo[:, None], EXACT))  # D(j, i-1] [C, C]
-    map_22 = dot_4 * decay_5  # [C, C]
-    Bt_we_all = tl.where(token[None, :] > token[:, None], map_22, 0.0)  # the weights of the pairs: pairs with j < i [C, C]
-    part_27_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
-    part_27_1 = tl.exp(-tl.abs(part_27_0))
-    part_27_2 = 1.0 + part_27_1
-    part_27_3 = part_27_2 == 1.0
-    part_27_4 = tl.log(part_27_2) * (part_27_1 / tl.where(part_27_3, 1.0, part_27_2 - 1.0))
-    part_27_5 = tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_27_0, 0.0) + tl.where(part_27_3, part_27_1, part_27_4))
-    map_23 = tl.exp(-part_27_5)  # [C]
-    map_24 = map_23[None, :] * Bt_we_all  # [C, C]
-    part_29_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_29_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_29_0) / (1.0 + part_29_0)
-    map_25 = load_2.to(tl.float32) * part_29_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
-    dk_we_all = tl.dot(map_24.to(DT), map_25.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_14 = dot_4 * decay_5  # [C, C]
+    Bt_we_all = tl.where(token[None, :] > token[:, None], map_14, 0.0)  # the weights of the pairs: pairs with j < i [C, C]
+    part_20_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
+    part_20_1 = tl.exp(-tl.abs(part_20_0))
+    part_20_2 = 1.0 + part_20_1
+    part_20_3 = part_20_2 == 1.0
+    part_20_4 = tl.log(part_20_2) * (part_20_1 / tl.where(part_20_3, 1.0, part_20_2 - 1.0))
+    part_20_5 = tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_20_0, 0.0) + tl.where(part_20_3, part_20_1, part_20_4))
+    map_15 = tl.exp(-part_20_5)  # [C]
+    map_16 = map_15[None, :] * Bt_we_all  # [C, C]
+    part_22_0 = tl.exp(-tl.abs(load_7.to(tl.float32)))
+    part_22_1 = tl.where(load_7.to(tl.float32) >= 0.0, 1.0, part_22_0) / (1.0 + part_22_0)
+    map_17 = load_7.to(tl.float32) * part_22_1 / tl.sqrt(tl.maximum(load_8.to(tl.float32)[:, None], 1e-24))  # [C, BLOCK_K]
+    dk_we_all = tl.dot(map_16.to(DT), map_17.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_3 = tl.fma(dk_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-    part_30_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_30_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_30_0) / (1.0 + part_30_0)
-    part_30_2 = load_2.to(tl.float32) * part_30_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    map_26 = part_30_2 * total_3  # [C, BLOCK_K]
-    inner_6 = tl.where(in_K[None, :], map_26, 0.0)  # [C, BLOCK_K]
-    sum_11 = tl.sum(inner_6, 1)  # [C]
-    part_31_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_31_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_31_0) / (1.0 + part_31_0)
-    part_31_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    map_27 = -(load_2.to(tl.float32) * part_31_1) / (part_31_2 * part_31_2) * total_3  # [C, BLOCK_K]
-    inner_7 = tl.where(in_K[None, :], map_27, 0.0)  # [C, BLOCK_K]
-    sum_12 = tl.sum(inner_7, 1)  # [C]
-    part_32_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
-    map_28 = tl.where(-load_6.to(tl.float32) >= 0.0, 1.0, part_32_0) / (1.0 + part_32_0)  # [C]
-    d_beta_raw_new = map_9 * map_28 * sum_11  # gradient of beta_raw [C]
+    part_23_0 = tl.exp(-tl.abs(load_7.to(tl.float32)))
+    part_23_1 = tl.where(load_7.to(tl.float32) >= 0.0, 1.0, part_23_0) / (1.0 + part_23_0)
+    part_23_2 = load_7.to(tl.float32) * part_23_1 / tl.sqrt(tl.maximum(load_8.to(tl.float32)[:, None], 1e-24))
+    map_18 = part_23_2 * total_3  # [C, BLOCK_K]
+    inner_3 = tl.where(in_K[None, :], map_18, 0.0)  # [C, BLOCK_K]
+    sum_9 = tl.sum(inner_3, 1)  # [C]
+    de_ptr_c = de_ptr + start * de_ptr_t  # first token of the chunk
+    tl.store(de_ptr_c + (token * de_ptr_t)[:, None] + at_K[None, :], total_3.to(de_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    part_24_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+    map_19 = tl.where(-load_6.to(tl.float32) >= 0.0, 1.0, part_24_0) / (1.0 + part_24_0)  # [C]
+    d_beta_raw_new = map_7 * map_19 * sum_9  # gradient of beta_raw [C]
     d_beta_raw_ptr_c = d_beta_raw_ptr + start * d_beta_raw_ptr_t  # first token of the chunk
     tl.store(d_beta_raw_ptr_c + (token * d_beta_raw_ptr_t), d_beta_raw_new.to(d_beta_raw_ptr.dtype.element_ty), mask=valid)
-    inner_8 = tl.where(in_K[None, :], map_11, 0.0)  # [C, BLOCK_K]
-    dot_5 = tl.dot(inner_8.to(DT), tl.trans(map_25.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_29 = map_9[:, None] * map_23[None, :] * dot_5  # [C, C]
-    pairs_we_all = Bt_we_all * map_29  # contribution of each pair [C, C]
-    sum_4 = tl.sum(pairs_we_all, 0)  # [C]
-    sum_6 = tl.sum(pairs_we_all, 1)  # [C]
+    inner_4 = tl.where(in_K[None, :], map_9, 0.0)  # [C, BLOCK_K]
+    dot_5 = tl.dot(inner_4.to(DT), tl.trans(map_17.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_20 = map_7[:, None] * map_15[None, :] * dot_5  # [C, C]
+    pairs_we_all = Bt_we_all * map_20  # contribution of each pair [C, C]
+    sum_2_2 = tl.sum(pairs_we_all, 0)  # [C]
+    sum_4 = tl.sum(pairs_we_all, 1)  # [C]
     dw_out_bare = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_30 = map_25 * dw_out_bare  # [C, BLOCK_K]
-    sum_3 = tl.sum(map_30, 1)  # [C]
+    map_21 = map_17 * dw_out_bare  # [C, BLOCK_K]
+    sum_1_2 = tl.sum(map_21, 1)  # [C]
     decay_6 = tl.exp2(_joined(g0_hi_before, g0_lo_before, EXACT))  # D(start, i-1] [C]
     dw_out = decay_6[:, None] * dw_out_bare  # through M [C, BLOCK_K]
     dot_6 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
     decay_7 = tl.exp2(_joined(g0_hi_before[:, None] - g0_hi[None, :], g0_lo_before[:, None] - g0_lo[None, :], EXACT))  # D(j, i-1] [C, C]
-    map_31 = dot_6 * decay_7  # [C, C]
-    B_we_all = tl.where(token[:, None] > token[None, :], map_31, 0.0)  # pairs with j < i [C, C]
-    map_32 = map_9[None, :] * B_we_all  # [C, C]
-    dq_we_all = tl.dot(map_32.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_22 = dot_6 * decay_7  # [C, C]
+    B_we_all = tl.where(token[:, None] > token[None, :], map_22, 0.0)  # pairs with j < i [C, C]
+    map_23 = map_7[None, :] * B_we_all  # [C, C]
+    dq_we_all = tl.dot(map_23.to(DT), map_9.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_4 = tl.fma(dq_we_all, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    part_40_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_40_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_40_0) / (1.0 + part_40_0)
-    part_40_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    map_33 = -(load_2.to(tl.float32) * part_40_1) / (part_40_2 * part_40_2) * total_4  # [C, BLOCK_K]
-    inner_9 = tl.where(in_K[None, :], map_33, 0.0)  # [C, BLOCK_K]
-    sum_13 = tl.sum(inner_9, 1)  # [C]
-    part_41_0 = load_4.to(tl.float32)[:, None] + load_5.to(tl.float32)
-    part_41_1 = tl.exp(-tl.abs(part_41_0))
-    part_41_2 = 1.0 + part_41_1
-    part_41_3 = part_41_2 == 1.0
-    part_41_4 = tl.log(part_41_2) * (part_41_1 / tl.where(part_41_3, 1.0, part_41_2 - 1.0))
-    part_41_5 = tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_41_0, 0.0) + tl.where(part_41_3, part_41_1, part_41_4))
-    part_41_6 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_41_7 = 1.0 + part_41_6
-    part_41_8 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_41_6) / part_41_7)
-    part_41_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_41_6) / part_41_7 * (1.0 + part_41_8)
-    part_41_10 = tl.exp(-part_41_5) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_41_9
-    map_34 = part_41_10 * total_4  # [C, BLOCK_K]
-    map_35 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
-    map_36 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
-    map_37 = map_23 * map_35 * map_36 * sum_13  # [C]
-    part_45_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_45_1 = 1.0 + part_45_0
-    part_45_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_45_0) / part_45_1
-    part_45_3 = load_2.to(tl.float32) * part_45_2
-    part_45_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_45_0) / part_45_1)
-    map_38 = (part_45_3 + part_45_3) * (part_45_2 * (1.0 + part_45_4)) * map_37[:, None]  # [C, BLOCK_K]
-    total_2_2 = map_34 + map_38  # [C, BLOCK_K]
-    part_47_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
-    part_47_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_47_0) / (1.0 + part_47_0)
-    part_47_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_47_3 = 1.0 + part_47_2
-    part_47_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_47_2) / part_47_3)
-    part_47_5 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_47_2) / part_47_3 * (1.0 + part_47_4)
-    part_47_6 = part_47_1 * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_47_5
-    map_39 = part_47_6 * total_3  # [C, BLOCK_K]
-    total_5 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2_2)  # [C, BLOCK_K]
-    part_48_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_48_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_48_0) / (1.0 + part_48_0)
-    part_48_2 = load_2.to(tl.float32) * part_48_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_48_3 = tl.exp(load_3.to(tl.float32))
-    part_48_4 = load_4.to(tl.float32)[:, None] + load_5.to(tl.float32)
-    part_48_5 = tl.exp(-tl.abs(part_48_4))
-    part_48_6 = 1.0 + part_48_5
-    part_48_7 = part_48_6 == 1.0
-    part_48_8 = tl.log(part_48_6) * (part_48_5 / tl.where(part_48_7, 1.0, part_48_6 - 1.0))
-    part_48_9 = tl.maximum(part_48_4, 0.0) + tl.where(part_48_7, part_48_5, part_48_8)
-    map_40 = -(part_48_2 * tl.exp(-(part_48_3 * part_48_9))) * part_48_9 * part_48_3 * total_4  # [C, BLOCK_K]
-    inner_10 = tl.where(in_K[None, :], map_40, 0.0)  # [C, BLOCK_K]
-    sum_15 = tl.sum(tl.sum(inner_10, 1), 0)
-    part_49_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_49_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_49_0) / (1.0 + part_49_0)
-    part_49_2 = load_2.to(tl.float32) * part_49_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    map_41 = part_49_2 * total_4  # [C, BLOCK_K]
-    inner_11 = tl.where(in_K[None, :], map_41, 0.0)  # [C, BLOCK_K]
-    sum_16 = tl.sum(inner_11, 1)  # [C]
-    part_50_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_50_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_50_0) / (1.0 + part_50_0)
-    part_50_2 = load_2.to(tl.float32) * part_50_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_50_3 = tl.exp(load_3.to(tl.float32))
-    part_50_4 = load_4.to(tl.float32)[:, None] + load_5.to(tl.float32)
-    part_50_5 = tl.exp(-tl.abs(part_50_4))
-    part_50_6 = 1.0 + part_50_5
-    part_50_7 = part_50_6 == 1.0
-    part_50_8 = tl.log(part_50_6) * (part_50_5 / tl.where(part_50_7, 1.0, part_50_6 - 1.0))
-    part_50_9 = part_50_3 * (tl.maximum(part_50_4, 0.0) + tl.where(part_50_7, part_50_5, part_50_8))
-    part_50_10 = -(part_50_2 * tl.exp(-part_50_9)) * part_50_3 * (tl.where(part_50_4 >= 0.0, 1.0, part_50_5) / part_50_6)
-    map_42 = part_50_10 * total_4  # [C, BLOCK_K]
-    inner_12 = tl.where(in_K[None, :], map_42, 0.0)  # [C, BLOCK_K]
-    sum_17 = tl.sum(tl.sum(inner_12, 1), 0)
-    map_43 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
-    map_44 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
-    map_45 = map_9 * map_43 * map_44 * sum_12  # [C]
-    part_54_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_54_1 = 1.0 + part_54_0
-    part_54_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_54_0) / part_54_1
-    part_54_3 = load_2.to(tl.float32) * part_54_2
-    part_54_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_54_0) / part_54_1)
-    map_46 = (part_54_3 + part_54_3) * (part_54_2 * (1.0 + part_54_4)) * map_45[:, None]  # [C, BLOCK_K]
-    d_k_raw_new = total_5 + map_46  # gradient of k_raw [C, BLOCK_K]
-    d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
-    tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_47 = map_23 * decay_6 * sum_3  # [C]
-    map_48 = sum_4 + map_47  # [C]
-    terms = map_48  # [C]
+    part_32_0 = tl.exp(-tl.abs(load_7.to(tl.float32)))
+    part_32_1 = tl.where(load_7.to(tl.float32) >= 0.0, 1.0, part_32_0) / (1.0 + part_32_0)
+    part_32_2 = load_7.to(tl.float32) * part_32_1 / tl.sqrt(tl.maximum(load_8.to(tl.float32)[:, None], 1e-24))
+    part_32_3 = tl.exp(load_3.to(tl.float32))
+    part_32_4 = load_4.to(tl.float32)[:, None] + load_5.to(tl.float32)
+    part_32_5 = tl.exp(-tl.abs(part_32_4))
+    part_32_6 = 1.0 + part_32_5
+    part_32_7 = part_32_6 == 1.0
+    part_32_8 = tl.log(part_32_6) * (part_32_5 / tl.where(part_32_7, 1.0, part_32_6 - 1.0))
+    part_32_9 = tl.maximum(part_32_4, 0.0) + tl.where(part_32_7, part_32_5, part_32_8)
+    map_24 = -(part_32_2 * tl.exp(-(part_32_3 * part_32_9))) * part_32_9 * part_32_3 * total_4  # [C, BLOCK_K]
+    inner_5 = tl.where(in_K[None, :], map_24, 0.0)  # [C, BLOCK_K]
+    sum_10 = tl.sum(tl.sum(inner_5, 1), 0)
+    part_33_0 = tl.exp(-tl.abs(load_7.to(tl.float32)))
+    part_33_1 = tl.where(load_7.to(tl.float32) >= 0.0, 1.0, part_33_0) / (1.0 + part_33_0)
+    part_33_2 = load_7.to(tl.float32) * part_33_1 / tl.sqrt(tl.maximum(load_8.to(tl.float32)[:, None], 1e-24))
+    map_25 = part_33_2 * total_4  # [C, BLOCK_K]
+    inner_6 = tl.where(in_K[None, :], map_25, 0.0)  # [C, BLOCK_K]
+    sum_11 = tl.sum(inner_6, 1)  # [C]
+    part_34_0 = tl.exp(-tl.abs(load_7.to(tl.float32)))
+    part_34_1 = tl.where(load_7.to(tl.float32) >= 0.0, 1.0, part_34_0) / (1.0 + part_34_0)
+    part_34_2 = load_7.to(tl.float32) * part_34_1 / tl.sqrt(tl.maximum(load_8.to(tl.float32)[:, None], 1e-24))
+    part_34_3 = tl.exp(load_3.to(tl.float32))
+    part_34_4 = load_4.to(tl.float32)[:, None] + load_5.to(tl.float32)
+    part_34_5 = tl.exp(-tl.abs(part_34_4))
+    part_34_6 = 1.0 + part_34_5
+    part_34_7 = part_34_6 == 1.0
+    part_34_8 = tl.log(part_34_6) * (part_34_5 / tl.where(part_34_7, 1.0, part_34_6 - 1.0))
+    part_34_9 = part_34_3 * (tl.maximum(part_34_4, 0.0) + tl.where(part_34_7, part_34_5, part_34_8))
+    part_34_10 = -(part_34_2 * tl.exp(-part_34_9)) * part_34_3 * (tl.where(part_34_4 >= 0.0, 1.0, part_34_5) / part_34_6)
+    map_26 = part_34_10 * total_4  # [C, BLOCK_K]
+    inner_7 = tl.where(in_K[None, :], map_26, 0.0)  # [C, BLOCK_K]
+    sum_12 = tl.sum(tl.sum(inner_7, 1), 0)
+    dw_ptr_c = dw_ptr + start * dw_ptr_t  # first token of the chunk
+    tl.store(dw_ptr_c + (token * dw_ptr_t)[:, None] + at_K[None, :], total_4.to(dw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    map_27 = map_15 * decay_6 * sum_1_2  # [C]
+    map_28 = sum_2_2 + map_27  # [C]
+    terms = map_28  # [C]
     later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C]
-    map_49 = decay * scale * sum_9  # [C]
-    map_50 = map_49 + sum_8  # [C]
-    map_51 = map_9 * decay_3 * sum_5  # [C]
-    map_52 = sum_7 + sum_6 + map_51  # [C]
-    map_53 = map_50 - map_52  # [C]
-    terms_2 = map_53  # [C]
+    map_29 = decay * scale * sum_7  # [C]
+    map_30 = map_29 + sum_6  # [C]
+    map_31 = map_7 * decay_3 * sum_3  # [C]
+    map_32 = sum_5 + sum_4 + map_31  # [C]
+    map_33 = map_30 - map_32  # [C]
+    terms_2 = map_33  # [C]
     inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C]
-    sum_18 = tl.sum(map_51, 0)
+    sum_13 = tl.sum(map_31, 0)
     decay_8 = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
-    map_54 = decay_8 * sum_10
-    dg0 = later_2 + inside_2 + sum_18 + map_54  # gradient of the log-decay [C]
-    part_65_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
-    part_65_1 = tl.exp(-tl.abs(part_65_0))
-    part_65_2 = 1.0 + part_65_1
-    part_65_3 = part_65_2 == 1.0
-    part_65_4 = tl.log(part_65_2) * (part_65_1 / tl.where(part_65_3, 1.0, part_65_2 - 1.0))
-    part_65_5 = -(tl.maximum(part_65_0, 0.0) + tl.where(part_65_3, part_65_1, part_65_4))
-    map_55 = part_65_5 * tl.exp(load_3.to(tl.float32)) * dg0  # [C]
-    inner_13 = tl.where(valid, map_55, 0.0)  # [C]
-    sum_19 = tl.sum(inner_13, 0)
-    d_A_log_new = sum_15 + sum_19  # gradient of A_log, of this chunk
+    map_34 = decay_8 * sum_8
+    dg0 = later_2 + inside_2 + sum_13 + map_34  # gradient of the log-decay [C]
+    part_44_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
+    part_44_1 = tl.exp(-tl.abs(part_44_0))
+    part_44_2 = 1.0 + part_44_1
+    part_44_3 = part_44_2 == 1.0
+    part_44_4 = tl.log(part_44_2) * (part_44_1 / tl.where(part_44_3, 1.0, part_44_2 - 1.0))
+    part_44_5 = -(tl.maximum(part_44_0, 0.0) + tl.where(part_44_3, part_44_1, part_44_4))
+    map_35 = part_44_5 * tl.exp(load_3.to(tl.float32)) * dg0  # [C]
+    inner_8 = tl.where(valid, map_35, 0.0)  # [C]
+    sum_14 = tl.sum(inner_8, 0)
+    d_A_log_new = sum_10 + sum_14  # gradient of A_log, of this chunk
     tl.store(d_A_log_ptr + _row(slot, h, H) * (1), d_A_log_new)
-    part_69_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
-    part_69_1 = tl.exp(-tl.abs(part_69_0))
-    map_57 = tl.where(part_69_0 >= 0.0, 1.0, part_69_1) / (1.0 + part_69_1)  # [C]
-    map_58 = -map_23 * map_56 * map_57 * sum_16  # [C]
-    part_71_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
-    part_71_1 = tl.exp(-tl.abs(part_71_0))
-    part_71_2 = -tl.exp(load_3.to(tl.float32)) * (tl.where(part_71_0 >= 0.0, 1.0, part_71_1) / (1.0 + part_71_1))
-    map_59 = part_71_2 * dg0  # [C]
-    d_a_raw_new = map_58 + map_59  # gradient of a_raw [C]
+    part_48_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
+    part_48_1 = tl.exp(-tl.abs(part_48_0))
+    map_37 = tl.where(part_48_0 >= 0.0, 1.0, part_48_1) / (1.0 + part_48_1)  # [C]
+    map_38 = -map_15 * map_36 * map_37 * sum_11  # [C]
+    part_50_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
+    part_50_1 = tl.exp(-tl.abs(part_50_0))
+    part_50_2 = -tl.exp(load_3.to(tl.float32)) * (tl.where(part_50_0 >= 0.0, 1.0, part_50_1) / (1.0 + part_50_1))
+    map_39 = part_50_2 * dg0  # [C]
+    d_a_raw_new = map_38 + map_39  # gradient of a_raw [C]
     d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
     tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t), d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid)
-    inner_14 = tl.where(valid, map_59, 0.0)  # [C]
-    sum_20 = tl.sum(inner_14, 0)
-    d_d_bias_new = sum_17 + sum_20  # gradient of d_bias, of this chunk
+    inner_9 = tl.where(valid, map_39, 0.0)  # [C]
+    sum_15 = tl.sum(inner_9, 0)
+    d_d_bias_new = sum_12 + sum_15  # gradient of d_bias, of this chunk
     tl.store(d_d_bias_ptr + _row(slot, h, H) * (1), d_d_bias_new)
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_layer_gradients_value_kernel(
-    zeta_ptr, v_raw_ptr, d_v_raw_ptr, cu, T, H, N, STEPS, zeta_ptr_b, zeta_ptr_t: tl.constexpr,
-    zeta_ptr_h, zeta_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g,
-    d_v_raw_ptr_b, d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+def _m_layer_prologues_adjoint_kernel(
+    dw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, q_raw_ptr, de_ptr, beta_raw_ptr,
+    ds_ptr, d_k_raw_ptr, d_q_raw_ptr, cu, T, H, N, STEPS, dw_ptr_b, dw_ptr_t: tl.constexpr,
+    dw_ptr_h, dw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g,
+    A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
+    d_bias_ptr_h, d_bias_ptr_g, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h,
+    q_raw_ptr_g, de_ptr_b, de_ptr_t: tl.constexpr, de_ptr_h, de_ptr_g, beta_raw_ptr_b,
+    beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, ds_ptr_b,
+    ds_ptr_t: tl.constexpr, ds_ptr_h, ds_ptr_g, d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr,
+    d_k_raw_ptr_h, d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_v_raw'
+    'gradients through sums over an axis'
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
     token = tl.arange(0, C)
-    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
-    d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    dw_ptr = _head(dw_ptr, batch, h, dw_ptr_b, dw_ptr_h, dw_ptr_g)
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
+    q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+    de_ptr = _head(de_ptr, batch, h, de_ptr_b, de_ptr_h, de_ptr_g)
+    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
+    ds_ptr = _head(ds_ptr, batch, h, ds_ptr_b, ds_ptr_h, ds_ptr_g)
+    d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
+    d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
+    load_2 = tl.load(A_log_ptr)  # load A_log
+    load_4 = tl.load(d_bias_ptr)  # load d_bias
     rest = left
     valid = token < rest
     start = first
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
-    d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-        load = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
-        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-        part_2_1 = 1.0 + part_2_0
-        part_2_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_2_0) / part_2_1)
-        part_2_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / part_2_1 * (1.0 + part_2_2)
-        d_v_raw_new = part_2_3 * -zeta_2.to(tl.float32)  # gradient of v_raw [C, BLOCK_V]
-        tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    dw_ptr_c = dw_ptr + start * dw_ptr_t  # first token of the chunk
+    dw_2 = tl.load(dw_ptr_c + (token * dw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load dw [C, BLOCK_K]
+    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+    load = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
+    map_2 = part_1 * part_1  # [C, BLOCK_K]
+    inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
+    sum_1_2 = tl.sum(inner, 1)  # [C]
+    part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+    part_2_2 = tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))
+    map_3 = -part_2_1 / (part_2_2 * part_2_2) * dw_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_3, 1)  # [C]
+    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+    load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
+    part_3_0 = load_3.to(tl.float32)[:, None] + load_4.to(tl.float32)
+    part_3_1 = tl.exp(-tl.abs(part_3_0))
+    part_3_2 = 1.0 + part_3_1
+    part_3_3 = part_3_2 == 1.0
+    part_3_4 = tl.where(part_3_3, part_3_1, tl.log(part_3_2) * (part_3_1 / tl.where(part_3_3, 1.0, part_3_2 - 1.0)))
+    part_3_5 = -(tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_3_0, 0.0) + part_3_4))
+    part_3_6 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_3_7 = 1.0 + part_3_6
+    part_3_8 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_3_6) / part_3_7)
+    part_3_9 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_6) / part_3_7 * (1.0 + part_3_8)
+    part_3_10 = tl.exp(part_3_5) * (1.0 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))) * part_3_9
+    map_4 = part_3_10 * dw_2.to(tl.float32)  # [C, BLOCK_K]
+    part_4_0 = load_3.to(tl.float32) + load_4.to(tl.float32)
+    part_4_1 = tl.exp(-tl.abs(part_4_0))
+    part_4_2 = 1.0 + part_4_1
+    part_4_3 = part_4_2 == 1.0
+    part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
+    part_4_5 = -(tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_4_0, 0.0) + part_4_4))
+    map_5 = tl.exp(part_4_5)  # [C]
+    map_6 = 0.5 / tl.sqrt(tl.maximum(sum_1_2, 1e-24))  # [C]
+    map_7 = tl.where(sum_1_2 > 1e-24, 1.0, tl.where(sum_1_2 == 1e-24, 0.5, 0.0))  # [C]
+    map_8 = map_5 * map_6 * map_7 * sum_3  # [C]
+    part_8_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_8_1 = 1.0 + part_8_0
+    part_8_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_8_0) / part_8_1
+    part_8_3 = load.to(tl.float32) * part_8_2
+    part_8_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_8_0) / part_8_1)
+    map_9 = (part_8_3 + part_8_3) * (part_8_2 * (1.0 + part_8_4)) * map_8[:, None]  # [C, BLOCK_K]
+    total_1 = map_4 + map_9  # [C, BLOCK_K]
+    q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
+    load_5 = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+    part_10_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    part_10_1 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_10_0) / (1.0 + part_10_0)
+    part_10_2 = load_5.to(tl.float32) * part_10_1
+    map_10 = part_10_2 * part_10_2  # [C, BLOCK_K]
+    inner_2 = tl.where(in_K[None, :], map_10, 0.0)  # [C, BLOCK_K]
+    sum_4 = tl.sum(inner_2, 1)  # [C]
+    de_ptr_c = de_ptr + start * de_ptr_t  # first token of the chunk
+    de_2 = tl.load(de_ptr_c + (token * de_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load de [C, BLOCK_K]
+    part_11_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_11_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_11_0) / (1.0 + part_11_0))
+    part_11_2 = tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))
+    map_11 = -part_11_1 / (part_11_2 * part_11_2) * de_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_2_2 = tl.sum(map_11, 1)  # [C]
+    beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+    load_6 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+    part_12_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
+    part_12_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_12_0) / (1.0 + part_12_0)
+    part_12_2 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_12_3 = 1.0 + part_12_2
+    part_12_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_12_2) / part_12_3)
+    part_12_5 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_12_2) / part_12_3 * (1.0 + part_12_4)
+    part_12_6 = part_12_1 * (1.0 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))) * part_12_5
+    map_12 = part_12_6 * de_2.to(tl.float32)  # [C, BLOCK_K]
+    total_2 = total_1 + map_12  # [C, BLOCK_K]
+    part_14_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+    map_13 = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_14_0) / (1.0 + part_14_0)  # [C]
+    map_14 = 0.5 / tl.sqrt(tl.maximum(sum_1_2, 1e-24))  # [C]
+    map_15 = tl.where(sum_1_2 > 1e-24, 1.0, tl.where(sum_1_2 == 1e-24, 0.5, 0.0))  # [C]
+    map_16 = map_13 * map_14 * map_15 * sum_2_2  # [C]
+    part_18_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_18_1 = 1.0 + part_18_0
+    part_18_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_18_0) / part_18_1
+    part_18_3 = load.to(tl.float32) * part_18_2
+    part_18_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_18_0) / part_18_1)
+    map_17 = (part_18_3 + part_18_3) * (part_18_2 * (1.0 + part_18_4)) * map_16[:, None]  # [C, BLOCK_K]
+    d_k_raw_new = total_2 + map_17  # gradient of k_raw [C, BLOCK_K]
+    d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
+    tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    ds_ptr_c = ds_ptr + start * ds_ptr_t  # first token of the chunk
+    ds_2 = tl.load(ds_ptr_c + (token * ds_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load ds [C, BLOCK_K]
+    part_20_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    part_20_1 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_20_0) / (1.0 + part_20_0)
+    part_20_2 = tl.sqrt(tl.maximum(sum_4[:, None], 1e-24))
+    map_18 = -(load_5.to(tl.float32) * part_20_1) / (part_20_2 * part_20_2) * ds_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_5 = tl.sum(map_18, 1)  # [C]
+    part_21_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    part_21_1 = 1.0 + part_21_0
+    part_21_2 = load_5.to(tl.float32) * (tl.where(-load_5.to(tl.float32) >= 0.0, 1.0, part_21_0) / part_21_1)
+    part_21_3 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_21_0) / part_21_1 * (1.0 + part_21_2)
+    map_19 = 1.0 / tl.sqrt(tl.maximum(sum_4[:, None], 1e-24)) * part_21_3 * ds_2.to(tl.float32)  # [C, BLOCK_K]
+    map_20 = 0.5 / tl.sqrt(tl.maximum(sum_4, 1e-24))  # [C]
+    map_21 = tl.where(sum_4 > 1e-24, 1.0, tl.where(sum_4 == 1e-24, 0.5, 0.0))  # [C]
+    map_22 = map_20 * map_21 * sum_5  # [C]
+    part_25_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    part_25_1 = 1.0 + part_25_0
+    part_25_2 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_25_0) / part_25_1
+    part_25_3 = load_5.to(tl.float32) * part_25_2
+    part_25_4 = load_5.to(tl.float32) * (tl.where(-load_5.to(tl.float32) >= 0.0, 1.0, part_25_0) / part_25_1)
+    map_23 = (part_25_3 + part_25_3) * (part_25_2 * (1.0 + part_25_4)) * map_22[:, None]  # [C, BLOCK_K]
+    d_q_raw_new = map_19 + map_23  # gradient of q_raw [C, BLOCK_K]
+    d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
+    tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @_Kernel
@@ -2723,17 +3002,18 @@ def m_layer_backward(
     V = v_raw.shape[3]
     dtype = _operand_type(k_raw, v_raw, q_raw)
     DT, FT, EXACT = _types(dtype, beta_raw.device)
-    config = _config("gradients_value", beta_raw.device, dtype.itemsize, K, V)
+    config = _config("gradients", beta_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
+    blocks = -(-K // min(_tile(K, dtype), block))
     _, block, *_ = _config("states_adjoint", beta_raw.device, dtype.itemsize, K, V)
     run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
-    d_beta_raw = _gradient(beta_raw, H)
+    d_beta_raw = torch.empty((blocks, *beta_raw.shape[:2], H), dtype=torch.float32, device=beta_raw.device)
     d_k_raw = _gradient(k_raw, H)
     d_v_raw = _gradient(v_raw, H)
     d_q_raw = _gradient(q_raw, H)
-    d_A_log = torch.empty((run.chunks(chunk), H), dtype=torch.float32, device=beta_raw.device)
-    d_a_raw = _gradient(a_raw, H)
-    d_d_bias = torch.empty((run.chunks(chunk), H), dtype=torch.float32, device=beta_raw.device)
+    d_A_log = torch.empty((blocks, run.chunks(chunk), H), dtype=torch.float32, device=beta_raw.device)
+    d_a_raw = torch.empty((blocks, *a_raw.shape[:2], H), dtype=torch.float32, device=beta_raw.device)
+    d_d_bias = torch.empty((blocks, run.chunks(chunk), H), dtype=torch.float32, device=beta_raw.device)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta_raw.device)
     h_2, n_2 = _places(kept, beta_raw.device, (
         ((run.chunks(chunk), H, K, V), dtype),
@@ -2745,9 +3025,14 @@ def m_layer_backward(
     Q_adjoint = torch.empty((*beta_raw.shape[:2], H, V), dtype=dtype, device=beta_raw.device)
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=beta_raw.device)
     zeta = torch.empty((*beta_raw.shape[:2], H, V), dtype=dtype, device=beta_raw.device)
+    dw = torch.empty((*beta_raw.shape[:2], H, K), dtype=dtype, device=beta_raw.device)
+    de = torch.empty((*beta_raw.shape[:2], H, K), dtype=dtype, device=beta_raw.device)
+    ds = torch.empty((*beta_raw.shape[:2], H, K), dtype=dtype, device=beta_raw.device)
+    sum_1 = torch.empty((*beta_raw.shape[:2], H), dtype=torch.float32, device=beta_raw.device)
+    sum_2 = torch.empty((*beta_raw.shape[:2], H), dtype=torch.float32, device=beta_raw.device)
     if kept is None:
         _, block, warps, stages, precision = _config("solve", beta_raw.device, dtype.itemsize, K, V)
-        _m_layer_solve_kernel[(run.chunks(chunk) * H,)](
+        {32: _m_layer_solve_kernel_c32, 64: _m_layer_solve_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             k_raw, A_log, a_raw, d_bias, beta_raw, v_raw, Q, P, run.cu, run.T, H, run.N,
             run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2],
             A_log.stride(0), H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1),
@@ -2776,16 +3061,17 @@ def m_layer_backward(
         )
     _, block, warps, stages, precision = _config("solve_adjoint", beta_raw.device, dtype.itemsize, K, V)
     _m_layer_solve_adjoint_kernel[(run.chunks(chunk) * H,)](
-        k_raw, A_log, a_raw, d_bias, beta_raw, q_raw, scale, dy, Q_adjoint, P_adjoint, run.cu,
-        run.T, H, run.N, run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], A_log.stride(0), H // A_log.shape[0], a_raw.stride(0),
-        a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2], d_bias.stride(0),
-        H // d_bias.shape[0], beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2),
-        H // beta_raw.shape[2], q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-        H // q_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2), P_adjoint.stride(0),
-        P_adjoint.stride(1), P_adjoint.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk,
-        DT, FT, precision, EXACT, run.varlen,
+        k_raw, A_log, a_raw, d_bias, beta_raw, q_raw, scale, dy, Q_adjoint, P_adjoint, sum_1,
+        sum_2, run.cu, run.T, H, run.N, run.steps, k_raw.stride(0), k_raw.stride(1),
+        k_raw.stride(2), H // k_raw.shape[2], A_log.stride(0), H // A_log.shape[0],
+        a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
+        d_bias.stride(0), H // d_bias.shape[0], beta_raw.stride(0), beta_raw.stride(1),
+        beta_raw.stride(2), H // beta_raw.shape[2], q_raw.stride(0), q_raw.stride(1),
+        q_raw.stride(2), H // q_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
+        H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2),
+        P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), sum_1.stride(0),
+        sum_1.stride(1), sum_1.stride(2), sum_2.stride(0), sum_2.stride(1), sum_2.stride(2), K,
+        _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2805,36 +3091,47 @@ def m_layer_backward(
         num_warps=warps,
         num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
     )
-    _, block, warps, stages, precision = _config("gradients_whole", beta_raw.device, dtype.itemsize, K, V)
-    _m_layer_gradients_whole_kernel[(run.chunks(chunk) * H,)](
-        q_raw, k_raw, A_log, a_raw, d_bias, dy, n_2, h_2, l, scale, beta_raw, zeta, d_q_raw,
-        d_beta_raw, d_k_raw, d_A_log, d_a_raw, d_d_bias, run.cu, run.T, H, run.N, run.steps,
-        q_raw.stride(0), q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], k_raw.stride(0),
-        k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], A_log.stride(0),
-        H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], dy.stride(0), dy.stride(1),
-        dy.stride(2), H // dy.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2),
-        H // n_2.shape[2], beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2),
-        H // beta_raw.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2),
-        H // zeta.shape[2], d_q_raw.stride(0), d_q_raw.stride(1), d_q_raw.stride(2),
-        d_beta_raw.stride(0), d_beta_raw.stride(1), d_beta_raw.stride(2), d_k_raw.stride(0),
-        d_k_raw.stride(1), d_k_raw.stride(2), d_a_raw.stride(0), d_a_raw.stride(1),
-        d_a_raw.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision,
-        EXACT, run.varlen,
-        num_warps=warps,
-        num_stages=stages,
-    )
     _, block, warps, stages, precision = config
-    _m_layer_gradients_value_kernel[(run.chunks(chunk) * H,)](
-        zeta, v_raw, d_v_raw, run.cu, run.T, H, run.N, run.steps, zeta.stride(0),
-        zeta.stride(1), zeta.stride(2), H // zeta.shape[2], v_raw.stride(0), v_raw.stride(1),
-        v_raw.stride(2), H // v_raw.shape[2], d_v_raw.stride(0), d_v_raw.stride(1),
-        d_v_raw.stride(2), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+    _m_layer_gradients_kernel[(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
+        q_raw, sum_1, A_log, a_raw, d_bias, dy, n_2, h_2, l, scale, beta_raw, k_raw, sum_2,
+        zeta, v_raw, ds, d_v_raw, de, d_beta_raw, dw, d_A_log, d_a_raw, d_d_bias, run.cu, run.T,
+        H, run.N, run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
+        H // q_raw.shape[2], sum_1.stride(0), sum_1.stride(1), sum_1.stride(2),
+        H // sum_1.shape[2], A_log.stride(0), H // A_log.shape[0], a_raw.stride(0),
+        a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2], d_bias.stride(0),
+        H // d_bias.shape[0], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+        n_2.stride(0), n_2.stride(1), n_2.stride(2), H // n_2.shape[2], beta_raw.stride(0),
+        beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2], k_raw.stride(0),
+        k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], sum_2.stride(0), sum_2.stride(1),
+        sum_2.stride(2), H // sum_2.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2),
+        H // zeta.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
+        H // v_raw.shape[2], ds.stride(0), ds.stride(1), ds.stride(2), d_v_raw.stride(0),
+        d_v_raw.stride(1), d_v_raw.stride(2), de.stride(0), de.stride(1), de.stride(2),
+        d_beta_raw.stride(0), d_beta_raw.stride(1), d_beta_raw.stride(2), d_beta_raw.stride(3),
+        dw.stride(0), dw.stride(1), dw.stride(2), d_A_log.stride(0), d_a_raw.stride(0),
+        d_a_raw.stride(1), d_a_raw.stride(2), d_a_raw.stride(3), d_d_bias.stride(0), K,
+        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
         run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
-    return _shared(d_beta_raw, beta_raw), _shared(d_k_raw, k_raw), _shared(d_v_raw, v_raw), _shared(d_q_raw, q_raw), _gathered(d_A_log, A_log), _shared(d_a_raw, a_raw), _gathered(d_d_bias, d_bias), d_initial_state
+    _, block, warps, stages, precision = _config("prologues_adjoint", beta_raw.device, dtype.itemsize, K, V)
+    _m_layer_prologues_adjoint_kernel[(run.chunks(chunk) * H,)](
+        dw, k_raw, A_log, a_raw, d_bias, q_raw, de, beta_raw, ds, d_k_raw, d_q_raw, run.cu,
+        run.T, H, run.N, run.steps, dw.stride(0), dw.stride(1), dw.stride(2), H // dw.shape[2],
+        k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], A_log.stride(0),
+        H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+        H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], q_raw.stride(0),
+        q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], de.stride(0), de.stride(1),
+        de.stride(2), H // de.shape[2], beta_raw.stride(0), beta_raw.stride(1),
+        beta_raw.stride(2), H // beta_raw.shape[2], ds.stride(0), ds.stride(1), ds.stride(2),
+        H // ds.shape[2], d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2),
+        d_q_raw.stride(0), d_q_raw.stride(1), d_q_raw.stride(2), K, _tile(K, dtype), chunk, DT,
+        FT, precision, EXACT, run.varlen,
+        num_warps=warps,
+        num_stages=stages,
+    )
+    return _shared(d_beta_raw.sum(0), beta_raw), _shared(d_k_raw, k_raw), _shared(d_v_raw, v_raw), _shared(d_q_raw, q_raw), _gathered(d_A_log.sum(0), A_log), _shared(d_a_raw.sum(0), a_raw), _gathered(d_d_bias.sum(0), d_bias), d_initial_state
 
 
 def m_layer_kept(
@@ -2853,7 +3150,7 @@ def m_layer_kept(
     V = v_raw.shape[3]
     dtype = _operand_type(k_raw, v_raw, q_raw)
     chunk = _config("outputs", beta_raw.device, dtype.itemsize, K, V)[0]
-    if _config("gradients_value", beta_raw.device, dtype.itemsize, K, V)[0] != chunk:
+    if _config("gradients", beta_raw.device, dtype.itemsize, K, V)[0] != chunk:
         return 0
     N = beta_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(beta_raw.shape[1], N, cu_seqlens is not None, chunk)

@@ -38,11 +38,6 @@ _TABLE = (
     ('gradients', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
     ('gradients', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('gradients', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_value', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
-    ('gradients_value', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
-    ('gradients_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_whole', '', 2, 128, 128, 64, 128, 8, 2, 'ieee'),
-    ('gradients_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
     ('solve_mild', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
     ('solve_mild', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('solve_mild', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
@@ -55,11 +50,9 @@ _TABLE = (
     ('gradients_mild', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
     ('gradients_mild', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('gradients_mild', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_mild_value', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
-    ('gradients_mild_value', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
-    ('gradients_mild_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_mild_whole', '', 2, 128, 128, 64, 128, 8, 2, 'ieee'),
-    ('gradients_mild_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
+    ('prologues_adjoint', '', 2, 128, 128, 64, 64, 8, 1, 'ieee'),
+    ('prologues_adjoint', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
+    ('prologues_adjoint', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('step', '', 0, 256, 256, 1, 32, 4, 2, 'ieee'),
     ('step', '', 0, 1024, 1024, 1, 16, 4, 2, 'ieee'),
 )
@@ -4389,6 +4382,553 @@ def _m_layer_outputs_kernel_c64(
 
 
 @_Kernel
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_layer_solve_mild_kernel_c32(
+    first_K_ptr, second_K_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, k_raw_ptr, b_raw_ptr,
+    w_raw_ptr, v_raw_ptr, Q_ptr, P_ptr, cu, T, H, N, STEPS, least, A_log_ptr_h, A_log_ptr_g,
+    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h,
+    d_bias_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, b_raw_ptr_b,
+    b_raw_ptr_t: tl.constexpr, b_raw_ptr_h, b_raw_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
+    w_raw_ptr_h, w_raw_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g,
+    Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the erasures of each chunk, solved: what they read of the memory, and of its writes'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    b_raw_ptr = _head(b_raw_ptr, batch, h, b_raw_ptr_b, b_raw_ptr_h, b_raw_ptr_g)
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+    Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
+    P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
+    load = tl.load(A_log_ptr)  # load A_log
+    load_3 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
+    rest = left
+    valid = token < rest
+    start = first
+    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+    part_0 = load_2.to(tl.float32) + load_3.to(tl.float32)[None, :]
+    part_1 = tl.exp(-tl.abs(part_0))
+    part_2 = 1.0 + part_1
+    part_3 = part_2 == 1.0
+    part_4 = tl.where(part_3, part_1, tl.log(part_2) * (part_1 / tl.where(part_3, 1.0, part_2 - 1.0)))
+    map_2 = -(tl.exp(load.to(tl.float32)) * (tl.maximum(part_0, 0.0) + part_4))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+    load_4 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    part_2_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+    part_2_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+    map_3 = part_2_1 * part_2_1  # [C, BLOCK_K]
+    inner_2 = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
+    sum_1_2 = tl.sum(inner_2, 1)  # [C]
+    b_raw_ptr_c = b_raw_ptr + start * b_raw_ptr_t  # first token of the chunk
+    load_5 = tl.load(b_raw_ptr_c + (token * b_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b_raw [C, BLOCK_K]
+    part_3_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+    part_3_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
+    part_3_2 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    part_3_3 = load_2.to(tl.float32) + load_3.to(tl.float32)[None, :]
+    part_3_4 = tl.exp(-tl.abs(part_3_3))
+    part_3_5 = 1.0 + part_3_4
+    part_3_6 = part_3_5 == 1.0
+    part_3_7 = tl.where(part_3_6, part_3_4, tl.log(part_3_5) * (part_3_4 / tl.where(part_3_6, 1.0, part_3_5 - 1.0)))
+    part_3_8 = tl.exp(-(tl.exp(load.to(tl.float32)) * (tl.maximum(part_3_3, 0.0) + part_3_7)))
+    part_3_9 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2) * part_3_8
+    w = part_3_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)) * part_3_9  # what an erasure reads [C, BLOCK_K]
+    sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    map_4 = decay * w  # [C, BLOCK_K]
+    part_5_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+    part_5_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
+    e = part_5_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_5 = decay_2 * e  # [C, BLOCK_K]
+    inner_3 = tl.where(in_K[None, :], map_4.to(FT), 0.0)  # [C, BLOCK_K]
+    dot = tl.dot(inner_3, tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block32 [C, C]
+    solved = _inverse_of_unit(A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load_6 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w_raw [C, BLOCK_V]
+    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+    load_7 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+    part_7_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+    part_7_1 = tl.exp(-tl.abs(load_7.to(tl.float32)))
+    part_7_2 = load_7.to(tl.float32) * (tl.where(load_7.to(tl.float32) >= 0.0, 1.0, part_7_1) / (1.0 + part_7_1))
+    x = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_7_0) / (1.0 + part_7_0) * part_7_2  # input [C, BLOCK_V]  # line 10
+    inner_4 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    Q_new = tl.dot(inner_4.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
+    Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+    tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    opening = decay_3 * w  # w from the start of the chunk [C, BLOCK_K]
+    inner_5 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    P_new = tl.dot(inner_5.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
+    P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+    tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@_Kernel
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_layer_solve_mild_kernel_c64_2(
+    first_K_ptr, second_K_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, k_raw_ptr, b_raw_ptr,
+    w_raw_ptr, v_raw_ptr, Q_ptr, P_ptr, cu, T, H, N, STEPS, least, A_log_ptr_h, A_log_ptr_g,
+    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h,
+    d_bias_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, b_raw_ptr_b,
+    b_raw_ptr_t: tl.constexpr, b_raw_ptr_h, b_raw_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
+    w_raw_ptr_h, w_raw_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g,
+    Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the erasures of each chunk, solved: what they read of the memory, and of its writes'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    b_raw_ptr = _head(b_raw_ptr, batch, h, b_raw_ptr_b, b_raw_ptr_h, b_raw_ptr_g)
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+    Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
+    P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
+    load = tl.load(A_log_ptr)  # load A_log
+    load_3 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
+    rest = left
+    valid = token < rest
+    start = first
+    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+    part_0 = load_2.to(tl.float32) + load_3.to(tl.float32)[None, :]
+    part_1 = tl.exp(-tl.abs(part_0))
+    part_2 = 1.0 + part_1
+    part_3 = part_2 == 1.0
+    part_4 = tl.where(part_3, part_1, tl.log(part_2) * (part_1 / tl.where(part_3, 1.0, part_2 - 1.0)))
+    map_2 = -(tl.exp(load.to(tl.float32)) * (tl.maximum(part_0, 0.0) + part_4))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+    load_4 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    part_2_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+    part_2_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+    map_3 = part_2_1 * part_2_1  # [C, BLOCK_K]
+    inner_2 = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
+    sum_1_2 = tl.sum(inner_2, 1)  # [C]
+    b_raw_ptr_c = b_raw_ptr + start * b_raw_ptr_t  # first token of the chunk
+    load_5 = tl.load(b_raw_ptr_c + (token * b_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b_raw [C, BLOCK_K]
+    part_3_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+    part_3_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
+    part_3_2 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    part_3_3 = load_2.to(tl.float32) + load_3.to(tl.float32)[None, :]
+    part_3_4 = tl.exp(-tl.abs(part_3_3))
+    part_3_5 = 1.0 + part_3_4
+    part_3_6 = part_3_5 == 1.0
+    part_3_7 = tl.where(part_3_6, part_3_4, tl.log(part_3_5) * (part_3_4 / tl.where(part_3_6, 1.0, part_3_5 - 1.0)))
+    part_3_8 = tl.exp(-(tl.exp(load.to(tl.float32)) * (tl.maximum(part_3_3, 0.0) + part_3_7)))
+    part_3_9 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2) * part_3_8
+    w = part_3_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)) * part_3_9  # what an erasure reads [C, BLOCK_K]
+    sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    map_4 = decay * w  # [C, BLOCK_K]
+    part_5_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+    part_5_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
+    e = part_5_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_5 = decay_2 * e  # [C, BLOCK_K]
+    inner_3 = tl.where(in_K[None, :], map_4.to(FT), 0.0)  # [C, BLOCK_K]
+    dot = tl.dot(inner_3, tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block64 [C, C]
+    solved = _inverse_of_unit(A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load_6 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w_raw [C, BLOCK_V]
+    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+    load_7 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+    part_7_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+    part_7_1 = tl.exp(-tl.abs(load_7.to(tl.float32)))
+    part_7_2 = load_7.to(tl.float32) * (tl.where(load_7.to(tl.float32) >= 0.0, 1.0, part_7_1) / (1.0 + part_7_1))
+    x = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_7_0) / (1.0 + part_7_0) * part_7_2  # input [C, BLOCK_V]  # line 10
+    inner_4 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    Q_new = tl.dot(inner_4.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
+    Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+    tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    opening = decay_3 * w  # w from the start of the chunk [C, BLOCK_K]
+    inner_5 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    P_new = tl.dot(inner_5.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
+    P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+    tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@_Kernel
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
+def _m_layer_solve_kernel_c32(
+    first_K_ptr, second_K_ptr, k_raw_ptr, b_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr,
+    w_raw_ptr, v_raw_ptr, Q_ptr, P_ptr, cu, T, H, N, STEPS, least, SLOTS, k_raw_ptr_b,
+    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, b_raw_ptr_b, b_raw_ptr_t: tl.constexpr,
+    b_raw_ptr_h, b_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
+    a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr,
+    v_raw_ptr_h, v_raw_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, P_ptr_b,
+    P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the erasures of each chunk, solved: what they read of the memory, and of its writes'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes all of them
+    k_raw_ptr_all = k_raw_ptr
+    b_raw_ptr_all = b_raw_ptr
+    A_log_ptr_all = A_log_ptr
+    a_raw_ptr_all = a_raw_ptr
+    d_bias_ptr_all = d_bias_ptr
+    w_raw_ptr_all = w_raw_ptr
+    v_raw_ptr_all = v_raw_ptr
+    Q_ptr_all = Q_ptr
+    P_ptr_all = P_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        k_raw_ptr = k_raw_ptr_all
+        b_raw_ptr = b_raw_ptr_all
+        A_log_ptr = A_log_ptr_all
+        a_raw_ptr = a_raw_ptr_all
+        d_bias_ptr = d_bias_ptr_all
+        w_raw_ptr = w_raw_ptr_all
+        v_raw_ptr = v_raw_ptr_all
+        Q_ptr = Q_ptr_all
+        P_ptr = P_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+        b_raw_ptr = _head(b_raw_ptr, batch, h, b_raw_ptr_b, b_raw_ptr_h, b_raw_ptr_g)
+        A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
+        a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+        d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
+        w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+        v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+        Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
+        P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            load_3 = tl.load(A_log_ptr)  # load A_log
+            load_5 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
+            rest = left
+            valid = token < rest
+            start = first
+            k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+            load = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+            part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
+            map_2 = part_1 * part_1  # [C, BLOCK_K]
+            inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
+            sum_1_2 = tl.sum(inner, 1)  # [C]
+            b_raw_ptr_c = b_raw_ptr + start * b_raw_ptr_t  # first token of the chunk
+            load_2 = tl.load(b_raw_ptr_c + (token * b_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b_raw [C, BLOCK_K]
+            a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+            load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+            part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+            part_2_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_2_3 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+            part_2_4 = tl.exp(-tl.abs(part_2_3))
+            part_2_5 = 1.0 + part_2_4
+            part_2_6 = part_2_5 == 1.0
+            part_2_7 = tl.where(part_2_6, part_2_4, tl.log(part_2_5) * (part_2_4 / tl.where(part_2_6, 1.0, part_2_5 - 1.0)))
+            part_2_8 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_2_3, 0.0) + part_2_7))
+            part_2_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2) * tl.exp(part_2_8)
+            w = part_2_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)) * part_2_9  # what an erasure reads [C, BLOCK_K]
+            part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_3_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
+            e = part_3_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
+            w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+            load_6 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w_raw [C, BLOCK_V]
+            v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+            load_7 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+            part_4_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+            part_4_1 = tl.exp(-tl.abs(load_7.to(tl.float32)))
+            part_4_2 = load_7.to(tl.float32) * (tl.where(load_7.to(tl.float32) >= 0.0, 1.0, part_4_1) / (1.0 + part_4_1))
+            x = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0) * part_4_2  # input [C, BLOCK_V]  # line 10
+            part_5_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+            part_5_1 = tl.exp(-tl.abs(part_5_0))
+            part_5_2 = 1.0 + part_5_1
+            part_5_3 = part_5_2 == 1.0
+            part_5_4 = tl.where(part_5_3, part_5_1, tl.log(part_5_2) * (part_5_1 / tl.where(part_5_3, 1.0, part_5_2 - 1.0)))
+            map_3 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_5_0, 0.0) + part_5_4))  # [C, BLOCK_K]
+            inner_2 = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+            sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
+            map_4 = decay * w  # [C, BLOCK_K]
+            map_5 = decay * e  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            inner_3 = tl.where(in_K[None, :], both, 0.0)  # [C, BLOCK_K]
+            dot = tl.dot(inner_3, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
+            sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
+            map_6 = decay_2 * w  # [C, BLOCK_K]
+            map_7 = decay_2 * e  # [C, BLOCK_K]
+            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            inner_4 = tl.where(in_K[None, :], both_2, 0.0)  # [C, BLOCK_K]
+            dot_2 = tl.dot(inner_4, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_1 = A_half16 + A_half8  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
+            map_8 = decay_3 * w  # [C, BLOCK_K]
+            map_9 = decay_3 * e  # [C, BLOCK_K]
+            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            inner_5 = tl.where(in_K[None, :], both_3, 0.0)  # [C, BLOCK_K]
+            dot_3 = tl.dot(inner_5, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_2 = A_1 + A_half4  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
+            map_10 = decay_4 * w  # [C, BLOCK_K]
+            map_11 = decay_4 * e  # [C, BLOCK_K]
+            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            inner_6 = tl.where(in_K[None, :], both_4, 0.0)  # [C, BLOCK_K]
+            dot_4 = tl.dot(inner_6, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_3 = A_2 + A_half2  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
+            map_12 = decay_5 * w  # [C, BLOCK_K]
+            map_13 = decay_5 * e  # [C, BLOCK_K]
+            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            inner_7 = tl.where(in_K[None, :], both_5, 0.0)  # [C, BLOCK_K]
+            dot_5 = tl.dot(inner_7, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
+            A = A_3 + A_half1  # w of a token, e of an earlier one [C, C]
+            solved = _inverse_of_unit(A, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+            inner_8 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+            Q_new = tl.dot(inner_8.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
+            Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+            tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+            sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+            opening = decay_6 * w  # w from the start of the chunk [C, BLOCK_K]
+            inner_9 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+            P_new = tl.dot(inner_9.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
+            P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+            tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@_Kernel
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
+def _m_layer_solve_kernel_c64_2(
+    first_K_ptr, second_K_ptr, k_raw_ptr, b_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr,
+    w_raw_ptr, v_raw_ptr, Q_ptr, P_ptr, cu, T, H, N, STEPS, least, SLOTS, k_raw_ptr_b,
+    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, b_raw_ptr_b, b_raw_ptr_t: tl.constexpr,
+    b_raw_ptr_h, b_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
+    a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr,
+    v_raw_ptr_h, v_raw_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr, Q_ptr_h, P_ptr_b,
+    P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the erasures of each chunk, solved: what they read of the memory, and of its writes'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes all of them
+    k_raw_ptr_all = k_raw_ptr
+    b_raw_ptr_all = b_raw_ptr
+    A_log_ptr_all = A_log_ptr
+    a_raw_ptr_all = a_raw_ptr
+    d_bias_ptr_all = d_bias_ptr
+    w_raw_ptr_all = w_raw_ptr
+    v_raw_ptr_all = v_raw_ptr
+    Q_ptr_all = Q_ptr
+    P_ptr_all = P_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        k_raw_ptr = k_raw_ptr_all
+        b_raw_ptr = b_raw_ptr_all
+        A_log_ptr = A_log_ptr_all
+        a_raw_ptr = a_raw_ptr_all
+        d_bias_ptr = d_bias_ptr_all
+        w_raw_ptr = w_raw_ptr_all
+        v_raw_ptr = v_raw_ptr_all
+        Q_ptr = Q_ptr_all
+        P_ptr = P_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+        b_raw_ptr = _head(b_raw_ptr, batch, h, b_raw_ptr_b, b_raw_ptr_h, b_raw_ptr_g)
+        A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
+        a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+        d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
+        w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+        v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+        Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
+        P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            load_3 = tl.load(A_log_ptr)  # load A_log
+            load_5 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
+            rest = left
+            valid = token < rest
+            start = first
+            k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+            load = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+            part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
+            map_2 = part_1 * part_1  # [C, BLOCK_K]
+            inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
+            sum_1_2 = tl.sum(inner, 1)  # [C]
+            b_raw_ptr_c = b_raw_ptr + start * b_raw_ptr_t  # first token of the chunk
+            load_2 = tl.load(b_raw_ptr_c + (token * b_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b_raw [C, BLOCK_K]
+            a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+            load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+            part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+            part_2_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+            part_2_3 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+            part_2_4 = tl.exp(-tl.abs(part_2_3))
+            part_2_5 = 1.0 + part_2_4
+            part_2_6 = part_2_5 == 1.0
+            part_2_7 = tl.where(part_2_6, part_2_4, tl.log(part_2_5) * (part_2_4 / tl.where(part_2_6, 1.0, part_2_5 - 1.0)))
+            part_2_8 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_2_3, 0.0) + part_2_7))
+            part_2_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2) * tl.exp(part_2_8)
+            w = part_2_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)) * part_2_9  # what an erasure reads [C, BLOCK_K]
+            part_3_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_3_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
+            e = part_3_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
+            w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+            load_6 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w_raw [C, BLOCK_V]
+            v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+            load_7 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+            part_4_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+            part_4_1 = tl.exp(-tl.abs(load_7.to(tl.float32)))
+            part_4_2 = load_7.to(tl.float32) * (tl.where(load_7.to(tl.float32) >= 0.0, 1.0, part_4_1) / (1.0 + part_4_1))
+            x = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0) * part_4_2  # input [C, BLOCK_V]  # line 10
+            part_5_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+            part_5_1 = tl.exp(-tl.abs(part_5_0))
+            part_5_2 = 1.0 + part_5_1
+            part_5_3 = part_5_2 == 1.0
+            part_5_4 = tl.where(part_5_3, part_5_1, tl.log(part_5_2) * (part_5_1 / tl.where(part_5_3, 1.0, part_5_2 - 1.0)))
+            map_3 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_5_0, 0.0) + part_5_4))  # [C, BLOCK_K]
+            inner_2 = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+            sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
+            map_4 = decay * w  # [C, BLOCK_K]
+            map_5 = decay * e  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # w_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
+            inner_3 = tl.where(in_K[None, :], both, 0.0)  # [C, BLOCK_K]
+            dot = tl.dot(inner_3, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
+            sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
+            map_6 = decay_2 * w  # [C, BLOCK_K]
+            map_7 = decay_2 * e  # [C, BLOCK_K]
+            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            inner_4 = tl.where(in_K[None, :], both_2, 0.0)  # [C, BLOCK_K]
+            dot_2 = tl.dot(inner_4, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
+            A_1 = A_half32 + A_half16  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
+            map_8 = decay_3 * w  # [C, BLOCK_K]
+            map_9 = decay_3 * e  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            inner_5 = tl.where(in_K[None, :], both_3, 0.0)  # [C, BLOCK_K]
+            dot_3 = tl.dot(inner_5, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_2 = A_1 + A_half8  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
+            map_10 = decay_4 * w  # [C, BLOCK_K]
+            map_11 = decay_4 * e  # [C, BLOCK_K]
+            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            inner_6 = tl.where(in_K[None, :], both_4, 0.0)  # [C, BLOCK_K]
+            dot_4 = tl.dot(inner_6, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_3 = A_2 + A_half4  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
+            map_12 = decay_5 * w  # [C, BLOCK_K]
+            map_13 = decay_5 * e  # [C, BLOCK_K]
+            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            inner_7 = tl.where(in_K[None, :], both_5, 0.0)  # [C, BLOCK_K]
+            dot_5 = tl.dot(inner_7, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_4 = A_3 + A_half2  # [C, C]
+            sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
+            map_14 = decay_6 * w  # [C, BLOCK_K]
+            map_15 = decay_6 * e  # [C, BLOCK_K]
+            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            inner_8 = tl.where(in_K[None, :], both_6, 0.0)  # [C, BLOCK_K]
+            dot_6 = tl.dot(inner_8, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
+            A = A_4 + A_half1  # w of a token, e of an earlier one [C, C]
+            solved = _inverse_of_unit(A, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+            inner_9 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+            Q_new = tl.dot(inner_9.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
+            Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+            tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+            sums_7 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+            opening = decay_7 * w  # w from the start of the chunk [C, BLOCK_K]
+            inner_10 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+            P_new = tl.dot(inner_10.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
+            P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+            tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel_c32(
     k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr,
@@ -4437,10 +4977,10 @@ def _m_layer_states_kernel_c32(
         part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
         map_2 = part_1 * part_1  # [C, BLOCK_K]
         inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-        sum_2 = tl.sum(inner, 1)  # [C]
+        sum_3 = tl.sum(inner, 1)  # [C]
         part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
         part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-        e = part_2_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
+        e = part_2_1 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
         a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
         load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
         part_3_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
@@ -4518,10 +5058,10 @@ def _m_layer_states_kernel_c64(
         part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
         map_2 = part_1 * part_1  # [C, BLOCK_K]
         inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-        sum_2 = tl.sum(inner, 1)  # [C]
+        sum_3 = tl.sum(inner, 1)  # [C]
         part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
         part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-        e = part_2_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
+        e = part_2_1 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
         a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
         load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
         part_3_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
@@ -4554,16 +5094,17 @@ def _m_layer_states_kernel_c64(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_solve_adjoint_mild_kernel(
     first_K_ptr, second_K_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, k_raw_ptr, b_raw_ptr,
-    q_raw_ptr, scale, dy_ptr, Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N, STEPS, least,
-    A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
-    d_bias_ptr_h, d_bias_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h,
-    k_raw_ptr_g, b_raw_ptr_b, b_raw_ptr_t: tl.constexpr, b_raw_ptr_h, b_raw_ptr_g, q_raw_ptr_b,
-    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h,
-    P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    q_raw_ptr, scale, dy_ptr, Q_adjoint_ptr, P_adjoint_ptr, sum_1_ptr, sum_2_ptr, cu, T, H, N,
+    STEPS, least, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h,
+    a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
+    k_raw_ptr_h, k_raw_ptr_g, b_raw_ptr_b, b_raw_ptr_t: tl.constexpr, b_raw_ptr_h, b_raw_ptr_g,
+    q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr,
+    Q_adjoint_ptr_h, P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h,
+    sum_1_ptr_b, sum_1_ptr_t: tl.constexpr, sum_1_ptr_h, sum_2_ptr_b, sum_2_ptr_t: tl.constexpr,
+    sum_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the transposed systems of each chunk, solved'
     program = tl.program_id(0)
@@ -4587,6 +5128,8 @@ def _m_layer_solve_adjoint_mild_kernel(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
     P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
+    sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, 1)
+    sum_2_ptr = _head(sum_2_ptr, batch, h, sum_2_ptr_b, sum_2_ptr_h, 1)
     load = tl.load(A_log_ptr)  # load A_log
     load_3 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
     rest = left
@@ -4608,10 +5151,10 @@ def _m_layer_solve_adjoint_mild_kernel(
     part_2_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
     map_3 = part_2_1 * part_2_1  # [C, BLOCK_K]
     inner_2 = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
-    sum_2 = tl.sum(inner_2, 1)  # [C]
+    sum_2_2 = tl.sum(inner_2, 1)  # [C]
     part_3_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
     part_3_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-    e = part_3_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
+    e = part_3_1 / tl.sqrt(tl.maximum(sum_2_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
     sums = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(j, middle32(j)] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
     map_4 = decay * e  # [C, BLOCK_K]
@@ -4627,7 +5170,7 @@ def _m_layer_solve_adjoint_mild_kernel(
     part_5_7 = tl.where(part_5_6, part_5_4, tl.log(part_5_5) * (part_5_4 / tl.where(part_5_6, 1.0, part_5_5 - 1.0)))
     part_5_8 = tl.exp(-(tl.exp(load.to(tl.float32)) * (tl.maximum(part_5_3, 0.0) + part_5_7)))
     part_5_9 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2) * part_5_8
-    w = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_5_9  # what an erasure reads [C, BLOCK_K]
+    w = part_5_1 / tl.sqrt(tl.maximum(sum_2_2[:, None], 1e-24)) * part_5_9  # what an erasure reads [C, BLOCK_K]
     sums_2 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_5 = decay_2 * w  # [C, BLOCK_K]
@@ -4641,10 +5184,10 @@ def _m_layer_solve_adjoint_mild_kernel(
     part_7_1 = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_7_0) / (1.0 + part_7_0))
     map_6 = part_7_1 * part_7_1  # [C, BLOCK_K]
     inner_4 = tl.where(in_K[None, :], map_6, 0.0)  # [C, BLOCK_K]
-    sum_1 = tl.sum(inner_4, 1)  # [C]
+    sum_1_2 = tl.sum(inner_4, 1)  # [C]
     part_8_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
     part_8_1 = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_8_0) / (1.0 + part_8_0))
-    s = part_8_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
+    s = part_8_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
     sums_3 = -sums  # D(middle32(i), i] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
     map_7 = decay_3 * s  # [C, BLOCK_K]
@@ -4666,22 +5209,27 @@ def _m_layer_solve_adjoint_mild_kernel(
     dot_4 = tl.dot(inner_7.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
     tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+    tl.store(sum_1_ptr_c + (token * sum_1_ptr_t), sum_1_2.to(sum_1_ptr.dtype.element_ty), mask=valid)
+    sum_2_ptr_c = sum_2_ptr + start * sum_2_ptr_t  # first token of the chunk
+    tl.store(sum_2_ptr_c + (token * sum_2_ptr_t), sum_2_2.to(sum_2_ptr.dtype.element_ty), mask=valid)
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_solve_adjoint_mild_kernel_c64(
     first_K_ptr, second_K_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, k_raw_ptr, b_raw_ptr,
-    q_raw_ptr, scale, dy_ptr, Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N, STEPS, least,
-    A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
-    d_bias_ptr_h, d_bias_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h,
-    k_raw_ptr_g, b_raw_ptr_b, b_raw_ptr_t: tl.constexpr, b_raw_ptr_h, b_raw_ptr_g, q_raw_ptr_b,
-    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h,
-    P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    q_raw_ptr, scale, dy_ptr, Q_adjoint_ptr, P_adjoint_ptr, sum_1_ptr, sum_2_ptr, cu, T, H, N,
+    STEPS, least, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h,
+    a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
+    k_raw_ptr_h, k_raw_ptr_g, b_raw_ptr_b, b_raw_ptr_t: tl.constexpr, b_raw_ptr_h, b_raw_ptr_g,
+    q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr,
+    Q_adjoint_ptr_h, P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h,
+    sum_1_ptr_b, sum_1_ptr_t: tl.constexpr, sum_1_ptr_h, sum_2_ptr_b, sum_2_ptr_t: tl.constexpr,
+    sum_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the transposed systems of each chunk, solved'
     program = tl.program_id(0)
@@ -4705,6 +5253,8 @@ def _m_layer_solve_adjoint_mild_kernel_c64(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
     P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
+    sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, 1)
+    sum_2_ptr = _head(sum_2_ptr, batch, h, sum_2_ptr_b, sum_2_ptr_h, 1)
     load = tl.load(A_log_ptr)  # load A_log
     load_3 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
     rest = left
@@ -4726,10 +5276,10 @@ def _m_layer_solve_adjoint_mild_kernel_c64(
     part_2_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
     map_3 = part_2_1 * part_2_1  # [C, BLOCK_K]
     inner_2 = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
-    sum_2 = tl.sum(inner_2, 1)  # [C]
+    sum_2_2 = tl.sum(inner_2, 1)  # [C]
     part_3_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
     part_3_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-    e = part_3_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
+    e = part_3_1 / tl.sqrt(tl.maximum(sum_2_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
     sums = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(j, middle64(j)] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
     map_4 = decay * e  # [C, BLOCK_K]
@@ -4745,7 +5295,7 @@ def _m_layer_solve_adjoint_mild_kernel_c64(
     part_5_7 = tl.where(part_5_6, part_5_4, tl.log(part_5_5) * (part_5_4 / tl.where(part_5_6, 1.0, part_5_5 - 1.0)))
     part_5_8 = tl.exp(-(tl.exp(load.to(tl.float32)) * (tl.maximum(part_5_3, 0.0) + part_5_7)))
     part_5_9 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2) * part_5_8
-    w = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_5_9  # what an erasure reads [C, BLOCK_K]
+    w = part_5_1 / tl.sqrt(tl.maximum(sum_2_2[:, None], 1e-24)) * part_5_9  # what an erasure reads [C, BLOCK_K]
     sums_2 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_5 = decay_2 * w  # [C, BLOCK_K]
@@ -4759,10 +5309,10 @@ def _m_layer_solve_adjoint_mild_kernel_c64(
     part_7_1 = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_7_0) / (1.0 + part_7_0))
     map_6 = part_7_1 * part_7_1  # [C, BLOCK_K]
     inner_4 = tl.where(in_K[None, :], map_6, 0.0)  # [C, BLOCK_K]
-    sum_1 = tl.sum(inner_4, 1)  # [C]
+    sum_1_2 = tl.sum(inner_4, 1)  # [C]
     part_8_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
     part_8_1 = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_8_0) / (1.0 + part_8_0))
-    s = part_8_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
+    s = part_8_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
     sums_3 = -sums  # D(middle64(i), i] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
     map_7 = decay_3 * s  # [C, BLOCK_K]
@@ -4784,22 +5334,27 @@ def _m_layer_solve_adjoint_mild_kernel_c64(
     dot_4 = tl.dot(inner_7.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
     tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+    tl.store(sum_1_ptr_c + (token * sum_1_ptr_t), sum_1_2.to(sum_1_ptr.dtype.element_ty), mask=valid)
+    sum_2_ptr_c = sum_2_ptr + start * sum_2_ptr_t  # first token of the chunk
+    tl.store(sum_2_ptr_c + (token * sum_2_ptr_t), sum_2_2.to(sum_2_ptr.dtype.element_ty), mask=valid)
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_solve_adjoint_kernel(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, b_raw_ptr, A_log_ptr, a_raw_ptr,
-    d_bias_ptr, dy_ptr, scale, Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N, STEPS, least, SLOTS,
-    q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b,
-    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, b_raw_ptr_b, b_raw_ptr_t: tl.constexpr,
-    b_raw_ptr_h, b_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
-    a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h,
-    P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    d_bias_ptr, dy_ptr, scale, sum_1_ptr, sum_2_ptr, Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N,
+    STEPS, least, SLOTS, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
+    k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, b_raw_ptr_b,
+    b_raw_ptr_t: tl.constexpr, b_raw_ptr_h, b_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b,
+    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, sum_1_ptr_b, sum_1_ptr_t: tl.constexpr,
+    sum_1_ptr_h, sum_2_ptr_b, sum_2_ptr_t: tl.constexpr, sum_2_ptr_h, Q_adjoint_ptr_b,
+    Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
+    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the transposed systems of each chunk, solved'
     program = tl.program_id(0)
@@ -4817,6 +5372,8 @@ def _m_layer_solve_adjoint_kernel(
     a_raw_ptr_all = a_raw_ptr
     d_bias_ptr_all = d_bias_ptr
     dy_ptr_all = dy_ptr
+    sum_1_ptr_all = sum_1_ptr
+    sum_2_ptr_all = sum_2_ptr
     Q_adjoint_ptr_all = Q_adjoint_ptr
     P_adjoint_ptr_all = P_adjoint_ptr
     for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
@@ -4828,6 +5385,8 @@ def _m_layer_solve_adjoint_kernel(
         a_raw_ptr = a_raw_ptr_all
         d_bias_ptr = d_bias_ptr_all
         dy_ptr = dy_ptr_all
+        sum_1_ptr = sum_1_ptr_all
+        sum_2_ptr = sum_2_ptr_all
         Q_adjoint_ptr = Q_adjoint_ptr_all
         P_adjoint_ptr = P_adjoint_ptr_all
         h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
@@ -4843,6 +5402,8 @@ def _m_layer_solve_adjoint_kernel(
         a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
         d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
         dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, 1)
+        sum_2_ptr = _head(sum_2_ptr, batch, h, sum_2_ptr_b, sum_2_ptr_h, 1)
         Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
         P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
         lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
@@ -4858,17 +5419,21 @@ def _m_layer_solve_adjoint_kernel(
             part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
             map_2 = part_1 * part_1  # [C, BLOCK_K]
             inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-            sum_1 = tl.sum(inner, 1)  # [C]
+            sum_1_2 = tl.sum(inner, 1)  # [C]
             part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-            s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
+            s = part_2_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
             k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
             load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
             part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_3_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
             map_3 = part_3_1 * part_3_1  # [C, BLOCK_K]
             inner_2 = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
-            sum_2 = tl.sum(inner_2, 1)  # [C]
+            sum_2_2 = tl.sum(inner_2, 1)  # [C]
+            sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+            tl.store(sum_1_ptr_c + (token * sum_1_ptr_t), sum_1_2.to(sum_1_ptr.dtype.element_ty), mask=valid)
+            sum_2_ptr_c = sum_2_ptr + start * sum_2_ptr_t  # first token of the chunk
+            tl.store(sum_2_ptr_c + (token * sum_2_ptr_t), sum_2_2.to(sum_2_ptr.dtype.element_ty), mask=valid)
             b_raw_ptr_c = b_raw_ptr + start * b_raw_ptr_t  # first token of the chunk
             load_3 = tl.load(b_raw_ptr_c + (token * b_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b_raw [C, BLOCK_K]
             a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
@@ -4883,10 +5448,10 @@ def _m_layer_solve_adjoint_kernel(
             part_4_7 = tl.where(part_4_6, part_4_4, tl.log(part_4_5) * (part_4_4 / tl.where(part_4_6, 1.0, part_4_5 - 1.0)))
             part_4_8 = -(tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_4_3, 0.0) + part_4_7))
             part_4_9 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_4_2) / (1.0 + part_4_2) * tl.exp(part_4_8)
-            w = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_4_9  # what an erasure reads [C, BLOCK_K]
+            w = part_4_1 / tl.sqrt(tl.maximum(sum_2_2[:, None], 1e-24)) * part_4_9  # what an erasure reads [C, BLOCK_K]
             part_5_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_5_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-            e = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
+            e = part_5_1 / tl.sqrt(tl.maximum(sum_2_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
             part_6_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
             part_6_1 = tl.exp(-tl.abs(part_6_0))
             part_6_2 = 1.0 + part_6_1
@@ -5004,16 +5569,17 @@ def _m_layer_solve_adjoint_kernel(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_solve_adjoint_kernel_c64(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, b_raw_ptr, A_log_ptr, a_raw_ptr,
-    d_bias_ptr, dy_ptr, scale, Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N, STEPS, least, SLOTS,
-    q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b,
-    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, b_raw_ptr_b, b_raw_ptr_t: tl.constexpr,
-    b_raw_ptr_h, b_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
-    a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h,
-    P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    d_bias_ptr, dy_ptr, scale, sum_1_ptr, sum_2_ptr, Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N,
+    STEPS, least, SLOTS, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
+    k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, b_raw_ptr_b,
+    b_raw_ptr_t: tl.constexpr, b_raw_ptr_h, b_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b,
+    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, sum_1_ptr_b, sum_1_ptr_t: tl.constexpr,
+    sum_1_ptr_h, sum_2_ptr_b, sum_2_ptr_t: tl.constexpr, sum_2_ptr_h, Q_adjoint_ptr_b,
+    Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
+    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the transposed systems of each chunk, solved'
     program = tl.program_id(0)
@@ -5031,6 +5597,8 @@ def _m_layer_solve_adjoint_kernel_c64(
     a_raw_ptr_all = a_raw_ptr
     d_bias_ptr_all = d_bias_ptr
     dy_ptr_all = dy_ptr
+    sum_1_ptr_all = sum_1_ptr
+    sum_2_ptr_all = sum_2_ptr
     Q_adjoint_ptr_all = Q_adjoint_ptr
     P_adjoint_ptr_all = P_adjoint_ptr
     for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
@@ -5042,6 +5610,8 @@ def _m_layer_solve_adjoint_kernel_c64(
         a_raw_ptr = a_raw_ptr_all
         d_bias_ptr = d_bias_ptr_all
         dy_ptr = dy_ptr_all
+        sum_1_ptr = sum_1_ptr_all
+        sum_2_ptr = sum_2_ptr_all
         Q_adjoint_ptr = Q_adjoint_ptr_all
         P_adjoint_ptr = P_adjoint_ptr_all
         h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
@@ -5057,6 +5627,8 @@ def _m_layer_solve_adjoint_kernel_c64(
         a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
         d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
         dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, 1)
+        sum_2_ptr = _head(sum_2_ptr, batch, h, sum_2_ptr_b, sum_2_ptr_h, 1)
         Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
         P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
         lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
@@ -5072,17 +5644,21 @@ def _m_layer_solve_adjoint_kernel_c64(
             part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
             map_2 = part_1 * part_1  # [C, BLOCK_K]
             inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-            sum_1 = tl.sum(inner, 1)  # [C]
+            sum_1_2 = tl.sum(inner, 1)  # [C]
             part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-            s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
+            s = part_2_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
             k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
             load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
             part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_3_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
             map_3 = part_3_1 * part_3_1  # [C, BLOCK_K]
             inner_2 = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
-            sum_2 = tl.sum(inner_2, 1)  # [C]
+            sum_2_2 = tl.sum(inner_2, 1)  # [C]
+            sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+            tl.store(sum_1_ptr_c + (token * sum_1_ptr_t), sum_1_2.to(sum_1_ptr.dtype.element_ty), mask=valid)
+            sum_2_ptr_c = sum_2_ptr + start * sum_2_ptr_t  # first token of the chunk
+            tl.store(sum_2_ptr_c + (token * sum_2_ptr_t), sum_2_2.to(sum_2_ptr.dtype.element_ty), mask=valid)
             b_raw_ptr_c = b_raw_ptr + start * b_raw_ptr_t  # first token of the chunk
             load_3 = tl.load(b_raw_ptr_c + (token * b_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b_raw [C, BLOCK_K]
             a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
@@ -5097,10 +5673,10 @@ def _m_layer_solve_adjoint_kernel_c64(
             part_4_7 = tl.where(part_4_6, part_4_4, tl.log(part_4_5) * (part_4_4 / tl.where(part_4_6, 1.0, part_4_5 - 1.0)))
             part_4_8 = -(tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_4_3, 0.0) + part_4_7))
             part_4_9 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_4_2) / (1.0 + part_4_2) * tl.exp(part_4_8)
-            w = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_4_9  # what an erasure reads [C, BLOCK_K]
+            w = part_4_1 / tl.sqrt(tl.maximum(sum_2_2[:, None], 1e-24)) * part_4_9  # what an erasure reads [C, BLOCK_K]
             part_5_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_5_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-            e = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
+            e = part_5_1 / tl.sqrt(tl.maximum(sum_2_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
             part_6_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
             part_6_1 = tl.exp(-tl.abs(part_6_0))
             part_6_2 = 1.0 + part_6_1
@@ -5287,17 +5863,17 @@ def _m_layer_states_adjoint_kernel(
         part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
         map_2 = part_1 * part_1  # [C, BLOCK_K]
         inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-        sum_2 = tl.sum(inner, 1)  # [C]
+        sum_3 = tl.sum(inner, 1)  # [C]
         part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
         part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-        s = part_2_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
+        s = part_2_1 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
         k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
         load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
         part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
         part_3_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
         map_3 = part_3_1 * part_3_1  # [C, BLOCK_K]
         inner_2 = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
-        sum_3 = tl.sum(inner_2, 1)  # [C]
+        sum_4 = tl.sum(inner_2, 1)  # [C]
         b_raw_ptr_c = b_raw_ptr + start * b_raw_ptr_t  # first token of the chunk
         load_3 = tl.load(b_raw_ptr_c + (token * b_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b_raw [C, BLOCK_K]
         a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
@@ -5312,7 +5888,7 @@ def _m_layer_states_adjoint_kernel(
         part_4_7 = tl.where(part_4_6, part_4_4, tl.log(part_4_5) * (part_4_4 / tl.where(part_4_6, 1.0, part_4_5 - 1.0)))
         part_4_8 = -(tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_4_3, 0.0) + part_4_7))
         part_4_9 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_4_2) / (1.0 + part_4_2) * tl.exp(part_4_8)
-        w = part_4_1 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24)) * part_4_9  # what an erasure reads [C, BLOCK_K]
+        w = part_4_1 / tl.sqrt(tl.maximum(sum_4[:, None], 1e-24)) * part_4_9  # what an erasure reads [C, BLOCK_K]
         part_5_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
         part_5_1 = tl.exp(-tl.abs(part_5_0))
         part_5_2 = 1.0 + part_5_1
@@ -5352,29 +5928,37 @@ def _m_layer_states_adjoint_kernel(
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_layer_gradients_mild_whole_kernel(
-    first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, b_raw_ptr, A_log_ptr, a_raw_ptr,
-    d_bias_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr, scale, zeta_ptr, d_q_raw_ptr, d_b_raw_ptr,
-    d_k_raw_ptr, d_a_raw_ptr, d_A_log_ptr, d_d_bias_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b,
-    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
-    k_raw_ptr_h, k_raw_ptr_g, b_raw_ptr_b, b_raw_ptr_t: tl.constexpr, b_raw_ptr_h, b_raw_ptr_g,
-    A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
-    d_bias_ptr_h, d_bias_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b,
-    n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr,
-    zeta_ptr_h, zeta_ptr_g, d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h,
-    d_b_raw_ptr_b, d_b_raw_ptr_t: tl.constexpr, d_b_raw_ptr_h, d_k_raw_ptr_b,
-    d_k_raw_ptr_t: tl.constexpr, d_k_raw_ptr_h, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr,
-    d_a_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+def _m_layer_gradients_mild_kernel(
+    first_K_ptr, second_K_ptr, q_raw_ptr, sum_1_ptr, k_raw_ptr, sum_2_ptr, b_raw_ptr, A_log_ptr,
+    a_raw_ptr, d_bias_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr, scale, zeta_ptr, w_raw_ptr,
+    v_raw_ptr, ds_ptr, d_v_raw_ptr, d_w_raw_ptr, de_ptr, dw_ptr, d_b_raw_ptr, d_a_raw_ptr,
+    d_A_log_ptr, d_d_bias_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b,
+    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, sum_1_ptr_b, sum_1_ptr_t: tl.constexpr,
+    sum_1_ptr_h, sum_1_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g,
+    sum_2_ptr_b, sum_2_ptr_t: tl.constexpr, sum_2_ptr_h, sum_2_ptr_g, b_raw_ptr_b,
+    b_raw_ptr_t: tl.constexpr, b_raw_ptr_h, b_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b,
+    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
+    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr,
+    v_raw_ptr_h, v_raw_ptr_g, ds_ptr_b, ds_ptr_t: tl.constexpr, ds_ptr_h, d_v_raw_ptr_b,
+    d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h, d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr,
+    d_w_raw_ptr_h, de_ptr_b, de_ptr_t: tl.constexpr, de_ptr_h, dw_ptr_b, dw_ptr_t: tl.constexpr,
+    dw_ptr_h, d_b_raw_ptr_b, d_b_raw_ptr_t: tl.constexpr, d_b_raw_ptr_h, d_a_raw_ptr_b,
+    d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, d_A_log_ptr_o, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_k_raw, d_q_raw, d_A_log, d_a_raw, d_d_bias, d_b_raw'
+    'every gradient, chunk by chunk: d_w_raw, d_v_raw, d_A_log, d_a_raw, d_d_bias, d_b_raw, dw, de, ds'
     program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
     token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
@@ -5382,7 +5966,9 @@ def _m_layer_gradients_mild_whole_kernel(
     if lowest < least:
         return  # another kernel computes this chunk
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+    sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, sum_1_ptr_g)
     k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    sum_2_ptr = _head(sum_2_ptr, batch, h, sum_2_ptr_b, sum_2_ptr_h, sum_2_ptr_g)
     b_raw_ptr = _head(b_raw_ptr, batch, h, b_raw_ptr_b, b_raw_ptr_h, b_raw_ptr_g)
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
@@ -5390,58 +5976,58 @@ def _m_layer_gradients_mild_whole_kernel(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+    ds_ptr = _head(ds_ptr, batch, h, ds_ptr_b, ds_ptr_h, 1)
+    d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
+    d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
+    de_ptr = _head(de_ptr, batch, h, de_ptr_b, de_ptr_h, 1)
+    dw_ptr = _head(dw_ptr, batch, h, dw_ptr_b, dw_ptr_h, 1)
     d_b_raw_ptr = _head(d_b_raw_ptr, batch, h, d_b_raw_ptr_b, d_b_raw_ptr_h, 1)
-    d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
     d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
-    load_4 = tl.load(A_log_ptr)  # load A_log
-    load_6 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
+    d_A_log_ptr = d_A_log_ptr + block.to(tl.int64) * d_A_log_ptr_o  # its part of the sum
+    load_6 = tl.load(A_log_ptr)  # load A_log
+    load_8 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
     rest = left
     valid = token < rest
     start = first
     q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
     load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+    sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+    load_2 = tl.load(sum_1_ptr_c + (token * sum_1_ptr_t), mask=valid, other=0.0)  # load sum_1 [C]
     part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
-    map_2 = part_1 * part_1  # [C, BLOCK_K]
-    inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-    sum_1 = tl.sum(inner, 1)  # [C]
-    part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-    s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
+    s = part_1 / tl.sqrt(tl.maximum(load_2.to(tl.float32)[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
     k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-    part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_3_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-    map_3 = part_3_1 * part_3_1  # [C, BLOCK_K]
-    inner_2 = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
-    sum_2 = tl.sum(inner_2, 1)  # [C]
+    load_3 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    sum_2_ptr_c = sum_2_ptr + start * sum_2_ptr_t  # first token of the chunk
+    load_4 = tl.load(sum_2_ptr_c + (token * sum_2_ptr_t), mask=valid, other=0.0)  # load sum_2 [C]
     b_raw_ptr_c = b_raw_ptr + start * b_raw_ptr_t  # first token of the chunk
-    load_3 = tl.load(b_raw_ptr_c + (token * b_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b_raw [C, BLOCK_K]
+    load_5 = tl.load(b_raw_ptr_c + (token * b_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b_raw [C, BLOCK_K]
     a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-    load_5 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
-    part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_4_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
-    part_4_2 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_4_3 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_4_4 = tl.exp(-tl.abs(part_4_3))
-    part_4_5 = 1.0 + part_4_4
-    part_4_6 = part_4_5 == 1.0
-    part_4_7 = tl.where(part_4_6, part_4_4, tl.log(part_4_5) * (part_4_4 / tl.where(part_4_6, 1.0, part_4_5 - 1.0)))
-    part_4_8 = -(tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_4_3, 0.0) + part_4_7))
-    part_4_9 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_4_2) / (1.0 + part_4_2) * tl.exp(part_4_8)
-    w = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_4_9  # what an erasure reads [C, BLOCK_K]
-    part_5_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_5_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-    e = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
-    part_6_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_6_1 = tl.exp(-tl.abs(part_6_0))
-    part_6_2 = 1.0 + part_6_1
-    part_6_3 = part_6_2 == 1.0
-    part_6_4 = tl.where(part_6_3, part_6_1, tl.log(part_6_2) * (part_6_1 / tl.where(part_6_3, 1.0, part_6_2 - 1.0)))
-    map_4 = -(tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_6_0, 0.0) + part_6_4))  # [C, BLOCK_K]
-    inner_3 = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner_3, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    load_7 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+    part_2_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_2_1 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+    part_2_2 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    part_2_3 = load_7.to(tl.float32) + load_8.to(tl.float32)[None, :]
+    part_2_4 = tl.exp(-tl.abs(part_2_3))
+    part_2_5 = 1.0 + part_2_4
+    part_2_6 = part_2_5 == 1.0
+    part_2_7 = tl.where(part_2_6, part_2_4, tl.log(part_2_5) * (part_2_4 / tl.where(part_2_6, 1.0, part_2_5 - 1.0)))
+    part_2_8 = -(tl.exp(load_6.to(tl.float32)) * (tl.maximum(part_2_3, 0.0) + part_2_7))
+    part_2_9 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2) * tl.exp(part_2_8)
+    w = part_2_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24)) * part_2_9  # what an erasure reads [C, BLOCK_K]
+    part_3_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_3_1 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
+    e = part_3_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
+    part_4_0 = load_7.to(tl.float32) + load_8.to(tl.float32)[None, :]
+    part_4_1 = tl.exp(-tl.abs(part_4_0))
+    part_4_2 = 1.0 + part_4_1
+    part_4_3 = part_4_2 == 1.0
+    part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
+    map_2 = -(tl.exp(load_6.to(tl.float32)) * (tl.maximum(part_4_0, 0.0) + part_4_4))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
@@ -5449,257 +6035,208 @@ def _m_layer_gradients_mild_whole_kernel(
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
     decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-    map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    map_6 = decay[:, None] * map_5  # [BLOCK_K, BLOCK_V]
-    sum_3 = tl.sum(map_6, 1)  # [BLOCK_K]
+    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_4 = decay[:, None] * map_3  # [BLOCK_K, BLOCK_V]
+    sum_1_2 = tl.sum(map_4, 1)  # [BLOCK_K]
     sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
     decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
     dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_7 = decay_2 * dot  # [C, BLOCK_K]
-    ds_out = map_7 * scale  # through M [C, BLOCK_K]
+    map_5 = decay_2 * dot  # [C, BLOCK_K]
+    ds_out = map_5 * scale  # through M [C, BLOCK_K]
     sums_2 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
-    map_8 = decay_3 * s  # [C, BLOCK_K]
+    map_6 = decay_3 * s  # [C, BLOCK_K]
     sums_3 = -sums_2  # D(j, middle32(j)] [C, BLOCK_K]
     decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
-    map_9 = decay_4 * e  # [C, BLOCK_K]
+    map_7 = decay_4 * e  # [C, BLOCK_K]
     dot_2 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_10 = dot_2 * scale  # [C, C]
-    B_se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), map_10, 0.0)  # pairs with j <= i in block32 [C, C]
-    dq_se_base = tl.dot(B_se_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_11 = decay_3 * dq_se_base  # [C, BLOCK_K]
-    total = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_12 = s * ds_out  # [C, BLOCK_K]
-    map_13 = map_8.to(FT).to(tl.float32) * dq_se_base  # [C, BLOCK_K]
-    total_2 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), map_12)  # [C, BLOCK_K]
-    part_17_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_17_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_17_0) / (1.0 + part_17_0))
-    part_17_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    map_14 = -part_17_1 / (part_17_2 * part_17_2) * total  # [C, BLOCK_K]
-    inner_4 = tl.where(in_K[None, :], map_14, 0.0)  # [C, BLOCK_K]
-    sum_7 = tl.sum(inner_4, 1)  # [C]
-    part_18_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_18_1 = 1.0 + part_18_0
-    part_18_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_18_0) / part_18_1)
-    part_18_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_18_0) / part_18_1 * (1.0 + part_18_2)
-    map_15 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_18_3 * total  # [C, BLOCK_K]
-    map_16 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
-    map_17 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
-    map_18 = map_16 * map_17 * sum_7  # [C]
-    part_22_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_22_1 = 1.0 + part_22_0
-    part_22_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1
-    part_22_3 = load.to(tl.float32) * part_22_2
-    part_22_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1)
-    map_19 = (part_22_3 + part_22_3) * (part_22_2 * (1.0 + part_22_4)) * map_18[:, None]  # [C, BLOCK_K]
-    d_q_raw_new = map_15 + map_19  # gradient of q_raw [C, BLOCK_K]
-    d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
-    tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    map_8 = dot_2 * scale  # [C, C]
+    B_se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), map_8, 0.0)  # pairs with j <= i in block32 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_9 = decay_3 * dq_se_base  # [C, BLOCK_K]
+    total = tl.fma(map_9, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_10 = s * ds_out  # [C, BLOCK_K]
+    map_11 = map_6.to(FT).to(tl.float32) * dq_se_base  # [C, BLOCK_K]
+    total_2 = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), map_10)  # [C, BLOCK_K]
+    ds_ptr_c = ds_ptr + start * ds_ptr_t  # first token of the chunk
+    tl.store(ds_ptr_c + (token * ds_ptr_t)[:, None] + at_K[None, :], total.to(ds_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
     decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
     de_out = decay_5 * dot_3  # through L [C, BLOCK_K]
-    map_20 = e * de_out  # [C, BLOCK_K]
-    sum_4 = tl.sum(map_20, 0)  # [BLOCK_K]
+    map_12 = e * de_out  # [C, BLOCK_K]
+    sum_2_2 = tl.sum(map_12, 0)  # [BLOCK_K]
     dot_4 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_21 = dot_4 * scale  # [C, C]
-    Bt_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_21, 0.0)  # the weights of the pairs: pairs with j <= i in block32 [C, C]
-    dk_se_base = tl.dot(Bt_se_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_22 = decay_4 * dk_se_base  # [C, BLOCK_K]
-    total_3 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_23 = map_9.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
-    inside_3 = total_2 - map_23  # [C, BLOCK_K]
+    map_13 = dot_4 * scale  # [C, C]
+    Bt_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_13, 0.0)  # the weights of the pairs: pairs with j <= i in block32 [C, C]
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_14 = decay_4 * dk_se_base  # [C, BLOCK_K]
+    total_3 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    map_15 = map_7.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    inside_3 = total_2 - map_15  # [C, BLOCK_K]
     zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load_9 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w_raw [C, BLOCK_V]
+    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+    load_10 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+    part_22_0 = tl.exp(-tl.abs(load_9.to(tl.float32)))
+    part_22_1 = tl.where(load_9.to(tl.float32) >= 0.0, 1.0, part_22_0) / (1.0 + part_22_0)
+    part_22_2 = tl.exp(-tl.abs(load_10.to(tl.float32)))
+    part_22_3 = 1.0 + part_22_2
+    part_22_4 = load_10.to(tl.float32) * (tl.where(-load_10.to(tl.float32) >= 0.0, 1.0, part_22_2) / part_22_3)
+    part_22_5 = tl.where(load_10.to(tl.float32) >= 0.0, 1.0, part_22_2) / part_22_3 * (1.0 + part_22_4)
+    d_v_raw_new = part_22_1 * part_22_5 * -zeta_2.to(tl.float32)  # gradient of v_raw [C, BLOCK_V]
+    d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
+    if block == 0:
+        tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    part_23_0 = tl.exp(-tl.abs(load_10.to(tl.float32)))
+    part_23_1 = tl.where(load_10.to(tl.float32) >= 0.0, 1.0, part_23_0) / (1.0 + part_23_0)
+    part_23_2 = tl.exp(-tl.abs(load_9.to(tl.float32)))
+    part_23_3 = 1.0 + part_23_2
+    part_23_4 = tl.where(load_9.to(tl.float32) >= 0.0, 1.0, part_23_2) / part_23_3 * (tl.where(-load_9.to(tl.float32) >= 0.0, 1.0, part_23_2) / part_23_3)
+    d_w_raw_new = load_10.to(tl.float32) * part_23_1 * part_23_4 * -zeta_2.to(tl.float32)  # gradient of w_raw [C, BLOCK_V]
+    d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
+    if block == 0:
+        tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_V[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     sums_5 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
     decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
-    map_24 = decay_6 * w  # [C, BLOCK_K]
+    map_16 = decay_6 * w  # [C, BLOCK_K]
     dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
     Bt_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_5, 0.0)  # the weights of the pairs: pairs with j < i in block32 [C, C]
-    dk_we_base = tl.dot(Bt_we_base.to(FT), map_24.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_25 = decay_4 * dk_we_base  # [C, BLOCK_K]
-    total_4 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-    map_26 = map_9.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
-    inside_4 = inside_3 - map_26  # [C, BLOCK_K]
-    part_34_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_34_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_34_0) / (1.0 + part_34_0)
-    part_34_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    map_27 = -(load_2.to(tl.float32) * part_34_1) / (part_34_2 * part_34_2) * total_4  # [C, BLOCK_K]
-    inner_5 = tl.where(in_K[None, :], map_27, 0.0)  # [C, BLOCK_K]
-    sum_5 = tl.sum(inner_5, 1)  # [C]
+    dk_we_base = tl.dot(Bt_we_base.to(FT), map_16.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_17 = decay_4 * dk_we_base  # [C, BLOCK_K]
+    total_4 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+    map_18 = map_7.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_4 = inside_3 - map_18  # [C, BLOCK_K]
+    de_ptr_c = de_ptr + start * de_ptr_t  # first token of the chunk
+    tl.store(de_ptr_c + (token * de_ptr_t)[:, None] + at_K[None, :], total_4.to(de_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
     decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
     dot_6 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
     dw_out = decay_7 * dot_6  # through M [C, BLOCK_K]
     dot_7 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
     B_we_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_7, 0.0)  # pairs with j < i in block32 [C, C]
-    dq_we_base = tl.dot(B_we_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_28 = decay_6 * dq_we_base  # [C, BLOCK_K]
-    total_5 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    part_37_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_37_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_37_0) / (1.0 + part_37_0)
-    part_37_2 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_37_3 = tl.exp(-tl.abs(part_37_2))
-    part_37_4 = 1.0 + part_37_3
-    part_37_5 = part_37_4 == 1.0
-    part_37_6 = tl.log(part_37_4) * (part_37_3 / tl.where(part_37_5, 1.0, part_37_4 - 1.0))
-    part_37_7 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_37_2, 0.0) + tl.where(part_37_5, part_37_3, part_37_6))
-    part_37_8 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_37_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_37_8) / (1.0 + part_37_8)
-    part_37_10 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_37_11 = part_37_1 * tl.exp(-part_37_7) * (-(load_2.to(tl.float32) * part_37_9) / (part_37_10 * part_37_10))
-    map_29 = part_37_11 * total_5  # [C, BLOCK_K]
-    inner_6 = tl.where(in_K[None, :], map_29, 0.0)  # [C, BLOCK_K]
-    sum_6 = tl.sum(inner_6, 1)  # [C]
-    part_38_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_38_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_38_0) / (1.0 + part_38_0)
-    part_38_2 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_38_3 = tl.exp(-tl.abs(part_38_2))
-    part_38_4 = 1.0 + part_38_3
-    part_38_5 = part_38_4 == 1.0
-    part_38_6 = tl.log(part_38_4) * (part_38_3 / tl.where(part_38_5, 1.0, part_38_4 - 1.0))
-    part_38_7 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_38_2, 0.0) + tl.where(part_38_5, part_38_3, part_38_6))
-    part_38_8 = part_38_1 * tl.exp(-part_38_7) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))
-    part_38_9 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_38_10 = 1.0 + part_38_9
-    part_38_11 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_38_9) / part_38_10)
-    part_38_12 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_38_9) / part_38_10 * (1.0 + part_38_11)
-    map_30 = part_38_8 * part_38_12 * total_5  # [C, BLOCK_K]
-    map_31 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
-    map_32 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
-    map_33 = map_31 * map_32 * sum_6  # [C]
-    part_42_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_42_1 = 1.0 + part_42_0
-    part_42_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_42_0) / part_42_1
-    part_42_3 = load_2.to(tl.float32) * part_42_2
-    part_42_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_42_0) / part_42_1)
-    map_34 = (part_42_3 + part_42_3) * (part_42_2 * (1.0 + part_42_4)) * map_33[:, None]  # [C, BLOCK_K]
-    total_8 = map_30 + map_34  # [C, BLOCK_K]
-    part_44_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_44_1 = 1.0 + part_44_0
-    part_44_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_44_0) / part_44_1)
-    part_44_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_44_0) / part_44_1 * (1.0 + part_44_2)
-    map_35 = 1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_44_3 * total_4  # [C, BLOCK_K]
-    total_6 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
-    part_45_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_45_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_45_0) / (1.0 + part_45_0)
-    part_45_2 = load_2.to(tl.float32) * part_45_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_45_3 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_45_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_45_3) / (1.0 + part_45_3)
-    part_45_5 = tl.exp(load_4.to(tl.float32))
-    part_45_6 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_45_7 = tl.exp(-tl.abs(part_45_6))
-    part_45_8 = 1.0 + part_45_7
-    part_45_9 = part_45_8 == 1.0
-    part_45_10 = tl.log(part_45_8) * (part_45_7 / tl.where(part_45_9, 1.0, part_45_8 - 1.0))
-    part_45_11 = tl.maximum(part_45_6, 0.0) + tl.where(part_45_9, part_45_7, part_45_10)
-    part_45_12 = -(part_45_2 * part_45_4 * tl.exp(-(part_45_5 * part_45_11))) * part_45_11
-    map_36 = part_45_12 * part_45_5 * total_5  # [C, BLOCK_K]
-    inner_7 = tl.where(in_K[None, :], map_36, 0.0)  # [C, BLOCK_K]
-    sum_9 = tl.sum(tl.sum(inner_7, 1), 0)
-    part_46_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_46_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_46_0) / (1.0 + part_46_0)
-    part_46_2 = load_2.to(tl.float32) * part_46_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_46_3 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_46_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_46_3) / (1.0 + part_46_3)
-    part_46_5 = tl.exp(load_4.to(tl.float32))
-    part_46_6 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_46_7 = tl.exp(-tl.abs(part_46_6))
-    part_46_8 = 1.0 + part_46_7
-    part_46_9 = part_46_8 == 1.0
-    part_46_10 = tl.log(part_46_8) * (part_46_7 / tl.where(part_46_9, 1.0, part_46_8 - 1.0))
-    part_46_11 = part_46_5 * (tl.maximum(part_46_6, 0.0) + tl.where(part_46_9, part_46_7, part_46_10))
-    part_46_12 = -(part_46_2 * part_46_4 * tl.exp(-part_46_11)) * part_46_5 * (tl.where(part_46_6 >= 0.0, 1.0, part_46_7) / part_46_8)
-    map_37 = part_46_12 * total_5  # [C, BLOCK_K]
-    sum_11 = tl.sum(map_37, 0)  # [BLOCK_K]
-    part_47_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_47_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_47_0) / (1.0 + part_47_0)
-    part_47_2 = load_2.to(tl.float32) * part_47_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_47_3 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_47_4 = tl.exp(-tl.abs(part_47_3))
-    part_47_5 = 1.0 + part_47_4
-    part_47_6 = part_47_5 == 1.0
-    part_47_7 = tl.log(part_47_5) * (part_47_4 / tl.where(part_47_6, 1.0, part_47_5 - 1.0))
-    part_47_8 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_47_3, 0.0) + tl.where(part_47_6, part_47_4, part_47_7))
-    part_47_9 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_47_10 = 1.0 + part_47_9
-    part_47_11 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_47_9) / part_47_10 * (tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_47_9) / part_47_10)
-    d_b_raw_new = part_47_2 * tl.exp(-part_47_8) * part_47_11 * total_5  # gradient of b_raw [C, BLOCK_K]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_19 = decay_6 * dq_we_base  # [C, BLOCK_K]
+    total_5 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    part_30_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_30_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_30_0) / (1.0 + part_30_0)
+    part_30_2 = load_3.to(tl.float32) * part_30_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))
+    part_30_3 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    part_30_4 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_30_3) / (1.0 + part_30_3)
+    part_30_5 = tl.exp(load_6.to(tl.float32))
+    part_30_6 = load_7.to(tl.float32) + load_8.to(tl.float32)[None, :]
+    part_30_7 = tl.exp(-tl.abs(part_30_6))
+    part_30_8 = 1.0 + part_30_7
+    part_30_9 = part_30_8 == 1.0
+    part_30_10 = tl.log(part_30_8) * (part_30_7 / tl.where(part_30_9, 1.0, part_30_8 - 1.0))
+    part_30_11 = tl.maximum(part_30_6, 0.0) + tl.where(part_30_9, part_30_7, part_30_10)
+    part_30_12 = -(part_30_2 * part_30_4 * tl.exp(-(part_30_5 * part_30_11))) * part_30_11
+    map_20 = part_30_12 * part_30_5 * total_5  # [C, BLOCK_K]
+    inner_2 = tl.where(in_K[None, :], map_20, 0.0)  # [C, BLOCK_K]
+    sum_4 = tl.sum(tl.sum(inner_2, 1), 0)
+    part_31_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_31_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_31_0) / (1.0 + part_31_0)
+    part_31_2 = load_3.to(tl.float32) * part_31_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))
+    part_31_3 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    part_31_4 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_31_3) / (1.0 + part_31_3)
+    part_31_5 = tl.exp(load_6.to(tl.float32))
+    part_31_6 = load_7.to(tl.float32) + load_8.to(tl.float32)[None, :]
+    part_31_7 = tl.exp(-tl.abs(part_31_6))
+    part_31_8 = 1.0 + part_31_7
+    part_31_9 = part_31_8 == 1.0
+    part_31_10 = tl.log(part_31_8) * (part_31_7 / tl.where(part_31_9, 1.0, part_31_8 - 1.0))
+    part_31_11 = part_31_5 * (tl.maximum(part_31_6, 0.0) + tl.where(part_31_9, part_31_7, part_31_10))
+    part_31_12 = -(part_31_2 * part_31_4 * tl.exp(-part_31_11)) * part_31_5 * (tl.where(part_31_6 >= 0.0, 1.0, part_31_7) / part_31_8)
+    map_21 = part_31_12 * total_5  # [C, BLOCK_K]
+    sum_6 = tl.sum(map_21, 0)  # [BLOCK_K]
+    dw_ptr_c = dw_ptr + start * dw_ptr_t  # first token of the chunk
+    tl.store(dw_ptr_c + (token * dw_ptr_t)[:, None] + at_K[None, :], total_5.to(dw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    part_32_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_32_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_32_0) / (1.0 + part_32_0)
+    part_32_2 = load_3.to(tl.float32) * part_32_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))
+    part_32_3 = load_7.to(tl.float32) + load_8.to(tl.float32)[None, :]
+    part_32_4 = tl.exp(-tl.abs(part_32_3))
+    part_32_5 = 1.0 + part_32_4
+    part_32_6 = part_32_5 == 1.0
+    part_32_7 = tl.log(part_32_5) * (part_32_4 / tl.where(part_32_6, 1.0, part_32_5 - 1.0))
+    part_32_8 = tl.exp(load_6.to(tl.float32)) * (tl.maximum(part_32_3, 0.0) + tl.where(part_32_6, part_32_4, part_32_7))
+    part_32_9 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    part_32_10 = 1.0 + part_32_9
+    part_32_11 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_32_9) / part_32_10 * (tl.where(-load_5.to(tl.float32) >= 0.0, 1.0, part_32_9) / part_32_10)
+    d_b_raw_new = part_32_2 * tl.exp(-part_32_8) * part_32_11 * total_5  # gradient of b_raw [C, BLOCK_K]
     d_b_raw_ptr_c = d_b_raw_ptr + start * d_b_raw_ptr_t  # first token of the chunk
     tl.store(d_b_raw_ptr_c + (token * d_b_raw_ptr_t)[:, None] + at_K[None, :], d_b_raw_new.to(d_b_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_38 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
-    map_39 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
-    map_40 = map_38 * map_39 * sum_5  # [C]
-    part_51_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_51_1 = 1.0 + part_51_0
-    part_51_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_51_0) / part_51_1
-    part_51_3 = load_2.to(tl.float32) * part_51_2
-    part_51_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_51_0) / part_51_1)
-    map_41 = (part_51_3 + part_51_3) * (part_51_2 * (1.0 + part_51_4)) * map_40[:, None]  # [C, BLOCK_K]
-    d_k_raw_new = total_6 + map_41  # gradient of k_raw [C, BLOCK_K]
-    d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
-    tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_42 = w * dw_out  # [C, BLOCK_K]
-    map_43 = map_24.to(FT).to(tl.float32) * dq_we_base  # [C, BLOCK_K]
-    total_7 = tl.fma(map_43, tl.full([C, BLOCK_K], 1.0, tl.float32), map_42)  # [C, BLOCK_K]
-    terms = total_7  # [C, BLOCK_K]
+    map_22 = w * dw_out  # [C, BLOCK_K]
+    map_23 = map_16.to(FT).to(tl.float32) * dq_we_base  # [C, BLOCK_K]
+    total_6 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), map_22)  # [C, BLOCK_K]
+    terms = total_6  # [C, BLOCK_K]
     later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-    map_44 = inside_4 - map_20  # [C, BLOCK_K]
-    terms_2 = map_44  # [C, BLOCK_K]
+    map_24 = inside_4 - map_12  # [C, BLOCK_K]
+    terms_2 = map_24  # [C, BLOCK_K]
     inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
     dgK_6 = later_2 + inside_2  # [C, BLOCK_K]
-    dgK_7 = dgK_6 + sum_4[None, :]  # [C, BLOCK_K]
-    dgK = dgK_7 + sum_3[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    part_59_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_59_1 = tl.exp(-tl.abs(part_59_0))
-    part_59_2 = 1.0 + part_59_1
-    part_59_3 = part_59_2 == 1.0
-    part_59_4 = tl.log(part_59_2) * (part_59_1 / tl.where(part_59_3, 1.0, part_59_2 - 1.0))
-    part_59_5 = -(tl.maximum(part_59_0, 0.0) + tl.where(part_59_3, part_59_1, part_59_4))
-    map_45 = part_59_5 * tl.exp(load_4.to(tl.float32)) * dgK  # [C, BLOCK_K]
-    inner_8 = tl.where(valid[:, None], map_45, 0.0)  # [C, BLOCK_K]
-    inner_9 = tl.where(in_K[None, :], inner_8, 0.0)  # [C, BLOCK_K]
-    sum_8 = tl.sum(tl.sum(inner_9, 1), 0)
-    part_60_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_60_1 = tl.exp(-tl.abs(part_60_0))
-    part_60_2 = -tl.exp(load_4.to(tl.float32)) * (tl.where(part_60_0 >= 0.0, 1.0, part_60_1) / (1.0 + part_60_1))
-    map_46 = part_60_2 * dgK  # [C, BLOCK_K]
-    inner_10 = tl.where(valid[:, None], map_46, 0.0)  # [C, BLOCK_K]
-    sum_10 = tl.sum(inner_10, 0)  # [BLOCK_K]
-    d_a_raw_new = map_37 + map_46  # gradient of a_raw [C, BLOCK_K]
+    dgK_7 = dgK_6 + sum_2_2[None, :]  # [C, BLOCK_K]
+    dgK = dgK_7 + sum_1_2[None, :]  # gradient of the log-decay [C, BLOCK_K]
+    part_39_0 = load_7.to(tl.float32) + load_8.to(tl.float32)[None, :]
+    part_39_1 = tl.exp(-tl.abs(part_39_0))
+    part_39_2 = 1.0 + part_39_1
+    part_39_3 = part_39_2 == 1.0
+    part_39_4 = tl.log(part_39_2) * (part_39_1 / tl.where(part_39_3, 1.0, part_39_2 - 1.0))
+    part_39_5 = -(tl.maximum(part_39_0, 0.0) + tl.where(part_39_3, part_39_1, part_39_4))
+    map_25 = part_39_5 * tl.exp(load_6.to(tl.float32)) * dgK  # [C, BLOCK_K]
+    inner_3 = tl.where(valid[:, None], map_25, 0.0)  # [C, BLOCK_K]
+    inner_4 = tl.where(in_K[None, :], inner_3, 0.0)  # [C, BLOCK_K]
+    sum_3 = tl.sum(tl.sum(inner_4, 1), 0)
+    part_40_0 = load_7.to(tl.float32) + load_8.to(tl.float32)[None, :]
+    part_40_1 = tl.exp(-tl.abs(part_40_0))
+    part_40_2 = -tl.exp(load_6.to(tl.float32)) * (tl.where(part_40_0 >= 0.0, 1.0, part_40_1) / (1.0 + part_40_1))
+    map_26 = part_40_2 * dgK  # [C, BLOCK_K]
+    inner_5 = tl.where(valid[:, None], map_26, 0.0)  # [C, BLOCK_K]
+    sum_5 = tl.sum(inner_5, 0)  # [BLOCK_K]
+    d_a_raw_new = map_21 + map_26  # gradient of a_raw [C, BLOCK_K]
     d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
     tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_K[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    d_A_log_new = sum_9 + sum_8  # gradient of A_log, of this chunk
+    d_A_log_new = sum_4 + sum_3  # gradient of A_log, of this chunk
     tl.store(d_A_log_ptr + _row(slot, h, H) * (1), d_A_log_new)
-    d_d_bias_new = sum_11 + sum_10  # gradient of d_bias, of this chunk [BLOCK_K]
+    d_d_bias_new = sum_6 + sum_5  # gradient of d_bias, of this chunk [BLOCK_K]
     tl.store(d_d_bias_ptr + _row(slot, h, H) * (K) + at_K, d_d_bias_new.to(d_d_bias_ptr.dtype.element_ty), mask=in_K)
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_layer_gradients_mild_whole_kernel_c64(
-    first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, b_raw_ptr, A_log_ptr, a_raw_ptr,
-    d_bias_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr, scale, zeta_ptr, d_q_raw_ptr, d_b_raw_ptr,
-    d_k_raw_ptr, d_a_raw_ptr, d_A_log_ptr, d_d_bias_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b,
-    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
-    k_raw_ptr_h, k_raw_ptr_g, b_raw_ptr_b, b_raw_ptr_t: tl.constexpr, b_raw_ptr_h, b_raw_ptr_g,
-    A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
-    d_bias_ptr_h, d_bias_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b,
-    n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr,
-    zeta_ptr_h, zeta_ptr_g, d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h,
-    d_b_raw_ptr_b, d_b_raw_ptr_t: tl.constexpr, d_b_raw_ptr_h, d_k_raw_ptr_b,
-    d_k_raw_ptr_t: tl.constexpr, d_k_raw_ptr_h, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr,
-    d_a_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+def _m_layer_gradients_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, q_raw_ptr, sum_1_ptr, k_raw_ptr, sum_2_ptr, b_raw_ptr, A_log_ptr,
+    a_raw_ptr, d_bias_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr, scale, zeta_ptr, w_raw_ptr,
+    v_raw_ptr, ds_ptr, d_v_raw_ptr, d_w_raw_ptr, de_ptr, dw_ptr, d_b_raw_ptr, d_a_raw_ptr,
+    d_A_log_ptr, d_d_bias_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b,
+    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, sum_1_ptr_b, sum_1_ptr_t: tl.constexpr,
+    sum_1_ptr_h, sum_1_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g,
+    sum_2_ptr_b, sum_2_ptr_t: tl.constexpr, sum_2_ptr_h, sum_2_ptr_g, b_raw_ptr_b,
+    b_raw_ptr_t: tl.constexpr, b_raw_ptr_h, b_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b,
+    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
+    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr,
+    v_raw_ptr_h, v_raw_ptr_g, ds_ptr_b, ds_ptr_t: tl.constexpr, ds_ptr_h, d_v_raw_ptr_b,
+    d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h, d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr,
+    d_w_raw_ptr_h, de_ptr_b, de_ptr_t: tl.constexpr, de_ptr_h, dw_ptr_b, dw_ptr_t: tl.constexpr,
+    dw_ptr_h, d_b_raw_ptr_b, d_b_raw_ptr_t: tl.constexpr, d_b_raw_ptr_h, d_a_raw_ptr_b,
+    d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, d_A_log_ptr_o, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_k_raw, d_q_raw, d_A_log, d_a_raw, d_d_bias, d_b_raw'
+    'every gradient, chunk by chunk: d_w_raw, d_v_raw, d_A_log, d_a_raw, d_d_bias, d_b_raw, dw, de, ds'
     program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
     token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
@@ -5707,7 +6244,9 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     if lowest < least:
         return  # another kernel computes this chunk
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+    sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, sum_1_ptr_g)
     k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    sum_2_ptr = _head(sum_2_ptr, batch, h, sum_2_ptr_b, sum_2_ptr_h, sum_2_ptr_g)
     b_raw_ptr = _head(b_raw_ptr, batch, h, b_raw_ptr_b, b_raw_ptr_h, b_raw_ptr_g)
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
@@ -5715,58 +6254,58 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+    ds_ptr = _head(ds_ptr, batch, h, ds_ptr_b, ds_ptr_h, 1)
+    d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
+    d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
+    de_ptr = _head(de_ptr, batch, h, de_ptr_b, de_ptr_h, 1)
+    dw_ptr = _head(dw_ptr, batch, h, dw_ptr_b, dw_ptr_h, 1)
     d_b_raw_ptr = _head(d_b_raw_ptr, batch, h, d_b_raw_ptr_b, d_b_raw_ptr_h, 1)
-    d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
     d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
-    load_4 = tl.load(A_log_ptr)  # load A_log
-    load_6 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
+    d_A_log_ptr = d_A_log_ptr + block.to(tl.int64) * d_A_log_ptr_o  # its part of the sum
+    load_6 = tl.load(A_log_ptr)  # load A_log
+    load_8 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
     rest = left
     valid = token < rest
     start = first
     q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
     load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+    sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+    load_2 = tl.load(sum_1_ptr_c + (token * sum_1_ptr_t), mask=valid, other=0.0)  # load sum_1 [C]
     part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
-    map_2 = part_1 * part_1  # [C, BLOCK_K]
-    inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-    sum_1 = tl.sum(inner, 1)  # [C]
-    part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-    s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
+    s = part_1 / tl.sqrt(tl.maximum(load_2.to(tl.float32)[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
     k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-    part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_3_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-    map_3 = part_3_1 * part_3_1  # [C, BLOCK_K]
-    inner_2 = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
-    sum_2 = tl.sum(inner_2, 1)  # [C]
+    load_3 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    sum_2_ptr_c = sum_2_ptr + start * sum_2_ptr_t  # first token of the chunk
+    load_4 = tl.load(sum_2_ptr_c + (token * sum_2_ptr_t), mask=valid, other=0.0)  # load sum_2 [C]
     b_raw_ptr_c = b_raw_ptr + start * b_raw_ptr_t  # first token of the chunk
-    load_3 = tl.load(b_raw_ptr_c + (token * b_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b_raw [C, BLOCK_K]
+    load_5 = tl.load(b_raw_ptr_c + (token * b_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b_raw [C, BLOCK_K]
     a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-    load_5 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
-    part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_4_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
-    part_4_2 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_4_3 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_4_4 = tl.exp(-tl.abs(part_4_3))
-    part_4_5 = 1.0 + part_4_4
-    part_4_6 = part_4_5 == 1.0
-    part_4_7 = tl.where(part_4_6, part_4_4, tl.log(part_4_5) * (part_4_4 / tl.where(part_4_6, 1.0, part_4_5 - 1.0)))
-    part_4_8 = -(tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_4_3, 0.0) + part_4_7))
-    part_4_9 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_4_2) / (1.0 + part_4_2) * tl.exp(part_4_8)
-    w = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_4_9  # what an erasure reads [C, BLOCK_K]
-    part_5_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_5_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-    e = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
-    part_6_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_6_1 = tl.exp(-tl.abs(part_6_0))
-    part_6_2 = 1.0 + part_6_1
-    part_6_3 = part_6_2 == 1.0
-    part_6_4 = tl.where(part_6_3, part_6_1, tl.log(part_6_2) * (part_6_1 / tl.where(part_6_3, 1.0, part_6_2 - 1.0)))
-    map_4 = -(tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_6_0, 0.0) + part_6_4))  # [C, BLOCK_K]
-    inner_3 = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner_3, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    load_7 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+    part_2_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_2_1 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+    part_2_2 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    part_2_3 = load_7.to(tl.float32) + load_8.to(tl.float32)[None, :]
+    part_2_4 = tl.exp(-tl.abs(part_2_3))
+    part_2_5 = 1.0 + part_2_4
+    part_2_6 = part_2_5 == 1.0
+    part_2_7 = tl.where(part_2_6, part_2_4, tl.log(part_2_5) * (part_2_4 / tl.where(part_2_6, 1.0, part_2_5 - 1.0)))
+    part_2_8 = -(tl.exp(load_6.to(tl.float32)) * (tl.maximum(part_2_3, 0.0) + part_2_7))
+    part_2_9 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2) * tl.exp(part_2_8)
+    w = part_2_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24)) * part_2_9  # what an erasure reads [C, BLOCK_K]
+    part_3_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_3_1 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
+    e = part_3_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
+    part_4_0 = load_7.to(tl.float32) + load_8.to(tl.float32)[None, :]
+    part_4_1 = tl.exp(-tl.abs(part_4_0))
+    part_4_2 = 1.0 + part_4_1
+    part_4_3 = part_4_2 == 1.0
+    part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
+    map_2 = -(tl.exp(load_6.to(tl.float32)) * (tl.maximum(part_4_0, 0.0) + part_4_4))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
@@ -5774,309 +6313,203 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
     decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-    map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    map_6 = decay[:, None] * map_5  # [BLOCK_K, BLOCK_V]
-    sum_3 = tl.sum(map_6, 1)  # [BLOCK_K]
+    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_4 = decay[:, None] * map_3  # [BLOCK_K, BLOCK_V]
+    sum_1_2 = tl.sum(map_4, 1)  # [BLOCK_K]
     sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
     decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
     dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_7 = decay_2 * dot  # [C, BLOCK_K]
-    ds_out = map_7 * scale  # through M [C, BLOCK_K]
+    map_5 = decay_2 * dot  # [C, BLOCK_K]
+    ds_out = map_5 * scale  # through M [C, BLOCK_K]
     sums_2 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
-    map_8 = decay_3 * s  # [C, BLOCK_K]
+    map_6 = decay_3 * s  # [C, BLOCK_K]
     sums_3 = -sums_2  # D(j, middle64(j)] [C, BLOCK_K]
     decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
-    map_9 = decay_4 * e  # [C, BLOCK_K]
+    map_7 = decay_4 * e  # [C, BLOCK_K]
     dot_2 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_10 = dot_2 * scale  # [C, C]
-    B_se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), map_10, 0.0)  # pairs with j <= i in block64 [C, C]
-    dq_se_base = tl.dot(B_se_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_11 = decay_3 * dq_se_base  # [C, BLOCK_K]
-    total = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_12 = s * ds_out  # [C, BLOCK_K]
-    map_13 = map_8.to(FT).to(tl.float32) * dq_se_base  # [C, BLOCK_K]
-    total_2 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), map_12)  # [C, BLOCK_K]
-    part_17_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_17_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_17_0) / (1.0 + part_17_0))
-    part_17_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    map_14 = -part_17_1 / (part_17_2 * part_17_2) * total  # [C, BLOCK_K]
-    inner_4 = tl.where(in_K[None, :], map_14, 0.0)  # [C, BLOCK_K]
-    sum_7 = tl.sum(inner_4, 1)  # [C]
-    part_18_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_18_1 = 1.0 + part_18_0
-    part_18_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_18_0) / part_18_1)
-    part_18_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_18_0) / part_18_1 * (1.0 + part_18_2)
-    map_15 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_18_3 * total  # [C, BLOCK_K]
-    map_16 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
-    map_17 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
-    map_18 = map_16 * map_17 * sum_7  # [C]
-    part_22_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_22_1 = 1.0 + part_22_0
-    part_22_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1
-    part_22_3 = load.to(tl.float32) * part_22_2
-    part_22_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1)
-    map_19 = (part_22_3 + part_22_3) * (part_22_2 * (1.0 + part_22_4)) * map_18[:, None]  # [C, BLOCK_K]
-    d_q_raw_new = map_15 + map_19  # gradient of q_raw [C, BLOCK_K]
-    d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
-    tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    map_8 = dot_2 * scale  # [C, C]
+    B_se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), map_8, 0.0)  # pairs with j <= i in block64 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_9 = decay_3 * dq_se_base  # [C, BLOCK_K]
+    total = tl.fma(map_9, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_10 = s * ds_out  # [C, BLOCK_K]
+    map_11 = map_6.to(FT).to(tl.float32) * dq_se_base  # [C, BLOCK_K]
+    total_2 = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), map_10)  # [C, BLOCK_K]
+    ds_ptr_c = ds_ptr + start * ds_ptr_t  # first token of the chunk
+    tl.store(ds_ptr_c + (token * ds_ptr_t)[:, None] + at_K[None, :], total.to(ds_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
     decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
     de_out = decay_5 * dot_3  # through L [C, BLOCK_K]
-    map_20 = e * de_out  # [C, BLOCK_K]
-    sum_4 = tl.sum(map_20, 0)  # [BLOCK_K]
+    map_12 = e * de_out  # [C, BLOCK_K]
+    sum_2_2 = tl.sum(map_12, 0)  # [BLOCK_K]
     dot_4 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_21 = dot_4 * scale  # [C, C]
-    Bt_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_21, 0.0)  # the weights of the pairs: pairs with j <= i in block64 [C, C]
-    dk_se_base = tl.dot(Bt_se_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_22 = decay_4 * dk_se_base  # [C, BLOCK_K]
-    total_3 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_23 = map_9.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
-    inside_3 = total_2 - map_23  # [C, BLOCK_K]
+    map_13 = dot_4 * scale  # [C, C]
+    Bt_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_13, 0.0)  # the weights of the pairs: pairs with j <= i in block64 [C, C]
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_14 = decay_4 * dk_se_base  # [C, BLOCK_K]
+    total_3 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    map_15 = map_7.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    inside_3 = total_2 - map_15  # [C, BLOCK_K]
     zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load_9 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w_raw [C, BLOCK_V]
+    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+    load_10 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+    part_22_0 = tl.exp(-tl.abs(load_9.to(tl.float32)))
+    part_22_1 = tl.where(load_9.to(tl.float32) >= 0.0, 1.0, part_22_0) / (1.0 + part_22_0)
+    part_22_2 = tl.exp(-tl.abs(load_10.to(tl.float32)))
+    part_22_3 = 1.0 + part_22_2
+    part_22_4 = load_10.to(tl.float32) * (tl.where(-load_10.to(tl.float32) >= 0.0, 1.0, part_22_2) / part_22_3)
+    part_22_5 = tl.where(load_10.to(tl.float32) >= 0.0, 1.0, part_22_2) / part_22_3 * (1.0 + part_22_4)
+    d_v_raw_new = part_22_1 * part_22_5 * -zeta_2.to(tl.float32)  # gradient of v_raw [C, BLOCK_V]
+    d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
+    if block == 0:
+        tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    part_23_0 = tl.exp(-tl.abs(load_10.to(tl.float32)))
+    part_23_1 = tl.where(load_10.to(tl.float32) >= 0.0, 1.0, part_23_0) / (1.0 + part_23_0)
+    part_23_2 = tl.exp(-tl.abs(load_9.to(tl.float32)))
+    part_23_3 = 1.0 + part_23_2
+    part_23_4 = tl.where(load_9.to(tl.float32) >= 0.0, 1.0, part_23_2) / part_23_3 * (tl.where(-load_9.to(tl.float32) >= 0.0, 1.0, part_23_2) / part_23_3)
+    d_w_raw_new = load_10.to(tl.float32) * part_23_1 * part_23_4 * -zeta_2.to(tl.float32)  # gradient of w_raw [C, BLOCK_V]
+    d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
+    if block == 0:
+        tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_V[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     sums_5 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
     decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
-    map_24 = decay_6 * w  # [C, BLOCK_K]
+    map_16 = decay_6 * w  # [C, BLOCK_K]
     dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
     Bt_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_5, 0.0)  # the weights of the pairs: pairs with j < i in block64 [C, C]
-    dk_we_base = tl.dot(Bt_we_base.to(FT), map_24.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_25 = decay_4 * dk_we_base  # [C, BLOCK_K]
-    total_4 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-    map_26 = map_9.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
-    inside_4 = inside_3 - map_26  # [C, BLOCK_K]
-    part_34_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_34_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_34_0) / (1.0 + part_34_0)
-    part_34_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    map_27 = -(load_2.to(tl.float32) * part_34_1) / (part_34_2 * part_34_2) * total_4  # [C, BLOCK_K]
-    inner_5 = tl.where(in_K[None, :], map_27, 0.0)  # [C, BLOCK_K]
-    sum_5 = tl.sum(inner_5, 1)  # [C]
+    dk_we_base = tl.dot(Bt_we_base.to(FT), map_16.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_17 = decay_4 * dk_we_base  # [C, BLOCK_K]
+    total_4 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+    map_18 = map_7.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_4 = inside_3 - map_18  # [C, BLOCK_K]
+    de_ptr_c = de_ptr + start * de_ptr_t  # first token of the chunk
+    tl.store(de_ptr_c + (token * de_ptr_t)[:, None] + at_K[None, :], total_4.to(de_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
     decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
     dot_6 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
     dw_out = decay_7 * dot_6  # through M [C, BLOCK_K]
     dot_7 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
     B_we_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_7, 0.0)  # pairs with j < i in block64 [C, C]
-    dq_we_base = tl.dot(B_we_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_28 = decay_6 * dq_we_base  # [C, BLOCK_K]
-    total_5 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    part_37_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_37_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_37_0) / (1.0 + part_37_0)
-    part_37_2 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_37_3 = tl.exp(-tl.abs(part_37_2))
-    part_37_4 = 1.0 + part_37_3
-    part_37_5 = part_37_4 == 1.0
-    part_37_6 = tl.log(part_37_4) * (part_37_3 / tl.where(part_37_5, 1.0, part_37_4 - 1.0))
-    part_37_7 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_37_2, 0.0) + tl.where(part_37_5, part_37_3, part_37_6))
-    part_37_8 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_37_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_37_8) / (1.0 + part_37_8)
-    part_37_10 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_37_11 = part_37_1 * tl.exp(-part_37_7) * (-(load_2.to(tl.float32) * part_37_9) / (part_37_10 * part_37_10))
-    map_29 = part_37_11 * total_5  # [C, BLOCK_K]
-    inner_6 = tl.where(in_K[None, :], map_29, 0.0)  # [C, BLOCK_K]
-    sum_6 = tl.sum(inner_6, 1)  # [C]
-    part_38_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_38_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_38_0) / (1.0 + part_38_0)
-    part_38_2 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_38_3 = tl.exp(-tl.abs(part_38_2))
-    part_38_4 = 1.0 + part_38_3
-    part_38_5 = part_38_4 == 1.0
-    part_38_6 = tl.log(part_38_4) * (part_38_3 / tl.where(part_38_5, 1.0, part_38_4 - 1.0))
-    part_38_7 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_38_2, 0.0) + tl.where(part_38_5, part_38_3, part_38_6))
-    part_38_8 = part_38_1 * tl.exp(-part_38_7) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))
-    part_38_9 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_38_10 = 1.0 + part_38_9
-    part_38_11 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_38_9) / part_38_10)
-    part_38_12 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_38_9) / part_38_10 * (1.0 + part_38_11)
-    map_30 = part_38_8 * part_38_12 * total_5  # [C, BLOCK_K]
-    map_31 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
-    map_32 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
-    map_33 = map_31 * map_32 * sum_6  # [C]
-    part_42_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_42_1 = 1.0 + part_42_0
-    part_42_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_42_0) / part_42_1
-    part_42_3 = load_2.to(tl.float32) * part_42_2
-    part_42_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_42_0) / part_42_1)
-    map_34 = (part_42_3 + part_42_3) * (part_42_2 * (1.0 + part_42_4)) * map_33[:, None]  # [C, BLOCK_K]
-    total_8 = map_30 + map_34  # [C, BLOCK_K]
-    part_44_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_44_1 = 1.0 + part_44_0
-    part_44_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_44_0) / part_44_1)
-    part_44_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_44_0) / part_44_1 * (1.0 + part_44_2)
-    map_35 = 1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_44_3 * total_4  # [C, BLOCK_K]
-    total_6 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
-    part_45_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_45_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_45_0) / (1.0 + part_45_0)
-    part_45_2 = load_2.to(tl.float32) * part_45_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_45_3 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_45_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_45_3) / (1.0 + part_45_3)
-    part_45_5 = tl.exp(load_4.to(tl.float32))
-    part_45_6 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_45_7 = tl.exp(-tl.abs(part_45_6))
-    part_45_8 = 1.0 + part_45_7
-    part_45_9 = part_45_8 == 1.0
-    part_45_10 = tl.log(part_45_8) * (part_45_7 / tl.where(part_45_9, 1.0, part_45_8 - 1.0))
-    part_45_11 = tl.maximum(part_45_6, 0.0) + tl.where(part_45_9, part_45_7, part_45_10)
-    part_45_12 = -(part_45_2 * part_45_4 * tl.exp(-(part_45_5 * part_45_11))) * part_45_11
-    map_36 = part_45_12 * part_45_5 * total_5  # [C, BLOCK_K]
-    inner_7 = tl.where(in_K[None, :], map_36, 0.0)  # [C, BLOCK_K]
-    sum_9 = tl.sum(tl.sum(inner_7, 1), 0)
-    part_46_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_46_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_46_0) / (1.0 + part_46_0)
-    part_46_2 = load_2.to(tl.float32) * part_46_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_46_3 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_46_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_46_3) / (1.0 + part_46_3)
-    part_46_5 = tl.exp(load_4.to(tl.float32))
-    part_46_6 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_46_7 = tl.exp(-tl.abs(part_46_6))
-    part_46_8 = 1.0 + part_46_7
-    part_46_9 = part_46_8 == 1.0
-    part_46_10 = tl.log(part_46_8) * (part_46_7 / tl.where(part_46_9, 1.0, part_46_8 - 1.0))
-    part_46_11 = part_46_5 * (tl.maximum(part_46_6, 0.0) + tl.where(part_46_9, part_46_7, part_46_10))
-    part_46_12 = -(part_46_2 * part_46_4 * tl.exp(-part_46_11)) * part_46_5 * (tl.where(part_46_6 >= 0.0, 1.0, part_46_7) / part_46_8)
-    map_37 = part_46_12 * total_5  # [C, BLOCK_K]
-    sum_11 = tl.sum(map_37, 0)  # [BLOCK_K]
-    part_47_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_47_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_47_0) / (1.0 + part_47_0)
-    part_47_2 = load_2.to(tl.float32) * part_47_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_47_3 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_47_4 = tl.exp(-tl.abs(part_47_3))
-    part_47_5 = 1.0 + part_47_4
-    part_47_6 = part_47_5 == 1.0
-    part_47_7 = tl.log(part_47_5) * (part_47_4 / tl.where(part_47_6, 1.0, part_47_5 - 1.0))
-    part_47_8 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_47_3, 0.0) + tl.where(part_47_6, part_47_4, part_47_7))
-    part_47_9 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-    part_47_10 = 1.0 + part_47_9
-    part_47_11 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_47_9) / part_47_10 * (tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_47_9) / part_47_10)
-    d_b_raw_new = part_47_2 * tl.exp(-part_47_8) * part_47_11 * total_5  # gradient of b_raw [C, BLOCK_K]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_19 = decay_6 * dq_we_base  # [C, BLOCK_K]
+    total_5 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    part_30_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_30_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_30_0) / (1.0 + part_30_0)
+    part_30_2 = load_3.to(tl.float32) * part_30_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))
+    part_30_3 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    part_30_4 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_30_3) / (1.0 + part_30_3)
+    part_30_5 = tl.exp(load_6.to(tl.float32))
+    part_30_6 = load_7.to(tl.float32) + load_8.to(tl.float32)[None, :]
+    part_30_7 = tl.exp(-tl.abs(part_30_6))
+    part_30_8 = 1.0 + part_30_7
+    part_30_9 = part_30_8 == 1.0
+    part_30_10 = tl.log(part_30_8) * (part_30_7 / tl.where(part_30_9, 1.0, part_30_8 - 1.0))
+    part_30_11 = tl.maximum(part_30_6, 0.0) + tl.where(part_30_9, part_30_7, part_30_10)
+    part_30_12 = -(part_30_2 * part_30_4 * tl.exp(-(part_30_5 * part_30_11))) * part_30_11
+    map_20 = part_30_12 * part_30_5 * total_5  # [C, BLOCK_K]
+    inner_2 = tl.where(in_K[None, :], map_20, 0.0)  # [C, BLOCK_K]
+    sum_4 = tl.sum(tl.sum(inner_2, 1), 0)
+    part_31_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_31_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_31_0) / (1.0 + part_31_0)
+    part_31_2 = load_3.to(tl.float32) * part_31_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))
+    part_31_3 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    part_31_4 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_31_3) / (1.0 + part_31_3)
+    part_31_5 = tl.exp(load_6.to(tl.float32))
+    part_31_6 = load_7.to(tl.float32) + load_8.to(tl.float32)[None, :]
+    part_31_7 = tl.exp(-tl.abs(part_31_6))
+    part_31_8 = 1.0 + part_31_7
+    part_31_9 = part_31_8 == 1.0
+    part_31_10 = tl.log(part_31_8) * (part_31_7 / tl.where(part_31_9, 1.0, part_31_8 - 1.0))
+    part_31_11 = part_31_5 * (tl.maximum(part_31_6, 0.0) + tl.where(part_31_9, part_31_7, part_31_10))
+    part_31_12 = -(part_31_2 * part_31_4 * tl.exp(-part_31_11)) * part_31_5 * (tl.where(part_31_6 >= 0.0, 1.0, part_31_7) / part_31_8)
+    map_21 = part_31_12 * total_5  # [C, BLOCK_K]
+    sum_6 = tl.sum(map_21, 0)  # [BLOCK_K]
+    dw_ptr_c = dw_ptr + start * dw_ptr_t  # first token of the chunk
+    tl.store(dw_ptr_c + (token * dw_ptr_t)[:, None] + at_K[None, :], total_5.to(dw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    part_32_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_32_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_32_0) / (1.0 + part_32_0)
+    part_32_2 = load_3.to(tl.float32) * part_32_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))
+    part_32_3 = load_7.to(tl.float32) + load_8.to(tl.float32)[None, :]
+    part_32_4 = tl.exp(-tl.abs(part_32_3))
+    part_32_5 = 1.0 + part_32_4
+    part_32_6 = part_32_5 == 1.0
+    part_32_7 = tl.log(part_32_5) * (part_32_4 / tl.where(part_32_6, 1.0, part_32_5 - 1.0))
+    part_32_8 = tl.exp(load_6.to(tl.float32)) * (tl.maximum(part_32_3, 0.0) + tl.where(part_32_6, part_32_4, part_32_7))
+    part_32_9 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    part_32_10 = 1.0 + part_32_9
+    part_32_11 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_32_9) / part_32_10 * (tl.where(-load_5.to(tl.float32) >= 0.0, 1.0, part_32_9) / part_32_10)
+    d_b_raw_new = part_32_2 * tl.exp(-part_32_8) * part_32_11 * total_5  # gradient of b_raw [C, BLOCK_K]
     d_b_raw_ptr_c = d_b_raw_ptr + start * d_b_raw_ptr_t  # first token of the chunk
     tl.store(d_b_raw_ptr_c + (token * d_b_raw_ptr_t)[:, None] + at_K[None, :], d_b_raw_new.to(d_b_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_38 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
-    map_39 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
-    map_40 = map_38 * map_39 * sum_5  # [C]
-    part_51_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_51_1 = 1.0 + part_51_0
-    part_51_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_51_0) / part_51_1
-    part_51_3 = load_2.to(tl.float32) * part_51_2
-    part_51_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_51_0) / part_51_1)
-    map_41 = (part_51_3 + part_51_3) * (part_51_2 * (1.0 + part_51_4)) * map_40[:, None]  # [C, BLOCK_K]
-    d_k_raw_new = total_6 + map_41  # gradient of k_raw [C, BLOCK_K]
-    d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
-    tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_42 = w * dw_out  # [C, BLOCK_K]
-    map_43 = map_24.to(FT).to(tl.float32) * dq_we_base  # [C, BLOCK_K]
-    total_7 = tl.fma(map_43, tl.full([C, BLOCK_K], 1.0, tl.float32), map_42)  # [C, BLOCK_K]
-    terms = total_7  # [C, BLOCK_K]
+    map_22 = w * dw_out  # [C, BLOCK_K]
+    map_23 = map_16.to(FT).to(tl.float32) * dq_we_base  # [C, BLOCK_K]
+    total_6 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), map_22)  # [C, BLOCK_K]
+    terms = total_6  # [C, BLOCK_K]
     later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-    map_44 = inside_4 - map_20  # [C, BLOCK_K]
-    terms_2 = map_44  # [C, BLOCK_K]
+    map_24 = inside_4 - map_12  # [C, BLOCK_K]
+    terms_2 = map_24  # [C, BLOCK_K]
     inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
     dgK_6 = later_2 + inside_2  # [C, BLOCK_K]
-    dgK_7 = dgK_6 + sum_4[None, :]  # [C, BLOCK_K]
-    dgK = dgK_7 + sum_3[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    part_59_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_59_1 = tl.exp(-tl.abs(part_59_0))
-    part_59_2 = 1.0 + part_59_1
-    part_59_3 = part_59_2 == 1.0
-    part_59_4 = tl.log(part_59_2) * (part_59_1 / tl.where(part_59_3, 1.0, part_59_2 - 1.0))
-    part_59_5 = -(tl.maximum(part_59_0, 0.0) + tl.where(part_59_3, part_59_1, part_59_4))
-    map_45 = part_59_5 * tl.exp(load_4.to(tl.float32)) * dgK  # [C, BLOCK_K]
-    inner_8 = tl.where(valid[:, None], map_45, 0.0)  # [C, BLOCK_K]
-    inner_9 = tl.where(in_K[None, :], inner_8, 0.0)  # [C, BLOCK_K]
-    sum_8 = tl.sum(tl.sum(inner_9, 1), 0)
-    part_60_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-    part_60_1 = tl.exp(-tl.abs(part_60_0))
-    part_60_2 = -tl.exp(load_4.to(tl.float32)) * (tl.where(part_60_0 >= 0.0, 1.0, part_60_1) / (1.0 + part_60_1))
-    map_46 = part_60_2 * dgK  # [C, BLOCK_K]
-    inner_10 = tl.where(valid[:, None], map_46, 0.0)  # [C, BLOCK_K]
-    sum_10 = tl.sum(inner_10, 0)  # [BLOCK_K]
-    d_a_raw_new = map_37 + map_46  # gradient of a_raw [C, BLOCK_K]
+    dgK_7 = dgK_6 + sum_2_2[None, :]  # [C, BLOCK_K]
+    dgK = dgK_7 + sum_1_2[None, :]  # gradient of the log-decay [C, BLOCK_K]
+    part_39_0 = load_7.to(tl.float32) + load_8.to(tl.float32)[None, :]
+    part_39_1 = tl.exp(-tl.abs(part_39_0))
+    part_39_2 = 1.0 + part_39_1
+    part_39_3 = part_39_2 == 1.0
+    part_39_4 = tl.log(part_39_2) * (part_39_1 / tl.where(part_39_3, 1.0, part_39_2 - 1.0))
+    part_39_5 = -(tl.maximum(part_39_0, 0.0) + tl.where(part_39_3, part_39_1, part_39_4))
+    map_25 = part_39_5 * tl.exp(load_6.to(tl.float32)) * dgK  # [C, BLOCK_K]
+    inner_3 = tl.where(valid[:, None], map_25, 0.0)  # [C, BLOCK_K]
+    inner_4 = tl.where(in_K[None, :], inner_3, 0.0)  # [C, BLOCK_K]
+    sum_3 = tl.sum(tl.sum(inner_4, 1), 0)
+    part_40_0 = load_7.to(tl.float32) + load_8.to(tl.float32)[None, :]
+    part_40_1 = tl.exp(-tl.abs(part_40_0))
+    part_40_2 = -tl.exp(load_6.to(tl.float32)) * (tl.where(part_40_0 >= 0.0, 1.0, part_40_1) / (1.0 + part_40_1))
+    map_26 = part_40_2 * dgK  # [C, BLOCK_K]
+    inner_5 = tl.where(valid[:, None], map_26, 0.0)  # [C, BLOCK_K]
+    sum_5 = tl.sum(inner_5, 0)  # [BLOCK_K]
+    d_a_raw_new = map_21 + map_26  # gradient of a_raw [C, BLOCK_K]
     d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
     tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_K[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    d_A_log_new = sum_9 + sum_8  # gradient of A_log, of this chunk
+    d_A_log_new = sum_4 + sum_3  # gradient of A_log, of this chunk
     tl.store(d_A_log_ptr + _row(slot, h, H) * (1), d_A_log_new)
-    d_d_bias_new = sum_11 + sum_10  # gradient of d_bias, of this chunk [BLOCK_K]
+    d_d_bias_new = sum_6 + sum_5  # gradient of d_bias, of this chunk [BLOCK_K]
     tl.store(d_d_bias_ptr + _row(slot, h, H) * (K) + at_K, d_d_bias_new.to(d_d_bias_ptr.dtype.element_ty), mask=in_K)
 
 
 @_Kernel
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_layer_gradients_mild_value_kernel(
-    first_K_ptr, second_K_ptr, zeta_ptr, w_raw_ptr, v_raw_ptr, d_v_raw_ptr, d_w_raw_ptr, cu, T,
-    H, N, STEPS, least, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g,
-    w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, v_raw_ptr_b,
-    v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, d_v_raw_ptr_b,
-    d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h, d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr,
-    d_w_raw_ptr_h, V: tl.constexpr, BLOCK_V: tl.constexpr, K: tl.constexpr, C: tl.constexpr,
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
+def _m_layer_gradients_kernel(
+    first_K_ptr, second_K_ptr, q_raw_ptr, sum_1_ptr, k_raw_ptr, sum_2_ptr, b_raw_ptr, A_log_ptr,
+    a_raw_ptr, d_bias_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr, zeta_ptr, w_raw_ptr, v_raw_ptr,
+    scale, d_v_raw_ptr, d_w_raw_ptr, ds_ptr, dw_ptr, d_b_raw_ptr, de_ptr, d_a_raw_ptr,
+    d_A_log_ptr, d_d_bias_ptr, cu, T, H, N, STEPS, least, SLOTS, q_raw_ptr_b,
+    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, sum_1_ptr_b, sum_1_ptr_t: tl.constexpr,
+    sum_1_ptr_h, sum_1_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g,
+    sum_2_ptr_b, sum_2_ptr_t: tl.constexpr, sum_2_ptr_h, sum_2_ptr_g, b_raw_ptr_b,
+    b_raw_ptr_t: tl.constexpr, b_raw_ptr_h, b_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b,
+    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
+    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr,
+    v_raw_ptr_h, v_raw_ptr_g, d_v_raw_ptr_b, d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h,
+    d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, ds_ptr_b, ds_ptr_t: tl.constexpr,
+    ds_ptr_h, dw_ptr_b, dw_ptr_t: tl.constexpr, dw_ptr_h, d_b_raw_ptr_b,
+    d_b_raw_ptr_t: tl.constexpr, d_b_raw_ptr_h, de_ptr_b, de_ptr_t: tl.constexpr, de_ptr_h,
+    d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, d_A_log_ptr_o, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
     VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_w_raw, d_v_raw'
+    'every gradient, chunk by chunk: d_w_raw, d_v_raw, d_A_log, d_a_raw, d_d_bias, d_b_raw, dw, de, ds'
     program = tl.program_id(0)
-    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
-    SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
-    if lowest < least:
-        return  # another kernel computes this chunk
-    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
-    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
-    d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
-    d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
-    d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
-    d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-        load = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w_raw [C, BLOCK_V]
-        load_2 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
-        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-        part_2_1 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_2_2 = 1.0 + part_2_1
-        part_2_3 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_2_1) / part_2_2)
-        part_2_4 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_1) / part_2_2 * (1.0 + part_2_3)
-        part_2_5 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0) * part_2_4
-        d_v_raw_new = part_2_5 * -zeta_2.to(tl.float32)  # gradient of v_raw [C, BLOCK_V]
-        tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-        part_3_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-        part_3_2 = tl.exp(-tl.abs(load.to(tl.float32)))
-        part_3_3 = 1.0 + part_3_2
-        part_3_4 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_2) / part_3_3 * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_3_2) / part_3_3)
-        d_w_raw_new = part_3_1 * part_3_4 * -zeta_2.to(tl.float32)  # gradient of w_raw [C, BLOCK_V]
-        tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_V[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-
-
-@_Kernel
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
-def _m_layer_gradients_whole_kernel(
-    first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, b_raw_ptr, A_log_ptr, a_raw_ptr,
-    d_bias_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr, zeta_ptr, scale, d_q_raw_ptr, d_b_raw_ptr,
-    d_k_raw_ptr, d_a_raw_ptr, d_A_log_ptr, d_d_bias_ptr, cu, T, H, N, STEPS, least, SLOTS,
-    q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b,
-    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, b_raw_ptr_b, b_raw_ptr_t: tl.constexpr,
-    b_raw_ptr_h, b_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
-    a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, zeta_ptr_b,
-    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_q_raw_ptr_b,
-    d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h, d_b_raw_ptr_b, d_b_raw_ptr_t: tl.constexpr,
-    d_b_raw_ptr_h, d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr, d_k_raw_ptr_h, d_a_raw_ptr_b,
-    d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
-):
-    'every gradient, chunk by chunk: d_k_raw, d_q_raw, d_A_log, d_a_raw, d_d_bias, d_b_raw'
-    program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     head = program % H
@@ -6085,7 +6518,9 @@ def _m_layer_gradients_whole_kernel(
     if lowest >= least:
         return  # another kernel computes all of them
     q_raw_ptr_all = q_raw_ptr
+    sum_1_ptr_all = sum_1_ptr
     k_raw_ptr_all = k_raw_ptr
+    sum_2_ptr_all = sum_2_ptr
     b_raw_ptr_all = b_raw_ptr
     A_log_ptr_all = A_log_ptr
     a_raw_ptr_all = a_raw_ptr
@@ -6093,14 +6528,22 @@ def _m_layer_gradients_whole_kernel(
     dy_ptr_all = dy_ptr
     n_2_ptr_all = n_2_ptr
     zeta_ptr_all = zeta_ptr
-    d_q_raw_ptr_all = d_q_raw_ptr
+    w_raw_ptr_all = w_raw_ptr
+    v_raw_ptr_all = v_raw_ptr
+    d_v_raw_ptr_all = d_v_raw_ptr
+    d_w_raw_ptr_all = d_w_raw_ptr
+    ds_ptr_all = ds_ptr
+    dw_ptr_all = dw_ptr
     d_b_raw_ptr_all = d_b_raw_ptr
-    d_k_raw_ptr_all = d_k_raw_ptr
+    de_ptr_all = de_ptr
     d_a_raw_ptr_all = d_a_raw_ptr
+    d_A_log_ptr_all = d_A_log_ptr
     for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
         program = one * H + head
         q_raw_ptr = q_raw_ptr_all
+        sum_1_ptr = sum_1_ptr_all
         k_raw_ptr = k_raw_ptr_all
+        sum_2_ptr = sum_2_ptr_all
         b_raw_ptr = b_raw_ptr_all
         A_log_ptr = A_log_ptr_all
         a_raw_ptr = a_raw_ptr_all
@@ -6108,18 +6551,26 @@ def _m_layer_gradients_whole_kernel(
         dy_ptr = dy_ptr_all
         n_2_ptr = n_2_ptr_all
         zeta_ptr = zeta_ptr_all
-        d_q_raw_ptr = d_q_raw_ptr_all
+        w_raw_ptr = w_raw_ptr_all
+        v_raw_ptr = v_raw_ptr_all
+        d_v_raw_ptr = d_v_raw_ptr_all
+        d_w_raw_ptr = d_w_raw_ptr_all
+        ds_ptr = ds_ptr_all
+        dw_ptr = dw_ptr_all
         d_b_raw_ptr = d_b_raw_ptr_all
-        d_k_raw_ptr = d_k_raw_ptr_all
+        de_ptr = de_ptr_all
         d_a_raw_ptr = d_a_raw_ptr_all
+        d_A_log_ptr = d_A_log_ptr_all
         h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
         token = tl.arange(0, C)
-        at_K = tl.arange(0, BLOCK_K)
+        at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
         in_K = at_K < K
         at_V = tl.arange(0, BLOCK_V)
         in_V = at_V < V
         q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+        sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, sum_1_ptr_g)
         k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+        sum_2_ptr = _head(sum_2_ptr, batch, h, sum_2_ptr_b, sum_2_ptr_h, sum_2_ptr_g)
         b_raw_ptr = _head(b_raw_ptr, batch, h, b_raw_ptr_b, b_raw_ptr_h, b_raw_ptr_g)
         A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
         a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
@@ -6127,60 +6578,60 @@ def _m_layer_gradients_whole_kernel(
         dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
         n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
         zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-        d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
+        w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+        v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+        d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
+        d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
+        ds_ptr = _head(ds_ptr, batch, h, ds_ptr_b, ds_ptr_h, 1)
+        dw_ptr = _head(dw_ptr, batch, h, dw_ptr_b, dw_ptr_h, 1)
         d_b_raw_ptr = _head(d_b_raw_ptr, batch, h, d_b_raw_ptr_b, d_b_raw_ptr_h, 1)
-        d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
+        de_ptr = _head(de_ptr, batch, h, de_ptr_b, de_ptr_h, 1)
         d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
+        d_A_log_ptr = d_A_log_ptr + block.to(tl.int64) * d_A_log_ptr_o  # its part of the sum
         lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
         if lowest < least:
-            load_4 = tl.load(A_log_ptr)  # load A_log
-            load_6 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
+            load_6 = tl.load(A_log_ptr)  # load A_log
+            load_8 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
             rest = left
             valid = token < rest
             start = first
             q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
             load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+            sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+            load_2 = tl.load(sum_1_ptr_c + (token * sum_1_ptr_t), mask=valid, other=0.0)  # load sum_1 [C]
             part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
-            map_2 = part_1 * part_1  # [C, BLOCK_K]
-            inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-            sum_1 = tl.sum(inner, 1)  # [C]
-            part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-            part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-            s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
+            s = part_1 / tl.sqrt(tl.maximum(load_2.to(tl.float32)[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
             k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-            load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-            part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_3_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-            map_3 = part_3_1 * part_3_1  # [C, BLOCK_K]
-            inner_2 = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
-            sum_2 = tl.sum(inner_2, 1)  # [C]
+            load_3 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+            sum_2_ptr_c = sum_2_ptr + start * sum_2_ptr_t  # first token of the chunk
+            load_4 = tl.load(sum_2_ptr_c + (token * sum_2_ptr_t), mask=valid, other=0.0)  # load sum_2 [C]
             b_raw_ptr_c = b_raw_ptr + start * b_raw_ptr_t  # first token of the chunk
-            load_3 = tl.load(b_raw_ptr_c + (token * b_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b_raw [C, BLOCK_K]
+            load_5 = tl.load(b_raw_ptr_c + (token * b_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b_raw [C, BLOCK_K]
             a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-            load_5 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
-            part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_4_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
-            part_4_2 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-            part_4_3 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-            part_4_4 = tl.exp(-tl.abs(part_4_3))
-            part_4_5 = 1.0 + part_4_4
-            part_4_6 = part_4_5 == 1.0
-            part_4_7 = tl.where(part_4_6, part_4_4, tl.log(part_4_5) * (part_4_4 / tl.where(part_4_6, 1.0, part_4_5 - 1.0)))
-            part_4_8 = -(tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_4_3, 0.0) + part_4_7))
-            part_4_9 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_4_2) / (1.0 + part_4_2) * tl.exp(part_4_8)
-            w = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_4_9  # what an erasure reads [C, BLOCK_K]
-            part_5_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_5_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-            e = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
-            part_6_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-            part_6_1 = tl.exp(-tl.abs(part_6_0))
-            part_6_2 = 1.0 + part_6_1
-            part_6_3 = part_6_2 == 1.0
-            part_6_4 = tl.where(part_6_3, part_6_1, tl.log(part_6_2) * (part_6_1 / tl.where(part_6_3, 1.0, part_6_2 - 1.0)))
-            map_4 = -(tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_6_0, 0.0) + part_6_4))  # [C, BLOCK_K]
-            inner_3 = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_K]
-            gK = tl.maximum(inner_3, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+            load_7 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+            part_2_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_2_1 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+            part_2_2 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+            part_2_3 = load_7.to(tl.float32) + load_8.to(tl.float32)[None, :]
+            part_2_4 = tl.exp(-tl.abs(part_2_3))
+            part_2_5 = 1.0 + part_2_4
+            part_2_6 = part_2_5 == 1.0
+            part_2_7 = tl.where(part_2_6, part_2_4, tl.log(part_2_5) * (part_2_4 / tl.where(part_2_6, 1.0, part_2_5 - 1.0)))
+            part_2_8 = -(tl.exp(load_6.to(tl.float32)) * (tl.maximum(part_2_3, 0.0) + part_2_7))
+            part_2_9 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2) * tl.exp(part_2_8)
+            w = part_2_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24)) * part_2_9  # what an erasure reads [C, BLOCK_K]
+            part_3_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_3_1 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
+            e = part_3_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
+            part_4_0 = load_7.to(tl.float32) + load_8.to(tl.float32)[None, :]
+            part_4_1 = tl.exp(-tl.abs(part_4_0))
+            part_4_2 = 1.0 + part_4_1
+            part_4_3 = part_4_2 == 1.0
+            part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
+            map_2 = -(tl.exp(load_6.to(tl.float32)) * (tl.maximum(part_4_0, 0.0) + part_4_4))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
             dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
             dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
             n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
@@ -6188,16 +6639,39 @@ def _m_layer_gradients_whole_kernel(
             M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
             L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
             decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-            map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-            map_6 = decay[:, None] * map_5  # [BLOCK_K, BLOCK_V]
-            sum_3 = tl.sum(map_6, 1)  # [BLOCK_K]
+            map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+            map_4 = decay[:, None] * map_3  # [BLOCK_K, BLOCK_V]
+            sum_1_2 = tl.sum(map_4, 1)  # [BLOCK_K]
             zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
             zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+            w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+            load_9 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w_raw [C, BLOCK_V]
+            v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+            load_10 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+            part_8_0 = tl.exp(-tl.abs(load_9.to(tl.float32)))
+            part_8_1 = tl.exp(-tl.abs(load_10.to(tl.float32)))
+            part_8_2 = 1.0 + part_8_1
+            part_8_3 = load_10.to(tl.float32) * (tl.where(-load_10.to(tl.float32) >= 0.0, 1.0, part_8_1) / part_8_2)
+            part_8_4 = tl.where(load_10.to(tl.float32) >= 0.0, 1.0, part_8_1) / part_8_2 * (1.0 + part_8_3)
+            part_8_5 = tl.where(load_9.to(tl.float32) >= 0.0, 1.0, part_8_0) / (1.0 + part_8_0) * part_8_4
+            d_v_raw_new = part_8_5 * -zeta_2.to(tl.float32)  # gradient of v_raw [C, BLOCK_V]
+            d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
+            if block == 0:
+                tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+            part_9_0 = tl.exp(-tl.abs(load_10.to(tl.float32)))
+            part_9_1 = tl.where(load_10.to(tl.float32) >= 0.0, 1.0, part_9_0) / (1.0 + part_9_0)
+            part_9_2 = tl.exp(-tl.abs(load_9.to(tl.float32)))
+            part_9_3 = 1.0 + part_9_2
+            part_9_4 = tl.where(load_9.to(tl.float32) >= 0.0, 1.0, part_9_2) / part_9_3 * (tl.where(-load_9.to(tl.float32) >= 0.0, 1.0, part_9_2) / part_9_3)
+            d_w_raw_new = load_10.to(tl.float32) * part_9_1 * part_9_4 * -zeta_2.to(tl.float32)  # gradient of w_raw [C, BLOCK_V]
+            d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
+            if block == 0:
+                tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_V[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
             sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
             decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
             dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_7 = decay_2 * dot  # [C, BLOCK_K]
-            ds_out = map_7 * scale  # through M [C, BLOCK_K]
+            map_5 = decay_2 * dot  # [C, BLOCK_K]
+            ds_out = map_5 * scale  # through M [C, BLOCK_K]
             sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
             decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
             dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
@@ -6206,964 +6680,925 @@ def _m_layer_gradients_whole_kernel(
             decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
             dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
             de_out = decay_4 * dot_3  # through L [C, BLOCK_K]
-            map_8 = e * de_out  # [C, BLOCK_K]
-            sum_4 = tl.sum(map_8, 0)  # [BLOCK_K]
+            map_6 = e * de_out  # [C, BLOCK_K]
+            sum_2_2 = tl.sum(map_6, 0)  # [BLOCK_K]
             diagonal = tl.sum(dy_2.to(tl.float32) * n_3.to(tl.float32), 1)  # [C]
             B_se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
             dq_se_diagonal = B_se_diagonal[:, None] * e  # [C, BLOCK_K]
             total = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-            map_9 = s * ds_out  # [C, BLOCK_K]
-            map_10 = s * dq_se_diagonal  # [C, BLOCK_K]
-            total_2 = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), map_9)  # [C, BLOCK_K]
+            map_7 = s * ds_out  # [C, BLOCK_K]
+            map_8 = s * dq_se_diagonal  # [C, BLOCK_K]
+            total_2 = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), map_7)  # [C, BLOCK_K]
             Bt_se_diagonal = diagonal * scale  # the weights of the pairs: pairs with j <= i in block1 [C]
             dk_se_diagonal = Bt_se_diagonal[:, None] * s  # [C, BLOCK_K]
             total_3 = tl.fma(dk_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
             sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
             decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-            map_11 = decay_5 * s  # [C, BLOCK_K]
+            map_9 = decay_5 * s  # [C, BLOCK_K]
             sums_5 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
             decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-            map_12 = decay_6 * w  # [C, BLOCK_K]
-            map_13 = decay_6 * e  # [C, BLOCK_K]
-            both = tl.where((token // 16 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            map_10 = decay_6 * w  # [C, BLOCK_K]
+            map_11 = decay_6 * e  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
             dot_4 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-            map_14 = dot_4 * scale  # [C, C]
-            B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level16 [C, C]
+            map_12 = dot_4 * scale  # [C, C]
+            B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level16 [C, C]
             dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
             Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
             both_2 = tl.dot((B_se_half16 + Bt_we_half16).to(DT), both, input_precision=PRECISION)  # dq_se_half16 and dk_we_half16 [C, BLOCK_K]
             dq_se_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
             dk_we_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-            map_15 = decay_5 * dq_se_half16  # [C, BLOCK_K]
-            total_4 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-            map_16 = map_11.to(DT).to(tl.float32) * dq_se_half16  # [C, BLOCK_K]
-            total_5 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            map_13 = decay_5 * dq_se_half16  # [C, BLOCK_K]
+            total_4 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            map_14 = map_9.to(DT).to(tl.float32) * dq_se_half16  # [C, BLOCK_K]
+            total_5 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
             dot_6 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-            map_17 = dot_6 * scale  # [C, C]
-            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
-            dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_18 = decay_6 * dk_se_half16  # [C, BLOCK_K]
-            total_6 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+            map_15 = dot_6 * scale  # [C, C]
+            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_15, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
+            dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_9.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_16 = decay_6 * dk_se_half16  # [C, BLOCK_K]
+            total_6 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
             sums_6 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
             decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-            map_19 = decay_7 * s  # [C, BLOCK_K]
+            map_17 = decay_7 * s  # [C, BLOCK_K]
             sums_7 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
             decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-            map_20 = decay_8 * w  # [C, BLOCK_K]
-            map_21 = decay_8 * e  # [C, BLOCK_K]
-            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-            B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level8 [C, C]
+            map_18 = decay_8 * w  # [C, BLOCK_K]
+            map_19 = decay_8 * e  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_18.to(DT), map_19.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level8 [C, C]
             Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
             both_4 = tl.dot((B_se_half8 + Bt_we_half8).to(DT), both_3, input_precision=PRECISION)  # dq_se_half8 and dk_we_half8 [C, BLOCK_K]
             dq_se_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
             dk_we_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-            map_22 = decay_7 * dq_se_half8  # [C, BLOCK_K]
-            total_7 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-            map_23 = map_19.to(DT).to(tl.float32) * dq_se_half8  # [C, BLOCK_K]
-            total_8 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
-            dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_19.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_24 = decay_8 * dk_se_half8  # [C, BLOCK_K]
-            total_9 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
+            map_20 = decay_7 * dq_se_half8  # [C, BLOCK_K]
+            total_7 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            map_21 = map_17.to(DT).to(tl.float32) * dq_se_half8  # [C, BLOCK_K]
+            total_8 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_15, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
+            dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_17.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_22 = decay_8 * dk_se_half8  # [C, BLOCK_K]
+            total_9 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
             sums_8 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
             decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-            map_25 = decay_9 * s  # [C, BLOCK_K]
+            map_23 = decay_9 * s  # [C, BLOCK_K]
             sums_9 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
             decay_10 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-            map_26 = decay_10 * w  # [C, BLOCK_K]
-            map_27 = decay_10 * e  # [C, BLOCK_K]
-            both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_26.to(DT), map_27.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-            B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level4 [C, C]
+            map_24 = decay_10 * w  # [C, BLOCK_K]
+            map_25 = decay_10 * e  # [C, BLOCK_K]
+            both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_24.to(DT), map_25.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level4 [C, C]
             Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
             both_6 = tl.dot((B_se_half4 + Bt_we_half4).to(DT), both_5, input_precision=PRECISION)  # dq_se_half4 and dk_we_half4 [C, BLOCK_K]
             dq_se_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
             dk_we_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-            map_28 = decay_9 * dq_se_half4  # [C, BLOCK_K]
-            total_10 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-            map_29 = map_25.to(DT).to(tl.float32) * dq_se_half4  # [C, BLOCK_K]
-            total_11 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
-            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
-            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_25.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_30 = decay_10 * dk_se_half4  # [C, BLOCK_K]
-            total_12 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            map_26 = decay_9 * dq_se_half4  # [C, BLOCK_K]
+            total_10 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
+            map_27 = map_23.to(DT).to(tl.float32) * dq_se_half4  # [C, BLOCK_K]
+            total_11 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_15, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
+            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_23.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_28 = decay_10 * dk_se_half4  # [C, BLOCK_K]
+            total_12 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
             sums_10 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
             decay_11 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-            map_31 = decay_11 * s  # [C, BLOCK_K]
+            map_29 = decay_11 * s  # [C, BLOCK_K]
             sums_11 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
             decay_12 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-            map_32 = decay_12 * w  # [C, BLOCK_K]
-            map_33 = decay_12 * e  # [C, BLOCK_K]
-            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_32.to(DT), map_33.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-            B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level2 [C, C]
+            map_30 = decay_12 * w  # [C, BLOCK_K]
+            map_31 = decay_12 * e  # [C, BLOCK_K]
+            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_30.to(DT), map_31.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level2 [C, C]
             Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
             both_8 = tl.dot((B_se_half2 + Bt_we_half2).to(DT), both_7, input_precision=PRECISION)  # dq_se_half2 and dk_we_half2 [C, BLOCK_K]
             dq_se_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
             dk_we_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-            map_34 = decay_11 * dq_se_half2  # [C, BLOCK_K]
-            total_13 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-            map_35 = map_31.to(DT).to(tl.float32) * dq_se_half2  # [C, BLOCK_K]
-            total_14 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
-            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
-            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_31.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_36 = decay_12 * dk_se_half2  # [C, BLOCK_K]
-            total_15 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
+            map_32 = decay_11 * dq_se_half2  # [C, BLOCK_K]
+            total_13 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            map_33 = map_29.to(DT).to(tl.float32) * dq_se_half2  # [C, BLOCK_K]
+            total_14 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
+            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_15, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
+            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_29.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_34 = decay_12 * dk_se_half2  # [C, BLOCK_K]
+            total_15 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
             sums_12 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
             decay_13 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-            map_37 = decay_13 * s  # [C, BLOCK_K]
+            map_35 = decay_13 * s  # [C, BLOCK_K]
             sums_13 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
             decay_14 = tl.exp2(sums_13 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-            map_38 = decay_14 * w  # [C, BLOCK_K]
-            map_39 = decay_14 * e  # [C, BLOCK_K]
-            both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_38.to(DT), map_39.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-            B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level1 [C, C]
+            map_36 = decay_14 * w  # [C, BLOCK_K]
+            map_37 = decay_14 * e  # [C, BLOCK_K]
+            both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_36.to(DT), map_37.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level1 [C, C]
             Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
             both_10 = tl.dot((B_se_half1 + Bt_we_half1).to(DT), both_9, input_precision=PRECISION)  # dq_se_half1 and dk_we_half1 [C, BLOCK_K]
             dq_se_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
             dk_we_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-            map_40 = decay_13 * dq_se_half1  # [C, BLOCK_K]
-            total_16 = tl.fma(map_40, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
-            map_41 = map_37.to(DT).to(tl.float32) * dq_se_half1  # [C, BLOCK_K]
-            total_17 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
-            map_42 = e * dk_se_diagonal  # [C, BLOCK_K]
-            inside_30 = total_17 - map_42  # [C, BLOCK_K]
-            map_43 = both.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
-            inside_31 = inside_30 - map_43  # [C, BLOCK_K]
-            map_44 = both_3.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
-            inside_32 = inside_31 - map_44  # [C, BLOCK_K]
-            map_45 = both_5.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
-            inside_33 = inside_32 - map_45  # [C, BLOCK_K]
-            map_46 = both_7.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
-            inside_34 = inside_33 - map_46  # [C, BLOCK_K]
-            part_59_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-            part_59_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_59_0) / (1.0 + part_59_0))
-            part_59_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-            map_47 = -part_59_1 / (part_59_2 * part_59_2) * total_16  # [C, BLOCK_K]
-            inner_4 = tl.where(in_K[None, :], map_47, 0.0)  # [C, BLOCK_K]
-            sum_7 = tl.sum(inner_4, 1)  # [C]
-            part_60_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-            part_60_1 = 1.0 + part_60_0
-            part_60_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_60_0) / part_60_1)
-            part_60_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_60_0) / part_60_1 * (1.0 + part_60_2)
-            map_48 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_60_3 * total_16  # [C, BLOCK_K]
-            map_49 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
-            map_50 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
-            map_51 = map_49 * map_50 * sum_7  # [C]
-            part_64_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-            part_64_1 = 1.0 + part_64_0
-            part_64_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_64_0) / part_64_1
-            part_64_3 = load.to(tl.float32) * part_64_2
-            part_64_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_64_0) / part_64_1)
-            map_52 = (part_64_3 + part_64_3) * (part_64_2 * (1.0 + part_64_4)) * map_51[:, None]  # [C, BLOCK_K]
-            d_q_raw_new = map_48 + map_52  # gradient of q_raw [C, BLOCK_K]
-            d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
-            tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
-            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_37.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_53 = decay_14 * dk_se_half1  # [C, BLOCK_K]
-            total_18 = tl.fma(map_53, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
-            map_54 = both_9.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
-            inside_35 = inside_34 - map_54  # [C, BLOCK_K]
+            map_38 = decay_13 * dq_se_half1  # [C, BLOCK_K]
+            total_16 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            map_39 = map_35.to(DT).to(tl.float32) * dq_se_half1  # [C, BLOCK_K]
+            total_17 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
+            map_40 = e * dk_se_diagonal  # [C, BLOCK_K]
+            inside_30 = total_17 - map_40  # [C, BLOCK_K]
+            map_41 = both.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
+            inside_31 = inside_30 - map_41  # [C, BLOCK_K]
+            map_42 = both_3.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
+            inside_32 = inside_31 - map_42  # [C, BLOCK_K]
+            map_43 = both_5.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
+            inside_33 = inside_32 - map_43  # [C, BLOCK_K]
+            map_44 = both_7.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
+            inside_34 = inside_33 - map_44  # [C, BLOCK_K]
+            ds_ptr_c = ds_ptr + start * ds_ptr_t  # first token of the chunk
+            tl.store(ds_ptr_c + (token * ds_ptr_t)[:, None] + at_K[None, :], total_16.to(ds_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_15, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
+            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_35.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_45 = decay_14 * dk_se_half1  # [C, BLOCK_K]
+            total_18 = tl.fma(map_45, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            map_46 = both_9.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
+            inside_35 = inside_34 - map_46  # [C, BLOCK_K]
             dot_7 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
             B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level16 [C, C]
             dq_we_half16 = tl.dot(B_we_half16.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_55 = decay_6 * dq_we_half16  # [C, BLOCK_K]
-            total_19 = tl.fma(map_55, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-            map_56 = w * dw_out  # [C, BLOCK_K]
-            map_57 = both.to(tl.float32) * dq_we_half16  # [C, BLOCK_K]
-            total_20 = tl.fma(map_57, tl.full([C, BLOCK_K], 1.0, tl.float32), map_56)  # [C, BLOCK_K]
-            map_58 = decay_6 * dk_we_half16  # [C, BLOCK_K]
-            total_21 = tl.fma(map_58, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
-            map_59 = both.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
-            inside_36 = inside_35 - map_59  # [C, BLOCK_K]
+            map_47 = decay_6 * dq_we_half16  # [C, BLOCK_K]
+            total_19 = tl.fma(map_47, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+            map_48 = w * dw_out  # [C, BLOCK_K]
+            map_49 = both.to(tl.float32) * dq_we_half16  # [C, BLOCK_K]
+            total_20 = tl.fma(map_49, tl.full([C, BLOCK_K], 1.0, tl.float32), map_48)  # [C, BLOCK_K]
+            map_50 = decay_6 * dk_we_half16  # [C, BLOCK_K]
+            total_21 = tl.fma(map_50, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
+            map_51 = both.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
+            inside_36 = inside_35 - map_51  # [C, BLOCK_K]
             B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level8 [C, C]
             dq_we_half8 = tl.dot(B_we_half8.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_60 = decay_8 * dq_we_half8  # [C, BLOCK_K]
-            total_22 = tl.fma(map_60, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
-            map_61 = both_3.to(tl.float32) * dq_we_half8  # [C, BLOCK_K]
-            total_23 = tl.fma(map_61, tl.full([C, BLOCK_K], 1.0, tl.float32), total_20)  # [C, BLOCK_K]
-            map_62 = decay_8 * dk_we_half8  # [C, BLOCK_K]
-            total_24 = tl.fma(map_62, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
-            map_63 = both_3.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
-            inside_37 = inside_36 - map_63  # [C, BLOCK_K]
+            map_52 = decay_8 * dq_we_half8  # [C, BLOCK_K]
+            total_22 = tl.fma(map_52, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
+            map_53 = both_3.to(tl.float32) * dq_we_half8  # [C, BLOCK_K]
+            total_23 = tl.fma(map_53, tl.full([C, BLOCK_K], 1.0, tl.float32), total_20)  # [C, BLOCK_K]
+            map_54 = decay_8 * dk_we_half8  # [C, BLOCK_K]
+            total_24 = tl.fma(map_54, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
+            map_55 = both_3.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
+            inside_37 = inside_36 - map_55  # [C, BLOCK_K]
             B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level4 [C, C]
             dq_we_half4 = tl.dot(B_we_half4.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_64 = decay_10 * dq_we_half4  # [C, BLOCK_K]
-            total_25 = tl.fma(map_64, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
-            map_65 = both_5.to(tl.float32) * dq_we_half4  # [C, BLOCK_K]
-            total_26 = tl.fma(map_65, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
-            map_66 = decay_10 * dk_we_half4  # [C, BLOCK_K]
-            total_27 = tl.fma(map_66, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
-            map_67 = both_5.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
-            inside_38 = inside_37 - map_67  # [C, BLOCK_K]
+            map_56 = decay_10 * dq_we_half4  # [C, BLOCK_K]
+            total_25 = tl.fma(map_56, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
+            map_57 = both_5.to(tl.float32) * dq_we_half4  # [C, BLOCK_K]
+            total_26 = tl.fma(map_57, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
+            map_58 = decay_10 * dk_we_half4  # [C, BLOCK_K]
+            total_27 = tl.fma(map_58, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
+            map_59 = both_5.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
+            inside_38 = inside_37 - map_59  # [C, BLOCK_K]
             B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level2 [C, C]
             dq_we_half2 = tl.dot(B_we_half2.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_68 = decay_12 * dq_we_half2  # [C, BLOCK_K]
-            total_28 = tl.fma(map_68, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
-            map_69 = both_7.to(tl.float32) * dq_we_half2  # [C, BLOCK_K]
-            total_29 = tl.fma(map_69, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
-            map_70 = decay_12 * dk_we_half2  # [C, BLOCK_K]
-            total_30 = tl.fma(map_70, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
-            map_71 = both_7.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
-            inside_39 = inside_38 - map_71  # [C, BLOCK_K]
+            map_60 = decay_12 * dq_we_half2  # [C, BLOCK_K]
+            total_28 = tl.fma(map_60, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
+            map_61 = both_7.to(tl.float32) * dq_we_half2  # [C, BLOCK_K]
+            total_29 = tl.fma(map_61, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
+            map_62 = decay_12 * dk_we_half2  # [C, BLOCK_K]
+            total_30 = tl.fma(map_62, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
+            map_63 = both_7.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
+            inside_39 = inside_38 - map_63  # [C, BLOCK_K]
             B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level1 [C, C]
             dq_we_half1 = tl.dot(B_we_half1.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_72 = decay_14 * dq_we_half1  # [C, BLOCK_K]
-            total_31 = tl.fma(map_72, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
-            part_91_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-            part_91_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_91_0) / (1.0 + part_91_0)
-            part_91_2 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-            part_91_3 = tl.exp(-tl.abs(part_91_2))
-            part_91_4 = 1.0 + part_91_3
-            part_91_5 = part_91_4 == 1.0
-            part_91_6 = tl.log(part_91_4) * (part_91_3 / tl.where(part_91_5, 1.0, part_91_4 - 1.0))
-            part_91_7 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_91_2, 0.0) + tl.where(part_91_5, part_91_3, part_91_6))
-            part_91_8 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_91_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_91_8) / (1.0 + part_91_8)
-            part_91_10 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_91_11 = part_91_1 * tl.exp(-part_91_7) * (-(load_2.to(tl.float32) * part_91_9) / (part_91_10 * part_91_10))
-            map_73 = part_91_11 * total_31  # [C, BLOCK_K]
-            inner_5 = tl.where(in_K[None, :], map_73, 0.0)  # [C, BLOCK_K]
-            sum_6 = tl.sum(inner_5, 1)  # [C]
-            part_92_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-            part_92_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_92_0) / (1.0 + part_92_0)
-            part_92_2 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-            part_92_3 = tl.exp(-tl.abs(part_92_2))
-            part_92_4 = 1.0 + part_92_3
-            part_92_5 = part_92_4 == 1.0
-            part_92_6 = tl.log(part_92_4) * (part_92_3 / tl.where(part_92_5, 1.0, part_92_4 - 1.0))
-            part_92_7 = tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_92_2, 0.0) + tl.where(part_92_5, part_92_3, part_92_6))
-            part_92_8 = part_92_1 * tl.exp(-part_92_7) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))
-            part_92_9 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_92_10 = 1.0 + part_92_9
-            part_92_11 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_92_9) / part_92_10)
-            part_92_12 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_92_9) / part_92_10 * (1.0 + part_92_11)
-            map_74 = part_92_8 * part_92_12 * total_31  # [C, BLOCK_K]
-            map_75 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
-            map_76 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
-            map_77 = map_75 * map_76 * sum_6  # [C]
-            part_96_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_96_1 = 1.0 + part_96_0
-            part_96_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_96_0) / part_96_1
-            part_96_3 = load_2.to(tl.float32) * part_96_2
-            part_96_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_96_0) / part_96_1)
-            map_78 = (part_96_3 + part_96_3) * (part_96_2 * (1.0 + part_96_4)) * map_77[:, None]  # [C, BLOCK_K]
-            total_58 = map_74 + map_78  # [C, BLOCK_K]
-            part_98_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_98_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_98_0) / (1.0 + part_98_0)
-            part_98_2 = load_2.to(tl.float32) * part_98_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_98_3 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-            part_98_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_98_3) / (1.0 + part_98_3)
-            part_98_5 = tl.exp(load_4.to(tl.float32))
-            part_98_6 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
+            map_64 = decay_14 * dq_we_half1  # [C, BLOCK_K]
+            total_31 = tl.fma(map_64, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
+            part_85_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_85_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_85_0) / (1.0 + part_85_0)
+            part_85_2 = load_3.to(tl.float32) * part_85_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))
+            part_85_3 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+            part_85_4 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_85_3) / (1.0 + part_85_3)
+            part_85_5 = tl.exp(load_6.to(tl.float32))
+            part_85_6 = load_7.to(tl.float32) + load_8.to(tl.float32)[None, :]
+            part_85_7 = tl.exp(-tl.abs(part_85_6))
+            part_85_8 = 1.0 + part_85_7
+            part_85_9 = part_85_8 == 1.0
+            part_85_10 = tl.log(part_85_8) * (part_85_7 / tl.where(part_85_9, 1.0, part_85_8 - 1.0))
+            part_85_11 = tl.maximum(part_85_6, 0.0) + tl.where(part_85_9, part_85_7, part_85_10)
+            part_85_12 = -(part_85_2 * part_85_4 * tl.exp(-(part_85_5 * part_85_11))) * part_85_11
+            map_65 = part_85_12 * part_85_5 * total_31  # [C, BLOCK_K]
+            inner_2 = tl.where(in_K[None, :], map_65, 0.0)  # [C, BLOCK_K]
+            sum_4 = tl.sum(tl.sum(inner_2, 1), 0)
+            part_86_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_86_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_86_0) / (1.0 + part_86_0)
+            part_86_2 = load_3.to(tl.float32) * part_86_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))
+            part_86_3 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+            part_86_4 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_86_3) / (1.0 + part_86_3)
+            part_86_5 = tl.exp(load_6.to(tl.float32))
+            part_86_6 = load_7.to(tl.float32) + load_8.to(tl.float32)[None, :]
+            part_86_7 = tl.exp(-tl.abs(part_86_6))
+            part_86_8 = 1.0 + part_86_7
+            part_86_9 = part_86_8 == 1.0
+            part_86_10 = tl.log(part_86_8) * (part_86_7 / tl.where(part_86_9, 1.0, part_86_8 - 1.0))
+            part_86_11 = part_86_5 * (tl.maximum(part_86_6, 0.0) + tl.where(part_86_9, part_86_7, part_86_10))
+            part_86_12 = -(part_86_2 * part_86_4 * tl.exp(-part_86_11)) * part_86_5 * (tl.where(part_86_6 >= 0.0, 1.0, part_86_7) / part_86_8)
+            map_66 = part_86_12 * total_31  # [C, BLOCK_K]
+            sum_6 = tl.sum(map_66, 0)  # [BLOCK_K]
+            dw_ptr_c = dw_ptr + start * dw_ptr_t  # first token of the chunk
+            tl.store(dw_ptr_c + (token * dw_ptr_t)[:, None] + at_K[None, :], total_31.to(dw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            part_87_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_87_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_87_0) / (1.0 + part_87_0)
+            part_87_2 = load_3.to(tl.float32) * part_87_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))
+            part_87_3 = load_7.to(tl.float32) + load_8.to(tl.float32)[None, :]
+            part_87_4 = tl.exp(-tl.abs(part_87_3))
+            part_87_5 = 1.0 + part_87_4
+            part_87_6 = part_87_5 == 1.0
+            part_87_7 = tl.log(part_87_5) * (part_87_4 / tl.where(part_87_6, 1.0, part_87_5 - 1.0))
+            part_87_8 = tl.exp(load_6.to(tl.float32)) * (tl.maximum(part_87_3, 0.0) + tl.where(part_87_6, part_87_4, part_87_7))
+            part_87_9 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+            part_87_10 = 1.0 + part_87_9
+            part_87_11 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_87_9) / part_87_10 * (tl.where(-load_5.to(tl.float32) >= 0.0, 1.0, part_87_9) / part_87_10)
+            d_b_raw_new = part_87_2 * tl.exp(-part_87_8) * part_87_11 * total_31  # gradient of b_raw [C, BLOCK_K]
+            d_b_raw_ptr_c = d_b_raw_ptr + start * d_b_raw_ptr_t  # first token of the chunk
+            tl.store(d_b_raw_ptr_c + (token * d_b_raw_ptr_t)[:, None] + at_K[None, :], d_b_raw_new.to(d_b_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_67 = decay_14 * dk_we_half1  # [C, BLOCK_K]
+            total_32 = tl.fma(map_67, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
+            map_68 = both_9.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
+            inside_40 = inside_39 - map_68  # [C, BLOCK_K]
+            de_ptr_c = de_ptr + start * de_ptr_t  # first token of the chunk
+            tl.store(de_ptr_c + (token * de_ptr_t)[:, None] + at_K[None, :], total_32.to(de_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_69 = both_9.to(tl.float32) * dq_we_half1  # [C, BLOCK_K]
+            total_33 = tl.fma(map_69, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
+            terms = total_33  # [C, BLOCK_K]
+            later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
+            map_70 = inside_40 - map_6  # [C, BLOCK_K]
+            terms_2 = map_70  # [C, BLOCK_K]
+            inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
+            dgK_56 = later_2 + inside_2  # [C, BLOCK_K]
+            dgK_57 = dgK_56 + sum_2_2[None, :]  # [C, BLOCK_K]
+            dgK = dgK_57 + sum_1_2[None, :]  # gradient of the log-decay [C, BLOCK_K]
+            part_96_0 = load_7.to(tl.float32) + load_8.to(tl.float32)[None, :]
+            part_96_1 = tl.exp(-tl.abs(part_96_0))
+            part_96_2 = 1.0 + part_96_1
+            part_96_3 = part_96_2 == 1.0
+            part_96_4 = tl.log(part_96_2) * (part_96_1 / tl.where(part_96_3, 1.0, part_96_2 - 1.0))
+            part_96_5 = -(tl.maximum(part_96_0, 0.0) + tl.where(part_96_3, part_96_1, part_96_4))
+            map_71 = part_96_5 * tl.exp(load_6.to(tl.float32)) * dgK  # [C, BLOCK_K]
+            inner_3 = tl.where(valid[:, None], map_71, 0.0)  # [C, BLOCK_K]
+            inner_4 = tl.where(in_K[None, :], inner_3, 0.0)  # [C, BLOCK_K]
+            sum_3 = tl.sum(tl.sum(inner_4, 1), 0)
+            part_97_0 = load_7.to(tl.float32) + load_8.to(tl.float32)[None, :]
+            part_97_1 = tl.exp(-tl.abs(part_97_0))
+            part_97_2 = -tl.exp(load_6.to(tl.float32)) * (tl.where(part_97_0 >= 0.0, 1.0, part_97_1) / (1.0 + part_97_1))
+            map_72 = part_97_2 * dgK  # [C, BLOCK_K]
+            inner_5 = tl.where(valid[:, None], map_72, 0.0)  # [C, BLOCK_K]
+            sum_5 = tl.sum(inner_5, 0)  # [BLOCK_K]
+            d_a_raw_new = map_66 + map_72  # gradient of a_raw [C, BLOCK_K]
+            d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
+            tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_K[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            d_A_log_new = sum_4 + sum_3  # gradient of A_log, of this chunk
+            tl.store(d_A_log_ptr + _row(slot, h, H) * (1), d_A_log_new)
+            d_d_bias_new = sum_6 + sum_5  # gradient of d_bias, of this chunk [BLOCK_K]
+            tl.store(d_d_bias_ptr + _row(slot, h, H) * (K) + at_K, d_d_bias_new.to(d_d_bias_ptr.dtype.element_ty), mask=in_K)
+
+
+@_Kernel
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
+def _m_layer_gradients_kernel_c64(
+    first_K_ptr, second_K_ptr, q_raw_ptr, sum_1_ptr, k_raw_ptr, sum_2_ptr, b_raw_ptr, A_log_ptr,
+    a_raw_ptr, d_bias_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr, zeta_ptr, w_raw_ptr, v_raw_ptr,
+    scale, d_v_raw_ptr, d_w_raw_ptr, ds_ptr, dw_ptr, d_b_raw_ptr, de_ptr, d_a_raw_ptr,
+    d_A_log_ptr, d_d_bias_ptr, cu, T, H, N, STEPS, least, SLOTS, q_raw_ptr_b,
+    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, sum_1_ptr_b, sum_1_ptr_t: tl.constexpr,
+    sum_1_ptr_h, sum_1_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g,
+    sum_2_ptr_b, sum_2_ptr_t: tl.constexpr, sum_2_ptr_h, sum_2_ptr_g, b_raw_ptr_b,
+    b_raw_ptr_t: tl.constexpr, b_raw_ptr_h, b_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b,
+    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
+    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, v_raw_ptr_b, v_raw_ptr_t: tl.constexpr,
+    v_raw_ptr_h, v_raw_ptr_g, d_v_raw_ptr_b, d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h,
+    d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, ds_ptr_b, ds_ptr_t: tl.constexpr,
+    ds_ptr_h, dw_ptr_b, dw_ptr_t: tl.constexpr, dw_ptr_h, d_b_raw_ptr_b,
+    d_b_raw_ptr_t: tl.constexpr, d_b_raw_ptr_h, de_ptr_b, de_ptr_t: tl.constexpr, de_ptr_h,
+    d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, d_A_log_ptr_o, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_w_raw, d_v_raw, d_A_log, d_a_raw, d_d_bias, d_b_raw, dw, de, ds'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes all of them
+    q_raw_ptr_all = q_raw_ptr
+    sum_1_ptr_all = sum_1_ptr
+    k_raw_ptr_all = k_raw_ptr
+    sum_2_ptr_all = sum_2_ptr
+    b_raw_ptr_all = b_raw_ptr
+    A_log_ptr_all = A_log_ptr
+    a_raw_ptr_all = a_raw_ptr
+    d_bias_ptr_all = d_bias_ptr
+    dy_ptr_all = dy_ptr
+    n_2_ptr_all = n_2_ptr
+    zeta_ptr_all = zeta_ptr
+    w_raw_ptr_all = w_raw_ptr
+    v_raw_ptr_all = v_raw_ptr
+    d_v_raw_ptr_all = d_v_raw_ptr
+    d_w_raw_ptr_all = d_w_raw_ptr
+    ds_ptr_all = ds_ptr
+    dw_ptr_all = dw_ptr
+    d_b_raw_ptr_all = d_b_raw_ptr
+    de_ptr_all = de_ptr
+    d_a_raw_ptr_all = d_a_raw_ptr
+    d_A_log_ptr_all = d_A_log_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        q_raw_ptr = q_raw_ptr_all
+        sum_1_ptr = sum_1_ptr_all
+        k_raw_ptr = k_raw_ptr_all
+        sum_2_ptr = sum_2_ptr_all
+        b_raw_ptr = b_raw_ptr_all
+        A_log_ptr = A_log_ptr_all
+        a_raw_ptr = a_raw_ptr_all
+        d_bias_ptr = d_bias_ptr_all
+        dy_ptr = dy_ptr_all
+        n_2_ptr = n_2_ptr_all
+        zeta_ptr = zeta_ptr_all
+        w_raw_ptr = w_raw_ptr_all
+        v_raw_ptr = v_raw_ptr_all
+        d_v_raw_ptr = d_v_raw_ptr_all
+        d_w_raw_ptr = d_w_raw_ptr_all
+        ds_ptr = ds_ptr_all
+        dw_ptr = dw_ptr_all
+        d_b_raw_ptr = d_b_raw_ptr_all
+        de_ptr = de_ptr_all
+        d_a_raw_ptr = d_a_raw_ptr_all
+        d_A_log_ptr = d_A_log_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+        sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, sum_1_ptr_g)
+        k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+        sum_2_ptr = _head(sum_2_ptr, batch, h, sum_2_ptr_b, sum_2_ptr_h, sum_2_ptr_g)
+        b_raw_ptr = _head(b_raw_ptr, batch, h, b_raw_ptr_b, b_raw_ptr_h, b_raw_ptr_g)
+        A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
+        a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+        d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
+        zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+        w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+        v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+        d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
+        d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
+        ds_ptr = _head(ds_ptr, batch, h, ds_ptr_b, ds_ptr_h, 1)
+        dw_ptr = _head(dw_ptr, batch, h, dw_ptr_b, dw_ptr_h, 1)
+        d_b_raw_ptr = _head(d_b_raw_ptr, batch, h, d_b_raw_ptr_b, d_b_raw_ptr_h, 1)
+        de_ptr = _head(de_ptr, batch, h, de_ptr_b, de_ptr_h, 1)
+        d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
+        d_A_log_ptr = d_A_log_ptr + block.to(tl.int64) * d_A_log_ptr_o  # its part of the sum
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            load_6 = tl.load(A_log_ptr)  # load A_log
+            load_8 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
+            rest = left
+            valid = token < rest
+            start = first
+            q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
+            load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+            sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+            load_2 = tl.load(sum_1_ptr_c + (token * sum_1_ptr_t), mask=valid, other=0.0)  # load sum_1 [C]
+            part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
+            s = part_1 / tl.sqrt(tl.maximum(load_2.to(tl.float32)[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
+            k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+            load_3 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+            sum_2_ptr_c = sum_2_ptr + start * sum_2_ptr_t  # first token of the chunk
+            load_4 = tl.load(sum_2_ptr_c + (token * sum_2_ptr_t), mask=valid, other=0.0)  # load sum_2 [C]
+            b_raw_ptr_c = b_raw_ptr + start * b_raw_ptr_t  # first token of the chunk
+            load_5 = tl.load(b_raw_ptr_c + (token * b_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b_raw [C, BLOCK_K]
+            a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+            load_7 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+            part_2_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_2_1 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+            part_2_2 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+            part_2_3 = load_7.to(tl.float32) + load_8.to(tl.float32)[None, :]
+            part_2_4 = tl.exp(-tl.abs(part_2_3))
+            part_2_5 = 1.0 + part_2_4
+            part_2_6 = part_2_5 == 1.0
+            part_2_7 = tl.where(part_2_6, part_2_4, tl.log(part_2_5) * (part_2_4 / tl.where(part_2_6, 1.0, part_2_5 - 1.0)))
+            part_2_8 = -(tl.exp(load_6.to(tl.float32)) * (tl.maximum(part_2_3, 0.0) + part_2_7))
+            part_2_9 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_2_2) / (1.0 + part_2_2) * tl.exp(part_2_8)
+            w = part_2_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24)) * part_2_9  # what an erasure reads [C, BLOCK_K]
+            part_3_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_3_1 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
+            e = part_3_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
+            part_4_0 = load_7.to(tl.float32) + load_8.to(tl.float32)[None, :]
+            part_4_1 = tl.exp(-tl.abs(part_4_0))
+            part_4_2 = 1.0 + part_4_1
+            part_4_3 = part_4_2 == 1.0
+            part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
+            map_2 = -(tl.exp(load_6.to(tl.float32)) * (tl.maximum(part_4_0, 0.0) + part_4_4))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
+            n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+            L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+            map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+            map_4 = decay[:, None] * map_3  # [BLOCK_K, BLOCK_V]
+            sum_1_2 = tl.sum(map_4, 1)  # [BLOCK_K]
+            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+            w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+            load_9 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w_raw [C, BLOCK_V]
+            v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+            load_10 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+            part_8_0 = tl.exp(-tl.abs(load_9.to(tl.float32)))
+            part_8_1 = tl.exp(-tl.abs(load_10.to(tl.float32)))
+            part_8_2 = 1.0 + part_8_1
+            part_8_3 = load_10.to(tl.float32) * (tl.where(-load_10.to(tl.float32) >= 0.0, 1.0, part_8_1) / part_8_2)
+            part_8_4 = tl.where(load_10.to(tl.float32) >= 0.0, 1.0, part_8_1) / part_8_2 * (1.0 + part_8_3)
+            part_8_5 = tl.where(load_9.to(tl.float32) >= 0.0, 1.0, part_8_0) / (1.0 + part_8_0) * part_8_4
+            d_v_raw_new = part_8_5 * -zeta_2.to(tl.float32)  # gradient of v_raw [C, BLOCK_V]
+            d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
+            if block == 0:
+                tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+            part_9_0 = tl.exp(-tl.abs(load_10.to(tl.float32)))
+            part_9_1 = tl.where(load_10.to(tl.float32) >= 0.0, 1.0, part_9_0) / (1.0 + part_9_0)
+            part_9_2 = tl.exp(-tl.abs(load_9.to(tl.float32)))
+            part_9_3 = 1.0 + part_9_2
+            part_9_4 = tl.where(load_9.to(tl.float32) >= 0.0, 1.0, part_9_2) / part_9_3 * (tl.where(-load_9.to(tl.float32) >= 0.0, 1.0, part_9_2) / part_9_3)
+            d_w_raw_new = load_10.to(tl.float32) * part_9_1 * part_9_4 * -zeta_2.to(tl.float32)  # gradient of w_raw [C, BLOCK_V]
+            d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
+            if block == 0:
+                tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_V[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+            sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+            dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_5 = decay_2 * dot  # [C, BLOCK_K]
+            ds_out = map_5 * scale  # through M [C, BLOCK_K]
+            sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+            dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
+            sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            de_out = decay_4 * dot_3  # through L [C, BLOCK_K]
+            map_6 = e * de_out  # [C, BLOCK_K]
+            sum_2_2 = tl.sum(map_6, 0)  # [BLOCK_K]
+            diagonal = tl.sum(dy_2.to(tl.float32) * n_3.to(tl.float32), 1)  # [C]
+            B_se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
+            dq_se_diagonal = B_se_diagonal[:, None] * e  # [C, BLOCK_K]
+            total = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+            map_7 = s * ds_out  # [C, BLOCK_K]
+            map_8 = s * dq_se_diagonal  # [C, BLOCK_K]
+            total_2 = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), map_7)  # [C, BLOCK_K]
+            Bt_se_diagonal = diagonal * scale  # the weights of the pairs: pairs with j <= i in block1 [C]
+            dk_se_diagonal = Bt_se_diagonal[:, None] * s  # [C, BLOCK_K]
+            total_3 = tl.fma(dk_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+            sums_4 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
+            map_9 = decay_5 * s  # [C, BLOCK_K]
+            sums_5 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
+            map_10 = decay_6 * w  # [C, BLOCK_K]
+            map_11 = decay_6 * e  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # w_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
+            dot_4 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_12 = dot_4 * scale  # [C, C]
+            B_se_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level32 [C, C]
+            dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_we_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level32 [C, C]
+            both_2 = tl.dot((B_se_half32 + Bt_we_half32).to(DT), both, input_precision=PRECISION)  # dq_se_half32 and dk_we_half32 [C, BLOCK_K]
+            dq_se_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
+            dk_we_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
+            map_13 = decay_5 * dq_se_half32  # [C, BLOCK_K]
+            total_4 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            map_14 = map_9.to(DT).to(tl.float32) * dq_se_half32  # [C, BLOCK_K]
+            total_5 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            dot_6 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_15 = dot_6 * scale  # [C, C]
+            Bt_se_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_15, 0.0)  # the weights of the pairs: pairs with j <= i in level32 [C, C]
+            dk_se_half32 = tl.dot(Bt_se_half32.to(DT), map_9.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_16 = decay_6 * dk_se_half32  # [C, BLOCK_K]
+            total_6 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+            sums_6 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_17 = decay_7 * s  # [C, BLOCK_K]
+            sums_7 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
+            decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
+            map_18 = decay_8 * w  # [C, BLOCK_K]
+            map_19 = decay_8 * e  # [C, BLOCK_K]
+            both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_18.to(DT), map_19.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level16 [C, C]
+            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
+            both_4 = tl.dot((B_se_half16 + Bt_we_half16).to(DT), both_3, input_precision=PRECISION)  # dq_se_half16 and dk_we_half16 [C, BLOCK_K]
+            dq_se_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
+            dk_we_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
+            map_20 = decay_7 * dq_se_half16  # [C, BLOCK_K]
+            total_7 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            map_21 = map_17.to(DT).to(tl.float32) * dq_se_half16  # [C, BLOCK_K]
+            total_8 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_15, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
+            dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_17.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_22 = decay_8 * dk_se_half16  # [C, BLOCK_K]
+            total_9 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
+            sums_8 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_23 = decay_9 * s  # [C, BLOCK_K]
+            sums_9 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
+            decay_10 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
+            map_24 = decay_10 * w  # [C, BLOCK_K]
+            map_25 = decay_10 * e  # [C, BLOCK_K]
+            both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_24.to(DT), map_25.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level8 [C, C]
+            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
+            both_6 = tl.dot((B_se_half8 + Bt_we_half8).to(DT), both_5, input_precision=PRECISION)  # dq_se_half8 and dk_we_half8 [C, BLOCK_K]
+            dq_se_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
+            dk_we_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
+            map_26 = decay_9 * dq_se_half8  # [C, BLOCK_K]
+            total_10 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
+            map_27 = map_23.to(DT).to(tl.float32) * dq_se_half8  # [C, BLOCK_K]
+            total_11 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_15, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
+            dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_23.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_28 = decay_10 * dk_se_half8  # [C, BLOCK_K]
+            total_12 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            sums_10 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_11 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_29 = decay_11 * s  # [C, BLOCK_K]
+            sums_11 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
+            decay_12 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
+            map_30 = decay_12 * w  # [C, BLOCK_K]
+            map_31 = decay_12 * e  # [C, BLOCK_K]
+            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_30.to(DT), map_31.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level4 [C, C]
+            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
+            both_8 = tl.dot((B_se_half4 + Bt_we_half4).to(DT), both_7, input_precision=PRECISION)  # dq_se_half4 and dk_we_half4 [C, BLOCK_K]
+            dq_se_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
+            dk_we_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
+            map_32 = decay_11 * dq_se_half4  # [C, BLOCK_K]
+            total_13 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            map_33 = map_29.to(DT).to(tl.float32) * dq_se_half4  # [C, BLOCK_K]
+            total_14 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
+            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_15, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
+            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_29.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_34 = decay_12 * dk_se_half4  # [C, BLOCK_K]
+            total_15 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
+            sums_12 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_13 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_35 = decay_13 * s  # [C, BLOCK_K]
+            sums_13 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
+            decay_14 = tl.exp2(sums_13 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
+            map_36 = decay_14 * w  # [C, BLOCK_K]
+            map_37 = decay_14 * e  # [C, BLOCK_K]
+            both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_36.to(DT), map_37.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level2 [C, C]
+            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
+            both_10 = tl.dot((B_se_half2 + Bt_we_half2).to(DT), both_9, input_precision=PRECISION)  # dq_se_half2 and dk_we_half2 [C, BLOCK_K]
+            dq_se_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
+            dk_we_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
+            map_38 = decay_13 * dq_se_half2  # [C, BLOCK_K]
+            total_16 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            map_39 = map_35.to(DT).to(tl.float32) * dq_se_half2  # [C, BLOCK_K]
+            total_17 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
+            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_15, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
+            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_35.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_40 = decay_14 * dk_se_half2  # [C, BLOCK_K]
+            total_18 = tl.fma(map_40, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            sums_14 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_15 = tl.exp2(sums_14 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_41 = decay_15 * s  # [C, BLOCK_K]
+            sums_15 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
+            decay_16 = tl.exp2(sums_15 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
+            map_42 = decay_16 * w  # [C, BLOCK_K]
+            map_43 = decay_16 * e  # [C, BLOCK_K]
+            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_42.to(DT), map_43.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_12, 0.0)  # pairs with j <= i in level1 [C, C]
+            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
+            both_12 = tl.dot((B_se_half1 + Bt_we_half1).to(DT), both_11, input_precision=PRECISION)  # dq_se_half1 and dk_we_half1 [C, BLOCK_K]
+            dq_se_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_K]
+            dk_we_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_K]
+            map_44 = decay_15 * dq_se_half1  # [C, BLOCK_K]
+            total_19 = tl.fma(map_44, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
+            map_45 = map_41.to(DT).to(tl.float32) * dq_se_half1  # [C, BLOCK_K]
+            total_20 = tl.fma(map_45, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
+            map_46 = e * dk_se_diagonal  # [C, BLOCK_K]
+            inside_36 = total_20 - map_46  # [C, BLOCK_K]
+            map_47 = both.to(tl.float32) * dk_se_half32  # [C, BLOCK_K]
+            inside_37 = inside_36 - map_47  # [C, BLOCK_K]
+            map_48 = both_3.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
+            inside_38 = inside_37 - map_48  # [C, BLOCK_K]
+            map_49 = both_5.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
+            inside_39 = inside_38 - map_49  # [C, BLOCK_K]
+            map_50 = both_7.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
+            inside_40 = inside_39 - map_50  # [C, BLOCK_K]
+            map_51 = both_9.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
+            inside_41 = inside_40 - map_51  # [C, BLOCK_K]
+            ds_ptr_c = ds_ptr + start * ds_ptr_t  # first token of the chunk
+            tl.store(ds_ptr_c + (token * ds_ptr_t)[:, None] + at_K[None, :], total_19.to(ds_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_15, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
+            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_41.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_52 = decay_16 * dk_se_half1  # [C, BLOCK_K]
+            total_21 = tl.fma(map_52, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
+            map_53 = both_11.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
+            inside_42 = inside_41 - map_53  # [C, BLOCK_K]
+            dot_7 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_we_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level32 [C, C]
+            dq_we_half32 = tl.dot(B_we_half32.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_54 = decay_6 * dq_we_half32  # [C, BLOCK_K]
+            total_22 = tl.fma(map_54, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+            map_55 = w * dw_out  # [C, BLOCK_K]
+            map_56 = both.to(tl.float32) * dq_we_half32  # [C, BLOCK_K]
+            total_23 = tl.fma(map_56, tl.full([C, BLOCK_K], 1.0, tl.float32), map_55)  # [C, BLOCK_K]
+            map_57 = decay_6 * dk_we_half32  # [C, BLOCK_K]
+            total_24 = tl.fma(map_57, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
+            map_58 = both.to(tl.float32) * dk_we_half32  # [C, BLOCK_K]
+            inside_43 = inside_42 - map_58  # [C, BLOCK_K]
+            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level16 [C, C]
+            dq_we_half16 = tl.dot(B_we_half16.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_59 = decay_8 * dq_we_half16  # [C, BLOCK_K]
+            total_25 = tl.fma(map_59, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
+            map_60 = both_3.to(tl.float32) * dq_we_half16  # [C, BLOCK_K]
+            total_26 = tl.fma(map_60, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
+            map_61 = decay_8 * dk_we_half16  # [C, BLOCK_K]
+            total_27 = tl.fma(map_61, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
+            map_62 = both_3.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
+            inside_44 = inside_43 - map_62  # [C, BLOCK_K]
+            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level8 [C, C]
+            dq_we_half8 = tl.dot(B_we_half8.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_63 = decay_10 * dq_we_half8  # [C, BLOCK_K]
+            total_28 = tl.fma(map_63, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
+            map_64 = both_5.to(tl.float32) * dq_we_half8  # [C, BLOCK_K]
+            total_29 = tl.fma(map_64, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
+            map_65 = decay_10 * dk_we_half8  # [C, BLOCK_K]
+            total_30 = tl.fma(map_65, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
+            map_66 = both_5.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
+            inside_45 = inside_44 - map_66  # [C, BLOCK_K]
+            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level4 [C, C]
+            dq_we_half4 = tl.dot(B_we_half4.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_67 = decay_12 * dq_we_half4  # [C, BLOCK_K]
+            total_31 = tl.fma(map_67, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
+            map_68 = both_7.to(tl.float32) * dq_we_half4  # [C, BLOCK_K]
+            total_32 = tl.fma(map_68, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
+            map_69 = decay_12 * dk_we_half4  # [C, BLOCK_K]
+            total_33 = tl.fma(map_69, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
+            map_70 = both_7.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
+            inside_46 = inside_45 - map_70  # [C, BLOCK_K]
+            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level2 [C, C]
+            dq_we_half2 = tl.dot(B_we_half2.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_71 = decay_14 * dq_we_half2  # [C, BLOCK_K]
+            total_34 = tl.fma(map_71, tl.full([C, BLOCK_K], 1.0, tl.float32), total_31)  # [C, BLOCK_K]
+            map_72 = both_9.to(tl.float32) * dq_we_half2  # [C, BLOCK_K]
+            total_35 = tl.fma(map_72, tl.full([C, BLOCK_K], 1.0, tl.float32), total_32)  # [C, BLOCK_K]
+            map_73 = decay_14 * dk_we_half2  # [C, BLOCK_K]
+            total_36 = tl.fma(map_73, tl.full([C, BLOCK_K], 1.0, tl.float32), total_33)  # [C, BLOCK_K]
+            map_74 = both_9.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
+            inside_47 = inside_46 - map_74  # [C, BLOCK_K]
+            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level1 [C, C]
+            dq_we_half1 = tl.dot(B_we_half1.to(DT), both_11, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_75 = decay_16 * dq_we_half1  # [C, BLOCK_K]
+            total_37 = tl.fma(map_75, tl.full([C, BLOCK_K], 1.0, tl.float32), total_34)  # [C, BLOCK_K]
+            part_98_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_98_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_98_0) / (1.0 + part_98_0)
+            part_98_2 = load_3.to(tl.float32) * part_98_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))
+            part_98_3 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+            part_98_4 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_98_3) / (1.0 + part_98_3)
+            part_98_5 = tl.exp(load_6.to(tl.float32))
+            part_98_6 = load_7.to(tl.float32) + load_8.to(tl.float32)[None, :]
             part_98_7 = tl.exp(-tl.abs(part_98_6))
             part_98_8 = 1.0 + part_98_7
             part_98_9 = part_98_8 == 1.0
             part_98_10 = tl.log(part_98_8) * (part_98_7 / tl.where(part_98_9, 1.0, part_98_8 - 1.0))
             part_98_11 = tl.maximum(part_98_6, 0.0) + tl.where(part_98_9, part_98_7, part_98_10)
             part_98_12 = -(part_98_2 * part_98_4 * tl.exp(-(part_98_5 * part_98_11))) * part_98_11
-            map_79 = part_98_12 * part_98_5 * total_31  # [C, BLOCK_K]
-            inner_6 = tl.where(in_K[None, :], map_79, 0.0)  # [C, BLOCK_K]
-            sum_9 = tl.sum(tl.sum(inner_6, 1), 0)
-            part_99_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_99_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_99_0) / (1.0 + part_99_0)
-            part_99_2 = load_2.to(tl.float32) * part_99_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_99_3 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-            part_99_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_99_3) / (1.0 + part_99_3)
-            part_99_5 = tl.exp(load_4.to(tl.float32))
-            part_99_6 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
+            map_76 = part_98_12 * part_98_5 * total_37  # [C, BLOCK_K]
+            inner_2 = tl.where(in_K[None, :], map_76, 0.0)  # [C, BLOCK_K]
+            sum_4 = tl.sum(tl.sum(inner_2, 1), 0)
+            part_99_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_99_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_99_0) / (1.0 + part_99_0)
+            part_99_2 = load_3.to(tl.float32) * part_99_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))
+            part_99_3 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+            part_99_4 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_99_3) / (1.0 + part_99_3)
+            part_99_5 = tl.exp(load_6.to(tl.float32))
+            part_99_6 = load_7.to(tl.float32) + load_8.to(tl.float32)[None, :]
             part_99_7 = tl.exp(-tl.abs(part_99_6))
             part_99_8 = 1.0 + part_99_7
             part_99_9 = part_99_8 == 1.0
             part_99_10 = tl.log(part_99_8) * (part_99_7 / tl.where(part_99_9, 1.0, part_99_8 - 1.0))
             part_99_11 = part_99_5 * (tl.maximum(part_99_6, 0.0) + tl.where(part_99_9, part_99_7, part_99_10))
             part_99_12 = -(part_99_2 * part_99_4 * tl.exp(-part_99_11)) * part_99_5 * (tl.where(part_99_6 >= 0.0, 1.0, part_99_7) / part_99_8)
-            map_80 = part_99_12 * total_31  # [C, BLOCK_K]
-            sum_11 = tl.sum(map_80, 0)  # [BLOCK_K]
-            part_100_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_100_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_100_0) / (1.0 + part_100_0)
-            part_100_2 = load_2.to(tl.float32) * part_100_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_100_3 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
+            map_77 = part_99_12 * total_37  # [C, BLOCK_K]
+            sum_6 = tl.sum(map_77, 0)  # [BLOCK_K]
+            dw_ptr_c = dw_ptr + start * dw_ptr_t  # first token of the chunk
+            tl.store(dw_ptr_c + (token * dw_ptr_t)[:, None] + at_K[None, :], total_37.to(dw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            part_100_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_100_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_100_0) / (1.0 + part_100_0)
+            part_100_2 = load_3.to(tl.float32) * part_100_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))
+            part_100_3 = load_7.to(tl.float32) + load_8.to(tl.float32)[None, :]
             part_100_4 = tl.exp(-tl.abs(part_100_3))
             part_100_5 = 1.0 + part_100_4
             part_100_6 = part_100_5 == 1.0
             part_100_7 = tl.log(part_100_5) * (part_100_4 / tl.where(part_100_6, 1.0, part_100_5 - 1.0))
             part_100_8 = tl.maximum(part_100_3, 0.0) + tl.where(part_100_6, part_100_4, part_100_7)
-            part_100_9 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_100_9 = tl.exp(-tl.abs(load_5.to(tl.float32)))
             part_100_10 = 1.0 + part_100_9
-            part_100_11 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_100_9) / part_100_10 * (tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_100_9) / part_100_10)
-            part_100_12 = part_100_2 * tl.exp(-(tl.exp(load_4.to(tl.float32)) * part_100_8)) * part_100_11
-            d_b_raw_new = part_100_12 * total_31  # gradient of b_raw [C, BLOCK_K]
+            part_100_11 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_100_9) / part_100_10 * (tl.where(-load_5.to(tl.float32) >= 0.0, 1.0, part_100_9) / part_100_10)
+            part_100_12 = part_100_2 * tl.exp(-(tl.exp(load_6.to(tl.float32)) * part_100_8)) * part_100_11
+            d_b_raw_new = part_100_12 * total_37  # gradient of b_raw [C, BLOCK_K]
             d_b_raw_ptr_c = d_b_raw_ptr + start * d_b_raw_ptr_t  # first token of the chunk
             tl.store(d_b_raw_ptr_c + (token * d_b_raw_ptr_t)[:, None] + at_K[None, :], d_b_raw_new.to(d_b_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            map_81 = decay_14 * dk_we_half1  # [C, BLOCK_K]
-            total_32 = tl.fma(map_81, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
-            map_82 = both_9.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
-            inside_40 = inside_39 - map_82  # [C, BLOCK_K]
-            part_104_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_104_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_104_0) / (1.0 + part_104_0)
-            part_104_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            map_83 = -(load_2.to(tl.float32) * part_104_1) / (part_104_2 * part_104_2) * total_32  # [C, BLOCK_K]
-            inner_7 = tl.where(in_K[None, :], map_83, 0.0)  # [C, BLOCK_K]
-            sum_5 = tl.sum(inner_7, 1)  # [C]
-            part_105_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_105_1 = 1.0 + part_105_0
-            part_105_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_105_0) / part_105_1)
-            part_105_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_105_0) / part_105_1 * (1.0 + part_105_2)
-            map_84 = 1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_105_3 * total_32  # [C, BLOCK_K]
-            total_33 = tl.fma(map_84, tl.full([C, BLOCK_K], 1.0, tl.float32), total_58)  # [C, BLOCK_K]
-            map_85 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
-            map_86 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
-            map_87 = map_85 * map_86 * sum_5  # [C]
-            part_109_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_109_1 = 1.0 + part_109_0
-            part_109_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_109_0) / part_109_1
-            part_109_3 = load_2.to(tl.float32) * part_109_2
-            part_109_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_109_0) / part_109_1)
-            map_88 = (part_109_3 + part_109_3) * (part_109_2 * (1.0 + part_109_4)) * map_87[:, None]  # [C, BLOCK_K]
-            d_k_raw_new = total_33 + map_88  # gradient of k_raw [C, BLOCK_K]
-            d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
-            tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            map_89 = both_9.to(tl.float32) * dq_we_half1  # [C, BLOCK_K]
-            total_34 = tl.fma(map_89, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
-            terms = total_34  # [C, BLOCK_K]
+            map_78 = decay_16 * dk_we_half1  # [C, BLOCK_K]
+            total_38 = tl.fma(map_78, tl.full([C, BLOCK_K], 1.0, tl.float32), total_36)  # [C, BLOCK_K]
+            map_79 = both_11.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
+            inside_48 = inside_47 - map_79  # [C, BLOCK_K]
+            de_ptr_c = de_ptr + start * de_ptr_t  # first token of the chunk
+            tl.store(de_ptr_c + (token * de_ptr_t)[:, None] + at_K[None, :], total_38.to(de_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_80 = both_11.to(tl.float32) * dq_we_half1  # [C, BLOCK_K]
+            total_39 = tl.fma(map_80, tl.full([C, BLOCK_K], 1.0, tl.float32), total_35)  # [C, BLOCK_K]
+            terms = total_39  # [C, BLOCK_K]
             later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-            map_90 = inside_40 - map_8  # [C, BLOCK_K]
-            terms_2 = map_90  # [C, BLOCK_K]
-            inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
-            dgK_56 = later_2 + inside_2  # [C, BLOCK_K]
-            dgK_57 = dgK_56 + sum_4[None, :]  # [C, BLOCK_K]
-            dgK = dgK_57 + sum_3[None, :]  # gradient of the log-decay [C, BLOCK_K]
-            part_116_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-            part_116_1 = tl.exp(-tl.abs(part_116_0))
-            part_116_2 = 1.0 + part_116_1
-            part_116_3 = part_116_2 == 1.0
-            part_116_4 = tl.log(part_116_2) * (part_116_1 / tl.where(part_116_3, 1.0, part_116_2 - 1.0))
-            part_116_5 = tl.maximum(part_116_0, 0.0) + tl.where(part_116_3, part_116_1, part_116_4)
-            map_91 = -part_116_5 * tl.exp(load_4.to(tl.float32)) * dgK  # [C, BLOCK_K]
-            inner_8 = tl.where(valid[:, None], map_91, 0.0)  # [C, BLOCK_K]
-            inner_9 = tl.where(in_K[None, :], inner_8, 0.0)  # [C, BLOCK_K]
-            sum_8 = tl.sum(tl.sum(inner_9, 1), 0)
-            part_117_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-            part_117_1 = tl.exp(-tl.abs(part_117_0))
-            part_117_2 = -tl.exp(load_4.to(tl.float32)) * (tl.where(part_117_0 >= 0.0, 1.0, part_117_1) / (1.0 + part_117_1))
-            map_92 = part_117_2 * dgK  # [C, BLOCK_K]
-            inner_10 = tl.where(valid[:, None], map_92, 0.0)  # [C, BLOCK_K]
-            sum_10 = tl.sum(inner_10, 0)  # [BLOCK_K]
-            d_a_raw_new = map_80 + map_92  # gradient of a_raw [C, BLOCK_K]
-            d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
-            tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_K[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            d_A_log_new = sum_9 + sum_8  # gradient of A_log, of this chunk
-            tl.store(d_A_log_ptr + _row(slot, h, H) * (1), d_A_log_new)
-            d_d_bias_new = sum_11 + sum_10  # gradient of d_bias, of this chunk [BLOCK_K]
-            tl.store(d_d_bias_ptr + _row(slot, h, H) * (K) + at_K, d_d_bias_new.to(d_d_bias_ptr.dtype.element_ty), mask=in_K)
-
-
-@_Kernel
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
-def _m_layer_gradients_whole_kernel_c64(
-    first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, b_raw_ptr, A_log_ptr, a_raw_ptr,
-    d_bias_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr, zeta_ptr, scale, d_q_raw_ptr, d_b_raw_ptr,
-    d_k_raw_ptr, d_a_raw_ptr, d_A_log_ptr, d_d_bias_ptr, cu, T, H, N, STEPS, least, SLOTS,
-    q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b,
-    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, b_raw_ptr_b, b_raw_ptr_t: tl.constexpr,
-    b_raw_ptr_h, b_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
-    a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h, n_2_ptr_g, zeta_ptr_b,
-    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_q_raw_ptr_b,
-    d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h, d_b_raw_ptr_b, d_b_raw_ptr_t: tl.constexpr,
-    d_b_raw_ptr_h, d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr, d_k_raw_ptr_h, d_a_raw_ptr_b,
-    d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
-):
-    'every gradient, chunk by chunk: d_k_raw, d_q_raw, d_A_log, d_a_raw, d_d_bias, d_b_raw'
-    program = tl.program_id(0)
-    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
-    SEGMENTS = tl.cdiv(T, C)
-    head = program % H
-    group = program // H  # of 8 chunks
-    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
-    if lowest >= least:
-        return  # another kernel computes all of them
-    q_raw_ptr_all = q_raw_ptr
-    k_raw_ptr_all = k_raw_ptr
-    b_raw_ptr_all = b_raw_ptr
-    A_log_ptr_all = A_log_ptr
-    a_raw_ptr_all = a_raw_ptr
-    d_bias_ptr_all = d_bias_ptr
-    dy_ptr_all = dy_ptr
-    n_2_ptr_all = n_2_ptr
-    zeta_ptr_all = zeta_ptr
-    d_q_raw_ptr_all = d_q_raw_ptr
-    d_b_raw_ptr_all = d_b_raw_ptr
-    d_k_raw_ptr_all = d_k_raw_ptr
-    d_a_raw_ptr_all = d_a_raw_ptr
-    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
-        program = one * H + head
-        q_raw_ptr = q_raw_ptr_all
-        k_raw_ptr = k_raw_ptr_all
-        b_raw_ptr = b_raw_ptr_all
-        A_log_ptr = A_log_ptr_all
-        a_raw_ptr = a_raw_ptr_all
-        d_bias_ptr = d_bias_ptr_all
-        dy_ptr = dy_ptr_all
-        n_2_ptr = n_2_ptr_all
-        zeta_ptr = zeta_ptr_all
-        d_q_raw_ptr = d_q_raw_ptr_all
-        d_b_raw_ptr = d_b_raw_ptr_all
-        d_k_raw_ptr = d_k_raw_ptr_all
-        d_a_raw_ptr = d_a_raw_ptr_all
-        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-        token = tl.arange(0, C)
-        at_K = tl.arange(0, BLOCK_K)
-        in_K = at_K < K
-        at_V = tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
-        k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
-        b_raw_ptr = _head(b_raw_ptr, batch, h, b_raw_ptr_b, b_raw_ptr_h, b_raw_ptr_g)
-        A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
-        a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
-        d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
-        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-        n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
-        zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-        d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
-        d_b_raw_ptr = _head(d_b_raw_ptr, batch, h, d_b_raw_ptr_b, d_b_raw_ptr_h, 1)
-        d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
-        d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
-        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
-        if lowest < least:
-            load_4 = tl.load(A_log_ptr)  # load A_log
-            load_6 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
-            rest = left
-            valid = token < rest
-            start = first
-            q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
-            load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
-            part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-            part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
-            map_2 = part_1 * part_1  # [C, BLOCK_K]
-            inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-            sum_1 = tl.sum(inner, 1)  # [C]
-            part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-            part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-            s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
-            k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-            load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-            part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_3_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-            map_3 = part_3_1 * part_3_1  # [C, BLOCK_K]
-            inner_2 = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
-            sum_2 = tl.sum(inner_2, 1)  # [C]
-            b_raw_ptr_c = b_raw_ptr + start * b_raw_ptr_t  # first token of the chunk
-            load_3 = tl.load(b_raw_ptr_c + (token * b_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b_raw [C, BLOCK_K]
-            a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-            load_5 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
-            part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_4_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
-            part_4_2 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-            part_4_3 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-            part_4_4 = tl.exp(-tl.abs(part_4_3))
-            part_4_5 = 1.0 + part_4_4
-            part_4_6 = part_4_5 == 1.0
-            part_4_7 = tl.where(part_4_6, part_4_4, tl.log(part_4_5) * (part_4_4 / tl.where(part_4_6, 1.0, part_4_5 - 1.0)))
-            part_4_8 = -(tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_4_3, 0.0) + part_4_7))
-            part_4_9 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_4_2) / (1.0 + part_4_2) * tl.exp(part_4_8)
-            w = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_4_9  # what an erasure reads [C, BLOCK_K]
-            part_5_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_5_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-            e = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
-            part_6_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-            part_6_1 = tl.exp(-tl.abs(part_6_0))
-            part_6_2 = 1.0 + part_6_1
-            part_6_3 = part_6_2 == 1.0
-            part_6_4 = tl.where(part_6_3, part_6_1, tl.log(part_6_2) * (part_6_1 / tl.where(part_6_3, 1.0, part_6_2 - 1.0)))
-            map_4 = -(tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_6_0, 0.0) + part_6_4))  # [C, BLOCK_K]
-            inner_3 = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_K]
-            gK = tl.maximum(inner_3, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
-            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-            n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
-            n_3 = tl.load(n_2_ptr_c + (token * n_2_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load n [C, BLOCK_V]
-            M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-            L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-            map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-            map_6 = decay[:, None] * map_5  # [BLOCK_K, BLOCK_V]
-            sum_3 = tl.sum(map_6, 1)  # [BLOCK_K]
-            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-            sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
-            decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-            dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_7 = decay_2 * dot  # [C, BLOCK_K]
-            ds_out = map_7 * scale  # through M [C, BLOCK_K]
-            sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-            decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-            dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-            dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
-            sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-            decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-            dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-            de_out = decay_4 * dot_3  # through L [C, BLOCK_K]
-            map_8 = e * de_out  # [C, BLOCK_K]
-            sum_4 = tl.sum(map_8, 0)  # [BLOCK_K]
-            diagonal = tl.sum(dy_2.to(tl.float32) * n_3.to(tl.float32), 1)  # [C]
-            B_se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-            dq_se_diagonal = B_se_diagonal[:, None] * e  # [C, BLOCK_K]
-            total = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-            map_9 = s * ds_out  # [C, BLOCK_K]
-            map_10 = s * dq_se_diagonal  # [C, BLOCK_K]
-            total_2 = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), map_9)  # [C, BLOCK_K]
-            Bt_se_diagonal = diagonal * scale  # the weights of the pairs: pairs with j <= i in block1 [C]
-            dk_se_diagonal = Bt_se_diagonal[:, None] * s  # [C, BLOCK_K]
-            total_3 = tl.fma(dk_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-            sums_4 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_K]
-            decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
-            map_11 = decay_5 * s  # [C, BLOCK_K]
-            sums_5 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
-            decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
-            map_12 = decay_6 * w  # [C, BLOCK_K]
-            map_13 = decay_6 * e  # [C, BLOCK_K]
-            both = tl.where((token // 32 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # w_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
-            dot_4 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-            map_14 = dot_4 * scale  # [C, C]
-            B_se_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level32 [C, C]
-            dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
-            Bt_we_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level32 [C, C]
-            both_2 = tl.dot((B_se_half32 + Bt_we_half32).to(DT), both, input_precision=PRECISION)  # dq_se_half32 and dk_we_half32 [C, BLOCK_K]
-            dq_se_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
-            dk_we_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-            map_15 = decay_5 * dq_se_half32  # [C, BLOCK_K]
-            total_4 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-            map_16 = map_11.to(DT).to(tl.float32) * dq_se_half32  # [C, BLOCK_K]
-            total_5 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-            dot_6 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-            map_17 = dot_6 * scale  # [C, C]
-            Bt_se_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level32 [C, C]
-            dk_se_half32 = tl.dot(Bt_se_half32.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_18 = decay_6 * dk_se_half32  # [C, BLOCK_K]
-            total_6 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-            sums_6 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
-            decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-            map_19 = decay_7 * s  # [C, BLOCK_K]
-            sums_7 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
-            decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-            map_20 = decay_8 * w  # [C, BLOCK_K]
-            map_21 = decay_8 * e  # [C, BLOCK_K]
-            both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
-            B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level16 [C, C]
-            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
-            both_4 = tl.dot((B_se_half16 + Bt_we_half16).to(DT), both_3, input_precision=PRECISION)  # dq_se_half16 and dk_we_half16 [C, BLOCK_K]
-            dq_se_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
-            dk_we_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-            map_22 = decay_7 * dq_se_half16  # [C, BLOCK_K]
-            total_7 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-            map_23 = map_19.to(DT).to(tl.float32) * dq_se_half16  # [C, BLOCK_K]
-            total_8 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
-            dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_19.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_24 = decay_8 * dk_se_half16  # [C, BLOCK_K]
-            total_9 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
-            sums_8 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
-            decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-            map_25 = decay_9 * s  # [C, BLOCK_K]
-            sums_9 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
-            decay_10 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-            map_26 = decay_10 * w  # [C, BLOCK_K]
-            map_27 = decay_10 * e  # [C, BLOCK_K]
-            both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_26.to(DT), map_27.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-            B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level8 [C, C]
-            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
-            both_6 = tl.dot((B_se_half8 + Bt_we_half8).to(DT), both_5, input_precision=PRECISION)  # dq_se_half8 and dk_we_half8 [C, BLOCK_K]
-            dq_se_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
-            dk_we_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-            map_28 = decay_9 * dq_se_half8  # [C, BLOCK_K]
-            total_10 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-            map_29 = map_25.to(DT).to(tl.float32) * dq_se_half8  # [C, BLOCK_K]
-            total_11 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
-            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
-            dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_25.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_30 = decay_10 * dk_se_half8  # [C, BLOCK_K]
-            total_12 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
-            sums_10 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
-            decay_11 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-            map_31 = decay_11 * s  # [C, BLOCK_K]
-            sums_11 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
-            decay_12 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-            map_32 = decay_12 * w  # [C, BLOCK_K]
-            map_33 = decay_12 * e  # [C, BLOCK_K]
-            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_32.to(DT), map_33.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-            B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level4 [C, C]
-            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
-            both_8 = tl.dot((B_se_half4 + Bt_we_half4).to(DT), both_7, input_precision=PRECISION)  # dq_se_half4 and dk_we_half4 [C, BLOCK_K]
-            dq_se_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
-            dk_we_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-            map_34 = decay_11 * dq_se_half4  # [C, BLOCK_K]
-            total_13 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-            map_35 = map_31.to(DT).to(tl.float32) * dq_se_half4  # [C, BLOCK_K]
-            total_14 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
-            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
-            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_31.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_36 = decay_12 * dk_se_half4  # [C, BLOCK_K]
-            total_15 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
-            sums_12 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
-            decay_13 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-            map_37 = decay_13 * s  # [C, BLOCK_K]
-            sums_13 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
-            decay_14 = tl.exp2(sums_13 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-            map_38 = decay_14 * w  # [C, BLOCK_K]
-            map_39 = decay_14 * e  # [C, BLOCK_K]
-            both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_38.to(DT), map_39.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-            B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level2 [C, C]
-            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
-            both_10 = tl.dot((B_se_half2 + Bt_we_half2).to(DT), both_9, input_precision=PRECISION)  # dq_se_half2 and dk_we_half2 [C, BLOCK_K]
-            dq_se_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
-            dk_we_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-            map_40 = decay_13 * dq_se_half2  # [C, BLOCK_K]
-            total_16 = tl.fma(map_40, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
-            map_41 = map_37.to(DT).to(tl.float32) * dq_se_half2  # [C, BLOCK_K]
-            total_17 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
-            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
-            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_37.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_42 = decay_14 * dk_se_half2  # [C, BLOCK_K]
-            total_18 = tl.fma(map_42, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
-            sums_14 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
-            decay_15 = tl.exp2(sums_14 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-            map_43 = decay_15 * s  # [C, BLOCK_K]
-            sums_15 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
-            decay_16 = tl.exp2(sums_15 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-            map_44 = decay_16 * w  # [C, BLOCK_K]
-            map_45 = decay_16 * e  # [C, BLOCK_K]
-            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_44.to(DT), map_45.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-            B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_14, 0.0)  # pairs with j <= i in level1 [C, C]
-            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
-            both_12 = tl.dot((B_se_half1 + Bt_we_half1).to(DT), both_11, input_precision=PRECISION)  # dq_se_half1 and dk_we_half1 [C, BLOCK_K]
-            dq_se_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_K]
-            dk_we_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_K]
-            map_46 = decay_15 * dq_se_half1  # [C, BLOCK_K]
-            total_19 = tl.fma(map_46, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
-            map_47 = map_43.to(DT).to(tl.float32) * dq_se_half1  # [C, BLOCK_K]
-            total_20 = tl.fma(map_47, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
-            map_48 = e * dk_se_diagonal  # [C, BLOCK_K]
-            inside_36 = total_20 - map_48  # [C, BLOCK_K]
-            map_49 = both.to(tl.float32) * dk_se_half32  # [C, BLOCK_K]
-            inside_37 = inside_36 - map_49  # [C, BLOCK_K]
-            map_50 = both_3.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
-            inside_38 = inside_37 - map_50  # [C, BLOCK_K]
-            map_51 = both_5.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
-            inside_39 = inside_38 - map_51  # [C, BLOCK_K]
-            map_52 = both_7.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
-            inside_40 = inside_39 - map_52  # [C, BLOCK_K]
-            map_53 = both_9.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
-            inside_41 = inside_40 - map_53  # [C, BLOCK_K]
-            part_67_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-            part_67_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_67_0) / (1.0 + part_67_0))
-            part_67_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-            map_54 = -part_67_1 / (part_67_2 * part_67_2) * total_19  # [C, BLOCK_K]
-            inner_4 = tl.where(in_K[None, :], map_54, 0.0)  # [C, BLOCK_K]
-            sum_7 = tl.sum(inner_4, 1)  # [C]
-            part_68_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-            part_68_1 = 1.0 + part_68_0
-            part_68_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_68_0) / part_68_1)
-            part_68_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_68_0) / part_68_1 * (1.0 + part_68_2)
-            map_55 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_68_3 * total_19  # [C, BLOCK_K]
-            map_56 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
-            map_57 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
-            map_58 = map_56 * map_57 * sum_7  # [C]
-            part_72_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-            part_72_1 = 1.0 + part_72_0
-            part_72_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_72_0) / part_72_1
-            part_72_3 = load.to(tl.float32) * part_72_2
-            part_72_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_72_0) / part_72_1)
-            map_59 = (part_72_3 + part_72_3) * (part_72_2 * (1.0 + part_72_4)) * map_58[:, None]  # [C, BLOCK_K]
-            d_q_raw_new = map_55 + map_59  # gradient of q_raw [C, BLOCK_K]
-            d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
-            tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_17, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
-            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_43.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_60 = decay_16 * dk_se_half1  # [C, BLOCK_K]
-            total_21 = tl.fma(map_60, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
-            map_61 = both_11.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
-            inside_42 = inside_41 - map_61  # [C, BLOCK_K]
-            dot_7 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-            B_we_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level32 [C, C]
-            dq_we_half32 = tl.dot(B_we_half32.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_62 = decay_6 * dq_we_half32  # [C, BLOCK_K]
-            total_22 = tl.fma(map_62, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-            map_63 = w * dw_out  # [C, BLOCK_K]
-            map_64 = both.to(tl.float32) * dq_we_half32  # [C, BLOCK_K]
-            total_23 = tl.fma(map_64, tl.full([C, BLOCK_K], 1.0, tl.float32), map_63)  # [C, BLOCK_K]
-            map_65 = decay_6 * dk_we_half32  # [C, BLOCK_K]
-            total_24 = tl.fma(map_65, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
-            map_66 = both.to(tl.float32) * dk_we_half32  # [C, BLOCK_K]
-            inside_43 = inside_42 - map_66  # [C, BLOCK_K]
-            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level16 [C, C]
-            dq_we_half16 = tl.dot(B_we_half16.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_67 = decay_8 * dq_we_half16  # [C, BLOCK_K]
-            total_25 = tl.fma(map_67, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
-            map_68 = both_3.to(tl.float32) * dq_we_half16  # [C, BLOCK_K]
-            total_26 = tl.fma(map_68, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
-            map_69 = decay_8 * dk_we_half16  # [C, BLOCK_K]
-            total_27 = tl.fma(map_69, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
-            map_70 = both_3.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
-            inside_44 = inside_43 - map_70  # [C, BLOCK_K]
-            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level8 [C, C]
-            dq_we_half8 = tl.dot(B_we_half8.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_71 = decay_10 * dq_we_half8  # [C, BLOCK_K]
-            total_28 = tl.fma(map_71, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
-            map_72 = both_5.to(tl.float32) * dq_we_half8  # [C, BLOCK_K]
-            total_29 = tl.fma(map_72, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
-            map_73 = decay_10 * dk_we_half8  # [C, BLOCK_K]
-            total_30 = tl.fma(map_73, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
-            map_74 = both_5.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
-            inside_45 = inside_44 - map_74  # [C, BLOCK_K]
-            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level4 [C, C]
-            dq_we_half4 = tl.dot(B_we_half4.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_75 = decay_12 * dq_we_half4  # [C, BLOCK_K]
-            total_31 = tl.fma(map_75, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
-            map_76 = both_7.to(tl.float32) * dq_we_half4  # [C, BLOCK_K]
-            total_32 = tl.fma(map_76, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
-            map_77 = decay_12 * dk_we_half4  # [C, BLOCK_K]
-            total_33 = tl.fma(map_77, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
-            map_78 = both_7.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
-            inside_46 = inside_45 - map_78  # [C, BLOCK_K]
-            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level2 [C, C]
-            dq_we_half2 = tl.dot(B_we_half2.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_79 = decay_14 * dq_we_half2  # [C, BLOCK_K]
-            total_34 = tl.fma(map_79, tl.full([C, BLOCK_K], 1.0, tl.float32), total_31)  # [C, BLOCK_K]
-            map_80 = both_9.to(tl.float32) * dq_we_half2  # [C, BLOCK_K]
-            total_35 = tl.fma(map_80, tl.full([C, BLOCK_K], 1.0, tl.float32), total_32)  # [C, BLOCK_K]
-            map_81 = decay_14 * dk_we_half2  # [C, BLOCK_K]
-            total_36 = tl.fma(map_81, tl.full([C, BLOCK_K], 1.0, tl.float32), total_33)  # [C, BLOCK_K]
-            map_82 = both_9.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
-            inside_47 = inside_46 - map_82  # [C, BLOCK_K]
-            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level1 [C, C]
-            dq_we_half1 = tl.dot(B_we_half1.to(DT), both_11, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_83 = decay_16 * dq_we_half1  # [C, BLOCK_K]
-            total_37 = tl.fma(map_83, tl.full([C, BLOCK_K], 1.0, tl.float32), total_34)  # [C, BLOCK_K]
-            part_104_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-            part_104_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_104_0) / (1.0 + part_104_0)
-            part_104_2 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-            part_104_3 = tl.exp(-tl.abs(part_104_2))
-            part_104_4 = 1.0 + part_104_3
-            part_104_5 = part_104_4 == 1.0
-            part_104_6 = tl.log(part_104_4) * (part_104_3 / tl.where(part_104_5, 1.0, part_104_4 - 1.0))
-            part_104_7 = tl.maximum(part_104_2, 0.0) + tl.where(part_104_5, part_104_3, part_104_6)
-            part_104_8 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_104_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_104_8) / (1.0 + part_104_8)
-            part_104_10 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_104_11 = part_104_1 * tl.exp(-(tl.exp(load_4.to(tl.float32)) * part_104_7)) * (-(load_2.to(tl.float32) * part_104_9) / (part_104_10 * part_104_10))
-            map_84 = part_104_11 * total_37  # [C, BLOCK_K]
-            inner_5 = tl.where(in_K[None, :], map_84, 0.0)  # [C, BLOCK_K]
-            sum_6 = tl.sum(inner_5, 1)  # [C]
-            part_105_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-            part_105_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_105_0) / (1.0 + part_105_0)
-            part_105_2 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-            part_105_3 = tl.exp(-tl.abs(part_105_2))
-            part_105_4 = 1.0 + part_105_3
-            part_105_5 = part_105_4 == 1.0
-            part_105_6 = tl.log(part_105_4) * (part_105_3 / tl.where(part_105_5, 1.0, part_105_4 - 1.0))
-            part_105_7 = tl.maximum(part_105_2, 0.0) + tl.where(part_105_5, part_105_3, part_105_6)
-            part_105_8 = part_105_1 * tl.exp(-(tl.exp(load_4.to(tl.float32)) * part_105_7)) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))
-            part_105_9 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_105_10 = 1.0 + part_105_9
-            part_105_11 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_105_9) / part_105_10)
-            part_105_12 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_105_9) / part_105_10 * (1.0 + part_105_11)
-            map_85 = part_105_8 * part_105_12 * total_37  # [C, BLOCK_K]
-            map_86 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
-            map_87 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
-            map_88 = map_86 * map_87 * sum_6  # [C]
-            part_109_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_109_1 = 1.0 + part_109_0
-            part_109_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_109_0) / part_109_1
-            part_109_3 = load_2.to(tl.float32) * part_109_2
-            part_109_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_109_0) / part_109_1)
-            map_89 = (part_109_3 + part_109_3) * (part_109_2 * (1.0 + part_109_4)) * map_88[:, None]  # [C, BLOCK_K]
-            total_69 = map_85 + map_89  # [C, BLOCK_K]
-            part_111_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_111_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_111_0) / (1.0 + part_111_0)
-            part_111_2 = load_2.to(tl.float32) * part_111_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_111_3 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-            part_111_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_111_3) / (1.0 + part_111_3)
-            part_111_5 = tl.exp(load_4.to(tl.float32))
-            part_111_6 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-            part_111_7 = tl.exp(-tl.abs(part_111_6))
-            part_111_8 = 1.0 + part_111_7
-            part_111_9 = part_111_8 == 1.0
-            part_111_10 = tl.log(part_111_8) * (part_111_7 / tl.where(part_111_9, 1.0, part_111_8 - 1.0))
-            part_111_11 = tl.maximum(part_111_6, 0.0) + tl.where(part_111_9, part_111_7, part_111_10)
-            part_111_12 = -(part_111_2 * part_111_4 * tl.exp(-(part_111_5 * part_111_11))) * part_111_11
-            map_90 = part_111_12 * part_111_5 * total_37  # [C, BLOCK_K]
-            inner_6 = tl.where(in_K[None, :], map_90, 0.0)  # [C, BLOCK_K]
-            sum_9 = tl.sum(tl.sum(inner_6, 1), 0)
-            part_112_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_112_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_112_0) / (1.0 + part_112_0)
-            part_112_2 = load_2.to(tl.float32) * part_112_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_112_3 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-            part_112_4 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_112_3) / (1.0 + part_112_3)
-            part_112_5 = tl.exp(load_4.to(tl.float32))
-            part_112_6 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-            part_112_7 = tl.exp(-tl.abs(part_112_6))
-            part_112_8 = 1.0 + part_112_7
-            part_112_9 = part_112_8 == 1.0
-            part_112_10 = tl.log(part_112_8) * (part_112_7 / tl.where(part_112_9, 1.0, part_112_8 - 1.0))
-            part_112_11 = tl.maximum(part_112_6, 0.0) + tl.where(part_112_9, part_112_7, part_112_10)
-            part_112_12 = -(part_112_2 * part_112_4 * tl.exp(-(part_112_5 * part_112_11))) * part_112_5
-            part_112_13 = part_112_12 * (tl.where(part_112_6 >= 0.0, 1.0, part_112_7) / part_112_8)
-            map_91 = part_112_13 * total_37  # [C, BLOCK_K]
-            sum_11 = tl.sum(map_91, 0)  # [BLOCK_K]
-            part_113_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_113_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_113_0) / (1.0 + part_113_0)
-            part_113_2 = load_2.to(tl.float32) * part_113_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_113_3 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-            part_113_4 = tl.exp(-tl.abs(part_113_3))
-            part_113_5 = 1.0 + part_113_4
-            part_113_6 = part_113_5 == 1.0
-            part_113_7 = tl.log(part_113_5) * (part_113_4 / tl.where(part_113_6, 1.0, part_113_5 - 1.0))
-            part_113_8 = tl.maximum(part_113_3, 0.0) + tl.where(part_113_6, part_113_4, part_113_7)
-            part_113_9 = tl.exp(-tl.abs(load_3.to(tl.float32)))
-            part_113_10 = 1.0 + part_113_9
-            part_113_11 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_113_9) / part_113_10 * (tl.where(-load_3.to(tl.float32) >= 0.0, 1.0, part_113_9) / part_113_10)
-            part_113_12 = part_113_2 * tl.exp(-(tl.exp(load_4.to(tl.float32)) * part_113_8)) * part_113_11
-            d_b_raw_new = part_113_12 * total_37  # gradient of b_raw [C, BLOCK_K]
-            d_b_raw_ptr_c = d_b_raw_ptr + start * d_b_raw_ptr_t  # first token of the chunk
-            tl.store(d_b_raw_ptr_c + (token * d_b_raw_ptr_t)[:, None] + at_K[None, :], d_b_raw_new.to(d_b_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            map_92 = decay_16 * dk_we_half1  # [C, BLOCK_K]
-            total_38 = tl.fma(map_92, tl.full([C, BLOCK_K], 1.0, tl.float32), total_36)  # [C, BLOCK_K]
-            map_93 = both_11.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
-            inside_48 = inside_47 - map_93  # [C, BLOCK_K]
-            part_117_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_117_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_117_0) / (1.0 + part_117_0)
-            part_117_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            map_94 = -(load_2.to(tl.float32) * part_117_1) / (part_117_2 * part_117_2) * total_38  # [C, BLOCK_K]
-            inner_7 = tl.where(in_K[None, :], map_94, 0.0)  # [C, BLOCK_K]
-            sum_5 = tl.sum(inner_7, 1)  # [C]
-            part_118_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_118_1 = 1.0 + part_118_0
-            part_118_2 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_118_0) / part_118_1)
-            part_118_3 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_118_0) / part_118_1 * (1.0 + part_118_2)
-            map_95 = 1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_118_3 * total_38  # [C, BLOCK_K]
-            total_39 = tl.fma(map_95, tl.full([C, BLOCK_K], 1.0, tl.float32), total_69)  # [C, BLOCK_K]
-            map_96 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
-            map_97 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
-            map_98 = map_96 * map_97 * sum_5  # [C]
-            part_122_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_122_1 = 1.0 + part_122_0
-            part_122_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_122_0) / part_122_1
-            part_122_3 = load_2.to(tl.float32) * part_122_2
-            part_122_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_122_0) / part_122_1)
-            map_99 = (part_122_3 + part_122_3) * (part_122_2 * (1.0 + part_122_4)) * map_98[:, None]  # [C, BLOCK_K]
-            d_k_raw_new = total_39 + map_99  # gradient of k_raw [C, BLOCK_K]
-            d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
-            tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            map_100 = both_11.to(tl.float32) * dq_we_half1  # [C, BLOCK_K]
-            total_40 = tl.fma(map_100, tl.full([C, BLOCK_K], 1.0, tl.float32), total_35)  # [C, BLOCK_K]
-            terms = total_40  # [C, BLOCK_K]
-            later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-            map_101 = inside_48 - map_8  # [C, BLOCK_K]
-            terms_2 = map_101  # [C, BLOCK_K]
+            map_81 = inside_48 - map_6  # [C, BLOCK_K]
+            terms_2 = map_81  # [C, BLOCK_K]
             inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
             dgK_67 = later_2 + inside_2  # [C, BLOCK_K]
-            dgK_68 = dgK_67 + sum_4[None, :]  # [C, BLOCK_K]
-            dgK = dgK_68 + sum_3[None, :]  # gradient of the log-decay [C, BLOCK_K]
-            part_129_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-            part_129_1 = tl.exp(-tl.abs(part_129_0))
-            part_129_2 = 1.0 + part_129_1
-            part_129_3 = part_129_2 == 1.0
-            part_129_4 = tl.log(part_129_2) * (part_129_1 / tl.where(part_129_3, 1.0, part_129_2 - 1.0))
-            part_129_5 = tl.maximum(part_129_0, 0.0) + tl.where(part_129_3, part_129_1, part_129_4)
-            map_102 = -part_129_5 * tl.exp(load_4.to(tl.float32)) * dgK  # [C, BLOCK_K]
-            inner_8 = tl.where(valid[:, None], map_102, 0.0)  # [C, BLOCK_K]
-            inner_9 = tl.where(in_K[None, :], inner_8, 0.0)  # [C, BLOCK_K]
-            sum_8 = tl.sum(tl.sum(inner_9, 1), 0)
-            part_130_0 = load_5.to(tl.float32) + load_6.to(tl.float32)[None, :]
-            part_130_1 = tl.exp(-tl.abs(part_130_0))
-            part_130_2 = -tl.exp(load_4.to(tl.float32)) * (tl.where(part_130_0 >= 0.0, 1.0, part_130_1) / (1.0 + part_130_1))
-            map_103 = part_130_2 * dgK  # [C, BLOCK_K]
-            inner_10 = tl.where(valid[:, None], map_103, 0.0)  # [C, BLOCK_K]
-            sum_10 = tl.sum(inner_10, 0)  # [BLOCK_K]
-            d_a_raw_new = map_91 + map_103  # gradient of a_raw [C, BLOCK_K]
+            dgK_68 = dgK_67 + sum_2_2[None, :]  # [C, BLOCK_K]
+            dgK = dgK_68 + sum_1_2[None, :]  # gradient of the log-decay [C, BLOCK_K]
+            part_109_0 = load_7.to(tl.float32) + load_8.to(tl.float32)[None, :]
+            part_109_1 = tl.exp(-tl.abs(part_109_0))
+            part_109_2 = 1.0 + part_109_1
+            part_109_3 = part_109_2 == 1.0
+            part_109_4 = tl.log(part_109_2) * (part_109_1 / tl.where(part_109_3, 1.0, part_109_2 - 1.0))
+            part_109_5 = tl.maximum(part_109_0, 0.0) + tl.where(part_109_3, part_109_1, part_109_4)
+            map_82 = -part_109_5 * tl.exp(load_6.to(tl.float32)) * dgK  # [C, BLOCK_K]
+            inner_3 = tl.where(valid[:, None], map_82, 0.0)  # [C, BLOCK_K]
+            inner_4 = tl.where(in_K[None, :], inner_3, 0.0)  # [C, BLOCK_K]
+            sum_3 = tl.sum(tl.sum(inner_4, 1), 0)
+            part_110_0 = load_7.to(tl.float32) + load_8.to(tl.float32)[None, :]
+            part_110_1 = tl.exp(-tl.abs(part_110_0))
+            part_110_2 = -tl.exp(load_6.to(tl.float32)) * (tl.where(part_110_0 >= 0.0, 1.0, part_110_1) / (1.0 + part_110_1))
+            map_83 = part_110_2 * dgK  # [C, BLOCK_K]
+            inner_5 = tl.where(valid[:, None], map_83, 0.0)  # [C, BLOCK_K]
+            sum_5 = tl.sum(inner_5, 0)  # [BLOCK_K]
+            d_a_raw_new = map_77 + map_83  # gradient of a_raw [C, BLOCK_K]
             d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
             tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_K[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            d_A_log_new = sum_9 + sum_8  # gradient of A_log, of this chunk
+            d_A_log_new = sum_4 + sum_3  # gradient of A_log, of this chunk
             tl.store(d_A_log_ptr + _row(slot, h, H) * (1), d_A_log_new)
-            d_d_bias_new = sum_11 + sum_10  # gradient of d_bias, of this chunk [BLOCK_K]
+            d_d_bias_new = sum_6 + sum_5  # gradient of d_bias, of this chunk [BLOCK_K]
             tl.store(d_d_bias_ptr + _row(slot, h, H) * (K) + at_K, d_d_bias_new.to(d_d_bias_ptr.dtype.element_ty), mask=in_K)
 
 
 @_Kernel
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
-def _m_layer_gradients_value_kernel(
-    first_K_ptr, second_K_ptr, zeta_ptr, w_raw_ptr, v_raw_ptr, d_v_raw_ptr, d_w_raw_ptr, cu, T,
-    H, N, STEPS, least, SLOTS, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g,
-    w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, v_raw_ptr_b,
-    v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, d_v_raw_ptr_b,
-    d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h, d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr,
-    d_w_raw_ptr_h, V: tl.constexpr, BLOCK_V: tl.constexpr, K: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_layer_prologues_adjoint_kernel(
+    dw_ptr, k_raw_ptr, b_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, q_raw_ptr, de_ptr, ds_ptr,
+    d_k_raw_ptr, d_q_raw_ptr, cu, T, H, N, STEPS, dw_ptr_b, dw_ptr_t: tl.constexpr, dw_ptr_h,
+    dw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, b_raw_ptr_b,
+    b_raw_ptr_t: tl.constexpr, b_raw_ptr_h, b_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b,
+    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g,
+    q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, de_ptr_b,
+    de_ptr_t: tl.constexpr, de_ptr_h, de_ptr_g, ds_ptr_b, ds_ptr_t: tl.constexpr, ds_ptr_h,
+    ds_ptr_g, d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr, d_k_raw_ptr_h, d_q_raw_ptr_b,
+    d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_w_raw, d_v_raw'
+    'gradients through sums over an axis'
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    head = program % H
-    group = program // H  # of 8 chunks
-    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
-    if lowest >= least:
-        return  # another kernel computes all of them
-    zeta_ptr_all = zeta_ptr
-    w_raw_ptr_all = w_raw_ptr
-    v_raw_ptr_all = v_raw_ptr
-    d_v_raw_ptr_all = d_v_raw_ptr
-    d_w_raw_ptr_all = d_w_raw_ptr
-    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
-        program = one * H + head
-        zeta_ptr = zeta_ptr_all
-        w_raw_ptr = w_raw_ptr_all
-        v_raw_ptr = v_raw_ptr_all
-        d_v_raw_ptr = d_v_raw_ptr_all
-        d_w_raw_ptr = d_w_raw_ptr_all
-        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-        token = tl.arange(0, C)
-        zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-        w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
-        v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
-        d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
-        d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
-        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
-        if lowest < least:
-            rest = left
-            valid = token < rest
-            start = first
-            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-            w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-            v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
-            d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
-            d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
-            for block in range(0, V, BLOCK_V):
-                at_V = block + tl.arange(0, BLOCK_V)
-                in_V = at_V < V
-                zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-                load = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load w_raw [C, BLOCK_V]
-                load_2 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
-                part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-                part_2_1 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-                part_2_2 = 1.0 + part_2_1
-                part_2_3 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_2_1) / part_2_2)
-                part_2_4 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_1) / part_2_2 * (1.0 + part_2_3)
-                part_2_5 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0) * part_2_4
-                d_v_raw_new = part_2_5 * -zeta_2.to(tl.float32)  # gradient of v_raw [C, BLOCK_V]
-                tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-                part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-                part_3_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-                part_3_2 = tl.exp(-tl.abs(load.to(tl.float32)))
-                part_3_3 = 1.0 + part_3_2
-                part_3_4 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_2) / part_3_3 * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_3_2) / part_3_3)
-                d_w_raw_new = part_3_1 * part_3_4 * -zeta_2.to(tl.float32)  # gradient of w_raw [C, BLOCK_V]
-                tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_V[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    dw_ptr = _head(dw_ptr, batch, h, dw_ptr_b, dw_ptr_h, dw_ptr_g)
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    b_raw_ptr = _head(b_raw_ptr, batch, h, b_raw_ptr_b, b_raw_ptr_h, b_raw_ptr_g)
+    A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
+    q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+    de_ptr = _head(de_ptr, batch, h, de_ptr_b, de_ptr_h, de_ptr_g)
+    ds_ptr = _head(ds_ptr, batch, h, ds_ptr_b, ds_ptr_h, ds_ptr_g)
+    d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
+    d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
+    load_3 = tl.load(A_log_ptr)  # load A_log
+    load_5 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
+    rest = left
+    valid = token < rest
+    start = first
+    dw_ptr_c = dw_ptr + start * dw_ptr_t  # first token of the chunk
+    dw_2 = tl.load(dw_ptr_c + (token * dw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load dw [C, BLOCK_K]
+    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+    load = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
+    map_2 = part_1 * part_1  # [C, BLOCK_K]
+    inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
+    sum_1_2 = tl.sum(inner, 1)  # [C]
+    b_raw_ptr_c = b_raw_ptr + start * b_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(b_raw_ptr_c + (token * b_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b_raw [C, BLOCK_K]
+    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+    load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+    part_2_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_2_1 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+    part_2_2 = tl.exp(-tl.abs(part_2_1))
+    part_2_3 = 1.0 + part_2_2
+    part_2_4 = part_2_3 == 1.0
+    part_2_5 = tl.where(part_2_4, part_2_2, tl.log(part_2_3) * (part_2_2 / tl.where(part_2_4, 1.0, part_2_3 - 1.0)))
+    part_2_6 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_2_1, 0.0) + part_2_5))
+    part_2_7 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0) * tl.exp(part_2_6)
+    part_2_8 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_2_9 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_8) / (1.0 + part_2_8))
+    part_2_10 = tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))
+    map_3 = part_2_7 * (-part_2_9 / (part_2_10 * part_2_10)) * dw_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_3, 1)  # [C]
+    part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_3_1 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+    part_3_2 = tl.exp(-tl.abs(part_3_1))
+    part_3_3 = 1.0 + part_3_2
+    part_3_4 = part_3_3 == 1.0
+    part_3_5 = tl.where(part_3_4, part_3_2, tl.log(part_3_3) * (part_3_2 / tl.where(part_3_4, 1.0, part_3_3 - 1.0)))
+    part_3_6 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_3_1, 0.0) + part_3_5))
+    part_3_7 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0) * tl.exp(part_3_6)
+    part_3_8 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_3_9 = 1.0 + part_3_8
+    part_3_10 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_3_8) / part_3_9)
+    part_3_11 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_8) / part_3_9 * (1.0 + part_3_10)
+    part_3_12 = part_3_7 * (1.0 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))) * part_3_11
+    map_4 = part_3_12 * dw_2.to(tl.float32)  # [C, BLOCK_K]
+    map_5 = 0.5 / tl.sqrt(tl.maximum(sum_1_2, 1e-24))  # [C]
+    map_6 = tl.where(sum_1_2 > 1e-24, 1.0, tl.where(sum_1_2 == 1e-24, 0.5, 0.0))  # [C]
+    map_7 = map_5 * map_6 * sum_3  # [C]
+    part_7_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_7_1 = 1.0 + part_7_0
+    part_7_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_7_0) / part_7_1
+    part_7_3 = load.to(tl.float32) * part_7_2
+    part_7_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_7_0) / part_7_1)
+    map_8 = (part_7_3 + part_7_3) * (part_7_2 * (1.0 + part_7_4)) * map_7[:, None]  # [C, BLOCK_K]
+    total_1 = map_4 + map_8  # [C, BLOCK_K]
+    q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
+    load_6 = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+    part_9_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+    part_9_1 = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_9_0) / (1.0 + part_9_0))
+    map_9 = part_9_1 * part_9_1  # [C, BLOCK_K]
+    inner_2 = tl.where(in_K[None, :], map_9, 0.0)  # [C, BLOCK_K]
+    sum_4 = tl.sum(inner_2, 1)  # [C]
+    de_ptr_c = de_ptr + start * de_ptr_t  # first token of the chunk
+    de_2 = tl.load(de_ptr_c + (token * de_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load de [C, BLOCK_K]
+    part_10_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_10_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_10_0) / (1.0 + part_10_0))
+    part_10_2 = tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))
+    map_10 = -part_10_1 / (part_10_2 * part_10_2) * de_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_2_2 = tl.sum(map_10, 1)  # [C]
+    part_11_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_11_1 = 1.0 + part_11_0
+    part_11_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_11_0) / part_11_1)
+    part_11_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_11_0) / part_11_1 * (1.0 + part_11_2)
+    map_11 = 1.0 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)) * part_11_3 * de_2.to(tl.float32)  # [C, BLOCK_K]
+    total_2 = total_1 + map_11  # [C, BLOCK_K]
+    map_12 = 0.5 / tl.sqrt(tl.maximum(sum_1_2, 1e-24))  # [C]
+    map_13 = tl.where(sum_1_2 > 1e-24, 1.0, tl.where(sum_1_2 == 1e-24, 0.5, 0.0))  # [C]
+    map_14 = map_12 * map_13 * sum_2_2  # [C]
+    part_16_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_16_1 = 1.0 + part_16_0
+    part_16_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_16_0) / part_16_1
+    part_16_3 = load.to(tl.float32) * part_16_2
+    part_16_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_16_0) / part_16_1)
+    map_15 = (part_16_3 + part_16_3) * (part_16_2 * (1.0 + part_16_4)) * map_14[:, None]  # [C, BLOCK_K]
+    d_k_raw_new = total_2 + map_15  # gradient of k_raw [C, BLOCK_K]
+    d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
+    tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    ds_ptr_c = ds_ptr + start * ds_ptr_t  # first token of the chunk
+    ds_2 = tl.load(ds_ptr_c + (token * ds_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load ds [C, BLOCK_K]
+    part_18_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+    part_18_1 = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_18_0) / (1.0 + part_18_0)
+    part_18_2 = tl.sqrt(tl.maximum(sum_4[:, None], 1e-24))
+    map_16 = -(load_6.to(tl.float32) * part_18_1) / (part_18_2 * part_18_2) * ds_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_5 = tl.sum(map_16, 1)  # [C]
+    part_19_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+    part_19_1 = 1.0 + part_19_0
+    part_19_2 = load_6.to(tl.float32) * (tl.where(-load_6.to(tl.float32) >= 0.0, 1.0, part_19_0) / part_19_1)
+    part_19_3 = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_19_0) / part_19_1 * (1.0 + part_19_2)
+    map_17 = 1.0 / tl.sqrt(tl.maximum(sum_4[:, None], 1e-24)) * part_19_3 * ds_2.to(tl.float32)  # [C, BLOCK_K]
+    map_18 = 0.5 / tl.sqrt(tl.maximum(sum_4, 1e-24))  # [C]
+    map_19 = tl.where(sum_4 > 1e-24, 1.0, tl.where(sum_4 == 1e-24, 0.5, 0.0))  # [C]
+    map_20 = map_18 * map_19 * sum_5  # [C]
+    part_23_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+    part_23_1 = 1.0 + part_23_0
+    part_23_2 = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_23_0) / part_23_1
+    part_23_3 = load_6.to(tl.float32) * part_23_2
+    part_23_4 = load_6.to(tl.float32) * (tl.where(-load_6.to(tl.float32) >= 0.0, 1.0, part_23_0) / part_23_1)
+    map_21 = (part_23_3 + part_23_3) * (part_23_2 * (1.0 + part_23_4)) * map_20[:, None]  # [C, BLOCK_K]
+    d_q_raw_new = map_17 + map_21  # gradient of q_raw [C, BLOCK_K]
+    d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
+    tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @_Kernel
@@ -7814,8 +8249,9 @@ def m_layer_backward(
     V = w_raw.shape[3]
     dtype = _operand_type(k_raw, w_raw, v_raw, q_raw, a_raw, b_raw)
     DT, FT, EXACT = _types(dtype, k_raw.device)
-    config = _config("gradients_value", k_raw.device, dtype.itemsize, K, V)
+    config = _config("gradients", k_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
+    blocks = -(-K // min(_tile(K, dtype), block, _config("gradients_mild", k_raw.device, dtype.itemsize, K, V)[1]))
     _, block, *_ = _config("states_adjoint", k_raw.device, dtype.itemsize, K, V)
     run = _Layout(k_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
     least = _least(1.2924697071141057e-26, dtype)
@@ -7823,7 +8259,7 @@ def m_layer_backward(
     d_w_raw = _gradient(w_raw, H)
     d_v_raw = _gradient(v_raw, H)
     d_q_raw = _gradient(q_raw, H)
-    d_A_log = torch.empty((run.chunks(chunk), H), dtype=torch.float32, device=k_raw.device)
+    d_A_log = torch.zeros((blocks, run.chunks(chunk), H), dtype=torch.float32, device=k_raw.device)
     d_a_raw = _gradient(a_raw, H)
     d_d_bias = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k_raw.device)
     d_b_raw = _gradient(b_raw, H)
@@ -7840,6 +8276,11 @@ def m_layer_backward(
     Q_adjoint = torch.empty((*k_raw.shape[:2], H, V), dtype=dtype, device=k_raw.device)
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k_raw.device)
     zeta = torch.empty((*k_raw.shape[:2], H, V), dtype=dtype, device=k_raw.device)
+    dw = torch.empty((*k_raw.shape[:2], H, K), dtype=dtype, device=k_raw.device)
+    de = torch.empty((*k_raw.shape[:2], H, K), dtype=dtype, device=k_raw.device)
+    ds = torch.empty((*k_raw.shape[:2], H, K), dtype=dtype, device=k_raw.device)
+    sum_1 = torch.empty((*k_raw.shape[:2], H), dtype=torch.float32, device=k_raw.device)
+    sum_2 = torch.empty((*k_raw.shape[:2], H), dtype=torch.float32, device=k_raw.device)
     if kept is None:
         _, block, warps, stages, precision = _config("halves", k_raw.device, dtype.itemsize, K, V)
         {32: _m_layer_halves_kernel, 64: _m_layer_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
@@ -7852,7 +8293,7 @@ def m_layer_backward(
         )
     if kept is None and least <= 1.0:
         _, block, warps, stages, precision = _config("solve_mild", k_raw.device, dtype.itemsize, K, V)
-        {32: _m_layer_solve_mild_kernel, 64: _m_layer_solve_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+        {32: _m_layer_solve_mild_kernel_c32, 64: _m_layer_solve_mild_kernel_c64_2}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, A_log, a_raw, d_bias, k_raw, b_raw, w_raw, v_raw, Q, P, run.cu,
             run.T, H, run.N, run.steps, least, A_log.stride(0), H // A_log.shape[0],
             a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
@@ -7868,7 +8309,7 @@ def m_layer_backward(
         )
     if kept is None:
         _, block, warps, stages, precision = _config("solve", k_raw.device, dtype.itemsize, K, V)
-        {32: _m_layer_solve_kernel, 64: _m_layer_solve_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
+        {32: _m_layer_solve_kernel_c32, 64: _m_layer_solve_kernel_c64_2}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
             first_K, second_K, k_raw, b_raw, A_log, a_raw, d_bias, w_raw, v_raw, Q, P, run.cu,
             run.T, H, run.N, run.steps, least, run.chunks(chunk), k_raw.stride(0),
             k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], b_raw.stride(0),
@@ -7899,7 +8340,7 @@ def m_layer_backward(
         _, block, warps, stages, precision = _config("solve_adjoint_mild", k_raw.device, dtype.itemsize, K, V)
         {32: _m_layer_solve_adjoint_mild_kernel, 64: _m_layer_solve_adjoint_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, A_log, a_raw, d_bias, k_raw, b_raw, q_raw, scale, dy, Q_adjoint,
-            P_adjoint, run.cu, run.T, H, run.N, run.steps, least, A_log.stride(0),
+            P_adjoint, sum_1, sum_2, run.cu, run.T, H, run.N, run.steps, least, A_log.stride(0),
             H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
             H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], k_raw.stride(0),
             k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], b_raw.stride(0),
@@ -7907,22 +8348,25 @@ def m_layer_backward(
             q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], dy.stride(0), dy.stride(1),
             dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
             Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2),
-            K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+            sum_1.stride(0), sum_1.stride(1), sum_1.stride(2), sum_2.stride(0), sum_2.stride(1),
+            sum_2.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision,
+            EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = _config("solve_adjoint", k_raw.device, dtype.itemsize, K, V)
     {32: _m_layer_solve_adjoint_kernel, 64: _m_layer_solve_adjoint_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
-        first_K, second_K, q_raw, k_raw, b_raw, A_log, a_raw, d_bias, dy, scale, Q_adjoint,
-        P_adjoint, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk),
+        first_K, second_K, q_raw, k_raw, b_raw, A_log, a_raw, d_bias, dy, scale, sum_1, sum_2,
+        Q_adjoint, P_adjoint, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk),
         q_raw.stride(0), q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], k_raw.stride(0),
         k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], b_raw.stride(0), b_raw.stride(1),
         b_raw.stride(2), H // b_raw.shape[2], A_log.stride(0), H // A_log.shape[0],
         a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
         d_bias.stride(0), H // d_bias.shape[0], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2),
-        P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K, _tile(K, dtype), V,
-        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+        H // dy.shape[2], sum_1.stride(0), sum_1.stride(1), sum_1.stride(2), sum_2.stride(0),
+        sum_2.stride(1), sum_2.stride(2), Q_adjoint.stride(0), Q_adjoint.stride(1),
+        Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K,
+        _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -7944,69 +8388,74 @@ def m_layer_backward(
         num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("gradients_mild_whole", k_raw.device, dtype.itemsize, K, V)
-        {32: _m_layer_gradients_mild_whole_kernel, 64: _m_layer_gradients_mild_whole_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-            first_K, second_K, q_raw, k_raw, b_raw, A_log, a_raw, d_bias, dy, n_2, h_2, l,
-            scale, zeta, d_q_raw, d_b_raw, d_k_raw, d_a_raw, d_A_log, d_d_bias, run.cu, run.T,
-            H, run.N, run.steps, least, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-            H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-            H // k_raw.shape[2], b_raw.stride(0), b_raw.stride(1), b_raw.stride(2),
-            H // b_raw.shape[2], A_log.stride(0), H // A_log.shape[0], a_raw.stride(0),
-            a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2], d_bias.stride(0),
-            H // d_bias.shape[0], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            n_2.stride(0), n_2.stride(1), n_2.stride(2), H // n_2.shape[2], zeta.stride(0),
-            zeta.stride(1), zeta.stride(2), H // zeta.shape[2], d_q_raw.stride(0),
-            d_q_raw.stride(1), d_q_raw.stride(2), d_b_raw.stride(0), d_b_raw.stride(1),
-            d_b_raw.stride(2), d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2),
-            d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), K, _tile(K, dtype), V,
-            _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
-            num_warps=warps,
-            num_stages=stages,
-        )
-        _, block, warps, stages, precision = _config("gradients_mild_value", k_raw.device, dtype.itemsize, K, V)
-        _m_layer_gradients_mild_value_kernel[(run.chunks(chunk) * H,)](
-            first_K, second_K, zeta, w_raw, v_raw, d_v_raw, d_w_raw, run.cu, run.T, H, run.N,
-            run.steps, least, zeta.stride(0), zeta.stride(1), zeta.stride(2),
+        _, block, warps, stages, precision = _config("gradients_mild", k_raw.device, dtype.itemsize, K, V)
+        {32: _m_layer_gradients_mild_kernel, 64: _m_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
+            first_K, second_K, q_raw, sum_1, k_raw, sum_2, b_raw, A_log, a_raw, d_bias, dy, n_2,
+            h_2, l, scale, zeta, w_raw, v_raw, ds, d_v_raw, d_w_raw, de, dw, d_b_raw, d_a_raw,
+            d_A_log, d_d_bias, run.cu, run.T, H, run.N, run.steps, least, q_raw.stride(0),
+            q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], sum_1.stride(0),
+            sum_1.stride(1), sum_1.stride(2), H // sum_1.shape[2], k_raw.stride(0),
+            k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], sum_2.stride(0),
+            sum_2.stride(1), sum_2.stride(2), H // sum_2.shape[2], b_raw.stride(0),
+            b_raw.stride(1), b_raw.stride(2), H // b_raw.shape[2], A_log.stride(0),
+            H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+            H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], dy.stride(0),
+            dy.stride(1), dy.stride(2), H // dy.shape[2], n_2.stride(0), n_2.stride(1),
+            n_2.stride(2), H // n_2.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2),
             H // zeta.shape[2], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
             H // w_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
-            H // v_raw.shape[2], d_v_raw.stride(0), d_v_raw.stride(1), d_v_raw.stride(2),
-            d_w_raw.stride(0), d_w_raw.stride(1), d_w_raw.stride(2), V,
-            min(block, _tile(V, dtype)), K, chunk, DT, FT, precision, EXACT, run.varlen,
+            H // v_raw.shape[2], ds.stride(0), ds.stride(1), ds.stride(2), d_v_raw.stride(0),
+            d_v_raw.stride(1), d_v_raw.stride(2), d_w_raw.stride(0), d_w_raw.stride(1),
+            d_w_raw.stride(2), de.stride(0), de.stride(1), de.stride(2), dw.stride(0),
+            dw.stride(1), dw.stride(2), d_b_raw.stride(0), d_b_raw.stride(1), d_b_raw.stride(2),
+            d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), d_A_log.stride(0), K,
+            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("gradients_whole", k_raw.device, dtype.itemsize, K, V)
-    {32: _m_layer_gradients_whole_kernel, 64: _m_layer_gradients_whole_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
-        first_K, second_K, q_raw, k_raw, b_raw, A_log, a_raw, d_bias, dy, n_2, h_2, l, zeta,
-        scale, d_q_raw, d_b_raw, d_k_raw, d_a_raw, d_A_log, d_d_bias, run.cu, run.T, H, run.N,
-        run.steps, least, run.chunks(chunk), q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-        H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], b_raw.stride(0), b_raw.stride(1), b_raw.stride(2),
+    _, block, warps, stages, precision = config
+    {32: _m_layer_gradients_kernel, 64: _m_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
+        first_K, second_K, q_raw, sum_1, k_raw, sum_2, b_raw, A_log, a_raw, d_bias, dy, n_2,
+        h_2, l, zeta, w_raw, v_raw, scale, d_v_raw, d_w_raw, ds, dw, d_b_raw, de, d_a_raw,
+        d_A_log, d_d_bias, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk),
+        q_raw.stride(0), q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], sum_1.stride(0),
+        sum_1.stride(1), sum_1.stride(2), H // sum_1.shape[2], k_raw.stride(0), k_raw.stride(1),
+        k_raw.stride(2), H // k_raw.shape[2], sum_2.stride(0), sum_2.stride(1), sum_2.stride(2),
+        H // sum_2.shape[2], b_raw.stride(0), b_raw.stride(1), b_raw.stride(2),
         H // b_raw.shape[2], A_log.stride(0), H // A_log.shape[0], a_raw.stride(0),
         a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2], d_bias.stride(0),
         H // d_bias.shape[0], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
         n_2.stride(0), n_2.stride(1), n_2.stride(2), H // n_2.shape[2], zeta.stride(0),
-        zeta.stride(1), zeta.stride(2), H // zeta.shape[2], d_q_raw.stride(0),
-        d_q_raw.stride(1), d_q_raw.stride(2), d_b_raw.stride(0), d_b_raw.stride(1),
-        d_b_raw.stride(2), d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2),
-        d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), K, _tile(K, dtype), V,
-        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
-        num_warps=warps,
-        num_stages=stages,
-    )
-    _, block, warps, stages, precision = config
-    _m_layer_gradients_value_kernel[(-(-run.chunks(chunk) // 8) * H,)](
-        first_K, second_K, zeta, w_raw, v_raw, d_v_raw, d_w_raw, run.cu, run.T, H, run.N,
-        run.steps, least, run.chunks(chunk), zeta.stride(0), zeta.stride(1), zeta.stride(2),
-        H // zeta.shape[2], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
-        H // w_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
+        zeta.stride(1), zeta.stride(2), H // zeta.shape[2], w_raw.stride(0), w_raw.stride(1),
+        w_raw.stride(2), H // w_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
         H // v_raw.shape[2], d_v_raw.stride(0), d_v_raw.stride(1), d_v_raw.stride(2),
-        d_w_raw.stride(0), d_w_raw.stride(1), d_w_raw.stride(2), V, min(block, _tile(V, dtype)),
-        K, chunk, DT, FT, precision, EXACT, run.varlen,
+        d_w_raw.stride(0), d_w_raw.stride(1), d_w_raw.stride(2), ds.stride(0), ds.stride(1),
+        ds.stride(2), dw.stride(0), dw.stride(1), dw.stride(2), d_b_raw.stride(0),
+        d_b_raw.stride(1), d_b_raw.stride(2), de.stride(0), de.stride(1), de.stride(2),
+        d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), d_A_log.stride(0), K,
+        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
-    return _shared(d_k_raw, k_raw), _shared(d_w_raw, w_raw), _shared(d_v_raw, v_raw), _shared(d_q_raw, q_raw), _gathered(d_A_log, A_log), _shared(d_a_raw, a_raw), _gathered(d_d_bias, d_bias), _shared(d_b_raw, b_raw), d_initial_state
+    _, block, warps, stages, precision = _config("prologues_adjoint", k_raw.device, dtype.itemsize, K, V)
+    _m_layer_prologues_adjoint_kernel[(run.chunks(chunk) * H,)](
+        dw, k_raw, b_raw, A_log, a_raw, d_bias, q_raw, de, ds, d_k_raw, d_q_raw, run.cu, run.T,
+        H, run.N, run.steps, dw.stride(0), dw.stride(1), dw.stride(2), H // dw.shape[2],
+        k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], b_raw.stride(0),
+        b_raw.stride(1), b_raw.stride(2), H // b_raw.shape[2], A_log.stride(0),
+        H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+        H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], q_raw.stride(0),
+        q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], de.stride(0), de.stride(1),
+        de.stride(2), H // de.shape[2], ds.stride(0), ds.stride(1), ds.stride(2),
+        H // ds.shape[2], d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2),
+        d_q_raw.stride(0), d_q_raw.stride(1), d_q_raw.stride(2), K, _tile(K, dtype), chunk, DT,
+        FT, precision, EXACT, run.varlen,
+        num_warps=warps,
+        num_stages=stages,
+    )
+    return _shared(d_k_raw, k_raw), _shared(d_w_raw, w_raw), _shared(d_v_raw, v_raw), _shared(d_q_raw, q_raw), _gathered(d_A_log.sum(0), A_log), _shared(d_a_raw, a_raw), _gathered(d_d_bias, d_bias), _shared(d_b_raw, b_raw), d_initial_state
 
 
 def m_layer_kept(
@@ -8026,7 +8475,7 @@ def m_layer_kept(
     V = w_raw.shape[3]
     dtype = _operand_type(k_raw, w_raw, v_raw, q_raw, a_raw, b_raw)
     chunk = _config("outputs", k_raw.device, dtype.itemsize, K, V)[0]
-    if _config("gradients_value", k_raw.device, dtype.itemsize, K, V)[0] != chunk:
+    if _config("gradients", k_raw.device, dtype.itemsize, K, V)[0] != chunk:
         return 0
     N = k_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(k_raw.shape[1], N, cu_seqlens is not None, chunk)

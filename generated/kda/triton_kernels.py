@@ -38,11 +38,6 @@ _TABLE = (
     ('gradients', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
     ('gradients', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('gradients', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_value', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
-    ('gradients_value', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
-    ('gradients_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_whole', '', 2, 128, 128, 64, 128, 8, 2, 'ieee'),
-    ('gradients_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
     ('solve_mild', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
     ('solve_mild', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('solve_mild', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
@@ -55,11 +50,9 @@ _TABLE = (
     ('gradients_mild', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
     ('gradients_mild', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('gradients_mild', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_mild_value', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
-    ('gradients_mild_value', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
-    ('gradients_mild_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_mild_whole', '', 2, 128, 128, 64, 128, 8, 2, 'ieee'),
-    ('gradients_mild_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
+    ('prologues_adjoint', '', 2, 128, 128, 64, 64, 8, 1, 'ieee'),
+    ('prologues_adjoint', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
+    ('prologues_adjoint', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('step', '', 0, 256, 256, 1, 32, 4, 2, 'ieee'),
     ('step', '', 0, 1024, 1024, 1, 16, 4, 2, 'ieee'),
 )
@@ -4388,6 +4381,525 @@ def _m_layer_outputs_kernel_c64(
 
 
 @_Kernel
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_layer_solve_mild_kernel_c32(
+    first_K_ptr, second_K_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, k_raw_ptr, beta_raw_ptr,
+    v_raw_ptr, Q_ptr, P_ptr, cu, T, H, N, STEPS, least, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b,
+    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g,
+    k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, beta_raw_ptr_b,
+    beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, v_raw_ptr_b,
+    v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr,
+    Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the erasures of each chunk, solved: what they read of the memory, and of its writes'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
+    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+    Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
+    P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
+    load = tl.load(A_log_ptr)  # load A_log
+    load_3 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
+    rest = left
+    valid = token < rest
+    start = first
+    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+    part_0 = load_2.to(tl.float32) + load_3.to(tl.float32)[None, :]
+    part_1 = tl.exp(-tl.abs(part_0))
+    part_2 = 1.0 + part_1
+    part_3 = part_2 == 1.0
+    part_4 = tl.where(part_3, part_1, tl.log(part_2) * (part_1 / tl.where(part_3, 1.0, part_2 - 1.0)))
+    map_2 = -(tl.exp(load.to(tl.float32)) * (tl.maximum(part_0, 0.0) + part_4))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
+    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+    load_4 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    part_2_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+    part_2_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+    map_3 = part_2_1 * part_2_1  # [C, BLOCK_K]
+    inner_2 = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
+    sum_1_2 = tl.sum(inner_2, 1)  # [C]
+    part_3_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+    part_3_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
+    part_3_2 = load_2.to(tl.float32) + load_3.to(tl.float32)[None, :]
+    part_3_3 = tl.exp(-tl.abs(part_3_2))
+    part_3_4 = 1.0 + part_3_3
+    part_3_5 = part_3_4 == 1.0
+    part_3_6 = tl.where(part_3_5, part_3_3, tl.log(part_3_4) * (part_3_3 / tl.where(part_3_5, 1.0, part_3_4 - 1.0)))
+    part_3_7 = tl.exp(-(tl.exp(load.to(tl.float32)) * (tl.maximum(part_3_2, 0.0) + part_3_6)))
+    w = part_3_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)) * part_3_7  # what an erasure reads [C, BLOCK_K]
+    sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    map_4 = decay * w  # [C, BLOCK_K]
+    beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+    load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+    part_5_0 = tl.exp(-tl.abs(load_5.to(tl.float32)[:, None]))
+    part_5_1 = tl.where(load_5.to(tl.float32)[:, None] >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)
+    part_5_2 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+    part_5_3 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2))
+    e = part_5_1 * (part_5_3 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_5 = decay_2 * e  # [C, BLOCK_K]
+    inner_3 = tl.where(in_K[None, :], map_4.to(FT), 0.0)  # [C, BLOCK_K]
+    dot = tl.dot(inner_3, tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block32 [C, C]
+    solved = _inverse_of_unit(A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+    load_6 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+    part_7_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+    x = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_7_0) / (1.0 + part_7_0))  # input [C, BLOCK_V]  # line 7
+    inner_4 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    Q_new = tl.dot(inner_4.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
+    Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+    tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    opening = decay_3 * w  # w from the start of the chunk [C, BLOCK_K]
+    inner_5 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    P_new = tl.dot(inner_5.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
+    P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+    tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@_Kernel
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_layer_solve_mild_kernel_c64_2(
+    first_K_ptr, second_K_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, k_raw_ptr, beta_raw_ptr,
+    v_raw_ptr, Q_ptr, P_ptr, cu, T, H, N, STEPS, least, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b,
+    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g,
+    k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, beta_raw_ptr_b,
+    beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, v_raw_ptr_b,
+    v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr,
+    Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the erasures of each chunk, solved: what they read of the memory, and of its writes'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
+    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+    Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
+    P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
+    load = tl.load(A_log_ptr)  # load A_log
+    load_3 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
+    rest = left
+    valid = token < rest
+    start = first
+    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+    part_0 = load_2.to(tl.float32) + load_3.to(tl.float32)[None, :]
+    part_1 = tl.exp(-tl.abs(part_0))
+    part_2 = 1.0 + part_1
+    part_3 = part_2 == 1.0
+    part_4 = tl.where(part_3, part_1, tl.log(part_2) * (part_1 / tl.where(part_3, 1.0, part_2 - 1.0)))
+    map_2 = -(tl.exp(load.to(tl.float32)) * (tl.maximum(part_0, 0.0) + part_4))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
+    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+    load_4 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    part_2_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+    part_2_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+    map_3 = part_2_1 * part_2_1  # [C, BLOCK_K]
+    inner_2 = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
+    sum_1_2 = tl.sum(inner_2, 1)  # [C]
+    part_3_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+    part_3_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
+    part_3_2 = load_2.to(tl.float32) + load_3.to(tl.float32)[None, :]
+    part_3_3 = tl.exp(-tl.abs(part_3_2))
+    part_3_4 = 1.0 + part_3_3
+    part_3_5 = part_3_4 == 1.0
+    part_3_6 = tl.where(part_3_5, part_3_3, tl.log(part_3_4) * (part_3_3 / tl.where(part_3_5, 1.0, part_3_4 - 1.0)))
+    part_3_7 = tl.exp(-(tl.exp(load.to(tl.float32)) * (tl.maximum(part_3_2, 0.0) + part_3_6)))
+    w = part_3_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)) * part_3_7  # what an erasure reads [C, BLOCK_K]
+    sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    map_4 = decay * w  # [C, BLOCK_K]
+    beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+    load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+    part_5_0 = tl.exp(-tl.abs(load_5.to(tl.float32)[:, None]))
+    part_5_1 = tl.where(load_5.to(tl.float32)[:, None] >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)
+    part_5_2 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+    part_5_3 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2))
+    e = part_5_1 * (part_5_3 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_5 = decay_2 * e  # [C, BLOCK_K]
+    inner_3 = tl.where(in_K[None, :], map_4.to(FT), 0.0)  # [C, BLOCK_K]
+    dot = tl.dot(inner_3, tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block64 [C, C]
+    solved = _inverse_of_unit(A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+    load_6 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+    part_7_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+    x = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_7_0) / (1.0 + part_7_0))  # input [C, BLOCK_V]  # line 7
+    inner_4 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    Q_new = tl.dot(inner_4.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
+    Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+    tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    opening = decay_3 * w  # w from the start of the chunk [C, BLOCK_K]
+    inner_5 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    P_new = tl.dot(inner_5.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
+    P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+    tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@_Kernel
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
+def _m_layer_solve_kernel_c32(
+    first_K_ptr, second_K_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, beta_raw_ptr,
+    v_raw_ptr, Q_ptr, P_ptr, cu, T, H, N, STEPS, least, SLOTS, k_raw_ptr_b,
+    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b,
+    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g,
+    beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, v_raw_ptr_b,
+    v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr,
+    Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the erasures of each chunk, solved: what they read of the memory, and of its writes'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes all of them
+    k_raw_ptr_all = k_raw_ptr
+    A_log_ptr_all = A_log_ptr
+    a_raw_ptr_all = a_raw_ptr
+    d_bias_ptr_all = d_bias_ptr
+    beta_raw_ptr_all = beta_raw_ptr
+    v_raw_ptr_all = v_raw_ptr
+    Q_ptr_all = Q_ptr
+    P_ptr_all = P_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        k_raw_ptr = k_raw_ptr_all
+        A_log_ptr = A_log_ptr_all
+        a_raw_ptr = a_raw_ptr_all
+        d_bias_ptr = d_bias_ptr_all
+        beta_raw_ptr = beta_raw_ptr_all
+        v_raw_ptr = v_raw_ptr_all
+        Q_ptr = Q_ptr_all
+        P_ptr = P_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+        A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
+        a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+        d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
+        beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
+        v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+        Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
+        P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            load_2 = tl.load(A_log_ptr)  # load A_log
+            load_4 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
+            rest = left
+            valid = token < rest
+            start = first
+            k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+            load = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+            part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
+            map_2 = part_1 * part_1  # [C, BLOCK_K]
+            inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
+            sum_1_2 = tl.sum(inner, 1)  # [C]
+            a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+            load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+            part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+            part_2_2 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
+            part_2_3 = tl.exp(-tl.abs(part_2_2))
+            part_2_4 = 1.0 + part_2_3
+            part_2_5 = part_2_4 == 1.0
+            part_2_6 = tl.where(part_2_5, part_2_3, tl.log(part_2_4) * (part_2_3 / tl.where(part_2_5, 1.0, part_2_4 - 1.0)))
+            part_2_7 = -(tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_2_2, 0.0) + part_2_6))
+            w = part_2_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)) * tl.exp(part_2_7)  # what an erasure reads [C, BLOCK_K]
+            beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+            load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+            part_3_0 = tl.exp(-tl.abs(load_5.to(tl.float32)[:, None]))
+            part_3_1 = tl.where(load_5.to(tl.float32)[:, None] >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0)
+            part_3_2 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_3_3 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2))
+            e = part_3_1 * (part_3_3 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
+            v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+            load_6 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+            part_4_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+            x = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))  # input [C, BLOCK_V]  # line 7
+            part_5_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
+            part_5_1 = tl.exp(-tl.abs(part_5_0))
+            part_5_2 = 1.0 + part_5_1
+            part_5_3 = part_5_2 == 1.0
+            part_5_4 = tl.where(part_5_3, part_5_1, tl.log(part_5_2) * (part_5_1 / tl.where(part_5_3, 1.0, part_5_2 - 1.0)))
+            map_3 = -(tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_5_0, 0.0) + part_5_4))  # [C, BLOCK_K]
+            inner_2 = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
+            sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
+            map_4 = decay * w  # [C, BLOCK_K]
+            map_5 = decay * e  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            inner_3 = tl.where(in_K[None, :], both, 0.0)  # [C, BLOCK_K]
+            dot = tl.dot(inner_3, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
+            sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
+            map_6 = decay_2 * w  # [C, BLOCK_K]
+            map_7 = decay_2 * e  # [C, BLOCK_K]
+            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            inner_4 = tl.where(in_K[None, :], both_2, 0.0)  # [C, BLOCK_K]
+            dot_2 = tl.dot(inner_4, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_1 = A_half16 + A_half8  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
+            map_8 = decay_3 * w  # [C, BLOCK_K]
+            map_9 = decay_3 * e  # [C, BLOCK_K]
+            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            inner_5 = tl.where(in_K[None, :], both_3, 0.0)  # [C, BLOCK_K]
+            dot_3 = tl.dot(inner_5, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_2 = A_1 + A_half4  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
+            map_10 = decay_4 * w  # [C, BLOCK_K]
+            map_11 = decay_4 * e  # [C, BLOCK_K]
+            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            inner_6 = tl.where(in_K[None, :], both_4, 0.0)  # [C, BLOCK_K]
+            dot_4 = tl.dot(inner_6, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_3 = A_2 + A_half2  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
+            map_12 = decay_5 * w  # [C, BLOCK_K]
+            map_13 = decay_5 * e  # [C, BLOCK_K]
+            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            inner_7 = tl.where(in_K[None, :], both_5, 0.0)  # [C, BLOCK_K]
+            dot_5 = tl.dot(inner_7, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
+            A = A_3 + A_half1  # w of a token, e of an earlier one [C, C]
+            solved = _inverse_of_unit(A, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+            inner_8 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+            Q_new = tl.dot(inner_8.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
+            Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+            tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+            sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+            opening = decay_6 * w  # w from the start of the chunk [C, BLOCK_K]
+            inner_9 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+            P_new = tl.dot(inner_9.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
+            P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+            tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@_Kernel
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
+def _m_layer_solve_kernel_c64_2(
+    first_K_ptr, second_K_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, beta_raw_ptr,
+    v_raw_ptr, Q_ptr, P_ptr, cu, T, H, N, STEPS, least, SLOTS, k_raw_ptr_b,
+    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b,
+    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g,
+    beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, v_raw_ptr_b,
+    v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr,
+    Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the erasures of each chunk, solved: what they read of the memory, and of its writes'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes all of them
+    k_raw_ptr_all = k_raw_ptr
+    A_log_ptr_all = A_log_ptr
+    a_raw_ptr_all = a_raw_ptr
+    d_bias_ptr_all = d_bias_ptr
+    beta_raw_ptr_all = beta_raw_ptr
+    v_raw_ptr_all = v_raw_ptr
+    Q_ptr_all = Q_ptr
+    P_ptr_all = P_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        k_raw_ptr = k_raw_ptr_all
+        A_log_ptr = A_log_ptr_all
+        a_raw_ptr = a_raw_ptr_all
+        d_bias_ptr = d_bias_ptr_all
+        beta_raw_ptr = beta_raw_ptr_all
+        v_raw_ptr = v_raw_ptr_all
+        Q_ptr = Q_ptr_all
+        P_ptr = P_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+        A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
+        a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+        d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
+        beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
+        v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+        Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
+        P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            load_2 = tl.load(A_log_ptr)  # load A_log
+            load_4 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
+            rest = left
+            valid = token < rest
+            start = first
+            k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+            load = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+            part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
+            map_2 = part_1 * part_1  # [C, BLOCK_K]
+            inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
+            sum_1_2 = tl.sum(inner, 1)  # [C]
+            a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+            load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+            part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+            part_2_2 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
+            part_2_3 = tl.exp(-tl.abs(part_2_2))
+            part_2_4 = 1.0 + part_2_3
+            part_2_5 = part_2_4 == 1.0
+            part_2_6 = tl.where(part_2_5, part_2_3, tl.log(part_2_4) * (part_2_3 / tl.where(part_2_5, 1.0, part_2_4 - 1.0)))
+            part_2_7 = -(tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_2_2, 0.0) + part_2_6))
+            w = part_2_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)) * tl.exp(part_2_7)  # what an erasure reads [C, BLOCK_K]
+            beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+            load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+            part_3_0 = tl.exp(-tl.abs(load_5.to(tl.float32)[:, None]))
+            part_3_1 = tl.where(load_5.to(tl.float32)[:, None] >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0)
+            part_3_2 = tl.exp(-tl.abs(load.to(tl.float32)))
+            part_3_3 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2))
+            e = part_3_1 * (part_3_3 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
+            v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+            load_6 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+            part_4_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+            x = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))  # input [C, BLOCK_V]  # line 7
+            part_5_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
+            part_5_1 = tl.exp(-tl.abs(part_5_0))
+            part_5_2 = 1.0 + part_5_1
+            part_5_3 = part_5_2 == 1.0
+            part_5_4 = tl.where(part_5_3, part_5_1, tl.log(part_5_2) * (part_5_1 / tl.where(part_5_3, 1.0, part_5_2 - 1.0)))
+            map_3 = -(tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_5_0, 0.0) + part_5_4))  # [C, BLOCK_K]
+            inner_2 = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner_2, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
+            sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
+            map_4 = decay * w  # [C, BLOCK_K]
+            map_5 = decay * e  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # w_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
+            inner_3 = tl.where(in_K[None, :], both, 0.0)  # [C, BLOCK_K]
+            dot = tl.dot(inner_3, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
+            sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
+            map_6 = decay_2 * w  # [C, BLOCK_K]
+            map_7 = decay_2 * e  # [C, BLOCK_K]
+            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            inner_4 = tl.where(in_K[None, :], both_2, 0.0)  # [C, BLOCK_K]
+            dot_2 = tl.dot(inner_4, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
+            A_1 = A_half32 + A_half16  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
+            map_8 = decay_3 * w  # [C, BLOCK_K]
+            map_9 = decay_3 * e  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            inner_5 = tl.where(in_K[None, :], both_3, 0.0)  # [C, BLOCK_K]
+            dot_3 = tl.dot(inner_5, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_2 = A_1 + A_half8  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
+            map_10 = decay_4 * w  # [C, BLOCK_K]
+            map_11 = decay_4 * e  # [C, BLOCK_K]
+            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            inner_6 = tl.where(in_K[None, :], both_4, 0.0)  # [C, BLOCK_K]
+            dot_4 = tl.dot(inner_6, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_3 = A_2 + A_half4  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
+            map_12 = decay_5 * w  # [C, BLOCK_K]
+            map_13 = decay_5 * e  # [C, BLOCK_K]
+            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            inner_7 = tl.where(in_K[None, :], both_5, 0.0)  # [C, BLOCK_K]
+            dot_5 = tl.dot(inner_7, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_4 = A_3 + A_half2  # [C, C]
+            sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
+            map_14 = decay_6 * w  # [C, BLOCK_K]
+            map_15 = decay_6 * e  # [C, BLOCK_K]
+            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            inner_8 = tl.where(in_K[None, :], both_6, 0.0)  # [C, BLOCK_K]
+            dot_6 = tl.dot(inner_8, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
+            A = A_4 + A_half1  # w of a token, e of an earlier one [C, C]
+            solved = _inverse_of_unit(A, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+            inner_9 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+            Q_new = tl.dot(inner_9.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
+            Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+            tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+            sums_7 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+            opening = decay_7 * w  # w from the start of the chunk [C, BLOCK_K]
+            inner_10 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+            P_new = tl.dot(inner_10.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
+            P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+            tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel_c32(
     A_log_ptr, a_raw_ptr, d_bias_ptr, P_ptr, Q_ptr, k_raw_ptr, beta_raw_ptr, initial_state_ptr,
@@ -4461,10 +4973,10 @@ def _m_layer_states_kernel_c32(
         part_4_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
         map_4 = part_4_1 * part_4_1  # [C, BLOCK_K]
         inner_2 = tl.where(in_K[None, :], map_4, 0.0)  # [C, BLOCK_K]
-        sum_2 = tl.sum(inner_2, 1)  # [C]
+        sum_3 = tl.sum(inner_2, 1)  # [C]
         part_5_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
         part_5_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-        map_5 = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
+        map_5 = part_5_1 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24))  # [C, BLOCK_K]
         map_6 = decay_2 * map_5  # [C, BLOCK_K]
         beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
         load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
@@ -4550,10 +5062,10 @@ def _m_layer_states_kernel_c64(
         part_4_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
         map_4 = part_4_1 * part_4_1  # [C, BLOCK_K]
         inner_2 = tl.where(in_K[None, :], map_4, 0.0)  # [C, BLOCK_K]
-        sum_2 = tl.sum(inner_2, 1)  # [C]
+        sum_3 = tl.sum(inner_2, 1)  # [C]
         part_5_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
         part_5_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
-        map_5 = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
+        map_5 = part_5_1 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24))  # [C, BLOCK_K]
         map_6 = decay_2 * map_5  # [C, BLOCK_K]
         beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
         load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
@@ -4569,14 +5081,15 @@ def _m_layer_states_kernel_c64(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_solve_adjoint_mild_kernel(
     first_K_ptr, second_K_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, k_raw_ptr, beta_raw_ptr,
-    q_raw_ptr, scale, dy_ptr, Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N, STEPS, least,
-    A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
-    d_bias_ptr_h, d_bias_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h,
-    k_raw_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g,
-    q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, dy_ptr_b,
+    q_raw_ptr, scale, dy_ptr, Q_adjoint_ptr, P_adjoint_ptr, sum_1_ptr, sum_2_ptr, cu, T, H, N,
+    STEPS, least, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h,
+    a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
+    k_raw_ptr_h, k_raw_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h,
+    beta_raw_ptr_g, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, dy_ptr_b,
     dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr,
     Q_adjoint_ptr_h, P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    sum_1_ptr_b, sum_1_ptr_t: tl.constexpr, sum_1_ptr_h, sum_2_ptr_b, sum_2_ptr_t: tl.constexpr,
+    sum_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
     EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
@@ -4602,6 +5115,8 @@ def _m_layer_solve_adjoint_mild_kernel(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
     P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
+    sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, 1)
+    sum_2_ptr = _head(sum_2_ptr, batch, h, sum_2_ptr_b, sum_2_ptr_h, 1)
     load = tl.load(A_log_ptr)  # load A_log
     load_3 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
     rest = left
@@ -4623,14 +5138,14 @@ def _m_layer_solve_adjoint_mild_kernel(
     part_2_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
     map_3 = part_2_1 * part_2_1  # [C, BLOCK_K]
     inner_2 = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
-    sum_2 = tl.sum(inner_2, 1)  # [C]
+    sum_2_2 = tl.sum(inner_2, 1)  # [C]
     beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
     load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
     part_3_0 = tl.exp(-tl.abs(load_5.to(tl.float32)[:, None]))
     part_3_1 = tl.where(load_5.to(tl.float32)[:, None] >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0)
     part_3_2 = tl.exp(-tl.abs(load_4.to(tl.float32)))
     part_3_3 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2))
-    e = part_3_1 * (part_3_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
+    e = part_3_1 * (part_3_3 / tl.sqrt(tl.maximum(sum_2_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     sums = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(j, middle32(j)] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
     map_4 = decay * e  # [C, BLOCK_K]
@@ -4642,7 +5157,7 @@ def _m_layer_solve_adjoint_mild_kernel(
     part_5_5 = part_5_4 == 1.0
     part_5_6 = tl.where(part_5_5, part_5_3, tl.log(part_5_4) * (part_5_3 / tl.where(part_5_5, 1.0, part_5_4 - 1.0)))
     part_5_7 = tl.exp(-(tl.exp(load.to(tl.float32)) * (tl.maximum(part_5_2, 0.0) + part_5_6)))
-    w = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_5_7  # what an erasure reads [C, BLOCK_K]
+    w = part_5_1 / tl.sqrt(tl.maximum(sum_2_2[:, None], 1e-24)) * part_5_7  # what an erasure reads [C, BLOCK_K]
     sums_2 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_5 = decay_2 * w  # [C, BLOCK_K]
@@ -4656,10 +5171,10 @@ def _m_layer_solve_adjoint_mild_kernel(
     part_7_1 = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_7_0) / (1.0 + part_7_0))
     map_6 = part_7_1 * part_7_1  # [C, BLOCK_K]
     inner_4 = tl.where(in_K[None, :], map_6, 0.0)  # [C, BLOCK_K]
-    sum_1 = tl.sum(inner_4, 1)  # [C]
+    sum_1_2 = tl.sum(inner_4, 1)  # [C]
     part_8_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
     part_8_1 = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_8_0) / (1.0 + part_8_0))
-    s = part_8_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
+    s = part_8_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
     sums_3 = -sums  # D(middle32(i), i] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
     map_7 = decay_3 * s  # [C, BLOCK_K]
@@ -4681,20 +5196,25 @@ def _m_layer_solve_adjoint_mild_kernel(
     dot_4 = tl.dot(inner_7.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
     tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+    tl.store(sum_1_ptr_c + (token * sum_1_ptr_t), sum_1_2.to(sum_1_ptr.dtype.element_ty), mask=valid)
+    sum_2_ptr_c = sum_2_ptr + start * sum_2_ptr_t  # first token of the chunk
+    tl.store(sum_2_ptr_c + (token * sum_2_ptr_t), sum_2_2.to(sum_2_ptr.dtype.element_ty), mask=valid)
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_solve_adjoint_mild_kernel_c64(
     first_K_ptr, second_K_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, k_raw_ptr, beta_raw_ptr,
-    q_raw_ptr, scale, dy_ptr, Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N, STEPS, least,
-    A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
-    d_bias_ptr_h, d_bias_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h,
-    k_raw_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g,
-    q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, dy_ptr_b,
+    q_raw_ptr, scale, dy_ptr, Q_adjoint_ptr, P_adjoint_ptr, sum_1_ptr, sum_2_ptr, cu, T, H, N,
+    STEPS, least, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h,
+    a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
+    k_raw_ptr_h, k_raw_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h,
+    beta_raw_ptr_g, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, dy_ptr_b,
     dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr,
     Q_adjoint_ptr_h, P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    sum_1_ptr_b, sum_1_ptr_t: tl.constexpr, sum_1_ptr_h, sum_2_ptr_b, sum_2_ptr_t: tl.constexpr,
+    sum_2_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
     EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
@@ -4720,6 +5240,8 @@ def _m_layer_solve_adjoint_mild_kernel_c64(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
     P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
+    sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, 1)
+    sum_2_ptr = _head(sum_2_ptr, batch, h, sum_2_ptr_b, sum_2_ptr_h, 1)
     load = tl.load(A_log_ptr)  # load A_log
     load_3 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
     rest = left
@@ -4741,14 +5263,14 @@ def _m_layer_solve_adjoint_mild_kernel_c64(
     part_2_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
     map_3 = part_2_1 * part_2_1  # [C, BLOCK_K]
     inner_2 = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
-    sum_2 = tl.sum(inner_2, 1)  # [C]
+    sum_2_2 = tl.sum(inner_2, 1)  # [C]
     beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
     load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
     part_3_0 = tl.exp(-tl.abs(load_5.to(tl.float32)[:, None]))
     part_3_1 = tl.where(load_5.to(tl.float32)[:, None] >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0)
     part_3_2 = tl.exp(-tl.abs(load_4.to(tl.float32)))
     part_3_3 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2))
-    e = part_3_1 * (part_3_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
+    e = part_3_1 * (part_3_3 / tl.sqrt(tl.maximum(sum_2_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
     sums = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(j, middle64(j)] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
     map_4 = decay * e  # [C, BLOCK_K]
@@ -4760,7 +5282,7 @@ def _m_layer_solve_adjoint_mild_kernel_c64(
     part_5_5 = part_5_4 == 1.0
     part_5_6 = tl.where(part_5_5, part_5_3, tl.log(part_5_4) * (part_5_3 / tl.where(part_5_5, 1.0, part_5_4 - 1.0)))
     part_5_7 = tl.exp(-(tl.exp(load.to(tl.float32)) * (tl.maximum(part_5_2, 0.0) + part_5_6)))
-    w = part_5_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * part_5_7  # what an erasure reads [C, BLOCK_K]
+    w = part_5_1 / tl.sqrt(tl.maximum(sum_2_2[:, None], 1e-24)) * part_5_7  # what an erasure reads [C, BLOCK_K]
     sums_2 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_5 = decay_2 * w  # [C, BLOCK_K]
@@ -4774,10 +5296,10 @@ def _m_layer_solve_adjoint_mild_kernel_c64(
     part_7_1 = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_7_0) / (1.0 + part_7_0))
     map_6 = part_7_1 * part_7_1  # [C, BLOCK_K]
     inner_4 = tl.where(in_K[None, :], map_6, 0.0)  # [C, BLOCK_K]
-    sum_1 = tl.sum(inner_4, 1)  # [C]
+    sum_1_2 = tl.sum(inner_4, 1)  # [C]
     part_8_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
     part_8_1 = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_8_0) / (1.0 + part_8_0))
-    s = part_8_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
+    s = part_8_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
     sums_3 = -sums  # D(middle64(i), i] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
     map_7 = decay_3 * s  # [C, BLOCK_K]
@@ -4799,22 +5321,27 @@ def _m_layer_solve_adjoint_mild_kernel_c64(
     dot_4 = tl.dot(inner_7.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
     tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+    tl.store(sum_1_ptr_c + (token * sum_1_ptr_t), sum_1_2.to(sum_1_ptr.dtype.element_ty), mask=valid)
+    sum_2_ptr_c = sum_2_ptr + start * sum_2_ptr_t  # first token of the chunk
+    tl.store(sum_2_ptr_c + (token * sum_2_ptr_t), sum_2_2.to(sum_2_ptr.dtype.element_ty), mask=valid)
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_solve_adjoint_kernel(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr,
-    beta_raw_ptr, dy_ptr, scale, Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N, STEPS, least, SLOTS,
-    q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b,
-    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b,
-    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g,
-    beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr,
-    Q_adjoint_ptr_h, P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    beta_raw_ptr, dy_ptr, scale, sum_1_ptr, sum_2_ptr, Q_adjoint_ptr, P_adjoint_ptr, cu, T, H,
+    N, STEPS, least, SLOTS, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
+    k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h, A_log_ptr_g,
+    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h,
+    d_bias_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, sum_1_ptr_b,
+    sum_1_ptr_t: tl.constexpr, sum_1_ptr_h, sum_2_ptr_b, sum_2_ptr_t: tl.constexpr, sum_2_ptr_h,
+    Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
+    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the transposed systems of each chunk, solved'
     program = tl.program_id(0)
@@ -4832,6 +5359,8 @@ def _m_layer_solve_adjoint_kernel(
     d_bias_ptr_all = d_bias_ptr
     beta_raw_ptr_all = beta_raw_ptr
     dy_ptr_all = dy_ptr
+    sum_1_ptr_all = sum_1_ptr
+    sum_2_ptr_all = sum_2_ptr
     Q_adjoint_ptr_all = Q_adjoint_ptr
     P_adjoint_ptr_all = P_adjoint_ptr
     for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
@@ -4843,6 +5372,8 @@ def _m_layer_solve_adjoint_kernel(
         d_bias_ptr = d_bias_ptr_all
         beta_raw_ptr = beta_raw_ptr_all
         dy_ptr = dy_ptr_all
+        sum_1_ptr = sum_1_ptr_all
+        sum_2_ptr = sum_2_ptr_all
         Q_adjoint_ptr = Q_adjoint_ptr_all
         P_adjoint_ptr = P_adjoint_ptr_all
         h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
@@ -4858,6 +5389,8 @@ def _m_layer_solve_adjoint_kernel(
         d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
         beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
         dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, 1)
+        sum_2_ptr = _head(sum_2_ptr, batch, h, sum_2_ptr_b, sum_2_ptr_h, 1)
         Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
         P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
         lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
@@ -4873,17 +5406,21 @@ def _m_layer_solve_adjoint_kernel(
             part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
             map_2 = part_1 * part_1  # [C, BLOCK_K]
             inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-            sum_1 = tl.sum(inner, 1)  # [C]
+            sum_1_2 = tl.sum(inner, 1)  # [C]
             part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-            s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
+            s = part_2_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
             k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
             load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
             part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_3_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
             map_3 = part_3_1 * part_3_1  # [C, BLOCK_K]
             inner_2 = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
-            sum_2 = tl.sum(inner_2, 1)  # [C]
+            sum_2_2 = tl.sum(inner_2, 1)  # [C]
+            sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+            tl.store(sum_1_ptr_c + (token * sum_1_ptr_t), sum_1_2.to(sum_1_ptr.dtype.element_ty), mask=valid)
+            sum_2_ptr_c = sum_2_ptr + start * sum_2_ptr_t  # first token of the chunk
+            tl.store(sum_2_ptr_c + (token * sum_2_ptr_t), sum_2_2.to(sum_2_ptr.dtype.element_ty), mask=valid)
             a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
             load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
             part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -4894,14 +5431,14 @@ def _m_layer_solve_adjoint_kernel(
             part_4_5 = part_4_4 == 1.0
             part_4_6 = tl.where(part_4_5, part_4_3, tl.log(part_4_4) * (part_4_3 / tl.where(part_4_5, 1.0, part_4_4 - 1.0)))
             part_4_7 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_4_2, 0.0) + part_4_6))
-            w = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * tl.exp(part_4_7)  # what an erasure reads [C, BLOCK_K]
+            w = part_4_1 / tl.sqrt(tl.maximum(sum_2_2[:, None], 1e-24)) * tl.exp(part_4_7)  # what an erasure reads [C, BLOCK_K]
             beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
             load_6 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
             part_5_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
             part_5_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)
             part_5_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_5_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2))
-            e = part_5_1 * (part_5_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
+            e = part_5_1 * (part_5_3 / tl.sqrt(tl.maximum(sum_2_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
             part_6_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
             part_6_1 = tl.exp(-tl.abs(part_6_0))
             part_6_2 = 1.0 + part_6_1
@@ -4976,7 +5513,7 @@ def _m_layer_solve_adjoint_kernel(
             map_20 = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_26_0) / (1.0 + part_26_0)  # [C]
             part_27_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_27_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_27_0) / (1.0 + part_27_0)
-            map_21 = load_2.to(tl.float32) * part_27_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
+            map_21 = load_2.to(tl.float32) * part_27_1 / tl.sqrt(tl.maximum(sum_2_2[:, None], 1e-24))  # [C, BLOCK_K]
             inner_9 = tl.where(in_K[None, :], map_21, 0.0)  # [C, BLOCK_K]
             dot_6 = tl.dot(inner_9.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
             map_22 = map_20[:, None] * dot_6  # [C, C]
@@ -5025,16 +5562,17 @@ def _m_layer_solve_adjoint_kernel(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_solve_adjoint_kernel_c64(
     first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr,
-    beta_raw_ptr, dy_ptr, scale, Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N, STEPS, least, SLOTS,
-    q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b,
-    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b,
-    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g,
-    beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr,
-    Q_adjoint_ptr_h, P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    beta_raw_ptr, dy_ptr, scale, sum_1_ptr, sum_2_ptr, Q_adjoint_ptr, P_adjoint_ptr, cu, T, H,
+    N, STEPS, least, SLOTS, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
+    k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h, A_log_ptr_g,
+    a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h,
+    d_bias_ptr_g, beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, sum_1_ptr_b,
+    sum_1_ptr_t: tl.constexpr, sum_1_ptr_h, sum_2_ptr_b, sum_2_ptr_t: tl.constexpr, sum_2_ptr_h,
+    Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
+    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the transposed systems of each chunk, solved'
     program = tl.program_id(0)
@@ -5052,6 +5590,8 @@ def _m_layer_solve_adjoint_kernel_c64(
     d_bias_ptr_all = d_bias_ptr
     beta_raw_ptr_all = beta_raw_ptr
     dy_ptr_all = dy_ptr
+    sum_1_ptr_all = sum_1_ptr
+    sum_2_ptr_all = sum_2_ptr
     Q_adjoint_ptr_all = Q_adjoint_ptr
     P_adjoint_ptr_all = P_adjoint_ptr
     for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
@@ -5063,6 +5603,8 @@ def _m_layer_solve_adjoint_kernel_c64(
         d_bias_ptr = d_bias_ptr_all
         beta_raw_ptr = beta_raw_ptr_all
         dy_ptr = dy_ptr_all
+        sum_1_ptr = sum_1_ptr_all
+        sum_2_ptr = sum_2_ptr_all
         Q_adjoint_ptr = Q_adjoint_ptr_all
         P_adjoint_ptr = P_adjoint_ptr_all
         h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
@@ -5078,6 +5620,8 @@ def _m_layer_solve_adjoint_kernel_c64(
         d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
         beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
         dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, 1)
+        sum_2_ptr = _head(sum_2_ptr, batch, h, sum_2_ptr_b, sum_2_ptr_h, 1)
         Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
         P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
         lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
@@ -5093,17 +5637,21 @@ def _m_layer_solve_adjoint_kernel_c64(
             part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
             map_2 = part_1 * part_1  # [C, BLOCK_K]
             inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-            sum_1 = tl.sum(inner, 1)  # [C]
+            sum_1_2 = tl.sum(inner, 1)  # [C]
             part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-            s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
+            s = part_2_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
             k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
             load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
             part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_3_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
             map_3 = part_3_1 * part_3_1  # [C, BLOCK_K]
             inner_2 = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
-            sum_2 = tl.sum(inner_2, 1)  # [C]
+            sum_2_2 = tl.sum(inner_2, 1)  # [C]
+            sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+            tl.store(sum_1_ptr_c + (token * sum_1_ptr_t), sum_1_2.to(sum_1_ptr.dtype.element_ty), mask=valid)
+            sum_2_ptr_c = sum_2_ptr + start * sum_2_ptr_t  # first token of the chunk
+            tl.store(sum_2_ptr_c + (token * sum_2_ptr_t), sum_2_2.to(sum_2_ptr.dtype.element_ty), mask=valid)
             a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
             load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
             part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -5114,14 +5662,14 @@ def _m_layer_solve_adjoint_kernel_c64(
             part_4_5 = part_4_4 == 1.0
             part_4_6 = tl.where(part_4_5, part_4_3, tl.log(part_4_4) * (part_4_3 / tl.where(part_4_5, 1.0, part_4_4 - 1.0)))
             part_4_7 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_4_2, 0.0) + part_4_6))
-            w = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * tl.exp(part_4_7)  # what an erasure reads [C, BLOCK_K]
+            w = part_4_1 / tl.sqrt(tl.maximum(sum_2_2[:, None], 1e-24)) * tl.exp(part_4_7)  # what an erasure reads [C, BLOCK_K]
             beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
             load_6 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
             part_5_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
             part_5_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)
             part_5_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_5_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2))
-            e = part_5_1 * (part_5_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
+            e = part_5_1 * (part_5_3 / tl.sqrt(tl.maximum(sum_2_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
             part_6_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
             part_6_1 = tl.exp(-tl.abs(part_6_0))
             part_6_2 = 1.0 + part_6_1
@@ -5208,7 +5756,7 @@ def _m_layer_solve_adjoint_kernel_c64(
             map_23 = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_30_0) / (1.0 + part_30_0)  # [C]
             part_31_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
             part_31_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_31_0) / (1.0 + part_31_0)
-            map_24 = load_2.to(tl.float32) * part_31_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
+            map_24 = load_2.to(tl.float32) * part_31_1 / tl.sqrt(tl.maximum(sum_2_2[:, None], 1e-24))  # [C, BLOCK_K]
             inner_10 = tl.where(in_K[None, :], map_24, 0.0)  # [C, BLOCK_K]
             dot_7 = tl.dot(inner_10.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
             map_25 = map_23[:, None] * dot_7  # [C, C]
@@ -5312,17 +5860,17 @@ def _m_layer_states_adjoint_kernel(
         part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
         map_2 = part_1 * part_1  # [C, BLOCK_K]
         inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-        sum_2 = tl.sum(inner, 1)  # [C]
+        sum_3 = tl.sum(inner, 1)  # [C]
         part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
         part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-        s = part_2_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
+        s = part_2_1 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
         k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
         load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
         part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
         part_3_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
         map_3 = part_3_1 * part_3_1  # [C, BLOCK_K]
         inner_2 = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
-        sum_3 = tl.sum(inner_2, 1)  # [C]
+        sum_4 = tl.sum(inner_2, 1)  # [C]
         a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
         load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
         part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
@@ -5333,7 +5881,7 @@ def _m_layer_states_adjoint_kernel(
         part_4_5 = part_4_4 == 1.0
         part_4_6 = tl.where(part_4_5, part_4_3, tl.log(part_4_4) * (part_4_3 / tl.where(part_4_5, 1.0, part_4_4 - 1.0)))
         part_4_7 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_4_2, 0.0) + part_4_6))
-        w = part_4_1 / tl.sqrt(tl.maximum(sum_3[:, None], 1e-24)) * tl.exp(part_4_7)  # what an erasure reads [C, BLOCK_K]
+        w = part_4_1 / tl.sqrt(tl.maximum(sum_4[:, None], 1e-24)) * tl.exp(part_4_7)  # what an erasure reads [C, BLOCK_K]
         part_5_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
         part_5_1 = tl.exp(-tl.abs(part_5_0))
         part_5_2 = 1.0 + part_5_1
@@ -5373,30 +5921,36 @@ def _m_layer_states_adjoint_kernel(
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_layer_gradients_mild_whole_kernel(
-    first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr,
-    beta_raw_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr, scale, zeta_ptr, d_q_raw_ptr, d_beta_raw_ptr,
-    d_k_raw_ptr, d_a_raw_ptr, d_A_log_ptr, d_d_bias_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b,
-    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
-    k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
+def _m_layer_gradients_mild_kernel(
+    first_K_ptr, second_K_ptr, q_raw_ptr, sum_1_ptr, k_raw_ptr, sum_2_ptr, A_log_ptr, a_raw_ptr,
+    d_bias_ptr, beta_raw_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr, scale, zeta_ptr, v_raw_ptr,
+    ds_ptr, d_v_raw_ptr, de_ptr, d_beta_raw_ptr, dw_ptr, d_a_raw_ptr, d_A_log_ptr, d_d_bias_ptr,
+    cu, T, H, N, STEPS, least, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
+    sum_1_ptr_b, sum_1_ptr_t: tl.constexpr, sum_1_ptr_h, sum_1_ptr_g, k_raw_ptr_b,
+    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, sum_2_ptr_b, sum_2_ptr_t: tl.constexpr,
+    sum_2_ptr_h, sum_2_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
     a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, beta_raw_ptr_b,
     beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, dy_ptr_b,
     dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
-    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_q_raw_ptr_b,
-    d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h, d_beta_raw_ptr_b,
-    d_beta_raw_ptr_t: tl.constexpr, d_beta_raw_ptr_h, d_k_raw_ptr_b,
-    d_k_raw_ptr_t: tl.constexpr, d_k_raw_ptr_h, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr,
-    d_a_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, v_raw_ptr_b,
+    v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, ds_ptr_b, ds_ptr_t: tl.constexpr,
+    ds_ptr_h, d_v_raw_ptr_b, d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h, de_ptr_b,
+    de_ptr_t: tl.constexpr, de_ptr_h, d_beta_raw_ptr_o, d_beta_raw_ptr_b,
+    d_beta_raw_ptr_t: tl.constexpr, d_beta_raw_ptr_h, dw_ptr_b, dw_ptr_t: tl.constexpr,
+    dw_ptr_h, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, d_A_log_ptr_o,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_beta_raw, d_k_raw, d_q_raw, d_A_log, d_a_raw, d_d_bias'
+    'every gradient, chunk by chunk: d_v_raw, d_beta_raw, d_A_log, d_a_raw, d_d_bias, dw, de, ds'
     program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
     token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
@@ -5404,7 +5958,9 @@ def _m_layer_gradients_mild_whole_kernel(
     if lowest < least:
         return  # another kernel computes this chunk
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+    sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, sum_1_ptr_g)
     k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    sum_2_ptr = _head(sum_2_ptr, batch, h, sum_2_ptr_b, sum_2_ptr_h, sum_2_ptr_g)
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
@@ -5412,58 +5968,57 @@ def _m_layer_gradients_mild_whole_kernel(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
+    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+    ds_ptr = _head(ds_ptr, batch, h, ds_ptr_b, ds_ptr_h, 1)
+    d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
+    de_ptr = _head(de_ptr, batch, h, de_ptr_b, de_ptr_h, 1)
+    d_beta_raw_ptr = d_beta_raw_ptr + block.to(tl.int64) * d_beta_raw_ptr_o  # its part of the sum
     d_beta_raw_ptr = _head(d_beta_raw_ptr, batch, h, d_beta_raw_ptr_b, d_beta_raw_ptr_h, 1)
-    d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
+    dw_ptr = _head(dw_ptr, batch, h, dw_ptr_b, dw_ptr_h, 1)
     d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
-    load_3 = tl.load(A_log_ptr)  # load A_log
-    load_5 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
+    d_A_log_ptr = d_A_log_ptr + block.to(tl.int64) * d_A_log_ptr_o  # its part of the sum
+    load_5 = tl.load(A_log_ptr)  # load A_log
+    load_7 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
     rest = left
     valid = token < rest
     start = first
     q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
     load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+    sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+    load_2 = tl.load(sum_1_ptr_c + (token * sum_1_ptr_t), mask=valid, other=0.0)  # load sum_1 [C]
     part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
-    map_2 = part_1 * part_1  # [C, BLOCK_K]
-    inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-    sum_1 = tl.sum(inner, 1)  # [C]
-    part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-    s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
+    s = part_1 / tl.sqrt(tl.maximum(load_2.to(tl.float32)[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
     k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-    part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_3_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-    map_3 = part_3_1 * part_3_1  # [C, BLOCK_K]
-    inner_2 = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
-    sum_2 = tl.sum(inner_2, 1)  # [C]
+    load_3 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    sum_2_ptr_c = sum_2_ptr + start * sum_2_ptr_t  # first token of the chunk
+    load_4 = tl.load(sum_2_ptr_c + (token * sum_2_ptr_t), mask=valid, other=0.0)  # load sum_2 [C]
     a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-    load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
-    part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_4_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
-    part_4_2 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-    part_4_3 = tl.exp(-tl.abs(part_4_2))
-    part_4_4 = 1.0 + part_4_3
-    part_4_5 = part_4_4 == 1.0
-    part_4_6 = tl.where(part_4_5, part_4_3, tl.log(part_4_4) * (part_4_3 / tl.where(part_4_5, 1.0, part_4_4 - 1.0)))
-    part_4_7 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_4_2, 0.0) + part_4_6))
-    w = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * tl.exp(part_4_7)  # what an erasure reads [C, BLOCK_K]
+    load_6 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+    part_2_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_2_1 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+    part_2_2 = load_6.to(tl.float32) + load_7.to(tl.float32)[None, :]
+    part_2_3 = tl.exp(-tl.abs(part_2_2))
+    part_2_4 = 1.0 + part_2_3
+    part_2_5 = part_2_4 == 1.0
+    part_2_6 = tl.where(part_2_5, part_2_3, tl.log(part_2_4) * (part_2_3 / tl.where(part_2_5, 1.0, part_2_4 - 1.0)))
+    part_2_7 = -(tl.exp(load_5.to(tl.float32)) * (tl.maximum(part_2_2, 0.0) + part_2_6))
+    w = part_2_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24)) * tl.exp(part_2_7)  # what an erasure reads [C, BLOCK_K]
     beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
-    load_6 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-    part_5_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
-    part_5_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)
-    part_5_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_5_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2))
-    e = part_5_1 * (part_5_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
-    part_6_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-    part_6_1 = tl.exp(-tl.abs(part_6_0))
-    part_6_2 = 1.0 + part_6_1
-    part_6_3 = part_6_2 == 1.0
-    part_6_4 = tl.where(part_6_3, part_6_1, tl.log(part_6_2) * (part_6_1 / tl.where(part_6_3, 1.0, part_6_2 - 1.0)))
-    map_4 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_6_0, 0.0) + part_6_4))  # [C, BLOCK_K]
-    inner_3 = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner_3, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
+    load_8 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+    part_3_0 = tl.exp(-tl.abs(load_8.to(tl.float32)[:, None]))
+    part_3_1 = tl.where(load_8.to(tl.float32)[:, None] >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0)
+    part_3_2 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_3_3 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2))
+    e = part_3_1 * (part_3_3 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
+    part_4_0 = load_6.to(tl.float32) + load_7.to(tl.float32)[None, :]
+    part_4_1 = tl.exp(-tl.abs(part_4_0))
+    part_4_2 = 1.0 + part_4_1
+    part_4_3 = part_4_2 == 1.0
+    part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
+    map_2 = -(tl.exp(load_5.to(tl.float32)) * (tl.maximum(part_4_0, 0.0) + part_4_4))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
@@ -5471,95 +6026,80 @@ def _m_layer_gradients_mild_whole_kernel(
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
     decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-    map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    map_6 = decay[:, None] * map_5  # [BLOCK_K, BLOCK_V]
-    sum_3 = tl.sum(map_6, 1)  # [BLOCK_K]
+    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_4 = decay[:, None] * map_3  # [BLOCK_K, BLOCK_V]
+    sum_1_2 = tl.sum(map_4, 1)  # [BLOCK_K]
     sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
     decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
     dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_7 = decay_2 * dot  # [C, BLOCK_K]
-    ds_out = map_7 * scale  # through M [C, BLOCK_K]
+    map_5 = decay_2 * dot  # [C, BLOCK_K]
+    ds_out = map_5 * scale  # through M [C, BLOCK_K]
     sums_2 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
-    map_8 = decay_3 * s  # [C, BLOCK_K]
+    map_6 = decay_3 * s  # [C, BLOCK_K]
     sums_3 = -sums_2  # D(j, middle32(j)] [C, BLOCK_K]
     decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
-    map_9 = decay_4 * e  # [C, BLOCK_K]
+    map_7 = decay_4 * e  # [C, BLOCK_K]
     dot_2 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_10 = dot_2 * scale  # [C, C]
-    B_se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), map_10, 0.0)  # pairs with j <= i in block32 [C, C]
-    dq_se_base = tl.dot(B_se_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_11 = decay_3 * dq_se_base  # [C, BLOCK_K]
-    total = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_12 = s * ds_out  # [C, BLOCK_K]
-    map_13 = map_8.to(FT).to(tl.float32) * dq_se_base  # [C, BLOCK_K]
-    total_2 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), map_12)  # [C, BLOCK_K]
-    part_17_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_17_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_17_0) / (1.0 + part_17_0))
-    part_17_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    map_14 = -part_17_1 / (part_17_2 * part_17_2) * total  # [C, BLOCK_K]
-    inner_4 = tl.where(in_K[None, :], map_14, 0.0)  # [C, BLOCK_K]
-    sum_8 = tl.sum(inner_4, 1)  # [C]
-    part_18_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_18_1 = 1.0 + part_18_0
-    part_18_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_18_0) / part_18_1)
-    part_18_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_18_0) / part_18_1 * (1.0 + part_18_2)
-    map_15 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_18_3 * total  # [C, BLOCK_K]
-    map_16 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
-    map_17 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
-    map_18 = map_16 * map_17 * sum_8  # [C]
-    part_22_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_22_1 = 1.0 + part_22_0
-    part_22_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1
-    part_22_3 = load.to(tl.float32) * part_22_2
-    part_22_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1)
-    map_19 = (part_22_3 + part_22_3) * (part_22_2 * (1.0 + part_22_4)) * map_18[:, None]  # [C, BLOCK_K]
-    d_q_raw_new = map_15 + map_19  # gradient of q_raw [C, BLOCK_K]
-    d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
-    tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    map_8 = dot_2 * scale  # [C, C]
+    B_se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), map_8, 0.0)  # pairs with j <= i in block32 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_9 = decay_3 * dq_se_base  # [C, BLOCK_K]
+    total = tl.fma(map_9, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_10 = s * ds_out  # [C, BLOCK_K]
+    map_11 = map_6.to(FT).to(tl.float32) * dq_se_base  # [C, BLOCK_K]
+    total_2 = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), map_10)  # [C, BLOCK_K]
+    ds_ptr_c = ds_ptr + start * ds_ptr_t  # first token of the chunk
+    tl.store(ds_ptr_c + (token * ds_ptr_t)[:, None] + at_K[None, :], total.to(ds_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
     decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
     de_out = decay_5 * dot_3  # through L [C, BLOCK_K]
-    map_20 = e * de_out  # [C, BLOCK_K]
-    sum_4 = tl.sum(map_20, 0)  # [BLOCK_K]
+    map_12 = e * de_out  # [C, BLOCK_K]
+    sum_2_2 = tl.sum(map_12, 0)  # [BLOCK_K]
     dot_4 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_21 = dot_4 * scale  # [C, C]
-    Bt_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_21, 0.0)  # the weights of the pairs: pairs with j <= i in block32 [C, C]
-    dk_se_base = tl.dot(Bt_se_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_22 = decay_4 * dk_se_base  # [C, BLOCK_K]
-    total_3 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_23 = map_9.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
-    inside_3 = total_2 - map_23  # [C, BLOCK_K]
+    map_13 = dot_4 * scale  # [C, C]
+    Bt_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_13, 0.0)  # the weights of the pairs: pairs with j <= i in block32 [C, C]
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_14 = decay_4 * dk_se_base  # [C, BLOCK_K]
+    total_3 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    map_15 = map_7.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    inside_3 = total_2 - map_15  # [C, BLOCK_K]
     zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+    load_9 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+    part_22_0 = tl.exp(-tl.abs(load_9.to(tl.float32)))
+    part_22_1 = 1.0 + part_22_0
+    part_22_2 = load_9.to(tl.float32) * (tl.where(-load_9.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1)
+    part_22_3 = tl.where(load_9.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1 * (1.0 + part_22_2)
+    d_v_raw_new = part_22_3 * -zeta_2.to(tl.float32)  # gradient of v_raw [C, BLOCK_V]
+    d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
+    if block == 0:
+        tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     sums_5 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
     decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
-    map_24 = decay_6 * w  # [C, BLOCK_K]
+    map_16 = decay_6 * w  # [C, BLOCK_K]
     dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
     Bt_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_5, 0.0)  # the weights of the pairs: pairs with j < i in block32 [C, C]
-    dk_we_base = tl.dot(Bt_we_base.to(FT), map_24.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_25 = decay_4 * dk_we_base  # [C, BLOCK_K]
-    total_4 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-    map_26 = map_9.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
-    inside_4 = inside_3 - map_26  # [C, BLOCK_K]
-    part_34_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_34_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_34_0) / (1.0 + part_34_0)
-    part_34_2 = load_2.to(tl.float32) * part_34_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    map_27 = part_34_2 * total_4  # [C, BLOCK_K]
-    inner_5 = tl.where(in_K[None, :], map_27, 0.0)  # [C, BLOCK_K]
-    sum_5 = tl.sum(inner_5, 1)  # [C]
-    part_35_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_35_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_35_0) / (1.0 + part_35_0)
-    part_35_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    map_28 = -(load_2.to(tl.float32) * part_35_1) / (part_35_2 * part_35_2) * total_4  # [C, BLOCK_K]
-    inner_6 = tl.where(in_K[None, :], map_28, 0.0)  # [C, BLOCK_K]
-    sum_6 = tl.sum(inner_6, 1)  # [C]
-    part_36_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
-    map_29 = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_36_0) / (1.0 + part_36_0)  # [C]
-    part_37_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
-    map_30 = tl.where(-load_6.to(tl.float32) >= 0.0, 1.0, part_37_0) / (1.0 + part_37_0)  # [C]
-    d_beta_raw_new = map_29 * map_30 * sum_5  # gradient of beta_raw [C]
+    dk_we_base = tl.dot(Bt_we_base.to(FT), map_16.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_17 = decay_4 * dk_we_base  # [C, BLOCK_K]
+    total_4 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+    map_18 = map_7.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_4 = inside_3 - map_18  # [C, BLOCK_K]
+    part_27_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_27_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_27_0) / (1.0 + part_27_0)
+    part_27_2 = load_3.to(tl.float32) * part_27_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))
+    map_19 = part_27_2 * total_4  # [C, BLOCK_K]
+    inner_2 = tl.where(in_K[None, :], map_19, 0.0)  # [C, BLOCK_K]
+    sum_3 = tl.sum(inner_2, 1)  # [C]
+    de_ptr_c = de_ptr + start * de_ptr_t  # first token of the chunk
+    tl.store(de_ptr_c + (token * de_ptr_t)[:, None] + at_K[None, :], total_4.to(de_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    part_28_0 = tl.exp(-tl.abs(load_8.to(tl.float32)))
+    map_20 = tl.where(load_8.to(tl.float32) >= 0.0, 1.0, part_28_0) / (1.0 + part_28_0)  # [C]
+    part_29_0 = tl.exp(-tl.abs(load_8.to(tl.float32)))
+    map_21 = tl.where(-load_8.to(tl.float32) >= 0.0, 1.0, part_29_0) / (1.0 + part_29_0)  # [C]
+    d_beta_raw_new = map_20 * map_21 * sum_3  # gradient of beta_raw [C]
     d_beta_raw_ptr_c = d_beta_raw_ptr + start * d_beta_raw_ptr_t  # first token of the chunk
     tl.store(d_beta_raw_ptr_c + (token * d_beta_raw_ptr_t), d_beta_raw_new.to(d_beta_raw_ptr.dtype.element_ty), mask=valid)
     sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
@@ -5568,153 +6108,105 @@ def _m_layer_gradients_mild_whole_kernel(
     dw_out = decay_7 * dot_6  # through M [C, BLOCK_K]
     dot_7 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
     B_we_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_7, 0.0)  # pairs with j < i in block32 [C, C]
-    dq_we_base = tl.dot(B_we_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_31 = decay_6 * dq_we_base  # [C, BLOCK_K]
-    total_5 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    part_41_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_22 = decay_6 * dq_we_base  # [C, BLOCK_K]
+    total_5 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    part_33_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_33_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_33_0) / (1.0 + part_33_0)
+    part_33_2 = load_3.to(tl.float32) * part_33_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))
+    part_33_3 = tl.exp(load_5.to(tl.float32))
+    part_33_4 = load_6.to(tl.float32) + load_7.to(tl.float32)[None, :]
+    part_33_5 = tl.exp(-tl.abs(part_33_4))
+    part_33_6 = 1.0 + part_33_5
+    part_33_7 = part_33_6 == 1.0
+    part_33_8 = tl.log(part_33_6) * (part_33_5 / tl.where(part_33_7, 1.0, part_33_6 - 1.0))
+    part_33_9 = tl.maximum(part_33_4, 0.0) + tl.where(part_33_7, part_33_5, part_33_8)
+    map_23 = -(part_33_2 * tl.exp(-(part_33_3 * part_33_9))) * part_33_9 * part_33_3 * total_5  # [C, BLOCK_K]
+    inner_3 = tl.where(in_K[None, :], map_23, 0.0)  # [C, BLOCK_K]
+    sum_5 = tl.sum(tl.sum(inner_3, 1), 0)
+    part_34_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_34_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_34_0) / (1.0 + part_34_0)
+    part_34_2 = load_3.to(tl.float32) * part_34_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))
+    part_34_3 = tl.exp(load_5.to(tl.float32))
+    part_34_4 = load_6.to(tl.float32) + load_7.to(tl.float32)[None, :]
+    part_34_5 = tl.exp(-tl.abs(part_34_4))
+    part_34_6 = 1.0 + part_34_5
+    part_34_7 = part_34_6 == 1.0
+    part_34_8 = tl.log(part_34_6) * (part_34_5 / tl.where(part_34_7, 1.0, part_34_6 - 1.0))
+    part_34_9 = part_34_3 * (tl.maximum(part_34_4, 0.0) + tl.where(part_34_7, part_34_5, part_34_8))
+    part_34_10 = -(part_34_2 * tl.exp(-part_34_9)) * part_34_3 * (tl.where(part_34_4 >= 0.0, 1.0, part_34_5) / part_34_6)
+    map_24 = part_34_10 * total_5  # [C, BLOCK_K]
+    sum_7 = tl.sum(map_24, 0)  # [BLOCK_K]
+    dw_ptr_c = dw_ptr + start * dw_ptr_t  # first token of the chunk
+    tl.store(dw_ptr_c + (token * dw_ptr_t)[:, None] + at_K[None, :], total_5.to(dw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    map_25 = w * dw_out  # [C, BLOCK_K]
+    map_26 = map_16.to(FT).to(tl.float32) * dq_we_base  # [C, BLOCK_K]
+    total_6 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), map_25)  # [C, BLOCK_K]
+    terms = total_6  # [C, BLOCK_K]
+    later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
+    map_27 = inside_4 - map_12  # [C, BLOCK_K]
+    terms_2 = map_27  # [C, BLOCK_K]
+    inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
+    dgK_6 = later_2 + inside_2  # [C, BLOCK_K]
+    dgK_7 = dgK_6 + sum_2_2[None, :]  # [C, BLOCK_K]
+    dgK = dgK_7 + sum_1_2[None, :]  # gradient of the log-decay [C, BLOCK_K]
+    part_41_0 = load_6.to(tl.float32) + load_7.to(tl.float32)[None, :]
     part_41_1 = tl.exp(-tl.abs(part_41_0))
     part_41_2 = 1.0 + part_41_1
     part_41_3 = part_41_2 == 1.0
     part_41_4 = tl.log(part_41_2) * (part_41_1 / tl.where(part_41_3, 1.0, part_41_2 - 1.0))
-    part_41_5 = tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_41_0, 0.0) + tl.where(part_41_3, part_41_1, part_41_4))
-    part_41_6 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_41_7 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_41_6) / (1.0 + part_41_6)
-    part_41_8 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_41_9 = tl.exp(-part_41_5) * (-(load_2.to(tl.float32) * part_41_7) / (part_41_8 * part_41_8))
-    map_32 = part_41_9 * total_5  # [C, BLOCK_K]
-    inner_7 = tl.where(in_K[None, :], map_32, 0.0)  # [C, BLOCK_K]
-    sum_7 = tl.sum(inner_7, 1)  # [C]
-    part_42_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+    part_41_5 = -(tl.maximum(part_41_0, 0.0) + tl.where(part_41_3, part_41_1, part_41_4))
+    map_28 = part_41_5 * tl.exp(load_5.to(tl.float32)) * dgK  # [C, BLOCK_K]
+    inner_4 = tl.where(valid[:, None], map_28, 0.0)  # [C, BLOCK_K]
+    inner_5 = tl.where(in_K[None, :], inner_4, 0.0)  # [C, BLOCK_K]
+    sum_4 = tl.sum(tl.sum(inner_5, 1), 0)
+    part_42_0 = load_6.to(tl.float32) + load_7.to(tl.float32)[None, :]
     part_42_1 = tl.exp(-tl.abs(part_42_0))
-    part_42_2 = 1.0 + part_42_1
-    part_42_3 = part_42_2 == 1.0
-    part_42_4 = tl.log(part_42_2) * (part_42_1 / tl.where(part_42_3, 1.0, part_42_2 - 1.0))
-    part_42_5 = tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_42_0, 0.0) + tl.where(part_42_3, part_42_1, part_42_4))
-    part_42_6 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_42_7 = 1.0 + part_42_6
-    part_42_8 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_42_6) / part_42_7)
-    part_42_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_42_6) / part_42_7 * (1.0 + part_42_8)
-    part_42_10 = tl.exp(-part_42_5) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_42_9
-    map_33 = part_42_10 * total_5  # [C, BLOCK_K]
-    map_34 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
-    map_35 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
-    map_36 = map_34 * map_35 * sum_7  # [C]
-    part_46_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_46_1 = 1.0 + part_46_0
-    part_46_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_46_0) / part_46_1
-    part_46_3 = load_2.to(tl.float32) * part_46_2
-    part_46_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_46_0) / part_46_1)
-    map_37 = (part_46_3 + part_46_3) * (part_46_2 * (1.0 + part_46_4)) * map_36[:, None]  # [C, BLOCK_K]
-    total_8 = map_33 + map_37  # [C, BLOCK_K]
-    part_48_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
-    part_48_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_48_0) / (1.0 + part_48_0)
-    part_48_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_48_3 = 1.0 + part_48_2
-    part_48_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_48_2) / part_48_3)
-    part_48_5 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_48_2) / part_48_3 * (1.0 + part_48_4)
-    part_48_6 = part_48_1 * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_48_5
-    map_38 = part_48_6 * total_4  # [C, BLOCK_K]
-    total_6 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
-    part_49_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_49_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_49_0) / (1.0 + part_49_0)
-    part_49_2 = load_2.to(tl.float32) * part_49_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_49_3 = tl.exp(load_3.to(tl.float32))
-    part_49_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-    part_49_5 = tl.exp(-tl.abs(part_49_4))
-    part_49_6 = 1.0 + part_49_5
-    part_49_7 = part_49_6 == 1.0
-    part_49_8 = tl.log(part_49_6) * (part_49_5 / tl.where(part_49_7, 1.0, part_49_6 - 1.0))
-    part_49_9 = tl.maximum(part_49_4, 0.0) + tl.where(part_49_7, part_49_5, part_49_8)
-    map_39 = -(part_49_2 * tl.exp(-(part_49_3 * part_49_9))) * part_49_9 * part_49_3 * total_5  # [C, BLOCK_K]
-    inner_8 = tl.where(in_K[None, :], map_39, 0.0)  # [C, BLOCK_K]
-    sum_10 = tl.sum(tl.sum(inner_8, 1), 0)
-    part_50_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_50_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_50_0) / (1.0 + part_50_0)
-    part_50_2 = load_2.to(tl.float32) * part_50_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_50_3 = tl.exp(load_3.to(tl.float32))
-    part_50_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-    part_50_5 = tl.exp(-tl.abs(part_50_4))
-    part_50_6 = 1.0 + part_50_5
-    part_50_7 = part_50_6 == 1.0
-    part_50_8 = tl.log(part_50_6) * (part_50_5 / tl.where(part_50_7, 1.0, part_50_6 - 1.0))
-    part_50_9 = part_50_3 * (tl.maximum(part_50_4, 0.0) + tl.where(part_50_7, part_50_5, part_50_8))
-    part_50_10 = -(part_50_2 * tl.exp(-part_50_9)) * part_50_3 * (tl.where(part_50_4 >= 0.0, 1.0, part_50_5) / part_50_6)
-    map_40 = part_50_10 * total_5  # [C, BLOCK_K]
-    sum_12 = tl.sum(map_40, 0)  # [BLOCK_K]
-    map_41 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
-    map_42 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
-    map_43 = map_29 * map_41 * map_42 * sum_6  # [C]
-    part_54_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_54_1 = 1.0 + part_54_0
-    part_54_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_54_0) / part_54_1
-    part_54_3 = load_2.to(tl.float32) * part_54_2
-    part_54_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_54_0) / part_54_1)
-    map_44 = (part_54_3 + part_54_3) * (part_54_2 * (1.0 + part_54_4)) * map_43[:, None]  # [C, BLOCK_K]
-    d_k_raw_new = total_6 + map_44  # gradient of k_raw [C, BLOCK_K]
-    d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
-    tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_45 = w * dw_out  # [C, BLOCK_K]
-    map_46 = map_24.to(FT).to(tl.float32) * dq_we_base  # [C, BLOCK_K]
-    total_7 = tl.fma(map_46, tl.full([C, BLOCK_K], 1.0, tl.float32), map_45)  # [C, BLOCK_K]
-    terms = total_7  # [C, BLOCK_K]
-    later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-    map_47 = inside_4 - map_20  # [C, BLOCK_K]
-    terms_2 = map_47  # [C, BLOCK_K]
-    inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
-    dgK_6 = later_2 + inside_2  # [C, BLOCK_K]
-    dgK_7 = dgK_6 + sum_4[None, :]  # [C, BLOCK_K]
-    dgK = dgK_7 + sum_3[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    part_62_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-    part_62_1 = tl.exp(-tl.abs(part_62_0))
-    part_62_2 = 1.0 + part_62_1
-    part_62_3 = part_62_2 == 1.0
-    part_62_4 = tl.log(part_62_2) * (part_62_1 / tl.where(part_62_3, 1.0, part_62_2 - 1.0))
-    part_62_5 = -(tl.maximum(part_62_0, 0.0) + tl.where(part_62_3, part_62_1, part_62_4))
-    map_48 = part_62_5 * tl.exp(load_3.to(tl.float32)) * dgK  # [C, BLOCK_K]
-    inner_9 = tl.where(valid[:, None], map_48, 0.0)  # [C, BLOCK_K]
-    inner_10 = tl.where(in_K[None, :], inner_9, 0.0)  # [C, BLOCK_K]
-    sum_9 = tl.sum(tl.sum(inner_10, 1), 0)
-    part_63_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-    part_63_1 = tl.exp(-tl.abs(part_63_0))
-    part_63_2 = -tl.exp(load_3.to(tl.float32)) * (tl.where(part_63_0 >= 0.0, 1.0, part_63_1) / (1.0 + part_63_1))
-    map_49 = part_63_2 * dgK  # [C, BLOCK_K]
-    inner_11 = tl.where(valid[:, None], map_49, 0.0)  # [C, BLOCK_K]
-    sum_11 = tl.sum(inner_11, 0)  # [BLOCK_K]
-    d_a_raw_new = map_40 + map_49  # gradient of a_raw [C, BLOCK_K]
+    part_42_2 = -tl.exp(load_5.to(tl.float32)) * (tl.where(part_42_0 >= 0.0, 1.0, part_42_1) / (1.0 + part_42_1))
+    map_29 = part_42_2 * dgK  # [C, BLOCK_K]
+    inner_6 = tl.where(valid[:, None], map_29, 0.0)  # [C, BLOCK_K]
+    sum_6 = tl.sum(inner_6, 0)  # [BLOCK_K]
+    d_a_raw_new = map_24 + map_29  # gradient of a_raw [C, BLOCK_K]
     d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
     tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_K[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    d_A_log_new = sum_10 + sum_9  # gradient of A_log, of this chunk
+    d_A_log_new = sum_5 + sum_4  # gradient of A_log, of this chunk
     tl.store(d_A_log_ptr + _row(slot, h, H) * (1), d_A_log_new)
-    d_d_bias_new = sum_12 + sum_11  # gradient of d_bias, of this chunk [BLOCK_K]
+    d_d_bias_new = sum_7 + sum_6  # gradient of d_bias, of this chunk [BLOCK_K]
     tl.store(d_d_bias_ptr + _row(slot, h, H) * (K) + at_K, d_d_bias_new.to(d_d_bias_ptr.dtype.element_ty), mask=in_K)
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_layer_gradients_mild_whole_kernel_c64(
-    first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr,
-    beta_raw_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr, scale, zeta_ptr, d_q_raw_ptr, d_beta_raw_ptr,
-    d_k_raw_ptr, d_a_raw_ptr, d_A_log_ptr, d_d_bias_ptr, cu, T, H, N, STEPS, least, q_raw_ptr_b,
-    q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr,
-    k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
+def _m_layer_gradients_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, q_raw_ptr, sum_1_ptr, k_raw_ptr, sum_2_ptr, A_log_ptr, a_raw_ptr,
+    d_bias_ptr, beta_raw_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr, scale, zeta_ptr, v_raw_ptr,
+    ds_ptr, d_v_raw_ptr, de_ptr, d_beta_raw_ptr, dw_ptr, d_a_raw_ptr, d_A_log_ptr, d_d_bias_ptr,
+    cu, T, H, N, STEPS, least, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g,
+    sum_1_ptr_b, sum_1_ptr_t: tl.constexpr, sum_1_ptr_h, sum_1_ptr_g, k_raw_ptr_b,
+    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, sum_2_ptr_b, sum_2_ptr_t: tl.constexpr,
+    sum_2_ptr_h, sum_2_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
     a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, beta_raw_ptr_b,
     beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, dy_ptr_b,
     dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
-    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_q_raw_ptr_b,
-    d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h, d_beta_raw_ptr_b,
-    d_beta_raw_ptr_t: tl.constexpr, d_beta_raw_ptr_h, d_k_raw_ptr_b,
-    d_k_raw_ptr_t: tl.constexpr, d_k_raw_ptr_h, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr,
-    d_a_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, v_raw_ptr_b,
+    v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, ds_ptr_b, ds_ptr_t: tl.constexpr,
+    ds_ptr_h, d_v_raw_ptr_b, d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h, de_ptr_b,
+    de_ptr_t: tl.constexpr, de_ptr_h, d_beta_raw_ptr_o, d_beta_raw_ptr_b,
+    d_beta_raw_ptr_t: tl.constexpr, d_beta_raw_ptr_h, dw_ptr_b, dw_ptr_t: tl.constexpr,
+    dw_ptr_h, d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, d_A_log_ptr_o,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_beta_raw, d_k_raw, d_q_raw, d_A_log, d_a_raw, d_d_bias'
+    'every gradient, chunk by chunk: d_v_raw, d_beta_raw, d_A_log, d_a_raw, d_d_bias, dw, de, ds'
     program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
     token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
     in_K = at_K < K
     at_V = tl.arange(0, BLOCK_V)
     in_V = at_V < V
@@ -5722,7 +6214,9 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     if lowest < least:
         return  # another kernel computes this chunk
     q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+    sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, sum_1_ptr_g)
     k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    sum_2_ptr = _head(sum_2_ptr, batch, h, sum_2_ptr_b, sum_2_ptr_h, sum_2_ptr_g)
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
     d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
@@ -5730,58 +6224,57 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
+    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+    ds_ptr = _head(ds_ptr, batch, h, ds_ptr_b, ds_ptr_h, 1)
+    d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
+    de_ptr = _head(de_ptr, batch, h, de_ptr_b, de_ptr_h, 1)
+    d_beta_raw_ptr = d_beta_raw_ptr + block.to(tl.int64) * d_beta_raw_ptr_o  # its part of the sum
     d_beta_raw_ptr = _head(d_beta_raw_ptr, batch, h, d_beta_raw_ptr_b, d_beta_raw_ptr_h, 1)
-    d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
+    dw_ptr = _head(dw_ptr, batch, h, dw_ptr_b, dw_ptr_h, 1)
     d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
-    load_3 = tl.load(A_log_ptr)  # load A_log
-    load_5 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
+    d_A_log_ptr = d_A_log_ptr + block.to(tl.int64) * d_A_log_ptr_o  # its part of the sum
+    load_5 = tl.load(A_log_ptr)  # load A_log
+    load_7 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
     rest = left
     valid = token < rest
     start = first
     q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
     load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+    sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+    load_2 = tl.load(sum_1_ptr_c + (token * sum_1_ptr_t), mask=valid, other=0.0)  # load sum_1 [C]
     part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
-    map_2 = part_1 * part_1  # [C, BLOCK_K]
-    inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-    sum_1 = tl.sum(inner, 1)  # [C]
-    part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-    s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
+    s = part_1 / tl.sqrt(tl.maximum(load_2.to(tl.float32)[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
     k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-    part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_3_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-    map_3 = part_3_1 * part_3_1  # [C, BLOCK_K]
-    inner_2 = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
-    sum_2 = tl.sum(inner_2, 1)  # [C]
+    load_3 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    sum_2_ptr_c = sum_2_ptr + start * sum_2_ptr_t  # first token of the chunk
+    load_4 = tl.load(sum_2_ptr_c + (token * sum_2_ptr_t), mask=valid, other=0.0)  # load sum_2 [C]
     a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-    load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
-    part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_4_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
-    part_4_2 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-    part_4_3 = tl.exp(-tl.abs(part_4_2))
-    part_4_4 = 1.0 + part_4_3
-    part_4_5 = part_4_4 == 1.0
-    part_4_6 = tl.where(part_4_5, part_4_3, tl.log(part_4_4) * (part_4_3 / tl.where(part_4_5, 1.0, part_4_4 - 1.0)))
-    part_4_7 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_4_2, 0.0) + part_4_6))
-    w = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * tl.exp(part_4_7)  # what an erasure reads [C, BLOCK_K]
+    load_6 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+    part_2_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_2_1 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+    part_2_2 = load_6.to(tl.float32) + load_7.to(tl.float32)[None, :]
+    part_2_3 = tl.exp(-tl.abs(part_2_2))
+    part_2_4 = 1.0 + part_2_3
+    part_2_5 = part_2_4 == 1.0
+    part_2_6 = tl.where(part_2_5, part_2_3, tl.log(part_2_4) * (part_2_3 / tl.where(part_2_5, 1.0, part_2_4 - 1.0)))
+    part_2_7 = -(tl.exp(load_5.to(tl.float32)) * (tl.maximum(part_2_2, 0.0) + part_2_6))
+    w = part_2_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24)) * tl.exp(part_2_7)  # what an erasure reads [C, BLOCK_K]
     beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
-    load_6 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-    part_5_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
-    part_5_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)
-    part_5_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_5_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2))
-    e = part_5_1 * (part_5_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
-    part_6_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-    part_6_1 = tl.exp(-tl.abs(part_6_0))
-    part_6_2 = 1.0 + part_6_1
-    part_6_3 = part_6_2 == 1.0
-    part_6_4 = tl.where(part_6_3, part_6_1, tl.log(part_6_2) * (part_6_1 / tl.where(part_6_3, 1.0, part_6_2 - 1.0)))
-    map_4 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_6_0, 0.0) + part_6_4))  # [C, BLOCK_K]
-    inner_3 = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner_3, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
+    load_8 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+    part_3_0 = tl.exp(-tl.abs(load_8.to(tl.float32)[:, None]))
+    part_3_1 = tl.where(load_8.to(tl.float32)[:, None] >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0)
+    part_3_2 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_3_3 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2))
+    e = part_3_1 * (part_3_3 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
+    part_4_0 = load_6.to(tl.float32) + load_7.to(tl.float32)[None, :]
+    part_4_1 = tl.exp(-tl.abs(part_4_0))
+    part_4_2 = 1.0 + part_4_1
+    part_4_3 = part_4_2 == 1.0
+    part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
+    map_2 = -(tl.exp(load_5.to(tl.float32)) * (tl.maximum(part_4_0, 0.0) + part_4_4))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
@@ -5789,95 +6282,80 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
     decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-    map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    map_6 = decay[:, None] * map_5  # [BLOCK_K, BLOCK_V]
-    sum_3 = tl.sum(map_6, 1)  # [BLOCK_K]
+    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_4 = decay[:, None] * map_3  # [BLOCK_K, BLOCK_V]
+    sum_1_2 = tl.sum(map_4, 1)  # [BLOCK_K]
     sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
     decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
     dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_7 = decay_2 * dot  # [C, BLOCK_K]
-    ds_out = map_7 * scale  # through M [C, BLOCK_K]
+    map_5 = decay_2 * dot  # [C, BLOCK_K]
+    ds_out = map_5 * scale  # through M [C, BLOCK_K]
     sums_2 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
-    map_8 = decay_3 * s  # [C, BLOCK_K]
+    map_6 = decay_3 * s  # [C, BLOCK_K]
     sums_3 = -sums_2  # D(j, middle64(j)] [C, BLOCK_K]
     decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
-    map_9 = decay_4 * e  # [C, BLOCK_K]
+    map_7 = decay_4 * e  # [C, BLOCK_K]
     dot_2 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_10 = dot_2 * scale  # [C, C]
-    B_se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), map_10, 0.0)  # pairs with j <= i in block64 [C, C]
-    dq_se_base = tl.dot(B_se_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_11 = decay_3 * dq_se_base  # [C, BLOCK_K]
-    total = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_12 = s * ds_out  # [C, BLOCK_K]
-    map_13 = map_8.to(FT).to(tl.float32) * dq_se_base  # [C, BLOCK_K]
-    total_2 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), map_12)  # [C, BLOCK_K]
-    part_17_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_17_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_17_0) / (1.0 + part_17_0))
-    part_17_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    map_14 = -part_17_1 / (part_17_2 * part_17_2) * total  # [C, BLOCK_K]
-    inner_4 = tl.where(in_K[None, :], map_14, 0.0)  # [C, BLOCK_K]
-    sum_8 = tl.sum(inner_4, 1)  # [C]
-    part_18_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_18_1 = 1.0 + part_18_0
-    part_18_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_18_0) / part_18_1)
-    part_18_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_18_0) / part_18_1 * (1.0 + part_18_2)
-    map_15 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_18_3 * total  # [C, BLOCK_K]
-    map_16 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
-    map_17 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
-    map_18 = map_16 * map_17 * sum_8  # [C]
-    part_22_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-    part_22_1 = 1.0 + part_22_0
-    part_22_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1
-    part_22_3 = load.to(tl.float32) * part_22_2
-    part_22_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1)
-    map_19 = (part_22_3 + part_22_3) * (part_22_2 * (1.0 + part_22_4)) * map_18[:, None]  # [C, BLOCK_K]
-    d_q_raw_new = map_15 + map_19  # gradient of q_raw [C, BLOCK_K]
-    d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
-    tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    map_8 = dot_2 * scale  # [C, C]
+    B_se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), map_8, 0.0)  # pairs with j <= i in block64 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_9 = decay_3 * dq_se_base  # [C, BLOCK_K]
+    total = tl.fma(map_9, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_10 = s * ds_out  # [C, BLOCK_K]
+    map_11 = map_6.to(FT).to(tl.float32) * dq_se_base  # [C, BLOCK_K]
+    total_2 = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), map_10)  # [C, BLOCK_K]
+    ds_ptr_c = ds_ptr + start * ds_ptr_t  # first token of the chunk
+    tl.store(ds_ptr_c + (token * ds_ptr_t)[:, None] + at_K[None, :], total.to(ds_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
     decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
     de_out = decay_5 * dot_3  # through L [C, BLOCK_K]
-    map_20 = e * de_out  # [C, BLOCK_K]
-    sum_4 = tl.sum(map_20, 0)  # [BLOCK_K]
+    map_12 = e * de_out  # [C, BLOCK_K]
+    sum_2_2 = tl.sum(map_12, 0)  # [BLOCK_K]
     dot_4 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_21 = dot_4 * scale  # [C, C]
-    Bt_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_21, 0.0)  # the weights of the pairs: pairs with j <= i in block64 [C, C]
-    dk_se_base = tl.dot(Bt_se_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_22 = decay_4 * dk_se_base  # [C, BLOCK_K]
-    total_3 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_23 = map_9.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
-    inside_3 = total_2 - map_23  # [C, BLOCK_K]
+    map_13 = dot_4 * scale  # [C, C]
+    Bt_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_13, 0.0)  # the weights of the pairs: pairs with j <= i in block64 [C, C]
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_14 = decay_4 * dk_se_base  # [C, BLOCK_K]
+    total_3 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    map_15 = map_7.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    inside_3 = total_2 - map_15  # [C, BLOCK_K]
     zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+    load_9 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+    part_22_0 = tl.exp(-tl.abs(load_9.to(tl.float32)))
+    part_22_1 = 1.0 + part_22_0
+    part_22_2 = load_9.to(tl.float32) * (tl.where(-load_9.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1)
+    part_22_3 = tl.where(load_9.to(tl.float32) >= 0.0, 1.0, part_22_0) / part_22_1 * (1.0 + part_22_2)
+    d_v_raw_new = part_22_3 * -zeta_2.to(tl.float32)  # gradient of v_raw [C, BLOCK_V]
+    d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
+    if block == 0:
+        tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
     sums_5 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
     decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
-    map_24 = decay_6 * w  # [C, BLOCK_K]
+    map_16 = decay_6 * w  # [C, BLOCK_K]
     dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
     Bt_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_5, 0.0)  # the weights of the pairs: pairs with j < i in block64 [C, C]
-    dk_we_base = tl.dot(Bt_we_base.to(FT), map_24.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_25 = decay_4 * dk_we_base  # [C, BLOCK_K]
-    total_4 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-    map_26 = map_9.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
-    inside_4 = inside_3 - map_26  # [C, BLOCK_K]
-    part_34_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_34_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_34_0) / (1.0 + part_34_0)
-    part_34_2 = load_2.to(tl.float32) * part_34_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    map_27 = part_34_2 * total_4  # [C, BLOCK_K]
-    inner_5 = tl.where(in_K[None, :], map_27, 0.0)  # [C, BLOCK_K]
-    sum_5 = tl.sum(inner_5, 1)  # [C]
-    part_35_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_35_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_35_0) / (1.0 + part_35_0)
-    part_35_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    map_28 = -(load_2.to(tl.float32) * part_35_1) / (part_35_2 * part_35_2) * total_4  # [C, BLOCK_K]
-    inner_6 = tl.where(in_K[None, :], map_28, 0.0)  # [C, BLOCK_K]
-    sum_6 = tl.sum(inner_6, 1)  # [C]
-    part_36_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
-    map_29 = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_36_0) / (1.0 + part_36_0)  # [C]
-    part_37_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
-    map_30 = tl.where(-load_6.to(tl.float32) >= 0.0, 1.0, part_37_0) / (1.0 + part_37_0)  # [C]
-    d_beta_raw_new = map_29 * map_30 * sum_5  # gradient of beta_raw [C]
+    dk_we_base = tl.dot(Bt_we_base.to(FT), map_16.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_17 = decay_4 * dk_we_base  # [C, BLOCK_K]
+    total_4 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+    map_18 = map_7.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_4 = inside_3 - map_18  # [C, BLOCK_K]
+    part_27_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_27_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_27_0) / (1.0 + part_27_0)
+    part_27_2 = load_3.to(tl.float32) * part_27_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))
+    map_19 = part_27_2 * total_4  # [C, BLOCK_K]
+    inner_2 = tl.where(in_K[None, :], map_19, 0.0)  # [C, BLOCK_K]
+    sum_3 = tl.sum(inner_2, 1)  # [C]
+    de_ptr_c = de_ptr + start * de_ptr_t  # first token of the chunk
+    tl.store(de_ptr_c + (token * de_ptr_t)[:, None] + at_K[None, :], total_4.to(de_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    part_28_0 = tl.exp(-tl.abs(load_8.to(tl.float32)))
+    map_20 = tl.where(load_8.to(tl.float32) >= 0.0, 1.0, part_28_0) / (1.0 + part_28_0)  # [C]
+    part_29_0 = tl.exp(-tl.abs(load_8.to(tl.float32)))
+    map_21 = tl.where(-load_8.to(tl.float32) >= 0.0, 1.0, part_29_0) / (1.0 + part_29_0)  # [C]
+    d_beta_raw_new = map_20 * map_21 * sum_3  # gradient of beta_raw [C]
     d_beta_raw_ptr_c = d_beta_raw_ptr + start * d_beta_raw_ptr_t  # first token of the chunk
     tl.store(d_beta_raw_ptr_c + (token * d_beta_raw_ptr_t), d_beta_raw_new.to(d_beta_raw_ptr.dtype.element_ty), mask=valid)
     sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
@@ -5886,189 +6364,100 @@ def _m_layer_gradients_mild_whole_kernel_c64(
     dw_out = decay_7 * dot_6  # through M [C, BLOCK_K]
     dot_7 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
     B_we_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_7, 0.0)  # pairs with j < i in block64 [C, C]
-    dq_we_base = tl.dot(B_we_base.to(FT), map_9.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_31 = decay_6 * dq_we_base  # [C, BLOCK_K]
-    total_5 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    part_41_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_22 = decay_6 * dq_we_base  # [C, BLOCK_K]
+    total_5 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    part_33_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_33_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_33_0) / (1.0 + part_33_0)
+    part_33_2 = load_3.to(tl.float32) * part_33_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))
+    part_33_3 = tl.exp(load_5.to(tl.float32))
+    part_33_4 = load_6.to(tl.float32) + load_7.to(tl.float32)[None, :]
+    part_33_5 = tl.exp(-tl.abs(part_33_4))
+    part_33_6 = 1.0 + part_33_5
+    part_33_7 = part_33_6 == 1.0
+    part_33_8 = tl.log(part_33_6) * (part_33_5 / tl.where(part_33_7, 1.0, part_33_6 - 1.0))
+    part_33_9 = tl.maximum(part_33_4, 0.0) + tl.where(part_33_7, part_33_5, part_33_8)
+    map_23 = -(part_33_2 * tl.exp(-(part_33_3 * part_33_9))) * part_33_9 * part_33_3 * total_5  # [C, BLOCK_K]
+    inner_3 = tl.where(in_K[None, :], map_23, 0.0)  # [C, BLOCK_K]
+    sum_5 = tl.sum(tl.sum(inner_3, 1), 0)
+    part_34_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_34_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_34_0) / (1.0 + part_34_0)
+    part_34_2 = load_3.to(tl.float32) * part_34_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))
+    part_34_3 = tl.exp(load_5.to(tl.float32))
+    part_34_4 = load_6.to(tl.float32) + load_7.to(tl.float32)[None, :]
+    part_34_5 = tl.exp(-tl.abs(part_34_4))
+    part_34_6 = 1.0 + part_34_5
+    part_34_7 = part_34_6 == 1.0
+    part_34_8 = tl.log(part_34_6) * (part_34_5 / tl.where(part_34_7, 1.0, part_34_6 - 1.0))
+    part_34_9 = part_34_3 * (tl.maximum(part_34_4, 0.0) + tl.where(part_34_7, part_34_5, part_34_8))
+    part_34_10 = -(part_34_2 * tl.exp(-part_34_9)) * part_34_3 * (tl.where(part_34_4 >= 0.0, 1.0, part_34_5) / part_34_6)
+    map_24 = part_34_10 * total_5  # [C, BLOCK_K]
+    sum_7 = tl.sum(map_24, 0)  # [BLOCK_K]
+    dw_ptr_c = dw_ptr + start * dw_ptr_t  # first token of the chunk
+    tl.store(dw_ptr_c + (token * dw_ptr_t)[:, None] + at_K[None, :], total_5.to(dw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    map_25 = w * dw_out  # [C, BLOCK_K]
+    map_26 = map_16.to(FT).to(tl.float32) * dq_we_base  # [C, BLOCK_K]
+    total_6 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), map_25)  # [C, BLOCK_K]
+    terms = total_6  # [C, BLOCK_K]
+    later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
+    map_27 = inside_4 - map_12  # [C, BLOCK_K]
+    terms_2 = map_27  # [C, BLOCK_K]
+    inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
+    dgK_6 = later_2 + inside_2  # [C, BLOCK_K]
+    dgK_7 = dgK_6 + sum_2_2[None, :]  # [C, BLOCK_K]
+    dgK = dgK_7 + sum_1_2[None, :]  # gradient of the log-decay [C, BLOCK_K]
+    part_41_0 = load_6.to(tl.float32) + load_7.to(tl.float32)[None, :]
     part_41_1 = tl.exp(-tl.abs(part_41_0))
     part_41_2 = 1.0 + part_41_1
     part_41_3 = part_41_2 == 1.0
     part_41_4 = tl.log(part_41_2) * (part_41_1 / tl.where(part_41_3, 1.0, part_41_2 - 1.0))
-    part_41_5 = tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_41_0, 0.0) + tl.where(part_41_3, part_41_1, part_41_4))
-    part_41_6 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_41_7 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_41_6) / (1.0 + part_41_6)
-    part_41_8 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_41_9 = tl.exp(-part_41_5) * (-(load_2.to(tl.float32) * part_41_7) / (part_41_8 * part_41_8))
-    map_32 = part_41_9 * total_5  # [C, BLOCK_K]
-    inner_7 = tl.where(in_K[None, :], map_32, 0.0)  # [C, BLOCK_K]
-    sum_7 = tl.sum(inner_7, 1)  # [C]
-    part_42_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
+    part_41_5 = -(tl.maximum(part_41_0, 0.0) + tl.where(part_41_3, part_41_1, part_41_4))
+    map_28 = part_41_5 * tl.exp(load_5.to(tl.float32)) * dgK  # [C, BLOCK_K]
+    inner_4 = tl.where(valid[:, None], map_28, 0.0)  # [C, BLOCK_K]
+    inner_5 = tl.where(in_K[None, :], inner_4, 0.0)  # [C, BLOCK_K]
+    sum_4 = tl.sum(tl.sum(inner_5, 1), 0)
+    part_42_0 = load_6.to(tl.float32) + load_7.to(tl.float32)[None, :]
     part_42_1 = tl.exp(-tl.abs(part_42_0))
-    part_42_2 = 1.0 + part_42_1
-    part_42_3 = part_42_2 == 1.0
-    part_42_4 = tl.log(part_42_2) * (part_42_1 / tl.where(part_42_3, 1.0, part_42_2 - 1.0))
-    part_42_5 = tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_42_0, 0.0) + tl.where(part_42_3, part_42_1, part_42_4))
-    part_42_6 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_42_7 = 1.0 + part_42_6
-    part_42_8 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_42_6) / part_42_7)
-    part_42_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_42_6) / part_42_7 * (1.0 + part_42_8)
-    part_42_10 = tl.exp(-part_42_5) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_42_9
-    map_33 = part_42_10 * total_5  # [C, BLOCK_K]
-    map_34 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
-    map_35 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
-    map_36 = map_34 * map_35 * sum_7  # [C]
-    part_46_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_46_1 = 1.0 + part_46_0
-    part_46_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_46_0) / part_46_1
-    part_46_3 = load_2.to(tl.float32) * part_46_2
-    part_46_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_46_0) / part_46_1)
-    map_37 = (part_46_3 + part_46_3) * (part_46_2 * (1.0 + part_46_4)) * map_36[:, None]  # [C, BLOCK_K]
-    total_8 = map_33 + map_37  # [C, BLOCK_K]
-    part_48_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
-    part_48_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_48_0) / (1.0 + part_48_0)
-    part_48_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_48_3 = 1.0 + part_48_2
-    part_48_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_48_2) / part_48_3)
-    part_48_5 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_48_2) / part_48_3 * (1.0 + part_48_4)
-    part_48_6 = part_48_1 * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_48_5
-    map_38 = part_48_6 * total_4  # [C, BLOCK_K]
-    total_6 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
-    part_49_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_49_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_49_0) / (1.0 + part_49_0)
-    part_49_2 = load_2.to(tl.float32) * part_49_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_49_3 = tl.exp(load_3.to(tl.float32))
-    part_49_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-    part_49_5 = tl.exp(-tl.abs(part_49_4))
-    part_49_6 = 1.0 + part_49_5
-    part_49_7 = part_49_6 == 1.0
-    part_49_8 = tl.log(part_49_6) * (part_49_5 / tl.where(part_49_7, 1.0, part_49_6 - 1.0))
-    part_49_9 = tl.maximum(part_49_4, 0.0) + tl.where(part_49_7, part_49_5, part_49_8)
-    map_39 = -(part_49_2 * tl.exp(-(part_49_3 * part_49_9))) * part_49_9 * part_49_3 * total_5  # [C, BLOCK_K]
-    inner_8 = tl.where(in_K[None, :], map_39, 0.0)  # [C, BLOCK_K]
-    sum_10 = tl.sum(tl.sum(inner_8, 1), 0)
-    part_50_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_50_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_50_0) / (1.0 + part_50_0)
-    part_50_2 = load_2.to(tl.float32) * part_50_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-    part_50_3 = tl.exp(load_3.to(tl.float32))
-    part_50_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-    part_50_5 = tl.exp(-tl.abs(part_50_4))
-    part_50_6 = 1.0 + part_50_5
-    part_50_7 = part_50_6 == 1.0
-    part_50_8 = tl.log(part_50_6) * (part_50_5 / tl.where(part_50_7, 1.0, part_50_6 - 1.0))
-    part_50_9 = part_50_3 * (tl.maximum(part_50_4, 0.0) + tl.where(part_50_7, part_50_5, part_50_8))
-    part_50_10 = -(part_50_2 * tl.exp(-part_50_9)) * part_50_3 * (tl.where(part_50_4 >= 0.0, 1.0, part_50_5) / part_50_6)
-    map_40 = part_50_10 * total_5  # [C, BLOCK_K]
-    sum_12 = tl.sum(map_40, 0)  # [BLOCK_K]
-    map_41 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
-    map_42 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
-    map_43 = map_29 * map_41 * map_42 * sum_6  # [C]
-    part_54_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-    part_54_1 = 1.0 + part_54_0
-    part_54_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_54_0) / part_54_1
-    part_54_3 = load_2.to(tl.float32) * part_54_2
-    part_54_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_54_0) / part_54_1)
-    map_44 = (part_54_3 + part_54_3) * (part_54_2 * (1.0 + part_54_4)) * map_43[:, None]  # [C, BLOCK_K]
-    d_k_raw_new = total_6 + map_44  # gradient of k_raw [C, BLOCK_K]
-    d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
-    tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_45 = w * dw_out  # [C, BLOCK_K]
-    map_46 = map_24.to(FT).to(tl.float32) * dq_we_base  # [C, BLOCK_K]
-    total_7 = tl.fma(map_46, tl.full([C, BLOCK_K], 1.0, tl.float32), map_45)  # [C, BLOCK_K]
-    terms = total_7  # [C, BLOCK_K]
-    later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-    map_47 = inside_4 - map_20  # [C, BLOCK_K]
-    terms_2 = map_47  # [C, BLOCK_K]
-    inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
-    dgK_6 = later_2 + inside_2  # [C, BLOCK_K]
-    dgK_7 = dgK_6 + sum_4[None, :]  # [C, BLOCK_K]
-    dgK = dgK_7 + sum_3[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    part_62_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-    part_62_1 = tl.exp(-tl.abs(part_62_0))
-    part_62_2 = 1.0 + part_62_1
-    part_62_3 = part_62_2 == 1.0
-    part_62_4 = tl.log(part_62_2) * (part_62_1 / tl.where(part_62_3, 1.0, part_62_2 - 1.0))
-    part_62_5 = -(tl.maximum(part_62_0, 0.0) + tl.where(part_62_3, part_62_1, part_62_4))
-    map_48 = part_62_5 * tl.exp(load_3.to(tl.float32)) * dgK  # [C, BLOCK_K]
-    inner_9 = tl.where(valid[:, None], map_48, 0.0)  # [C, BLOCK_K]
-    inner_10 = tl.where(in_K[None, :], inner_9, 0.0)  # [C, BLOCK_K]
-    sum_9 = tl.sum(tl.sum(inner_10, 1), 0)
-    part_63_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-    part_63_1 = tl.exp(-tl.abs(part_63_0))
-    part_63_2 = -tl.exp(load_3.to(tl.float32)) * (tl.where(part_63_0 >= 0.0, 1.0, part_63_1) / (1.0 + part_63_1))
-    map_49 = part_63_2 * dgK  # [C, BLOCK_K]
-    inner_11 = tl.where(valid[:, None], map_49, 0.0)  # [C, BLOCK_K]
-    sum_11 = tl.sum(inner_11, 0)  # [BLOCK_K]
-    d_a_raw_new = map_40 + map_49  # gradient of a_raw [C, BLOCK_K]
+    part_42_2 = -tl.exp(load_5.to(tl.float32)) * (tl.where(part_42_0 >= 0.0, 1.0, part_42_1) / (1.0 + part_42_1))
+    map_29 = part_42_2 * dgK  # [C, BLOCK_K]
+    inner_6 = tl.where(valid[:, None], map_29, 0.0)  # [C, BLOCK_K]
+    sum_6 = tl.sum(inner_6, 0)  # [BLOCK_K]
+    d_a_raw_new = map_24 + map_29  # gradient of a_raw [C, BLOCK_K]
     d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
     tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_K[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    d_A_log_new = sum_10 + sum_9  # gradient of A_log, of this chunk
+    d_A_log_new = sum_5 + sum_4  # gradient of A_log, of this chunk
     tl.store(d_A_log_ptr + _row(slot, h, H) * (1), d_A_log_new)
-    d_d_bias_new = sum_12 + sum_11  # gradient of d_bias, of this chunk [BLOCK_K]
+    d_d_bias_new = sum_7 + sum_6  # gradient of d_bias, of this chunk [BLOCK_K]
     tl.store(d_d_bias_ptr + _row(slot, h, H) * (K) + at_K, d_d_bias_new.to(d_d_bias_ptr.dtype.element_ty), mask=in_K)
 
 
 @_Kernel
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_layer_gradients_mild_value_kernel(
-    first_K_ptr, second_K_ptr, zeta_ptr, v_raw_ptr, d_v_raw_ptr, cu, T, H, N, STEPS, least,
-    zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, v_raw_ptr_b,
-    v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, d_v_raw_ptr_b,
-    d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    K: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
-):
-    'every gradient, chunk by chunk: d_v_raw'
-    program = tl.program_id(0)
-    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
-    SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
-    if lowest < least:
-        return  # another kernel computes this chunk
-    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
-    d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
-    d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
-    for block in range(0, V, BLOCK_V):
-        at_V = block + tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-        load = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
-        part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-        part_2_1 = 1.0 + part_2_0
-        part_2_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_2_0) / part_2_1)
-        part_2_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / part_2_1 * (1.0 + part_2_2)
-        d_v_raw_new = part_2_3 * -zeta_2.to(tl.float32)  # gradient of v_raw [C, BLOCK_V]
-        tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-
-
-@_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
-def _m_layer_gradients_whole_kernel(
-    first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr,
-    beta_raw_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr, zeta_ptr, scale, d_q_raw_ptr, d_k_raw_ptr,
-    d_beta_raw_ptr, d_a_raw_ptr, d_A_log_ptr, d_d_bias_ptr, cu, T, H, N, STEPS, least, SLOTS,
-    q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b,
-    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b,
-    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g,
-    beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, dy_ptr_b,
+def _m_layer_gradients_kernel(
+    first_K_ptr, second_K_ptr, q_raw_ptr, sum_1_ptr, k_raw_ptr, sum_2_ptr, A_log_ptr, a_raw_ptr,
+    d_bias_ptr, beta_raw_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr, zeta_ptr, v_raw_ptr, scale,
+    d_v_raw_ptr, ds_ptr, dw_ptr, de_ptr, d_beta_raw_ptr, d_a_raw_ptr, d_A_log_ptr, d_d_bias_ptr,
+    cu, T, H, N, STEPS, least, SLOTS, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h,
+    q_raw_ptr_g, sum_1_ptr_b, sum_1_ptr_t: tl.constexpr, sum_1_ptr_h, sum_1_ptr_g, k_raw_ptr_b,
+    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, sum_2_ptr_b, sum_2_ptr_t: tl.constexpr,
+    sum_2_ptr_h, sum_2_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
+    a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, beta_raw_ptr_b,
+    beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, dy_ptr_b,
     dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
-    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_q_raw_ptr_b,
-    d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h, d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr,
-    d_k_raw_ptr_h, d_beta_raw_ptr_b, d_beta_raw_ptr_t: tl.constexpr, d_beta_raw_ptr_h,
-    d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, K: tl.constexpr,
+    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, v_raw_ptr_b,
+    v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, d_v_raw_ptr_b,
+    d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h, ds_ptr_b, ds_ptr_t: tl.constexpr, ds_ptr_h,
+    dw_ptr_b, dw_ptr_t: tl.constexpr, dw_ptr_h, de_ptr_b, de_ptr_t: tl.constexpr, de_ptr_h,
+    d_beta_raw_ptr_o, d_beta_raw_ptr_b, d_beta_raw_ptr_t: tl.constexpr, d_beta_raw_ptr_h,
+    d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, d_A_log_ptr_o, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
     VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_beta_raw, d_k_raw, d_q_raw, d_A_log, d_a_raw, d_d_bias'
+    'every gradient, chunk by chunk: d_v_raw, d_beta_raw, d_A_log, d_a_raw, d_d_bias, dw, de, ds'
     program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     head = program % H
@@ -6077,7 +6466,9 @@ def _m_layer_gradients_whole_kernel(
     if lowest >= least:
         return  # another kernel computes all of them
     q_raw_ptr_all = q_raw_ptr
+    sum_1_ptr_all = sum_1_ptr
     k_raw_ptr_all = k_raw_ptr
+    sum_2_ptr_all = sum_2_ptr
     A_log_ptr_all = A_log_ptr
     a_raw_ptr_all = a_raw_ptr
     d_bias_ptr_all = d_bias_ptr
@@ -6085,14 +6476,20 @@ def _m_layer_gradients_whole_kernel(
     dy_ptr_all = dy_ptr
     n_2_ptr_all = n_2_ptr
     zeta_ptr_all = zeta_ptr
-    d_q_raw_ptr_all = d_q_raw_ptr
-    d_k_raw_ptr_all = d_k_raw_ptr
+    v_raw_ptr_all = v_raw_ptr
+    d_v_raw_ptr_all = d_v_raw_ptr
+    ds_ptr_all = ds_ptr
+    dw_ptr_all = dw_ptr
+    de_ptr_all = de_ptr
     d_beta_raw_ptr_all = d_beta_raw_ptr
     d_a_raw_ptr_all = d_a_raw_ptr
+    d_A_log_ptr_all = d_A_log_ptr
     for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
         program = one * H + head
         q_raw_ptr = q_raw_ptr_all
+        sum_1_ptr = sum_1_ptr_all
         k_raw_ptr = k_raw_ptr_all
+        sum_2_ptr = sum_2_ptr_all
         A_log_ptr = A_log_ptr_all
         a_raw_ptr = a_raw_ptr_all
         d_bias_ptr = d_bias_ptr_all
@@ -6100,18 +6497,24 @@ def _m_layer_gradients_whole_kernel(
         dy_ptr = dy_ptr_all
         n_2_ptr = n_2_ptr_all
         zeta_ptr = zeta_ptr_all
-        d_q_raw_ptr = d_q_raw_ptr_all
-        d_k_raw_ptr = d_k_raw_ptr_all
+        v_raw_ptr = v_raw_ptr_all
+        d_v_raw_ptr = d_v_raw_ptr_all
+        ds_ptr = ds_ptr_all
+        dw_ptr = dw_ptr_all
+        de_ptr = de_ptr_all
         d_beta_raw_ptr = d_beta_raw_ptr_all
         d_a_raw_ptr = d_a_raw_ptr_all
+        d_A_log_ptr = d_A_log_ptr_all
         h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
         token = tl.arange(0, C)
-        at_K = tl.arange(0, BLOCK_K)
+        at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
         in_K = at_K < K
         at_V = tl.arange(0, BLOCK_V)
         in_V = at_V < V
         q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+        sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, sum_1_ptr_g)
         k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+        sum_2_ptr = _head(sum_2_ptr, batch, h, sum_2_ptr_b, sum_2_ptr_h, sum_2_ptr_g)
         A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
         a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
         d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
@@ -6119,60 +6522,59 @@ def _m_layer_gradients_whole_kernel(
         dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
         n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
         zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-        d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
-        d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
+        v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+        d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
+        ds_ptr = _head(ds_ptr, batch, h, ds_ptr_b, ds_ptr_h, 1)
+        dw_ptr = _head(dw_ptr, batch, h, dw_ptr_b, dw_ptr_h, 1)
+        de_ptr = _head(de_ptr, batch, h, de_ptr_b, de_ptr_h, 1)
+        d_beta_raw_ptr = d_beta_raw_ptr + block.to(tl.int64) * d_beta_raw_ptr_o  # its part of the sum
         d_beta_raw_ptr = _head(d_beta_raw_ptr, batch, h, d_beta_raw_ptr_b, d_beta_raw_ptr_h, 1)
         d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
+        d_A_log_ptr = d_A_log_ptr + block.to(tl.int64) * d_A_log_ptr_o  # its part of the sum
         lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
         if lowest < least:
-            load_3 = tl.load(A_log_ptr)  # load A_log
-            load_5 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
+            load_5 = tl.load(A_log_ptr)  # load A_log
+            load_7 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
             rest = left
             valid = token < rest
             start = first
             q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
             load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+            sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+            load_2 = tl.load(sum_1_ptr_c + (token * sum_1_ptr_t), mask=valid, other=0.0)  # load sum_1 [C]
             part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
-            map_2 = part_1 * part_1  # [C, BLOCK_K]
-            inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-            sum_1 = tl.sum(inner, 1)  # [C]
-            part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-            part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-            s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
+            s = part_1 / tl.sqrt(tl.maximum(load_2.to(tl.float32)[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
             k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-            load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-            part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_3_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-            map_3 = part_3_1 * part_3_1  # [C, BLOCK_K]
-            inner_2 = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
-            sum_2 = tl.sum(inner_2, 1)  # [C]
+            load_3 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+            sum_2_ptr_c = sum_2_ptr + start * sum_2_ptr_t  # first token of the chunk
+            load_4 = tl.load(sum_2_ptr_c + (token * sum_2_ptr_t), mask=valid, other=0.0)  # load sum_2 [C]
             a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-            load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
-            part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_4_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
-            part_4_2 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-            part_4_3 = tl.exp(-tl.abs(part_4_2))
-            part_4_4 = 1.0 + part_4_3
-            part_4_5 = part_4_4 == 1.0
-            part_4_6 = tl.where(part_4_5, part_4_3, tl.log(part_4_4) * (part_4_3 / tl.where(part_4_5, 1.0, part_4_4 - 1.0)))
-            part_4_7 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_4_2, 0.0) + part_4_6))
-            w = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * tl.exp(part_4_7)  # what an erasure reads [C, BLOCK_K]
+            load_6 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+            part_2_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_2_1 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+            part_2_2 = load_6.to(tl.float32) + load_7.to(tl.float32)[None, :]
+            part_2_3 = tl.exp(-tl.abs(part_2_2))
+            part_2_4 = 1.0 + part_2_3
+            part_2_5 = part_2_4 == 1.0
+            part_2_6 = tl.where(part_2_5, part_2_3, tl.log(part_2_4) * (part_2_3 / tl.where(part_2_5, 1.0, part_2_4 - 1.0)))
+            part_2_7 = -(tl.exp(load_5.to(tl.float32)) * (tl.maximum(part_2_2, 0.0) + part_2_6))
+            w = part_2_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24)) * tl.exp(part_2_7)  # what an erasure reads [C, BLOCK_K]
             beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
-            load_6 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-            part_5_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
-            part_5_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)
-            part_5_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_5_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2))
-            e = part_5_1 * (part_5_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
-            part_6_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-            part_6_1 = tl.exp(-tl.abs(part_6_0))
-            part_6_2 = 1.0 + part_6_1
-            part_6_3 = part_6_2 == 1.0
-            part_6_4 = tl.where(part_6_3, part_6_1, tl.log(part_6_2) * (part_6_1 / tl.where(part_6_3, 1.0, part_6_2 - 1.0)))
-            map_4 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_6_0, 0.0) + part_6_4))  # [C, BLOCK_K]
-            inner_3 = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_K]
-            gK = tl.maximum(inner_3, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
+            load_8 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+            part_3_0 = tl.exp(-tl.abs(load_8.to(tl.float32)[:, None]))
+            part_3_1 = tl.where(load_8.to(tl.float32)[:, None] >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0)
+            part_3_2 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_3_3 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2))
+            e = part_3_1 * (part_3_3 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
+            part_4_0 = load_6.to(tl.float32) + load_7.to(tl.float32)[None, :]
+            part_4_1 = tl.exp(-tl.abs(part_4_0))
+            part_4_2 = 1.0 + part_4_1
+            part_4_3 = part_4_2 == 1.0
+            part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
+            map_2 = -(tl.exp(load_5.to(tl.float32)) * (tl.maximum(part_4_0, 0.0) + part_4_4))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
             dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
             dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
             n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
@@ -6180,16 +6582,26 @@ def _m_layer_gradients_whole_kernel(
             M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
             L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
             decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-            map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-            map_6 = decay[:, None] * map_5  # [BLOCK_K, BLOCK_V]
-            sum_3 = tl.sum(map_6, 1)  # [BLOCK_K]
+            map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+            map_4 = decay[:, None] * map_3  # [BLOCK_K, BLOCK_V]
+            sum_1_2 = tl.sum(map_4, 1)  # [BLOCK_K]
             zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
             zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+            v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+            load_9 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+            part_8_0 = tl.exp(-tl.abs(load_9.to(tl.float32)))
+            part_8_1 = 1.0 + part_8_0
+            part_8_2 = load_9.to(tl.float32) * (tl.where(-load_9.to(tl.float32) >= 0.0, 1.0, part_8_0) / part_8_1)
+            part_8_3 = tl.where(load_9.to(tl.float32) >= 0.0, 1.0, part_8_0) / part_8_1 * (1.0 + part_8_2)
+            d_v_raw_new = part_8_3 * -zeta_2.to(tl.float32)  # gradient of v_raw [C, BLOCK_V]
+            d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
+            if block == 0:
+                tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
             sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
             decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
             dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_7 = decay_2 * dot  # [C, BLOCK_K]
-            ds_out = map_7 * scale  # through M [C, BLOCK_K]
+            map_5 = decay_2 * dot  # [C, BLOCK_K]
+            ds_out = map_5 * scale  # through M [C, BLOCK_K]
             sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
             decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
             dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
@@ -6198,375 +6610,301 @@ def _m_layer_gradients_whole_kernel(
             decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
             dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
             de_out = decay_4 * dot_3  # through L [C, BLOCK_K]
-            map_8 = e * de_out  # [C, BLOCK_K]
-            sum_4 = tl.sum(map_8, 0)  # [BLOCK_K]
+            map_6 = e * de_out  # [C, BLOCK_K]
+            sum_2_2 = tl.sum(map_6, 0)  # [BLOCK_K]
             diagonal = tl.sum(dy_2.to(tl.float32) * n_3.to(tl.float32), 1)  # [C]
             B_se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-            part_15_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
-            map_9 = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_15_0) / (1.0 + part_15_0)  # [C]
-            map_10 = map_9[None, :] * tl.where(token[:, None] == token[None, :], B_se_diagonal[:, None], 0.0)  # [C, C]
-            part_17_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_17_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_17_0) / (1.0 + part_17_0)
-            map_11 = load_2.to(tl.float32) * part_17_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
-            dq_se_diagonal = tl.dot(map_10.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            part_15_0 = tl.exp(-tl.abs(load_8.to(tl.float32)))
+            map_7 = tl.where(load_8.to(tl.float32) >= 0.0, 1.0, part_15_0) / (1.0 + part_15_0)  # [C]
+            map_8 = map_7[None, :] * tl.where(token[:, None] == token[None, :], B_se_diagonal[:, None], 0.0)  # [C, C]
+            part_17_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_17_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_17_0) / (1.0 + part_17_0)
+            map_9 = load_3.to(tl.float32) * part_17_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))  # [C, BLOCK_K]
+            dq_se_diagonal = tl.dot(map_8.to(DT), map_9.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
             total = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-            map_12 = s * ds_out  # [C, BLOCK_K]
-            map_13 = s * dq_se_diagonal  # [C, BLOCK_K]
-            total_2 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), map_12)  # [C, BLOCK_K]
+            map_10 = s * ds_out  # [C, BLOCK_K]
+            map_11 = s * dq_se_diagonal  # [C, BLOCK_K]
+            total_2 = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), map_10)  # [C, BLOCK_K]
             Bt_se_diagonal = diagonal * scale  # the weights of the pairs: pairs with j <= i in block1 [C]
             dk_se_diagonal = Bt_se_diagonal[:, None] * s  # [C, BLOCK_K]
             total_3 = tl.fma(dk_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
             sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
             decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-            map_14 = decay_5 * s  # [C, BLOCK_K]
+            map_12 = decay_5 * s  # [C, BLOCK_K]
             sums_5 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
             decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-            map_15 = decay_6 * w  # [C, BLOCK_K]
-            map_16 = decay_6 * e  # [C, BLOCK_K]
-            both = tl.where((token // 16 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            map_13 = decay_6 * w  # [C, BLOCK_K]
+            map_14 = decay_6 * e  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
             dot_4 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-            map_17 = dot_4 * scale  # [C, C]
-            B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_17, 0.0)  # pairs with j <= i in level16 [C, C]
+            map_15 = dot_4 * scale  # [C, C]
+            B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_15, 0.0)  # pairs with j <= i in level16 [C, C]
             dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
             Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
             both_2 = tl.dot((B_se_half16 + Bt_we_half16).to(DT), both, input_precision=PRECISION)  # dq_se_half16 and dk_we_half16 [C, BLOCK_K]
             dq_se_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
             dk_we_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-            map_18 = decay_5 * dq_se_half16  # [C, BLOCK_K]
-            total_4 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-            map_19 = map_14.to(DT).to(tl.float32) * dq_se_half16  # [C, BLOCK_K]
-            total_5 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            map_16 = decay_5 * dq_se_half16  # [C, BLOCK_K]
+            total_4 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            map_17 = map_12.to(DT).to(tl.float32) * dq_se_half16  # [C, BLOCK_K]
+            total_5 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
             dot_6 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-            map_20 = dot_6 * scale  # [C, C]
-            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_20, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
-            dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_14.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_21 = decay_6 * dk_se_half16  # [C, BLOCK_K]
-            total_6 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+            map_18 = dot_6 * scale  # [C, C]
+            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_18, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
+            dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_12.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_19 = decay_6 * dk_se_half16  # [C, BLOCK_K]
+            total_6 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
             sums_6 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
             decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-            map_22 = decay_7 * s  # [C, BLOCK_K]
+            map_20 = decay_7 * s  # [C, BLOCK_K]
             sums_7 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
             decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-            map_23 = decay_8 * w  # [C, BLOCK_K]
-            map_24 = decay_8 * e  # [C, BLOCK_K]
-            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_23.to(DT), map_24.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-            B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_17, 0.0)  # pairs with j <= i in level8 [C, C]
+            map_21 = decay_8 * w  # [C, BLOCK_K]
+            map_22 = decay_8 * e  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_21.to(DT), map_22.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_15, 0.0)  # pairs with j <= i in level8 [C, C]
             Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
             both_4 = tl.dot((B_se_half8 + Bt_we_half8).to(DT), both_3, input_precision=PRECISION)  # dq_se_half8 and dk_we_half8 [C, BLOCK_K]
             dq_se_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
             dk_we_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-            map_25 = decay_7 * dq_se_half8  # [C, BLOCK_K]
-            total_7 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-            map_26 = map_22.to(DT).to(tl.float32) * dq_se_half8  # [C, BLOCK_K]
-            total_8 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_20, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
-            dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_22.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_27 = decay_8 * dk_se_half8  # [C, BLOCK_K]
-            total_9 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
+            map_23 = decay_7 * dq_se_half8  # [C, BLOCK_K]
+            total_7 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            map_24 = map_20.to(DT).to(tl.float32) * dq_se_half8  # [C, BLOCK_K]
+            total_8 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_18, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
+            dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_20.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_25 = decay_8 * dk_se_half8  # [C, BLOCK_K]
+            total_9 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
             sums_8 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
             decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-            map_28 = decay_9 * s  # [C, BLOCK_K]
+            map_26 = decay_9 * s  # [C, BLOCK_K]
             sums_9 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
             decay_10 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-            map_29 = decay_10 * w  # [C, BLOCK_K]
-            map_30 = decay_10 * e  # [C, BLOCK_K]
-            both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_29.to(DT), map_30.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-            B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_17, 0.0)  # pairs with j <= i in level4 [C, C]
+            map_27 = decay_10 * w  # [C, BLOCK_K]
+            map_28 = decay_10 * e  # [C, BLOCK_K]
+            both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_27.to(DT), map_28.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_15, 0.0)  # pairs with j <= i in level4 [C, C]
             Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
             both_6 = tl.dot((B_se_half4 + Bt_we_half4).to(DT), both_5, input_precision=PRECISION)  # dq_se_half4 and dk_we_half4 [C, BLOCK_K]
             dq_se_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
             dk_we_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-            map_31 = decay_9 * dq_se_half4  # [C, BLOCK_K]
-            total_10 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-            map_32 = map_28.to(DT).to(tl.float32) * dq_se_half4  # [C, BLOCK_K]
-            total_11 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
-            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_20, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
-            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_28.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_33 = decay_10 * dk_se_half4  # [C, BLOCK_K]
-            total_12 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            map_29 = decay_9 * dq_se_half4  # [C, BLOCK_K]
+            total_10 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
+            map_30 = map_26.to(DT).to(tl.float32) * dq_se_half4  # [C, BLOCK_K]
+            total_11 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_18, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
+            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_26.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_31 = decay_10 * dk_se_half4  # [C, BLOCK_K]
+            total_12 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
             sums_10 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
             decay_11 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-            map_34 = decay_11 * s  # [C, BLOCK_K]
+            map_32 = decay_11 * s  # [C, BLOCK_K]
             sums_11 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
             decay_12 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-            map_35 = decay_12 * w  # [C, BLOCK_K]
-            map_36 = decay_12 * e  # [C, BLOCK_K]
-            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_35.to(DT), map_36.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-            B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_17, 0.0)  # pairs with j <= i in level2 [C, C]
+            map_33 = decay_12 * w  # [C, BLOCK_K]
+            map_34 = decay_12 * e  # [C, BLOCK_K]
+            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_33.to(DT), map_34.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_15, 0.0)  # pairs with j <= i in level2 [C, C]
             Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
             both_8 = tl.dot((B_se_half2 + Bt_we_half2).to(DT), both_7, input_precision=PRECISION)  # dq_se_half2 and dk_we_half2 [C, BLOCK_K]
             dq_se_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
             dk_we_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-            map_37 = decay_11 * dq_se_half2  # [C, BLOCK_K]
-            total_13 = tl.fma(map_37, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-            map_38 = map_34.to(DT).to(tl.float32) * dq_se_half2  # [C, BLOCK_K]
-            total_14 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
-            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_20, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
-            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_34.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_39 = decay_12 * dk_se_half2  # [C, BLOCK_K]
-            total_15 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
+            map_35 = decay_11 * dq_se_half2  # [C, BLOCK_K]
+            total_13 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            map_36 = map_32.to(DT).to(tl.float32) * dq_se_half2  # [C, BLOCK_K]
+            total_14 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
+            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_18, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
+            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_32.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_37 = decay_12 * dk_se_half2  # [C, BLOCK_K]
+            total_15 = tl.fma(map_37, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
             sums_12 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
             decay_13 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-            map_40 = decay_13 * s  # [C, BLOCK_K]
+            map_38 = decay_13 * s  # [C, BLOCK_K]
             sums_13 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
             decay_14 = tl.exp2(sums_13 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-            map_41 = decay_14 * w  # [C, BLOCK_K]
-            map_42 = decay_14 * e  # [C, BLOCK_K]
-            both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_41.to(DT), map_42.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-            B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_17, 0.0)  # pairs with j <= i in level1 [C, C]
+            map_39 = decay_14 * w  # [C, BLOCK_K]
+            map_40 = decay_14 * e  # [C, BLOCK_K]
+            both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_39.to(DT), map_40.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_15, 0.0)  # pairs with j <= i in level1 [C, C]
             Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
             both_10 = tl.dot((B_se_half1 + Bt_we_half1).to(DT), both_9, input_precision=PRECISION)  # dq_se_half1 and dk_we_half1 [C, BLOCK_K]
             dq_se_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
             dk_we_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-            map_43 = decay_13 * dq_se_half1  # [C, BLOCK_K]
-            total_16 = tl.fma(map_43, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
-            map_44 = map_40.to(DT).to(tl.float32) * dq_se_half1  # [C, BLOCK_K]
-            total_17 = tl.fma(map_44, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
-            map_45 = e * dk_se_diagonal  # [C, BLOCK_K]
-            inside_30 = total_17 - map_45  # [C, BLOCK_K]
-            map_46 = both.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
-            inside_31 = inside_30 - map_46  # [C, BLOCK_K]
-            map_47 = both_3.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
-            inside_32 = inside_31 - map_47  # [C, BLOCK_K]
-            map_48 = both_5.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
-            inside_33 = inside_32 - map_48  # [C, BLOCK_K]
-            map_49 = both_7.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
-            inside_34 = inside_33 - map_49  # [C, BLOCK_K]
-            part_62_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-            part_62_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_62_0) / (1.0 + part_62_0))
-            part_62_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-            map_50 = -part_62_1 / (part_62_2 * part_62_2) * total_16  # [C, BLOCK_K]
-            inner_4 = tl.where(in_K[None, :], map_50, 0.0)  # [C, BLOCK_K]
-            sum_8 = tl.sum(inner_4, 1)  # [C]
-            part_63_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-            part_63_1 = 1.0 + part_63_0
-            part_63_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_63_0) / part_63_1)
-            part_63_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_63_0) / part_63_1 * (1.0 + part_63_2)
-            map_51 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_63_3 * total_16  # [C, BLOCK_K]
-            map_52 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
-            map_53 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
-            map_54 = map_52 * map_53 * sum_8  # [C]
-            part_67_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-            part_67_1 = 1.0 + part_67_0
-            part_67_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_67_0) / part_67_1
-            part_67_3 = load.to(tl.float32) * part_67_2
-            part_67_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_67_0) / part_67_1)
-            map_55 = (part_67_3 + part_67_3) * (part_67_2 * (1.0 + part_67_4)) * map_54[:, None]  # [C, BLOCK_K]
-            d_q_raw_new = map_51 + map_55  # gradient of q_raw [C, BLOCK_K]
-            d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
-            tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_20, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
-            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_40.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_56 = decay_14 * dk_se_half1  # [C, BLOCK_K]
-            total_18 = tl.fma(map_56, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
-            map_57 = both_9.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
-            inside_35 = inside_34 - map_57  # [C, BLOCK_K]
+            map_41 = decay_13 * dq_se_half1  # [C, BLOCK_K]
+            total_16 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            map_42 = map_38.to(DT).to(tl.float32) * dq_se_half1  # [C, BLOCK_K]
+            total_17 = tl.fma(map_42, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
+            map_43 = e * dk_se_diagonal  # [C, BLOCK_K]
+            inside_30 = total_17 - map_43  # [C, BLOCK_K]
+            map_44 = both.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
+            inside_31 = inside_30 - map_44  # [C, BLOCK_K]
+            map_45 = both_3.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
+            inside_32 = inside_31 - map_45  # [C, BLOCK_K]
+            map_46 = both_5.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
+            inside_33 = inside_32 - map_46  # [C, BLOCK_K]
+            map_47 = both_7.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
+            inside_34 = inside_33 - map_47  # [C, BLOCK_K]
+            ds_ptr_c = ds_ptr + start * ds_ptr_t  # first token of the chunk
+            tl.store(ds_ptr_c + (token * ds_ptr_t)[:, None] + at_K[None, :], total_16.to(ds_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_18, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
+            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_38.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_48 = decay_14 * dk_se_half1  # [C, BLOCK_K]
+            total_18 = tl.fma(map_48, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            map_49 = both_9.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
+            inside_35 = inside_34 - map_49  # [C, BLOCK_K]
             dot_7 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
             B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level16 [C, C]
             dq_we_half16 = tl.dot(B_we_half16.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_58 = decay_6 * dq_we_half16  # [C, BLOCK_K]
-            total_19 = tl.fma(map_58, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-            map_59 = w * dw_out  # [C, BLOCK_K]
-            map_60 = both.to(tl.float32) * dq_we_half16  # [C, BLOCK_K]
-            total_20 = tl.fma(map_60, tl.full([C, BLOCK_K], 1.0, tl.float32), map_59)  # [C, BLOCK_K]
-            map_61 = decay_6 * dk_we_half16  # [C, BLOCK_K]
-            total_21 = tl.fma(map_61, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
-            map_62 = both.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
-            inside_36 = inside_35 - map_62  # [C, BLOCK_K]
+            map_50 = decay_6 * dq_we_half16  # [C, BLOCK_K]
+            total_19 = tl.fma(map_50, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+            map_51 = w * dw_out  # [C, BLOCK_K]
+            map_52 = both.to(tl.float32) * dq_we_half16  # [C, BLOCK_K]
+            total_20 = tl.fma(map_52, tl.full([C, BLOCK_K], 1.0, tl.float32), map_51)  # [C, BLOCK_K]
+            map_53 = decay_6 * dk_we_half16  # [C, BLOCK_K]
+            total_21 = tl.fma(map_53, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
+            map_54 = both.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
+            inside_36 = inside_35 - map_54  # [C, BLOCK_K]
             B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level8 [C, C]
             dq_we_half8 = tl.dot(B_we_half8.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_63 = decay_8 * dq_we_half8  # [C, BLOCK_K]
-            total_22 = tl.fma(map_63, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
-            map_64 = both_3.to(tl.float32) * dq_we_half8  # [C, BLOCK_K]
-            total_23 = tl.fma(map_64, tl.full([C, BLOCK_K], 1.0, tl.float32), total_20)  # [C, BLOCK_K]
-            map_65 = decay_8 * dk_we_half8  # [C, BLOCK_K]
-            total_24 = tl.fma(map_65, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
-            map_66 = both_3.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
-            inside_37 = inside_36 - map_66  # [C, BLOCK_K]
+            map_55 = decay_8 * dq_we_half8  # [C, BLOCK_K]
+            total_22 = tl.fma(map_55, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
+            map_56 = both_3.to(tl.float32) * dq_we_half8  # [C, BLOCK_K]
+            total_23 = tl.fma(map_56, tl.full([C, BLOCK_K], 1.0, tl.float32), total_20)  # [C, BLOCK_K]
+            map_57 = decay_8 * dk_we_half8  # [C, BLOCK_K]
+            total_24 = tl.fma(map_57, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
+            map_58 = both_3.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
+            inside_37 = inside_36 - map_58  # [C, BLOCK_K]
             B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level4 [C, C]
             dq_we_half4 = tl.dot(B_we_half4.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_67 = decay_10 * dq_we_half4  # [C, BLOCK_K]
-            total_25 = tl.fma(map_67, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
-            map_68 = both_5.to(tl.float32) * dq_we_half4  # [C, BLOCK_K]
-            total_26 = tl.fma(map_68, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
-            map_69 = decay_10 * dk_we_half4  # [C, BLOCK_K]
-            total_27 = tl.fma(map_69, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
-            map_70 = both_5.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
-            inside_38 = inside_37 - map_70  # [C, BLOCK_K]
+            map_59 = decay_10 * dq_we_half4  # [C, BLOCK_K]
+            total_25 = tl.fma(map_59, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
+            map_60 = both_5.to(tl.float32) * dq_we_half4  # [C, BLOCK_K]
+            total_26 = tl.fma(map_60, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
+            map_61 = decay_10 * dk_we_half4  # [C, BLOCK_K]
+            total_27 = tl.fma(map_61, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
+            map_62 = both_5.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
+            inside_38 = inside_37 - map_62  # [C, BLOCK_K]
             B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level2 [C, C]
             dq_we_half2 = tl.dot(B_we_half2.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_71 = decay_12 * dq_we_half2  # [C, BLOCK_K]
-            total_28 = tl.fma(map_71, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
-            map_72 = both_7.to(tl.float32) * dq_we_half2  # [C, BLOCK_K]
-            total_29 = tl.fma(map_72, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
-            map_73 = decay_12 * dk_we_half2  # [C, BLOCK_K]
-            total_30 = tl.fma(map_73, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
-            map_74 = both_7.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
-            inside_39 = inside_38 - map_74  # [C, BLOCK_K]
+            map_63 = decay_12 * dq_we_half2  # [C, BLOCK_K]
+            total_28 = tl.fma(map_63, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
+            map_64 = both_7.to(tl.float32) * dq_we_half2  # [C, BLOCK_K]
+            total_29 = tl.fma(map_64, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
+            map_65 = decay_12 * dk_we_half2  # [C, BLOCK_K]
+            total_30 = tl.fma(map_65, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
+            map_66 = both_7.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
+            inside_39 = inside_38 - map_66  # [C, BLOCK_K]
             B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level1 [C, C]
             dq_we_half1 = tl.dot(B_we_half1.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_75 = decay_14 * dq_we_half1  # [C, BLOCK_K]
-            total_31 = tl.fma(map_75, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
-            part_94_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-            part_94_1 = tl.exp(-tl.abs(part_94_0))
-            part_94_2 = 1.0 + part_94_1
-            part_94_3 = part_94_2 == 1.0
-            part_94_4 = tl.log(part_94_2) * (part_94_1 / tl.where(part_94_3, 1.0, part_94_2 - 1.0))
-            part_94_5 = tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_94_0, 0.0) + tl.where(part_94_3, part_94_1, part_94_4))
-            part_94_6 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_94_7 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_94_6) / (1.0 + part_94_6)
-            part_94_8 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_94_9 = tl.exp(-part_94_5) * (-(load_2.to(tl.float32) * part_94_7) / (part_94_8 * part_94_8))
-            map_76 = part_94_9 * total_31  # [C, BLOCK_K]
-            inner_5 = tl.where(in_K[None, :], map_76, 0.0)  # [C, BLOCK_K]
-            sum_7 = tl.sum(inner_5, 1)  # [C]
-            part_95_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-            part_95_1 = tl.exp(-tl.abs(part_95_0))
-            part_95_2 = 1.0 + part_95_1
-            part_95_3 = part_95_2 == 1.0
-            part_95_4 = tl.log(part_95_2) * (part_95_1 / tl.where(part_95_3, 1.0, part_95_2 - 1.0))
-            part_95_5 = tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_95_0, 0.0) + tl.where(part_95_3, part_95_1, part_95_4))
-            part_95_6 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_95_7 = 1.0 + part_95_6
-            part_95_8 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_95_6) / part_95_7)
-            part_95_9 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_95_6) / part_95_7 * (1.0 + part_95_8)
-            part_95_10 = tl.exp(-part_95_5) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_95_9
-            map_77 = part_95_10 * total_31  # [C, BLOCK_K]
-            map_78 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
-            map_79 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
-            map_80 = map_78 * map_79 * sum_7  # [C]
-            part_99_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_99_1 = 1.0 + part_99_0
-            part_99_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_99_0) / part_99_1
-            part_99_3 = load_2.to(tl.float32) * part_99_2
-            part_99_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_99_0) / part_99_1)
-            map_81 = (part_99_3 + part_99_3) * (part_99_2 * (1.0 + part_99_4)) * map_80[:, None]  # [C, BLOCK_K]
-            total_58 = map_77 + map_81  # [C, BLOCK_K]
-            part_101_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_101_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_101_0) / (1.0 + part_101_0)
-            part_101_2 = load_2.to(tl.float32) * part_101_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_101_3 = tl.exp(load_3.to(tl.float32))
-            part_101_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-            part_101_5 = tl.exp(-tl.abs(part_101_4))
-            part_101_6 = 1.0 + part_101_5
-            part_101_7 = part_101_6 == 1.0
-            part_101_8 = tl.log(part_101_6) * (part_101_5 / tl.where(part_101_7, 1.0, part_101_6 - 1.0))
-            part_101_9 = tl.maximum(part_101_4, 0.0) + tl.where(part_101_7, part_101_5, part_101_8)
-            part_101_10 = -(part_101_2 * tl.exp(-(part_101_3 * part_101_9))) * part_101_9 * part_101_3
-            map_82 = part_101_10 * total_31  # [C, BLOCK_K]
-            inner_6 = tl.where(in_K[None, :], map_82, 0.0)  # [C, BLOCK_K]
-            sum_10 = tl.sum(tl.sum(inner_6, 1), 0)
-            part_102_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_102_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_102_0) / (1.0 + part_102_0)
-            part_102_2 = load_2.to(tl.float32) * part_102_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_102_3 = tl.exp(load_3.to(tl.float32))
-            part_102_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-            part_102_5 = tl.exp(-tl.abs(part_102_4))
-            part_102_6 = 1.0 + part_102_5
-            part_102_7 = part_102_6 == 1.0
-            part_102_8 = tl.log(part_102_6) * (part_102_5 / tl.where(part_102_7, 1.0, part_102_6 - 1.0))
-            part_102_9 = tl.maximum(part_102_4, 0.0) + tl.where(part_102_7, part_102_5, part_102_8)
-            part_102_10 = -(part_102_2 * tl.exp(-(part_102_3 * part_102_9))) * part_102_3 * (tl.where(part_102_4 >= 0.0, 1.0, part_102_5) / part_102_6)
-            map_83 = part_102_10 * total_31  # [C, BLOCK_K]
-            sum_12 = tl.sum(map_83, 0)  # [BLOCK_K]
-            map_84 = decay_14 * dk_we_half1  # [C, BLOCK_K]
-            total_32 = tl.fma(map_84, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
-            map_85 = both_9.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
-            inside_40 = inside_39 - map_85  # [C, BLOCK_K]
-            part_106_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_106_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_106_0) / (1.0 + part_106_0)
-            part_106_2 = load_2.to(tl.float32) * part_106_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            map_86 = part_106_2 * total_32  # [C, BLOCK_K]
-            inner_7 = tl.where(in_K[None, :], map_86, 0.0)  # [C, BLOCK_K]
-            sum_5 = tl.sum(inner_7, 1)  # [C]
-            part_107_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_107_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_107_0) / (1.0 + part_107_0)
-            part_107_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            map_87 = -(load_2.to(tl.float32) * part_107_1) / (part_107_2 * part_107_2) * total_32  # [C, BLOCK_K]
-            inner_8 = tl.where(in_K[None, :], map_87, 0.0)  # [C, BLOCK_K]
-            sum_6 = tl.sum(inner_8, 1)  # [C]
-            part_108_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
-            part_108_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_108_0) / (1.0 + part_108_0)
-            part_108_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_108_3 = 1.0 + part_108_2
-            part_108_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_108_2) / part_108_3)
-            part_108_5 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_108_2) / part_108_3 * (1.0 + part_108_4)
-            part_108_6 = part_108_1 * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_108_5
-            map_88 = part_108_6 * total_32  # [C, BLOCK_K]
-            total_33 = tl.fma(map_88, tl.full([C, BLOCK_K], 1.0, tl.float32), total_58)  # [C, BLOCK_K]
-            map_89 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
-            map_90 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
-            map_91 = map_9 * map_89 * map_90 * sum_6  # [C]
-            part_112_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_112_1 = 1.0 + part_112_0
-            part_112_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_112_0) / part_112_1
-            part_112_3 = load_2.to(tl.float32) * part_112_2
-            part_112_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_112_0) / part_112_1)
-            map_92 = (part_112_3 + part_112_3) * (part_112_2 * (1.0 + part_112_4)) * map_91[:, None]  # [C, BLOCK_K]
-            d_k_raw_new = total_33 + map_92  # gradient of k_raw [C, BLOCK_K]
-            d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
-            tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            part_114_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
-            map_93 = tl.where(-load_6.to(tl.float32) >= 0.0, 1.0, part_114_0) / (1.0 + part_114_0)  # [C]
-            d_beta_raw_new = map_9 * map_93 * sum_5  # gradient of beta_raw [C]
+            map_67 = decay_14 * dq_we_half1  # [C, BLOCK_K]
+            total_31 = tl.fma(map_67, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
+            part_87_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_87_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_87_0) / (1.0 + part_87_0)
+            part_87_2 = load_3.to(tl.float32) * part_87_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))
+            part_87_3 = tl.exp(load_5.to(tl.float32))
+            part_87_4 = load_6.to(tl.float32) + load_7.to(tl.float32)[None, :]
+            part_87_5 = tl.exp(-tl.abs(part_87_4))
+            part_87_6 = 1.0 + part_87_5
+            part_87_7 = part_87_6 == 1.0
+            part_87_8 = tl.log(part_87_6) * (part_87_5 / tl.where(part_87_7, 1.0, part_87_6 - 1.0))
+            part_87_9 = tl.maximum(part_87_4, 0.0) + tl.where(part_87_7, part_87_5, part_87_8)
+            map_68 = -(part_87_2 * tl.exp(-(part_87_3 * part_87_9))) * part_87_9 * part_87_3 * total_31  # [C, BLOCK_K]
+            inner_2 = tl.where(in_K[None, :], map_68, 0.0)  # [C, BLOCK_K]
+            sum_5 = tl.sum(tl.sum(inner_2, 1), 0)
+            part_88_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_88_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_88_0) / (1.0 + part_88_0)
+            part_88_2 = load_3.to(tl.float32) * part_88_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))
+            part_88_3 = tl.exp(load_5.to(tl.float32))
+            part_88_4 = load_6.to(tl.float32) + load_7.to(tl.float32)[None, :]
+            part_88_5 = tl.exp(-tl.abs(part_88_4))
+            part_88_6 = 1.0 + part_88_5
+            part_88_7 = part_88_6 == 1.0
+            part_88_8 = tl.log(part_88_6) * (part_88_5 / tl.where(part_88_7, 1.0, part_88_6 - 1.0))
+            part_88_9 = part_88_3 * (tl.maximum(part_88_4, 0.0) + tl.where(part_88_7, part_88_5, part_88_8))
+            part_88_10 = -(part_88_2 * tl.exp(-part_88_9)) * part_88_3 * (tl.where(part_88_4 >= 0.0, 1.0, part_88_5) / part_88_6)
+            map_69 = part_88_10 * total_31  # [C, BLOCK_K]
+            sum_7 = tl.sum(map_69, 0)  # [BLOCK_K]
+            dw_ptr_c = dw_ptr + start * dw_ptr_t  # first token of the chunk
+            tl.store(dw_ptr_c + (token * dw_ptr_t)[:, None] + at_K[None, :], total_31.to(dw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_70 = decay_14 * dk_we_half1  # [C, BLOCK_K]
+            total_32 = tl.fma(map_70, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
+            map_71 = both_9.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
+            inside_40 = inside_39 - map_71  # [C, BLOCK_K]
+            part_92_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_92_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_92_0) / (1.0 + part_92_0)
+            part_92_2 = load_3.to(tl.float32) * part_92_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))
+            map_72 = part_92_2 * total_32  # [C, BLOCK_K]
+            inner_3 = tl.where(in_K[None, :], map_72, 0.0)  # [C, BLOCK_K]
+            sum_3 = tl.sum(inner_3, 1)  # [C]
+            de_ptr_c = de_ptr + start * de_ptr_t  # first token of the chunk
+            tl.store(de_ptr_c + (token * de_ptr_t)[:, None] + at_K[None, :], total_32.to(de_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            part_93_0 = tl.exp(-tl.abs(load_8.to(tl.float32)))
+            map_73 = tl.where(-load_8.to(tl.float32) >= 0.0, 1.0, part_93_0) / (1.0 + part_93_0)  # [C]
+            d_beta_raw_new = map_7 * map_73 * sum_3  # gradient of beta_raw [C]
             d_beta_raw_ptr_c = d_beta_raw_ptr + start * d_beta_raw_ptr_t  # first token of the chunk
             tl.store(d_beta_raw_ptr_c + (token * d_beta_raw_ptr_t), d_beta_raw_new.to(d_beta_raw_ptr.dtype.element_ty), mask=valid)
-            map_94 = both_9.to(tl.float32) * dq_we_half1  # [C, BLOCK_K]
-            total_34 = tl.fma(map_94, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
-            terms = total_34  # [C, BLOCK_K]
+            map_74 = both_9.to(tl.float32) * dq_we_half1  # [C, BLOCK_K]
+            total_33 = tl.fma(map_74, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
+            terms = total_33  # [C, BLOCK_K]
             later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-            map_95 = inside_40 - map_8  # [C, BLOCK_K]
-            terms_2 = map_95  # [C, BLOCK_K]
+            map_75 = inside_40 - map_6  # [C, BLOCK_K]
+            terms_2 = map_75  # [C, BLOCK_K]
             inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
             dgK_56 = later_2 + inside_2  # [C, BLOCK_K]
-            dgK_57 = dgK_56 + sum_4[None, :]  # [C, BLOCK_K]
-            dgK = dgK_57 + sum_3[None, :]  # gradient of the log-decay [C, BLOCK_K]
-            part_121_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-            part_121_1 = tl.exp(-tl.abs(part_121_0))
-            part_121_2 = 1.0 + part_121_1
-            part_121_3 = part_121_2 == 1.0
-            part_121_4 = tl.log(part_121_2) * (part_121_1 / tl.where(part_121_3, 1.0, part_121_2 - 1.0))
-            part_121_5 = tl.maximum(part_121_0, 0.0) + tl.where(part_121_3, part_121_1, part_121_4)
-            map_96 = -part_121_5 * tl.exp(load_3.to(tl.float32)) * dgK  # [C, BLOCK_K]
-            inner_9 = tl.where(valid[:, None], map_96, 0.0)  # [C, BLOCK_K]
-            inner_10 = tl.where(in_K[None, :], inner_9, 0.0)  # [C, BLOCK_K]
-            sum_9 = tl.sum(tl.sum(inner_10, 1), 0)
-            part_122_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-            part_122_1 = tl.exp(-tl.abs(part_122_0))
-            part_122_2 = -tl.exp(load_3.to(tl.float32)) * (tl.where(part_122_0 >= 0.0, 1.0, part_122_1) / (1.0 + part_122_1))
-            map_97 = part_122_2 * dgK  # [C, BLOCK_K]
-            inner_11 = tl.where(valid[:, None], map_97, 0.0)  # [C, BLOCK_K]
-            sum_11 = tl.sum(inner_11, 0)  # [BLOCK_K]
-            d_a_raw_new = map_83 + map_97  # gradient of a_raw [C, BLOCK_K]
+            dgK_57 = dgK_56 + sum_2_2[None, :]  # [C, BLOCK_K]
+            dgK = dgK_57 + sum_1_2[None, :]  # gradient of the log-decay [C, BLOCK_K]
+            part_100_0 = load_6.to(tl.float32) + load_7.to(tl.float32)[None, :]
+            part_100_1 = tl.exp(-tl.abs(part_100_0))
+            part_100_2 = 1.0 + part_100_1
+            part_100_3 = part_100_2 == 1.0
+            part_100_4 = tl.log(part_100_2) * (part_100_1 / tl.where(part_100_3, 1.0, part_100_2 - 1.0))
+            part_100_5 = tl.maximum(part_100_0, 0.0) + tl.where(part_100_3, part_100_1, part_100_4)
+            map_76 = -part_100_5 * tl.exp(load_5.to(tl.float32)) * dgK  # [C, BLOCK_K]
+            inner_4 = tl.where(valid[:, None], map_76, 0.0)  # [C, BLOCK_K]
+            inner_5 = tl.where(in_K[None, :], inner_4, 0.0)  # [C, BLOCK_K]
+            sum_4 = tl.sum(tl.sum(inner_5, 1), 0)
+            part_101_0 = load_6.to(tl.float32) + load_7.to(tl.float32)[None, :]
+            part_101_1 = tl.exp(-tl.abs(part_101_0))
+            part_101_2 = -tl.exp(load_5.to(tl.float32)) * (tl.where(part_101_0 >= 0.0, 1.0, part_101_1) / (1.0 + part_101_1))
+            map_77 = part_101_2 * dgK  # [C, BLOCK_K]
+            inner_6 = tl.where(valid[:, None], map_77, 0.0)  # [C, BLOCK_K]
+            sum_6 = tl.sum(inner_6, 0)  # [BLOCK_K]
+            d_a_raw_new = map_69 + map_77  # gradient of a_raw [C, BLOCK_K]
             d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
             tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_K[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            d_A_log_new = sum_10 + sum_9  # gradient of A_log, of this chunk
+            d_A_log_new = sum_5 + sum_4  # gradient of A_log, of this chunk
             tl.store(d_A_log_ptr + _row(slot, h, H) * (1), d_A_log_new)
-            d_d_bias_new = sum_12 + sum_11  # gradient of d_bias, of this chunk [BLOCK_K]
+            d_d_bias_new = sum_7 + sum_6  # gradient of d_bias, of this chunk [BLOCK_K]
             tl.store(d_d_bias_ptr + _row(slot, h, H) * (K) + at_K, d_d_bias_new.to(d_d_bias_ptr.dtype.element_ty), mask=in_K)
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
-def _m_layer_gradients_whole_kernel_c64(
-    first_K_ptr, second_K_ptr, q_raw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr,
-    beta_raw_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr, zeta_ptr, scale, d_q_raw_ptr, d_k_raw_ptr,
-    d_beta_raw_ptr, d_a_raw_ptr, d_A_log_ptr, d_d_bias_ptr, cu, T, H, N, STEPS, least, SLOTS,
-    q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h, q_raw_ptr_g, k_raw_ptr_b,
-    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b,
-    a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g,
-    beta_raw_ptr_b, beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, dy_ptr_b,
+def _m_layer_gradients_kernel_c64(
+    first_K_ptr, second_K_ptr, q_raw_ptr, sum_1_ptr, k_raw_ptr, sum_2_ptr, A_log_ptr, a_raw_ptr,
+    d_bias_ptr, beta_raw_ptr, dy_ptr, n_2_ptr, h_2_ptr, l_ptr, zeta_ptr, v_raw_ptr, scale,
+    d_v_raw_ptr, ds_ptr, dw_ptr, de_ptr, d_beta_raw_ptr, d_a_raw_ptr, d_A_log_ptr, d_d_bias_ptr,
+    cu, T, H, N, STEPS, least, SLOTS, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h,
+    q_raw_ptr_g, sum_1_ptr_b, sum_1_ptr_t: tl.constexpr, sum_1_ptr_h, sum_1_ptr_g, k_raw_ptr_b,
+    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, sum_2_ptr_b, sum_2_ptr_t: tl.constexpr,
+    sum_2_ptr_h, sum_2_ptr_g, A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr,
+    a_raw_ptr_h, a_raw_ptr_g, d_bias_ptr_h, d_bias_ptr_g, beta_raw_ptr_b,
+    beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, dy_ptr_b,
     dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, n_2_ptr_b, n_2_ptr_t: tl.constexpr, n_2_ptr_h,
-    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_q_raw_ptr_b,
-    d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h, d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr,
-    d_k_raw_ptr_h, d_beta_raw_ptr_b, d_beta_raw_ptr_t: tl.constexpr, d_beta_raw_ptr_h,
-    d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, K: tl.constexpr,
+    n_2_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, v_raw_ptr_b,
+    v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, d_v_raw_ptr_b,
+    d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h, ds_ptr_b, ds_ptr_t: tl.constexpr, ds_ptr_h,
+    dw_ptr_b, dw_ptr_t: tl.constexpr, dw_ptr_h, de_ptr_b, de_ptr_t: tl.constexpr, de_ptr_h,
+    d_beta_raw_ptr_o, d_beta_raw_ptr_b, d_beta_raw_ptr_t: tl.constexpr, d_beta_raw_ptr_h,
+    d_a_raw_ptr_b, d_a_raw_ptr_t: tl.constexpr, d_a_raw_ptr_h, d_A_log_ptr_o, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
     VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_beta_raw, d_k_raw, d_q_raw, d_A_log, d_a_raw, d_d_bias'
+    'every gradient, chunk by chunk: d_v_raw, d_beta_raw, d_A_log, d_a_raw, d_d_bias, dw, de, ds'
     program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
     head = program % H
@@ -6575,7 +6913,9 @@ def _m_layer_gradients_whole_kernel_c64(
     if lowest >= least:
         return  # another kernel computes all of them
     q_raw_ptr_all = q_raw_ptr
+    sum_1_ptr_all = sum_1_ptr
     k_raw_ptr_all = k_raw_ptr
+    sum_2_ptr_all = sum_2_ptr
     A_log_ptr_all = A_log_ptr
     a_raw_ptr_all = a_raw_ptr
     d_bias_ptr_all = d_bias_ptr
@@ -6583,14 +6923,20 @@ def _m_layer_gradients_whole_kernel_c64(
     dy_ptr_all = dy_ptr
     n_2_ptr_all = n_2_ptr
     zeta_ptr_all = zeta_ptr
-    d_q_raw_ptr_all = d_q_raw_ptr
-    d_k_raw_ptr_all = d_k_raw_ptr
+    v_raw_ptr_all = v_raw_ptr
+    d_v_raw_ptr_all = d_v_raw_ptr
+    ds_ptr_all = ds_ptr
+    dw_ptr_all = dw_ptr
+    de_ptr_all = de_ptr
     d_beta_raw_ptr_all = d_beta_raw_ptr
     d_a_raw_ptr_all = d_a_raw_ptr
+    d_A_log_ptr_all = d_A_log_ptr
     for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
         program = one * H + head
         q_raw_ptr = q_raw_ptr_all
+        sum_1_ptr = sum_1_ptr_all
         k_raw_ptr = k_raw_ptr_all
+        sum_2_ptr = sum_2_ptr_all
         A_log_ptr = A_log_ptr_all
         a_raw_ptr = a_raw_ptr_all
         d_bias_ptr = d_bias_ptr_all
@@ -6598,18 +6944,24 @@ def _m_layer_gradients_whole_kernel_c64(
         dy_ptr = dy_ptr_all
         n_2_ptr = n_2_ptr_all
         zeta_ptr = zeta_ptr_all
-        d_q_raw_ptr = d_q_raw_ptr_all
-        d_k_raw_ptr = d_k_raw_ptr_all
+        v_raw_ptr = v_raw_ptr_all
+        d_v_raw_ptr = d_v_raw_ptr_all
+        ds_ptr = ds_ptr_all
+        dw_ptr = dw_ptr_all
+        de_ptr = de_ptr_all
         d_beta_raw_ptr = d_beta_raw_ptr_all
         d_a_raw_ptr = d_a_raw_ptr_all
+        d_A_log_ptr = d_A_log_ptr_all
         h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
         token = tl.arange(0, C)
-        at_K = tl.arange(0, BLOCK_K)
+        at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
         in_K = at_K < K
         at_V = tl.arange(0, BLOCK_V)
         in_V = at_V < V
         q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+        sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, sum_1_ptr_g)
         k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+        sum_2_ptr = _head(sum_2_ptr, batch, h, sum_2_ptr_b, sum_2_ptr_h, sum_2_ptr_g)
         A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
         a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
         d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
@@ -6617,60 +6969,59 @@ def _m_layer_gradients_whole_kernel_c64(
         dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
         n_2_ptr = _head(n_2_ptr, batch, h, n_2_ptr_b, n_2_ptr_h, n_2_ptr_g)
         zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-        d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
-        d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
+        v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
+        d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
+        ds_ptr = _head(ds_ptr, batch, h, ds_ptr_b, ds_ptr_h, 1)
+        dw_ptr = _head(dw_ptr, batch, h, dw_ptr_b, dw_ptr_h, 1)
+        de_ptr = _head(de_ptr, batch, h, de_ptr_b, de_ptr_h, 1)
+        d_beta_raw_ptr = d_beta_raw_ptr + block.to(tl.int64) * d_beta_raw_ptr_o  # its part of the sum
         d_beta_raw_ptr = _head(d_beta_raw_ptr, batch, h, d_beta_raw_ptr_b, d_beta_raw_ptr_h, 1)
         d_a_raw_ptr = _head(d_a_raw_ptr, batch, h, d_a_raw_ptr_b, d_a_raw_ptr_h, 1)
+        d_A_log_ptr = d_A_log_ptr + block.to(tl.int64) * d_A_log_ptr_o  # its part of the sum
         lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
         if lowest < least:
-            load_3 = tl.load(A_log_ptr)  # load A_log
-            load_5 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
+            load_5 = tl.load(A_log_ptr)  # load A_log
+            load_7 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
             rest = left
             valid = token < rest
             start = first
             q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
             load = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+            sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+            load_2 = tl.load(sum_1_ptr_c + (token * sum_1_ptr_t), mask=valid, other=0.0)  # load sum_1 [C]
             part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
             part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
-            map_2 = part_1 * part_1  # [C, BLOCK_K]
-            inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
-            sum_1 = tl.sum(inner, 1)  # [C]
-            part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-            part_2_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
-            s = part_2_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
+            s = part_1 / tl.sqrt(tl.maximum(load_2.to(tl.float32)[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
             k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-            load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-            part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_3_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-            map_3 = part_3_1 * part_3_1  # [C, BLOCK_K]
-            inner_2 = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
-            sum_2 = tl.sum(inner_2, 1)  # [C]
+            load_3 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+            sum_2_ptr_c = sum_2_ptr + start * sum_2_ptr_t  # first token of the chunk
+            load_4 = tl.load(sum_2_ptr_c + (token * sum_2_ptr_t), mask=valid, other=0.0)  # load sum_2 [C]
             a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-            load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
-            part_4_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_4_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
-            part_4_2 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-            part_4_3 = tl.exp(-tl.abs(part_4_2))
-            part_4_4 = 1.0 + part_4_3
-            part_4_5 = part_4_4 == 1.0
-            part_4_6 = tl.where(part_4_5, part_4_3, tl.log(part_4_4) * (part_4_3 / tl.where(part_4_5, 1.0, part_4_4 - 1.0)))
-            part_4_7 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_4_2, 0.0) + part_4_6))
-            w = part_4_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)) * tl.exp(part_4_7)  # what an erasure reads [C, BLOCK_K]
+            load_6 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+            part_2_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_2_1 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+            part_2_2 = load_6.to(tl.float32) + load_7.to(tl.float32)[None, :]
+            part_2_3 = tl.exp(-tl.abs(part_2_2))
+            part_2_4 = 1.0 + part_2_3
+            part_2_5 = part_2_4 == 1.0
+            part_2_6 = tl.where(part_2_5, part_2_3, tl.log(part_2_4) * (part_2_3 / tl.where(part_2_5, 1.0, part_2_4 - 1.0)))
+            part_2_7 = -(tl.exp(load_5.to(tl.float32)) * (tl.maximum(part_2_2, 0.0) + part_2_6))
+            w = part_2_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24)) * tl.exp(part_2_7)  # what an erasure reads [C, BLOCK_K]
             beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
-            load_6 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-            part_5_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
-            part_5_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0)
-            part_5_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_5_3 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2))
-            e = part_5_1 * (part_5_3 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
-            part_6_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-            part_6_1 = tl.exp(-tl.abs(part_6_0))
-            part_6_2 = 1.0 + part_6_1
-            part_6_3 = part_6_2 == 1.0
-            part_6_4 = tl.where(part_6_3, part_6_1, tl.log(part_6_2) * (part_6_1 / tl.where(part_6_3, 1.0, part_6_2 - 1.0)))
-            map_4 = -(tl.exp(load_3.to(tl.float32)) * (tl.maximum(part_6_0, 0.0) + part_6_4))  # [C, BLOCK_K]
-            inner_3 = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_K]
-            gK = tl.maximum(inner_3, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
+            load_8 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+            part_3_0 = tl.exp(-tl.abs(load_8.to(tl.float32)[:, None]))
+            part_3_1 = tl.where(load_8.to(tl.float32)[:, None] >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0)
+            part_3_2 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_3_3 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2))
+            e = part_3_1 * (part_3_3 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
+            part_4_0 = load_6.to(tl.float32) + load_7.to(tl.float32)[None, :]
+            part_4_1 = tl.exp(-tl.abs(part_4_0))
+            part_4_2 = 1.0 + part_4_1
+            part_4_3 = part_4_2 == 1.0
+            part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
+            map_2 = -(tl.exp(load_5.to(tl.float32)) * (tl.maximum(part_4_0, 0.0) + part_4_4))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
             dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
             dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
             n_2_ptr_c = n_2_ptr + start * n_2_ptr_t  # first token of the chunk
@@ -6678,16 +7029,26 @@ def _m_layer_gradients_whole_kernel_c64(
             M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
             L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
             decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-            map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-            map_6 = decay[:, None] * map_5  # [BLOCK_K, BLOCK_V]
-            sum_3 = tl.sum(map_6, 1)  # [BLOCK_K]
+            map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+            map_4 = decay[:, None] * map_3  # [BLOCK_K, BLOCK_V]
+            sum_1_2 = tl.sum(map_4, 1)  # [BLOCK_K]
             zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
             zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+            v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
+            load_9 = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
+            part_8_0 = tl.exp(-tl.abs(load_9.to(tl.float32)))
+            part_8_1 = 1.0 + part_8_0
+            part_8_2 = load_9.to(tl.float32) * (tl.where(-load_9.to(tl.float32) >= 0.0, 1.0, part_8_0) / part_8_1)
+            part_8_3 = tl.where(load_9.to(tl.float32) >= 0.0, 1.0, part_8_0) / part_8_1 * (1.0 + part_8_2)
+            d_v_raw_new = part_8_3 * -zeta_2.to(tl.float32)  # gradient of v_raw [C, BLOCK_V]
+            d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
+            if block == 0:
+                tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
             sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
             decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
             dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_7 = decay_2 * dot  # [C, BLOCK_K]
-            ds_out = map_7 * scale  # through M [C, BLOCK_K]
+            map_5 = decay_2 * dot  # [C, BLOCK_K]
+            ds_out = map_5 * scale  # through M [C, BLOCK_K]
             sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
             decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
             dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
@@ -6696,438 +7057,454 @@ def _m_layer_gradients_whole_kernel_c64(
             decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
             dot_3 = tl.dot(n_3.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
             de_out = decay_4 * dot_3  # through L [C, BLOCK_K]
-            map_8 = e * de_out  # [C, BLOCK_K]
-            sum_4 = tl.sum(map_8, 0)  # [BLOCK_K]
+            map_6 = e * de_out  # [C, BLOCK_K]
+            sum_2_2 = tl.sum(map_6, 0)  # [BLOCK_K]
             diagonal = tl.sum(dy_2.to(tl.float32) * n_3.to(tl.float32), 1)  # [C]
             B_se_diagonal = diagonal * scale  # pairs with j <= i in block1 [C]
-            part_15_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
-            map_9 = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_15_0) / (1.0 + part_15_0)  # [C]
-            map_10 = map_9[None, :] * tl.where(token[:, None] == token[None, :], B_se_diagonal[:, None], 0.0)  # [C, C]
-            part_17_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_17_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_17_0) / (1.0 + part_17_0)
-            map_11 = load_2.to(tl.float32) * part_17_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))  # [C, BLOCK_K]
-            dq_se_diagonal = tl.dot(map_10.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            part_15_0 = tl.exp(-tl.abs(load_8.to(tl.float32)))
+            map_7 = tl.where(load_8.to(tl.float32) >= 0.0, 1.0, part_15_0) / (1.0 + part_15_0)  # [C]
+            map_8 = map_7[None, :] * tl.where(token[:, None] == token[None, :], B_se_diagonal[:, None], 0.0)  # [C, C]
+            part_17_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_17_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_17_0) / (1.0 + part_17_0)
+            map_9 = load_3.to(tl.float32) * part_17_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))  # [C, BLOCK_K]
+            dq_se_diagonal = tl.dot(map_8.to(DT), map_9.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
             total = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-            map_12 = s * ds_out  # [C, BLOCK_K]
-            map_13 = s * dq_se_diagonal  # [C, BLOCK_K]
-            total_2 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), map_12)  # [C, BLOCK_K]
+            map_10 = s * ds_out  # [C, BLOCK_K]
+            map_11 = s * dq_se_diagonal  # [C, BLOCK_K]
+            total_2 = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), map_10)  # [C, BLOCK_K]
             Bt_se_diagonal = diagonal * scale  # the weights of the pairs: pairs with j <= i in block1 [C]
             dk_se_diagonal = Bt_se_diagonal[:, None] * s  # [C, BLOCK_K]
             total_3 = tl.fma(dk_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
             sums_4 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_K]
             decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
-            map_14 = decay_5 * s  # [C, BLOCK_K]
+            map_12 = decay_5 * s  # [C, BLOCK_K]
             sums_5 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
             decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
-            map_15 = decay_6 * w  # [C, BLOCK_K]
-            map_16 = decay_6 * e  # [C, BLOCK_K]
-            both = tl.where((token // 32 % 2 == 1)[:, None], map_15.to(DT), map_16.to(DT))  # w_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
+            map_13 = decay_6 * w  # [C, BLOCK_K]
+            map_14 = decay_6 * e  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # w_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
             dot_4 = tl.dot(dy_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
-            map_17 = dot_4 * scale  # [C, C]
-            B_se_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), map_17, 0.0)  # pairs with j <= i in level32 [C, C]
+            map_15 = dot_4 * scale  # [C, C]
+            B_se_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), map_15, 0.0)  # pairs with j <= i in level32 [C, C]
             dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
             Bt_we_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level32 [C, C]
             both_2 = tl.dot((B_se_half32 + Bt_we_half32).to(DT), both, input_precision=PRECISION)  # dq_se_half32 and dk_we_half32 [C, BLOCK_K]
             dq_se_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
             dk_we_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-            map_18 = decay_5 * dq_se_half32  # [C, BLOCK_K]
-            total_4 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-            map_19 = map_14.to(DT).to(tl.float32) * dq_se_half32  # [C, BLOCK_K]
-            total_5 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            map_16 = decay_5 * dq_se_half32  # [C, BLOCK_K]
+            total_4 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            map_17 = map_12.to(DT).to(tl.float32) * dq_se_half32  # [C, BLOCK_K]
+            total_5 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
             dot_6 = tl.dot(n_3.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-            map_20 = dot_6 * scale  # [C, C]
-            Bt_se_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_20, 0.0)  # the weights of the pairs: pairs with j <= i in level32 [C, C]
-            dk_se_half32 = tl.dot(Bt_se_half32.to(DT), map_14.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_21 = decay_6 * dk_se_half32  # [C, BLOCK_K]
-            total_6 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+            map_18 = dot_6 * scale  # [C, C]
+            Bt_se_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), map_18, 0.0)  # the weights of the pairs: pairs with j <= i in level32 [C, C]
+            dk_se_half32 = tl.dot(Bt_se_half32.to(DT), map_12.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_19 = decay_6 * dk_se_half32  # [C, BLOCK_K]
+            total_6 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
             sums_6 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
             decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-            map_22 = decay_7 * s  # [C, BLOCK_K]
+            map_20 = decay_7 * s  # [C, BLOCK_K]
             sums_7 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
             decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-            map_23 = decay_8 * w  # [C, BLOCK_K]
-            map_24 = decay_8 * e  # [C, BLOCK_K]
-            both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_23.to(DT), map_24.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
-            B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_17, 0.0)  # pairs with j <= i in level16 [C, C]
+            map_21 = decay_8 * w  # [C, BLOCK_K]
+            map_22 = decay_8 * e  # [C, BLOCK_K]
+            both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_21.to(DT), map_22.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), map_15, 0.0)  # pairs with j <= i in level16 [C, C]
             Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
             both_4 = tl.dot((B_se_half16 + Bt_we_half16).to(DT), both_3, input_precision=PRECISION)  # dq_se_half16 and dk_we_half16 [C, BLOCK_K]
             dq_se_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
             dk_we_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-            map_25 = decay_7 * dq_se_half16  # [C, BLOCK_K]
-            total_7 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-            map_26 = map_22.to(DT).to(tl.float32) * dq_se_half16  # [C, BLOCK_K]
-            total_8 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_20, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
-            dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_22.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_27 = decay_8 * dk_se_half16  # [C, BLOCK_K]
-            total_9 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
+            map_23 = decay_7 * dq_se_half16  # [C, BLOCK_K]
+            total_7 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            map_24 = map_20.to(DT).to(tl.float32) * dq_se_half16  # [C, BLOCK_K]
+            total_8 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), map_18, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
+            dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_20.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_25 = decay_8 * dk_se_half16  # [C, BLOCK_K]
+            total_9 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
             sums_8 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
             decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-            map_28 = decay_9 * s  # [C, BLOCK_K]
+            map_26 = decay_9 * s  # [C, BLOCK_K]
             sums_9 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
             decay_10 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-            map_29 = decay_10 * w  # [C, BLOCK_K]
-            map_30 = decay_10 * e  # [C, BLOCK_K]
-            both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_29.to(DT), map_30.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-            B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_17, 0.0)  # pairs with j <= i in level8 [C, C]
+            map_27 = decay_10 * w  # [C, BLOCK_K]
+            map_28 = decay_10 * e  # [C, BLOCK_K]
+            both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_27.to(DT), map_28.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), map_15, 0.0)  # pairs with j <= i in level8 [C, C]
             Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
             both_6 = tl.dot((B_se_half8 + Bt_we_half8).to(DT), both_5, input_precision=PRECISION)  # dq_se_half8 and dk_we_half8 [C, BLOCK_K]
             dq_se_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
             dk_we_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-            map_31 = decay_9 * dq_se_half8  # [C, BLOCK_K]
-            total_10 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
-            map_32 = map_28.to(DT).to(tl.float32) * dq_se_half8  # [C, BLOCK_K]
-            total_11 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
-            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_20, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
-            dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_28.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_33 = decay_10 * dk_se_half8  # [C, BLOCK_K]
-            total_12 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            map_29 = decay_9 * dq_se_half8  # [C, BLOCK_K]
+            total_10 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
+            map_30 = map_26.to(DT).to(tl.float32) * dq_se_half8  # [C, BLOCK_K]
+            total_11 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), map_18, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
+            dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_26.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_31 = decay_10 * dk_se_half8  # [C, BLOCK_K]
+            total_12 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
             sums_10 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
             decay_11 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-            map_34 = decay_11 * s  # [C, BLOCK_K]
+            map_32 = decay_11 * s  # [C, BLOCK_K]
             sums_11 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
             decay_12 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-            map_35 = decay_12 * w  # [C, BLOCK_K]
-            map_36 = decay_12 * e  # [C, BLOCK_K]
-            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_35.to(DT), map_36.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-            B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_17, 0.0)  # pairs with j <= i in level4 [C, C]
+            map_33 = decay_12 * w  # [C, BLOCK_K]
+            map_34 = decay_12 * e  # [C, BLOCK_K]
+            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_33.to(DT), map_34.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), map_15, 0.0)  # pairs with j <= i in level4 [C, C]
             Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
             both_8 = tl.dot((B_se_half4 + Bt_we_half4).to(DT), both_7, input_precision=PRECISION)  # dq_se_half4 and dk_we_half4 [C, BLOCK_K]
             dq_se_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
             dk_we_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-            map_37 = decay_11 * dq_se_half4  # [C, BLOCK_K]
-            total_13 = tl.fma(map_37, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-            map_38 = map_34.to(DT).to(tl.float32) * dq_se_half4  # [C, BLOCK_K]
-            total_14 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
-            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_20, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
-            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_34.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_39 = decay_12 * dk_se_half4  # [C, BLOCK_K]
-            total_15 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
+            map_35 = decay_11 * dq_se_half4  # [C, BLOCK_K]
+            total_13 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            map_36 = map_32.to(DT).to(tl.float32) * dq_se_half4  # [C, BLOCK_K]
+            total_14 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
+            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), map_18, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
+            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_32.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_37 = decay_12 * dk_se_half4  # [C, BLOCK_K]
+            total_15 = tl.fma(map_37, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
             sums_12 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
             decay_13 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-            map_40 = decay_13 * s  # [C, BLOCK_K]
+            map_38 = decay_13 * s  # [C, BLOCK_K]
             sums_13 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
             decay_14 = tl.exp2(sums_13 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-            map_41 = decay_14 * w  # [C, BLOCK_K]
-            map_42 = decay_14 * e  # [C, BLOCK_K]
-            both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_41.to(DT), map_42.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-            B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_17, 0.0)  # pairs with j <= i in level2 [C, C]
+            map_39 = decay_14 * w  # [C, BLOCK_K]
+            map_40 = decay_14 * e  # [C, BLOCK_K]
+            both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_39.to(DT), map_40.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), map_15, 0.0)  # pairs with j <= i in level2 [C, C]
             Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
             both_10 = tl.dot((B_se_half2 + Bt_we_half2).to(DT), both_9, input_precision=PRECISION)  # dq_se_half2 and dk_we_half2 [C, BLOCK_K]
             dq_se_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
             dk_we_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-            map_43 = decay_13 * dq_se_half2  # [C, BLOCK_K]
-            total_16 = tl.fma(map_43, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
-            map_44 = map_40.to(DT).to(tl.float32) * dq_se_half2  # [C, BLOCK_K]
-            total_17 = tl.fma(map_44, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
-            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_20, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
-            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_40.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_45 = decay_14 * dk_se_half2  # [C, BLOCK_K]
-            total_18 = tl.fma(map_45, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            map_41 = decay_13 * dq_se_half2  # [C, BLOCK_K]
+            total_16 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            map_42 = map_38.to(DT).to(tl.float32) * dq_se_half2  # [C, BLOCK_K]
+            total_17 = tl.fma(map_42, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
+            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), map_18, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
+            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_38.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_43 = decay_14 * dk_se_half2  # [C, BLOCK_K]
+            total_18 = tl.fma(map_43, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
             sums_14 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
             decay_15 = tl.exp2(sums_14 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-            map_46 = decay_15 * s  # [C, BLOCK_K]
+            map_44 = decay_15 * s  # [C, BLOCK_K]
             sums_15 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
             decay_16 = tl.exp2(sums_15 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-            map_47 = decay_16 * w  # [C, BLOCK_K]
-            map_48 = decay_16 * e  # [C, BLOCK_K]
-            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_47.to(DT), map_48.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-            B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_17, 0.0)  # pairs with j <= i in level1 [C, C]
+            map_45 = decay_16 * w  # [C, BLOCK_K]
+            map_46 = decay_16 * e  # [C, BLOCK_K]
+            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_45.to(DT), map_46.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), map_15, 0.0)  # pairs with j <= i in level1 [C, C]
             Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
             both_12 = tl.dot((B_se_half1 + Bt_we_half1).to(DT), both_11, input_precision=PRECISION)  # dq_se_half1 and dk_we_half1 [C, BLOCK_K]
             dq_se_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_K]
             dk_we_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_K]
-            map_49 = decay_15 * dq_se_half1  # [C, BLOCK_K]
-            total_19 = tl.fma(map_49, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
-            map_50 = map_46.to(DT).to(tl.float32) * dq_se_half1  # [C, BLOCK_K]
-            total_20 = tl.fma(map_50, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
-            map_51 = e * dk_se_diagonal  # [C, BLOCK_K]
-            inside_36 = total_20 - map_51  # [C, BLOCK_K]
-            map_52 = both.to(tl.float32) * dk_se_half32  # [C, BLOCK_K]
-            inside_37 = inside_36 - map_52  # [C, BLOCK_K]
-            map_53 = both_3.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
-            inside_38 = inside_37 - map_53  # [C, BLOCK_K]
-            map_54 = both_5.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
-            inside_39 = inside_38 - map_54  # [C, BLOCK_K]
-            map_55 = both_7.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
-            inside_40 = inside_39 - map_55  # [C, BLOCK_K]
-            map_56 = both_9.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
-            inside_41 = inside_40 - map_56  # [C, BLOCK_K]
-            part_70_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-            part_70_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_70_0) / (1.0 + part_70_0))
-            part_70_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-            map_57 = -part_70_1 / (part_70_2 * part_70_2) * total_19  # [C, BLOCK_K]
-            inner_4 = tl.where(in_K[None, :], map_57, 0.0)  # [C, BLOCK_K]
-            sum_8 = tl.sum(inner_4, 1)  # [C]
-            part_71_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-            part_71_1 = 1.0 + part_71_0
-            part_71_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_71_0) / part_71_1)
-            part_71_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_71_0) / part_71_1 * (1.0 + part_71_2)
-            map_58 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_71_3 * total_19  # [C, BLOCK_K]
-            map_59 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
-            map_60 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
-            map_61 = map_59 * map_60 * sum_8  # [C]
-            part_75_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-            part_75_1 = 1.0 + part_75_0
-            part_75_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_75_0) / part_75_1
-            part_75_3 = load.to(tl.float32) * part_75_2
-            part_75_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_75_0) / part_75_1)
-            map_62 = (part_75_3 + part_75_3) * (part_75_2 * (1.0 + part_75_4)) * map_61[:, None]  # [C, BLOCK_K]
-            d_q_raw_new = map_58 + map_62  # gradient of q_raw [C, BLOCK_K]
-            d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
-            tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_20, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
-            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_46.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_63 = decay_16 * dk_se_half1  # [C, BLOCK_K]
-            total_21 = tl.fma(map_63, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
-            map_64 = both_11.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
-            inside_42 = inside_41 - map_64  # [C, BLOCK_K]
+            map_47 = decay_15 * dq_se_half1  # [C, BLOCK_K]
+            total_19 = tl.fma(map_47, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
+            map_48 = map_44.to(DT).to(tl.float32) * dq_se_half1  # [C, BLOCK_K]
+            total_20 = tl.fma(map_48, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
+            map_49 = e * dk_se_diagonal  # [C, BLOCK_K]
+            inside_36 = total_20 - map_49  # [C, BLOCK_K]
+            map_50 = both.to(tl.float32) * dk_se_half32  # [C, BLOCK_K]
+            inside_37 = inside_36 - map_50  # [C, BLOCK_K]
+            map_51 = both_3.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
+            inside_38 = inside_37 - map_51  # [C, BLOCK_K]
+            map_52 = both_5.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
+            inside_39 = inside_38 - map_52  # [C, BLOCK_K]
+            map_53 = both_7.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
+            inside_40 = inside_39 - map_53  # [C, BLOCK_K]
+            map_54 = both_9.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
+            inside_41 = inside_40 - map_54  # [C, BLOCK_K]
+            ds_ptr_c = ds_ptr + start * ds_ptr_t  # first token of the chunk
+            tl.store(ds_ptr_c + (token * ds_ptr_t)[:, None] + at_K[None, :], total_19.to(ds_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), map_18, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
+            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_44.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_55 = decay_16 * dk_se_half1  # [C, BLOCK_K]
+            total_21 = tl.fma(map_55, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
+            map_56 = both_11.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
+            inside_42 = inside_41 - map_56  # [C, BLOCK_K]
             dot_7 = tl.dot(zeta_2.to(DT), tl.trans(n_3.to(DT)), input_precision=PRECISION)  # [C, C]
             B_we_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level32 [C, C]
             dq_we_half32 = tl.dot(B_we_half32.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_65 = decay_6 * dq_we_half32  # [C, BLOCK_K]
-            total_22 = tl.fma(map_65, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-            map_66 = w * dw_out  # [C, BLOCK_K]
-            map_67 = both.to(tl.float32) * dq_we_half32  # [C, BLOCK_K]
-            total_23 = tl.fma(map_67, tl.full([C, BLOCK_K], 1.0, tl.float32), map_66)  # [C, BLOCK_K]
-            map_68 = decay_6 * dk_we_half32  # [C, BLOCK_K]
-            total_24 = tl.fma(map_68, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
-            map_69 = both.to(tl.float32) * dk_we_half32  # [C, BLOCK_K]
-            inside_43 = inside_42 - map_69  # [C, BLOCK_K]
+            map_57 = decay_6 * dq_we_half32  # [C, BLOCK_K]
+            total_22 = tl.fma(map_57, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+            map_58 = w * dw_out  # [C, BLOCK_K]
+            map_59 = both.to(tl.float32) * dq_we_half32  # [C, BLOCK_K]
+            total_23 = tl.fma(map_59, tl.full([C, BLOCK_K], 1.0, tl.float32), map_58)  # [C, BLOCK_K]
+            map_60 = decay_6 * dk_we_half32  # [C, BLOCK_K]
+            total_24 = tl.fma(map_60, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
+            map_61 = both.to(tl.float32) * dk_we_half32  # [C, BLOCK_K]
+            inside_43 = inside_42 - map_61  # [C, BLOCK_K]
             B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level16 [C, C]
             dq_we_half16 = tl.dot(B_we_half16.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_70 = decay_8 * dq_we_half16  # [C, BLOCK_K]
-            total_25 = tl.fma(map_70, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
-            map_71 = both_3.to(tl.float32) * dq_we_half16  # [C, BLOCK_K]
-            total_26 = tl.fma(map_71, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
-            map_72 = decay_8 * dk_we_half16  # [C, BLOCK_K]
-            total_27 = tl.fma(map_72, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
-            map_73 = both_3.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
-            inside_44 = inside_43 - map_73  # [C, BLOCK_K]
+            map_62 = decay_8 * dq_we_half16  # [C, BLOCK_K]
+            total_25 = tl.fma(map_62, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
+            map_63 = both_3.to(tl.float32) * dq_we_half16  # [C, BLOCK_K]
+            total_26 = tl.fma(map_63, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
+            map_64 = decay_8 * dk_we_half16  # [C, BLOCK_K]
+            total_27 = tl.fma(map_64, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
+            map_65 = both_3.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
+            inside_44 = inside_43 - map_65  # [C, BLOCK_K]
             B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level8 [C, C]
             dq_we_half8 = tl.dot(B_we_half8.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_74 = decay_10 * dq_we_half8  # [C, BLOCK_K]
-            total_28 = tl.fma(map_74, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
-            map_75 = both_5.to(tl.float32) * dq_we_half8  # [C, BLOCK_K]
-            total_29 = tl.fma(map_75, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
-            map_76 = decay_10 * dk_we_half8  # [C, BLOCK_K]
-            total_30 = tl.fma(map_76, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
-            map_77 = both_5.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
-            inside_45 = inside_44 - map_77  # [C, BLOCK_K]
+            map_66 = decay_10 * dq_we_half8  # [C, BLOCK_K]
+            total_28 = tl.fma(map_66, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
+            map_67 = both_5.to(tl.float32) * dq_we_half8  # [C, BLOCK_K]
+            total_29 = tl.fma(map_67, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
+            map_68 = decay_10 * dk_we_half8  # [C, BLOCK_K]
+            total_30 = tl.fma(map_68, tl.full([C, BLOCK_K], 1.0, tl.float32), total_27)  # [C, BLOCK_K]
+            map_69 = both_5.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
+            inside_45 = inside_44 - map_69  # [C, BLOCK_K]
             B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level4 [C, C]
             dq_we_half4 = tl.dot(B_we_half4.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_78 = decay_12 * dq_we_half4  # [C, BLOCK_K]
-            total_31 = tl.fma(map_78, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
-            map_79 = both_7.to(tl.float32) * dq_we_half4  # [C, BLOCK_K]
-            total_32 = tl.fma(map_79, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
-            map_80 = decay_12 * dk_we_half4  # [C, BLOCK_K]
-            total_33 = tl.fma(map_80, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
-            map_81 = both_7.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
-            inside_46 = inside_45 - map_81  # [C, BLOCK_K]
+            map_70 = decay_12 * dq_we_half4  # [C, BLOCK_K]
+            total_31 = tl.fma(map_70, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
+            map_71 = both_7.to(tl.float32) * dq_we_half4  # [C, BLOCK_K]
+            total_32 = tl.fma(map_71, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
+            map_72 = decay_12 * dk_we_half4  # [C, BLOCK_K]
+            total_33 = tl.fma(map_72, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
+            map_73 = both_7.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
+            inside_46 = inside_45 - map_73  # [C, BLOCK_K]
             B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level2 [C, C]
             dq_we_half2 = tl.dot(B_we_half2.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_82 = decay_14 * dq_we_half2  # [C, BLOCK_K]
-            total_34 = tl.fma(map_82, tl.full([C, BLOCK_K], 1.0, tl.float32), total_31)  # [C, BLOCK_K]
-            map_83 = both_9.to(tl.float32) * dq_we_half2  # [C, BLOCK_K]
-            total_35 = tl.fma(map_83, tl.full([C, BLOCK_K], 1.0, tl.float32), total_32)  # [C, BLOCK_K]
-            map_84 = decay_14 * dk_we_half2  # [C, BLOCK_K]
-            total_36 = tl.fma(map_84, tl.full([C, BLOCK_K], 1.0, tl.float32), total_33)  # [C, BLOCK_K]
-            map_85 = both_9.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
-            inside_47 = inside_46 - map_85  # [C, BLOCK_K]
+            map_74 = decay_14 * dq_we_half2  # [C, BLOCK_K]
+            total_34 = tl.fma(map_74, tl.full([C, BLOCK_K], 1.0, tl.float32), total_31)  # [C, BLOCK_K]
+            map_75 = both_9.to(tl.float32) * dq_we_half2  # [C, BLOCK_K]
+            total_35 = tl.fma(map_75, tl.full([C, BLOCK_K], 1.0, tl.float32), total_32)  # [C, BLOCK_K]
+            map_76 = decay_14 * dk_we_half2  # [C, BLOCK_K]
+            total_36 = tl.fma(map_76, tl.full([C, BLOCK_K], 1.0, tl.float32), total_33)  # [C, BLOCK_K]
+            map_77 = both_9.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
+            inside_47 = inside_46 - map_77  # [C, BLOCK_K]
             B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level1 [C, C]
             dq_we_half1 = tl.dot(B_we_half1.to(DT), both_11, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_86 = decay_16 * dq_we_half1  # [C, BLOCK_K]
-            total_37 = tl.fma(map_86, tl.full([C, BLOCK_K], 1.0, tl.float32), total_34)  # [C, BLOCK_K]
-            part_107_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-            part_107_1 = tl.exp(-tl.abs(part_107_0))
-            part_107_2 = 1.0 + part_107_1
-            part_107_3 = part_107_2 == 1.0
-            part_107_4 = tl.log(part_107_2) * (part_107_1 / tl.where(part_107_3, 1.0, part_107_2 - 1.0))
-            part_107_5 = tl.maximum(part_107_0, 0.0) + tl.where(part_107_3, part_107_1, part_107_4)
-            part_107_6 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_107_7 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_107_6) / (1.0 + part_107_6)
-            part_107_8 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_107_9 = tl.exp(-(tl.exp(load_3.to(tl.float32)) * part_107_5)) * (-(load_2.to(tl.float32) * part_107_7) / (part_107_8 * part_107_8))
-            map_87 = part_107_9 * total_37  # [C, BLOCK_K]
-            inner_5 = tl.where(in_K[None, :], map_87, 0.0)  # [C, BLOCK_K]
-            sum_7 = tl.sum(inner_5, 1)  # [C]
-            part_108_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-            part_108_1 = tl.exp(-tl.abs(part_108_0))
-            part_108_2 = 1.0 + part_108_1
-            part_108_3 = part_108_2 == 1.0
-            part_108_4 = tl.log(part_108_2) * (part_108_1 / tl.where(part_108_3, 1.0, part_108_2 - 1.0))
-            part_108_5 = tl.maximum(part_108_0, 0.0) + tl.where(part_108_3, part_108_1, part_108_4)
-            part_108_6 = tl.exp(-(tl.exp(load_3.to(tl.float32)) * part_108_5)) * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24)))
-            part_108_7 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_108_8 = 1.0 + part_108_7
-            part_108_9 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_108_7) / part_108_8)
-            part_108_10 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_108_7) / part_108_8 * (1.0 + part_108_9)
-            map_88 = part_108_6 * part_108_10 * total_37  # [C, BLOCK_K]
-            map_89 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
-            map_90 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
-            map_91 = map_89 * map_90 * sum_7  # [C]
-            part_112_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_112_1 = 1.0 + part_112_0
-            part_112_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_112_0) / part_112_1
-            part_112_3 = load_2.to(tl.float32) * part_112_2
-            part_112_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_112_0) / part_112_1)
-            map_92 = (part_112_3 + part_112_3) * (part_112_2 * (1.0 + part_112_4)) * map_91[:, None]  # [C, BLOCK_K]
-            total_69 = map_88 + map_92  # [C, BLOCK_K]
-            part_114_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_114_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_114_0) / (1.0 + part_114_0)
-            part_114_2 = load_2.to(tl.float32) * part_114_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_114_3 = tl.exp(load_3.to(tl.float32))
-            part_114_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-            part_114_5 = tl.exp(-tl.abs(part_114_4))
-            part_114_6 = 1.0 + part_114_5
-            part_114_7 = part_114_6 == 1.0
-            part_114_8 = tl.log(part_114_6) * (part_114_5 / tl.where(part_114_7, 1.0, part_114_6 - 1.0))
-            part_114_9 = tl.maximum(part_114_4, 0.0) + tl.where(part_114_7, part_114_5, part_114_8)
-            part_114_10 = -(part_114_2 * tl.exp(-(part_114_3 * part_114_9))) * part_114_9 * part_114_3
-            map_93 = part_114_10 * total_37  # [C, BLOCK_K]
-            inner_6 = tl.where(in_K[None, :], map_93, 0.0)  # [C, BLOCK_K]
-            sum_10 = tl.sum(tl.sum(inner_6, 1), 0)
-            part_115_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_115_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_115_0) / (1.0 + part_115_0)
-            part_115_2 = load_2.to(tl.float32) * part_115_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            part_115_3 = tl.exp(load_3.to(tl.float32))
-            part_115_4 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-            part_115_5 = tl.exp(-tl.abs(part_115_4))
-            part_115_6 = 1.0 + part_115_5
-            part_115_7 = part_115_6 == 1.0
-            part_115_8 = tl.log(part_115_6) * (part_115_5 / tl.where(part_115_7, 1.0, part_115_6 - 1.0))
-            part_115_9 = tl.maximum(part_115_4, 0.0) + tl.where(part_115_7, part_115_5, part_115_8)
-            part_115_10 = -(part_115_2 * tl.exp(-(part_115_3 * part_115_9))) * part_115_3 * (tl.where(part_115_4 >= 0.0, 1.0, part_115_5) / part_115_6)
-            map_94 = part_115_10 * total_37  # [C, BLOCK_K]
-            sum_12 = tl.sum(map_94, 0)  # [BLOCK_K]
-            map_95 = decay_16 * dk_we_half1  # [C, BLOCK_K]
-            total_38 = tl.fma(map_95, tl.full([C, BLOCK_K], 1.0, tl.float32), total_36)  # [C, BLOCK_K]
-            map_96 = both_11.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
-            inside_48 = inside_47 - map_96  # [C, BLOCK_K]
-            part_119_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_119_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_119_0) / (1.0 + part_119_0)
-            part_119_2 = load_2.to(tl.float32) * part_119_1 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            map_97 = part_119_2 * total_38  # [C, BLOCK_K]
-            inner_7 = tl.where(in_K[None, :], map_97, 0.0)  # [C, BLOCK_K]
-            sum_5 = tl.sum(inner_7, 1)  # [C]
-            part_120_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_120_1 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_120_0) / (1.0 + part_120_0)
-            part_120_2 = tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))
-            map_98 = -(load_2.to(tl.float32) * part_120_1) / (part_120_2 * part_120_2) * total_38  # [C, BLOCK_K]
-            inner_8 = tl.where(in_K[None, :], map_98, 0.0)  # [C, BLOCK_K]
-            sum_6 = tl.sum(inner_8, 1)  # [C]
-            part_121_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
-            part_121_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_121_0) / (1.0 + part_121_0)
-            part_121_2 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_121_3 = 1.0 + part_121_2
-            part_121_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_121_2) / part_121_3)
-            part_121_5 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_121_2) / part_121_3 * (1.0 + part_121_4)
-            part_121_6 = part_121_1 * (1.0 / tl.sqrt(tl.maximum(sum_2[:, None], 1e-24))) * part_121_5
-            map_99 = part_121_6 * total_38  # [C, BLOCK_K]
-            total_39 = tl.fma(map_99, tl.full([C, BLOCK_K], 1.0, tl.float32), total_69)  # [C, BLOCK_K]
-            map_100 = 0.5 / tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
-            map_101 = tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))  # [C]
-            map_102 = map_9 * map_100 * map_101 * sum_6  # [C]
-            part_125_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
-            part_125_1 = 1.0 + part_125_0
-            part_125_2 = tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_125_0) / part_125_1
-            part_125_3 = load_2.to(tl.float32) * part_125_2
-            part_125_4 = load_2.to(tl.float32) * (tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_125_0) / part_125_1)
-            map_103 = (part_125_3 + part_125_3) * (part_125_2 * (1.0 + part_125_4)) * map_102[:, None]  # [C, BLOCK_K]
-            d_k_raw_new = total_39 + map_103  # gradient of k_raw [C, BLOCK_K]
-            d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
-            tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            part_127_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
-            map_104 = tl.where(-load_6.to(tl.float32) >= 0.0, 1.0, part_127_0) / (1.0 + part_127_0)  # [C]
-            d_beta_raw_new = map_9 * map_104 * sum_5  # gradient of beta_raw [C]
+            map_78 = decay_16 * dq_we_half1  # [C, BLOCK_K]
+            total_37 = tl.fma(map_78, tl.full([C, BLOCK_K], 1.0, tl.float32), total_34)  # [C, BLOCK_K]
+            part_100_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_100_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_100_0) / (1.0 + part_100_0)
+            part_100_2 = load_3.to(tl.float32) * part_100_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))
+            part_100_3 = tl.exp(load_5.to(tl.float32))
+            part_100_4 = load_6.to(tl.float32) + load_7.to(tl.float32)[None, :]
+            part_100_5 = tl.exp(-tl.abs(part_100_4))
+            part_100_6 = 1.0 + part_100_5
+            part_100_7 = part_100_6 == 1.0
+            part_100_8 = tl.log(part_100_6) * (part_100_5 / tl.where(part_100_7, 1.0, part_100_6 - 1.0))
+            part_100_9 = tl.maximum(part_100_4, 0.0) + tl.where(part_100_7, part_100_5, part_100_8)
+            part_100_10 = -(part_100_2 * tl.exp(-(part_100_3 * part_100_9))) * part_100_9 * part_100_3
+            map_79 = part_100_10 * total_37  # [C, BLOCK_K]
+            inner_2 = tl.where(in_K[None, :], map_79, 0.0)  # [C, BLOCK_K]
+            sum_5 = tl.sum(tl.sum(inner_2, 1), 0)
+            part_101_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_101_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_101_0) / (1.0 + part_101_0)
+            part_101_2 = load_3.to(tl.float32) * part_101_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))
+            part_101_3 = tl.exp(load_5.to(tl.float32))
+            part_101_4 = load_6.to(tl.float32) + load_7.to(tl.float32)[None, :]
+            part_101_5 = tl.exp(-tl.abs(part_101_4))
+            part_101_6 = 1.0 + part_101_5
+            part_101_7 = part_101_6 == 1.0
+            part_101_8 = tl.log(part_101_6) * (part_101_5 / tl.where(part_101_7, 1.0, part_101_6 - 1.0))
+            part_101_9 = tl.maximum(part_101_4, 0.0) + tl.where(part_101_7, part_101_5, part_101_8)
+            part_101_10 = -(part_101_2 * tl.exp(-(part_101_3 * part_101_9))) * part_101_3 * (tl.where(part_101_4 >= 0.0, 1.0, part_101_5) / part_101_6)
+            map_80 = part_101_10 * total_37  # [C, BLOCK_K]
+            sum_7 = tl.sum(map_80, 0)  # [BLOCK_K]
+            dw_ptr_c = dw_ptr + start * dw_ptr_t  # first token of the chunk
+            tl.store(dw_ptr_c + (token * dw_ptr_t)[:, None] + at_K[None, :], total_37.to(dw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_81 = decay_16 * dk_we_half1  # [C, BLOCK_K]
+            total_38 = tl.fma(map_81, tl.full([C, BLOCK_K], 1.0, tl.float32), total_36)  # [C, BLOCK_K]
+            map_82 = both_11.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
+            inside_48 = inside_47 - map_82  # [C, BLOCK_K]
+            part_105_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+            part_105_1 = tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_105_0) / (1.0 + part_105_0)
+            part_105_2 = load_3.to(tl.float32) * part_105_1 / tl.sqrt(tl.maximum(load_4.to(tl.float32)[:, None], 1e-24))
+            map_83 = part_105_2 * total_38  # [C, BLOCK_K]
+            inner_3 = tl.where(in_K[None, :], map_83, 0.0)  # [C, BLOCK_K]
+            sum_3 = tl.sum(inner_3, 1)  # [C]
+            de_ptr_c = de_ptr + start * de_ptr_t  # first token of the chunk
+            tl.store(de_ptr_c + (token * de_ptr_t)[:, None] + at_K[None, :], total_38.to(de_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            part_106_0 = tl.exp(-tl.abs(load_8.to(tl.float32)))
+            map_84 = tl.where(-load_8.to(tl.float32) >= 0.0, 1.0, part_106_0) / (1.0 + part_106_0)  # [C]
+            d_beta_raw_new = map_7 * map_84 * sum_3  # gradient of beta_raw [C]
             d_beta_raw_ptr_c = d_beta_raw_ptr + start * d_beta_raw_ptr_t  # first token of the chunk
             tl.store(d_beta_raw_ptr_c + (token * d_beta_raw_ptr_t), d_beta_raw_new.to(d_beta_raw_ptr.dtype.element_ty), mask=valid)
-            map_105 = both_11.to(tl.float32) * dq_we_half1  # [C, BLOCK_K]
-            total_40 = tl.fma(map_105, tl.full([C, BLOCK_K], 1.0, tl.float32), total_35)  # [C, BLOCK_K]
-            terms = total_40  # [C, BLOCK_K]
+            map_85 = both_11.to(tl.float32) * dq_we_half1  # [C, BLOCK_K]
+            total_39 = tl.fma(map_85, tl.full([C, BLOCK_K], 1.0, tl.float32), total_35)  # [C, BLOCK_K]
+            terms = total_39  # [C, BLOCK_K]
             later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-            map_106 = inside_48 - map_8  # [C, BLOCK_K]
-            terms_2 = map_106  # [C, BLOCK_K]
+            map_86 = inside_48 - map_6  # [C, BLOCK_K]
+            terms_2 = map_86  # [C, BLOCK_K]
             inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
             dgK_67 = later_2 + inside_2  # [C, BLOCK_K]
-            dgK_68 = dgK_67 + sum_4[None, :]  # [C, BLOCK_K]
-            dgK = dgK_68 + sum_3[None, :]  # gradient of the log-decay [C, BLOCK_K]
-            part_134_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-            part_134_1 = tl.exp(-tl.abs(part_134_0))
-            part_134_2 = 1.0 + part_134_1
-            part_134_3 = part_134_2 == 1.0
-            part_134_4 = tl.log(part_134_2) * (part_134_1 / tl.where(part_134_3, 1.0, part_134_2 - 1.0))
-            part_134_5 = tl.maximum(part_134_0, 0.0) + tl.where(part_134_3, part_134_1, part_134_4)
-            map_107 = -part_134_5 * tl.exp(load_3.to(tl.float32)) * dgK  # [C, BLOCK_K]
-            inner_9 = tl.where(valid[:, None], map_107, 0.0)  # [C, BLOCK_K]
-            inner_10 = tl.where(in_K[None, :], inner_9, 0.0)  # [C, BLOCK_K]
-            sum_9 = tl.sum(tl.sum(inner_10, 1), 0)
-            part_135_0 = load_4.to(tl.float32) + load_5.to(tl.float32)[None, :]
-            part_135_1 = tl.exp(-tl.abs(part_135_0))
-            part_135_2 = -tl.exp(load_3.to(tl.float32)) * (tl.where(part_135_0 >= 0.0, 1.0, part_135_1) / (1.0 + part_135_1))
-            map_108 = part_135_2 * dgK  # [C, BLOCK_K]
-            inner_11 = tl.where(valid[:, None], map_108, 0.0)  # [C, BLOCK_K]
-            sum_11 = tl.sum(inner_11, 0)  # [BLOCK_K]
-            d_a_raw_new = map_94 + map_108  # gradient of a_raw [C, BLOCK_K]
+            dgK_68 = dgK_67 + sum_2_2[None, :]  # [C, BLOCK_K]
+            dgK = dgK_68 + sum_1_2[None, :]  # gradient of the log-decay [C, BLOCK_K]
+            part_113_0 = load_6.to(tl.float32) + load_7.to(tl.float32)[None, :]
+            part_113_1 = tl.exp(-tl.abs(part_113_0))
+            part_113_2 = 1.0 + part_113_1
+            part_113_3 = part_113_2 == 1.0
+            part_113_4 = tl.log(part_113_2) * (part_113_1 / tl.where(part_113_3, 1.0, part_113_2 - 1.0))
+            part_113_5 = tl.maximum(part_113_0, 0.0) + tl.where(part_113_3, part_113_1, part_113_4)
+            map_87 = -part_113_5 * tl.exp(load_5.to(tl.float32)) * dgK  # [C, BLOCK_K]
+            inner_4 = tl.where(valid[:, None], map_87, 0.0)  # [C, BLOCK_K]
+            inner_5 = tl.where(in_K[None, :], inner_4, 0.0)  # [C, BLOCK_K]
+            sum_4 = tl.sum(tl.sum(inner_5, 1), 0)
+            part_114_0 = load_6.to(tl.float32) + load_7.to(tl.float32)[None, :]
+            part_114_1 = tl.exp(-tl.abs(part_114_0))
+            part_114_2 = -tl.exp(load_5.to(tl.float32)) * (tl.where(part_114_0 >= 0.0, 1.0, part_114_1) / (1.0 + part_114_1))
+            map_88 = part_114_2 * dgK  # [C, BLOCK_K]
+            inner_6 = tl.where(valid[:, None], map_88, 0.0)  # [C, BLOCK_K]
+            sum_6 = tl.sum(inner_6, 0)  # [BLOCK_K]
+            d_a_raw_new = map_80 + map_88  # gradient of a_raw [C, BLOCK_K]
             d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
             tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t)[:, None] + at_K[None, :], d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            d_A_log_new = sum_10 + sum_9  # gradient of A_log, of this chunk
+            d_A_log_new = sum_5 + sum_4  # gradient of A_log, of this chunk
             tl.store(d_A_log_ptr + _row(slot, h, H) * (1), d_A_log_new)
-            d_d_bias_new = sum_12 + sum_11  # gradient of d_bias, of this chunk [BLOCK_K]
+            d_d_bias_new = sum_7 + sum_6  # gradient of d_bias, of this chunk [BLOCK_K]
             tl.store(d_d_bias_ptr + _row(slot, h, H) * (K) + at_K, d_d_bias_new.to(d_d_bias_ptr.dtype.element_ty), mask=in_K)
 
 
 @_Kernel
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
-def _m_layer_gradients_value_kernel(
-    first_K_ptr, second_K_ptr, zeta_ptr, v_raw_ptr, d_v_raw_ptr, cu, T, H, N, STEPS, least,
-    SLOTS, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, v_raw_ptr_b,
-    v_raw_ptr_t: tl.constexpr, v_raw_ptr_h, v_raw_ptr_g, d_v_raw_ptr_b,
-    d_v_raw_ptr_t: tl.constexpr, d_v_raw_ptr_h, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    K: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_layer_prologues_adjoint_kernel(
+    dw_ptr, k_raw_ptr, A_log_ptr, a_raw_ptr, d_bias_ptr, q_raw_ptr, de_ptr, beta_raw_ptr,
+    ds_ptr, d_k_raw_ptr, d_q_raw_ptr, cu, T, H, N, STEPS, dw_ptr_b, dw_ptr_t: tl.constexpr,
+    dw_ptr_h, dw_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g,
+    A_log_ptr_h, A_log_ptr_g, a_raw_ptr_b, a_raw_ptr_t: tl.constexpr, a_raw_ptr_h, a_raw_ptr_g,
+    d_bias_ptr_h, d_bias_ptr_g, q_raw_ptr_b, q_raw_ptr_t: tl.constexpr, q_raw_ptr_h,
+    q_raw_ptr_g, de_ptr_b, de_ptr_t: tl.constexpr, de_ptr_h, de_ptr_g, beta_raw_ptr_b,
+    beta_raw_ptr_t: tl.constexpr, beta_raw_ptr_h, beta_raw_ptr_g, ds_ptr_b,
+    ds_ptr_t: tl.constexpr, ds_ptr_h, ds_ptr_g, d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr,
+    d_k_raw_ptr_h, d_q_raw_ptr_b, d_q_raw_ptr_t: tl.constexpr, d_q_raw_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_v_raw'
+    'gradients through sums over an axis'
     program = tl.program_id(0)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    head = program % H
-    group = program // H  # of 8 chunks
-    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
-    if lowest >= least:
-        return  # another kernel computes all of them
-    zeta_ptr_all = zeta_ptr
-    v_raw_ptr_all = v_raw_ptr
-    d_v_raw_ptr_all = d_v_raw_ptr
-    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
-        program = one * H + head
-        zeta_ptr = zeta_ptr_all
-        v_raw_ptr = v_raw_ptr_all
-        d_v_raw_ptr = d_v_raw_ptr_all
-        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-        token = tl.arange(0, C)
-        zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-        v_raw_ptr = _head(v_raw_ptr, batch, h, v_raw_ptr_b, v_raw_ptr_h, v_raw_ptr_g)
-        d_v_raw_ptr = _head(d_v_raw_ptr, batch, h, d_v_raw_ptr_b, d_v_raw_ptr_h, 1)
-        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
-        if lowest < least:
-            rest = left
-            valid = token < rest
-            start = first
-            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-            v_raw_ptr_c = v_raw_ptr + start * v_raw_ptr_t  # first token of the chunk
-            d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
-            for block in range(0, V, BLOCK_V):
-                at_V = block + tl.arange(0, BLOCK_V)
-                in_V = at_V < V
-                zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-                load = tl.load(v_raw_ptr_c + (token * v_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load v_raw [C, BLOCK_V]
-                part_2_0 = tl.exp(-tl.abs(load.to(tl.float32)))
-                part_2_1 = 1.0 + part_2_0
-                part_2_2 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_2_0) / part_2_1)
-                part_2_3 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0) / part_2_1 * (1.0 + part_2_2)
-                d_v_raw_new = part_2_3 * -zeta_2.to(tl.float32)  # gradient of v_raw [C, BLOCK_V]
-                tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    dw_ptr = _head(dw_ptr, batch, h, dw_ptr_b, dw_ptr_h, dw_ptr_g)
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
+    a_raw_ptr = _head(a_raw_ptr, batch, h, a_raw_ptr_b, a_raw_ptr_h, a_raw_ptr_g)
+    d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
+    q_raw_ptr = _head(q_raw_ptr, batch, h, q_raw_ptr_b, q_raw_ptr_h, q_raw_ptr_g)
+    de_ptr = _head(de_ptr, batch, h, de_ptr_b, de_ptr_h, de_ptr_g)
+    beta_raw_ptr = _head(beta_raw_ptr, batch, h, beta_raw_ptr_b, beta_raw_ptr_h, beta_raw_ptr_g)
+    ds_ptr = _head(ds_ptr, batch, h, ds_ptr_b, ds_ptr_h, ds_ptr_g)
+    d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
+    d_q_raw_ptr = _head(d_q_raw_ptr, batch, h, d_q_raw_ptr_b, d_q_raw_ptr_h, 1)
+    load_2 = tl.load(A_log_ptr)  # load A_log
+    load_4 = tl.load(d_bias_ptr + at_K, mask=in_K, other=0.0)  # load d_bias [BLOCK_K]
+    rest = left
+    valid = token < rest
+    start = first
+    dw_ptr_c = dw_ptr + start * dw_ptr_t  # first token of the chunk
+    dw_2 = tl.load(dw_ptr_c + (token * dw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load dw [C, BLOCK_K]
+    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+    load = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))
+    map_2 = part_1 * part_1  # [C, BLOCK_K]
+    inner = tl.where(in_K[None, :], map_2, 0.0)  # [C, BLOCK_K]
+    sum_1_2 = tl.sum(inner, 1)  # [C]
+    a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
+    load_3 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load a_raw [C, BLOCK_K]
+    part_2_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
+    part_2_1 = tl.exp(-tl.abs(part_2_0))
+    part_2_2 = 1.0 + part_2_1
+    part_2_3 = part_2_2 == 1.0
+    part_2_4 = tl.where(part_2_3, part_2_1, tl.log(part_2_2) * (part_2_1 / tl.where(part_2_3, 1.0, part_2_2 - 1.0)))
+    part_2_5 = -(tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_2_0, 0.0) + part_2_4))
+    part_2_6 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_2_7 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_6) / (1.0 + part_2_6))
+    part_2_8 = tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))
+    map_3 = tl.exp(part_2_5) * (-part_2_7 / (part_2_8 * part_2_8)) * dw_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_3, 1)  # [C]
+    part_3_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
+    part_3_1 = tl.exp(-tl.abs(part_3_0))
+    part_3_2 = 1.0 + part_3_1
+    part_3_3 = part_3_2 == 1.0
+    part_3_4 = tl.where(part_3_3, part_3_1, tl.log(part_3_2) * (part_3_1 / tl.where(part_3_3, 1.0, part_3_2 - 1.0)))
+    part_3_5 = -(tl.exp(load_2.to(tl.float32)) * (tl.maximum(part_3_0, 0.0) + part_3_4))
+    part_3_6 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_3_7 = 1.0 + part_3_6
+    part_3_8 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_3_6) / part_3_7)
+    part_3_9 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_3_6) / part_3_7 * (1.0 + part_3_8)
+    part_3_10 = tl.exp(part_3_5) * (1.0 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))) * part_3_9
+    map_4 = part_3_10 * dw_2.to(tl.float32)  # [C, BLOCK_K]
+    map_5 = 0.5 / tl.sqrt(tl.maximum(sum_1_2, 1e-24))  # [C]
+    map_6 = tl.where(sum_1_2 > 1e-24, 1.0, tl.where(sum_1_2 == 1e-24, 0.5, 0.0))  # [C]
+    map_7 = map_5 * map_6 * sum_3  # [C]
+    part_7_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_7_1 = 1.0 + part_7_0
+    part_7_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_7_0) / part_7_1
+    part_7_3 = load.to(tl.float32) * part_7_2
+    part_7_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_7_0) / part_7_1)
+    map_8 = (part_7_3 + part_7_3) * (part_7_2 * (1.0 + part_7_4)) * map_7[:, None]  # [C, BLOCK_K]
+    total_1 = map_4 + map_8  # [C, BLOCK_K]
+    q_raw_ptr_c = q_raw_ptr + start * q_raw_ptr_t  # first token of the chunk
+    load_5 = tl.load(q_raw_ptr_c + (token * q_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load q_raw [C, BLOCK_K]
+    part_9_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    part_9_1 = load_5.to(tl.float32) * (tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_9_0) / (1.0 + part_9_0))
+    map_9 = part_9_1 * part_9_1  # [C, BLOCK_K]
+    inner_2 = tl.where(in_K[None, :], map_9, 0.0)  # [C, BLOCK_K]
+    sum_4 = tl.sum(inner_2, 1)  # [C]
+    de_ptr_c = de_ptr + start * de_ptr_t  # first token of the chunk
+    de_2 = tl.load(de_ptr_c + (token * de_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load de [C, BLOCK_K]
+    part_10_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_10_1 = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_10_0) / (1.0 + part_10_0))
+    part_10_2 = tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))
+    map_10 = -part_10_1 / (part_10_2 * part_10_2) * de_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_2_2 = tl.sum(map_10, 1)  # [C]
+    beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
+    load_6 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
+    part_11_0 = tl.exp(-tl.abs(load_6.to(tl.float32)[:, None]))
+    part_11_1 = tl.where(load_6.to(tl.float32)[:, None] >= 0.0, 1.0, part_11_0) / (1.0 + part_11_0)
+    part_11_2 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_11_3 = 1.0 + part_11_2
+    part_11_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_11_2) / part_11_3)
+    part_11_5 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_11_2) / part_11_3 * (1.0 + part_11_4)
+    part_11_6 = part_11_1 * (1.0 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))) * part_11_5
+    map_11 = part_11_6 * de_2.to(tl.float32)  # [C, BLOCK_K]
+    total_2 = total_1 + map_11  # [C, BLOCK_K]
+    part_13_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+    map_12 = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_13_0) / (1.0 + part_13_0)  # [C]
+    map_13 = 0.5 / tl.sqrt(tl.maximum(sum_1_2, 1e-24))  # [C]
+    map_14 = tl.where(sum_1_2 > 1e-24, 1.0, tl.where(sum_1_2 == 1e-24, 0.5, 0.0))  # [C]
+    map_15 = map_12 * map_13 * map_14 * sum_2_2  # [C]
+    part_17_0 = tl.exp(-tl.abs(load.to(tl.float32)))
+    part_17_1 = 1.0 + part_17_0
+    part_17_2 = tl.where(load.to(tl.float32) >= 0.0, 1.0, part_17_0) / part_17_1
+    part_17_3 = load.to(tl.float32) * part_17_2
+    part_17_4 = load.to(tl.float32) * (tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_17_0) / part_17_1)
+    map_16 = (part_17_3 + part_17_3) * (part_17_2 * (1.0 + part_17_4)) * map_15[:, None]  # [C, BLOCK_K]
+    d_k_raw_new = total_2 + map_16  # gradient of k_raw [C, BLOCK_K]
+    d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
+    tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    ds_ptr_c = ds_ptr + start * ds_ptr_t  # first token of the chunk
+    ds_2 = tl.load(ds_ptr_c + (token * ds_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load ds [C, BLOCK_K]
+    part_19_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    part_19_1 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_19_0) / (1.0 + part_19_0)
+    part_19_2 = tl.sqrt(tl.maximum(sum_4[:, None], 1e-24))
+    map_17 = -(load_5.to(tl.float32) * part_19_1) / (part_19_2 * part_19_2) * ds_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_5 = tl.sum(map_17, 1)  # [C]
+    part_20_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    part_20_1 = 1.0 + part_20_0
+    part_20_2 = load_5.to(tl.float32) * (tl.where(-load_5.to(tl.float32) >= 0.0, 1.0, part_20_0) / part_20_1)
+    part_20_3 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_20_0) / part_20_1 * (1.0 + part_20_2)
+    map_18 = 1.0 / tl.sqrt(tl.maximum(sum_4[:, None], 1e-24)) * part_20_3 * ds_2.to(tl.float32)  # [C, BLOCK_K]
+    map_19 = 0.5 / tl.sqrt(tl.maximum(sum_4, 1e-24))  # [C]
+    map_20 = tl.where(sum_4 > 1e-24, 1.0, tl.where(sum_4 == 1e-24, 0.5, 0.0))  # [C]
+    map_21 = map_19 * map_20 * sum_5  # [C]
+    part_24_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    part_24_1 = 1.0 + part_24_0
+    part_24_2 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_24_0) / part_24_1
+    part_24_3 = load_5.to(tl.float32) * part_24_2
+    part_24_4 = load_5.to(tl.float32) * (tl.where(-load_5.to(tl.float32) >= 0.0, 1.0, part_24_0) / part_24_1)
+    map_22 = (part_24_3 + part_24_3) * (part_24_2 * (1.0 + part_24_4)) * map_21[:, None]  # [C, BLOCK_K]
+    d_q_raw_new = map_18 + map_22  # gradient of q_raw [C, BLOCK_K]
+    d_q_raw_ptr_c = d_q_raw_ptr + start * d_q_raw_ptr_t  # first token of the chunk
+    tl.store(d_q_raw_ptr_c + (token * d_q_raw_ptr_t)[:, None] + at_K[None, :], d_q_raw_new.to(d_q_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @_Kernel
@@ -7758,16 +8135,17 @@ def m_layer_backward(
     V = v_raw.shape[3]
     dtype = _operand_type(k_raw, v_raw, q_raw, a_raw)
     DT, FT, EXACT = _types(dtype, beta_raw.device)
-    config = _config("gradients_value", beta_raw.device, dtype.itemsize, K, V)
+    config = _config("gradients", beta_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
+    blocks = -(-K // min(_tile(K, dtype), block, _config("gradients_mild", beta_raw.device, dtype.itemsize, K, V)[1]))
     _, block, *_ = _config("states_adjoint", beta_raw.device, dtype.itemsize, K, V)
     run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
     least = _least(1.2924697071141057e-26, dtype)
-    d_beta_raw = _gradient(beta_raw, H)
+    d_beta_raw = torch.zeros((blocks, *beta_raw.shape[:2], H), dtype=torch.float32, device=beta_raw.device)
     d_k_raw = _gradient(k_raw, H)
     d_v_raw = _gradient(v_raw, H)
     d_q_raw = _gradient(q_raw, H)
-    d_A_log = torch.empty((run.chunks(chunk), H), dtype=torch.float32, device=beta_raw.device)
+    d_A_log = torch.zeros((blocks, run.chunks(chunk), H), dtype=torch.float32, device=beta_raw.device)
     d_a_raw = _gradient(a_raw, H)
     d_d_bias = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=beta_raw.device)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta_raw.device)
@@ -7783,6 +8161,11 @@ def m_layer_backward(
     Q_adjoint = torch.empty((*beta_raw.shape[:2], H, V), dtype=dtype, device=beta_raw.device)
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=beta_raw.device)
     zeta = torch.empty((*beta_raw.shape[:2], H, V), dtype=dtype, device=beta_raw.device)
+    dw = torch.empty((*beta_raw.shape[:2], H, K), dtype=dtype, device=beta_raw.device)
+    de = torch.empty((*beta_raw.shape[:2], H, K), dtype=dtype, device=beta_raw.device)
+    ds = torch.empty((*beta_raw.shape[:2], H, K), dtype=dtype, device=beta_raw.device)
+    sum_1 = torch.empty((*beta_raw.shape[:2], H), dtype=torch.float32, device=beta_raw.device)
+    sum_2 = torch.empty((*beta_raw.shape[:2], H), dtype=torch.float32, device=beta_raw.device)
     if kept is None:
         _, block, warps, stages, precision = _config("halves", beta_raw.device, dtype.itemsize, K, V)
         {32: _m_layer_halves_kernel, 64: _m_layer_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
@@ -7795,7 +8178,7 @@ def m_layer_backward(
         )
     if kept is None and least <= 1.0:
         _, block, warps, stages, precision = _config("solve_mild", beta_raw.device, dtype.itemsize, K, V)
-        {32: _m_layer_solve_mild_kernel, 64: _m_layer_solve_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+        {32: _m_layer_solve_mild_kernel_c32, 64: _m_layer_solve_mild_kernel_c64_2}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, A_log, a_raw, d_bias, k_raw, beta_raw, v_raw, Q, P, run.cu,
             run.T, H, run.N, run.steps, least, A_log.stride(0), H // A_log.shape[0],
             a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
@@ -7810,7 +8193,7 @@ def m_layer_backward(
         )
     if kept is None:
         _, block, warps, stages, precision = _config("solve", beta_raw.device, dtype.itemsize, K, V)
-        {32: _m_layer_solve_kernel, 64: _m_layer_solve_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
+        {32: _m_layer_solve_kernel_c32, 64: _m_layer_solve_kernel_c64_2}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
             first_K, second_K, k_raw, A_log, a_raw, d_bias, beta_raw, v_raw, Q, P, run.cu,
             run.T, H, run.N, run.steps, least, run.chunks(chunk), k_raw.stride(0),
             k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], A_log.stride(0),
@@ -7842,30 +8225,34 @@ def m_layer_backward(
         _, block, warps, stages, precision = _config("solve_adjoint_mild", beta_raw.device, dtype.itemsize, K, V)
         {32: _m_layer_solve_adjoint_mild_kernel, 64: _m_layer_solve_adjoint_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, A_log, a_raw, d_bias, k_raw, beta_raw, q_raw, scale, dy,
-            Q_adjoint, P_adjoint, run.cu, run.T, H, run.N, run.steps, least, A_log.stride(0),
-            H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-            H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], k_raw.stride(0),
-            k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], beta_raw.stride(0),
-            beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2], q_raw.stride(0),
-            q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
-            Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2),
-            K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+            Q_adjoint, P_adjoint, sum_1, sum_2, run.cu, run.T, H, run.N, run.steps, least,
+            A_log.stride(0), H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1),
+            a_raw.stride(2), H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0],
+            k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2],
+            beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2],
+            q_raw.stride(0), q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2],
+            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0),
+            Q_adjoint.stride(1), Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1),
+            P_adjoint.stride(2), sum_1.stride(0), sum_1.stride(1), sum_1.stride(2),
+            sum_2.stride(0), sum_2.stride(1), sum_2.stride(2), K, _tile(K, dtype), V,
+            _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = _config("solve_adjoint", beta_raw.device, dtype.itemsize, K, V)
     {32: _m_layer_solve_adjoint_kernel, 64: _m_layer_solve_adjoint_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
-        first_K, second_K, q_raw, k_raw, A_log, a_raw, d_bias, beta_raw, dy, scale, Q_adjoint,
-        P_adjoint, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk),
-        q_raw.stride(0), q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], k_raw.stride(0),
-        k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], A_log.stride(0),
-        H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], beta_raw.stride(0),
-        beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
-        Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K,
-        _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+        first_K, second_K, q_raw, k_raw, A_log, a_raw, d_bias, beta_raw, dy, scale, sum_1,
+        sum_2, Q_adjoint, P_adjoint, run.cu, run.T, H, run.N, run.steps, least,
+        run.chunks(chunk), q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
+        H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
+        H // k_raw.shape[2], A_log.stride(0), H // A_log.shape[0], a_raw.stride(0),
+        a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2], d_bias.stride(0),
+        H // d_bias.shape[0], beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2),
+        H // beta_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+        sum_1.stride(0), sum_1.stride(1), sum_1.stride(2), sum_2.stride(0), sum_2.stride(1),
+        sum_2.stride(2), Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2),
+        P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K, _tile(K, dtype), V,
+        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -7886,66 +8273,71 @@ def m_layer_backward(
         num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("gradients_mild_whole", beta_raw.device, dtype.itemsize, K, V)
-        {32: _m_layer_gradients_mild_whole_kernel, 64: _m_layer_gradients_mild_whole_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-            first_K, second_K, q_raw, k_raw, A_log, a_raw, d_bias, beta_raw, dy, n_2, h_2, l,
-            scale, zeta, d_q_raw, d_beta_raw, d_k_raw, d_a_raw, d_A_log, d_d_bias, run.cu,
-            run.T, H, run.N, run.steps, least, q_raw.stride(0), q_raw.stride(1),
-            q_raw.stride(2), H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
-            k_raw.stride(2), H // k_raw.shape[2], A_log.stride(0), H // A_log.shape[0],
-            a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
-            d_bias.stride(0), H // d_bias.shape[0], beta_raw.stride(0), beta_raw.stride(1),
-            beta_raw.stride(2), H // beta_raw.shape[2], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2),
-            H // n_2.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2),
-            H // zeta.shape[2], d_q_raw.stride(0), d_q_raw.stride(1), d_q_raw.stride(2),
-            d_beta_raw.stride(0), d_beta_raw.stride(1), d_beta_raw.stride(2), d_k_raw.stride(0),
-            d_k_raw.stride(1), d_k_raw.stride(2), d_a_raw.stride(0), d_a_raw.stride(1),
-            d_a_raw.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision,
-            EXACT, run.varlen,
+        _, block, warps, stages, precision = _config("gradients_mild", beta_raw.device, dtype.itemsize, K, V)
+        {32: _m_layer_gradients_mild_kernel, 64: _m_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
+            first_K, second_K, q_raw, sum_1, k_raw, sum_2, A_log, a_raw, d_bias, beta_raw, dy,
+            n_2, h_2, l, scale, zeta, v_raw, ds, d_v_raw, de, d_beta_raw, dw, d_a_raw, d_A_log,
+            d_d_bias, run.cu, run.T, H, run.N, run.steps, least, q_raw.stride(0),
+            q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], sum_1.stride(0),
+            sum_1.stride(1), sum_1.stride(2), H // sum_1.shape[2], k_raw.stride(0),
+            k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], sum_2.stride(0),
+            sum_2.stride(1), sum_2.stride(2), H // sum_2.shape[2], A_log.stride(0),
+            H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+            H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], beta_raw.stride(0),
+            beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2], dy.stride(0),
+            dy.stride(1), dy.stride(2), H // dy.shape[2], n_2.stride(0), n_2.stride(1),
+            n_2.stride(2), H // n_2.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2),
+            H // zeta.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
+            H // v_raw.shape[2], ds.stride(0), ds.stride(1), ds.stride(2), d_v_raw.stride(0),
+            d_v_raw.stride(1), d_v_raw.stride(2), de.stride(0), de.stride(1), de.stride(2),
+            d_beta_raw.stride(0), d_beta_raw.stride(1), d_beta_raw.stride(2),
+            d_beta_raw.stride(3), dw.stride(0), dw.stride(1), dw.stride(2), d_a_raw.stride(0),
+            d_a_raw.stride(1), d_a_raw.stride(2), d_A_log.stride(0), K,
+            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-        _, block, warps, stages, precision = _config("gradients_mild_value", beta_raw.device, dtype.itemsize, K, V)
-        _m_layer_gradients_mild_value_kernel[(run.chunks(chunk) * H,)](
-            first_K, second_K, zeta, v_raw, d_v_raw, run.cu, run.T, H, run.N, run.steps, least,
-            zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2], v_raw.stride(0),
-            v_raw.stride(1), v_raw.stride(2), H // v_raw.shape[2], d_v_raw.stride(0),
-            d_v_raw.stride(1), d_v_raw.stride(2), V, min(block, _tile(V, dtype)), K, chunk, DT,
-            FT, precision, EXACT, run.varlen,
-            num_warps=warps,
-            num_stages=stages,
-        )
-    _, block, warps, stages, precision = _config("gradients_whole", beta_raw.device, dtype.itemsize, K, V)
-    {32: _m_layer_gradients_whole_kernel, 64: _m_layer_gradients_whole_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
-        first_K, second_K, q_raw, k_raw, A_log, a_raw, d_bias, beta_raw, dy, n_2, h_2, l, zeta,
-        scale, d_q_raw, d_k_raw, d_beta_raw, d_a_raw, d_A_log, d_d_bias, run.cu, run.T, H,
-        run.N, run.steps, least, run.chunks(chunk), q_raw.stride(0), q_raw.stride(1),
-        q_raw.stride(2), H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], A_log.stride(0), H // A_log.shape[0], a_raw.stride(0),
+    _, block, warps, stages, precision = config
+    {32: _m_layer_gradients_kernel, 64: _m_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
+        first_K, second_K, q_raw, sum_1, k_raw, sum_2, A_log, a_raw, d_bias, beta_raw, dy, n_2,
+        h_2, l, zeta, v_raw, scale, d_v_raw, ds, dw, de, d_beta_raw, d_a_raw, d_A_log, d_d_bias,
+        run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk), q_raw.stride(0),
+        q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], sum_1.stride(0), sum_1.stride(1),
+        sum_1.stride(2), H // sum_1.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
+        H // k_raw.shape[2], sum_2.stride(0), sum_2.stride(1), sum_2.stride(2),
+        H // sum_2.shape[2], A_log.stride(0), H // A_log.shape[0], a_raw.stride(0),
         a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2], d_bias.stride(0),
         H // d_bias.shape[0], beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2),
         H // beta_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
         n_2.stride(0), n_2.stride(1), n_2.stride(2), H // n_2.shape[2], zeta.stride(0),
-        zeta.stride(1), zeta.stride(2), H // zeta.shape[2], d_q_raw.stride(0),
-        d_q_raw.stride(1), d_q_raw.stride(2), d_k_raw.stride(0), d_k_raw.stride(1),
-        d_k_raw.stride(2), d_beta_raw.stride(0), d_beta_raw.stride(1), d_beta_raw.stride(2),
-        d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), K, _tile(K, dtype), V,
-        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+        zeta.stride(1), zeta.stride(2), H // zeta.shape[2], v_raw.stride(0), v_raw.stride(1),
+        v_raw.stride(2), H // v_raw.shape[2], d_v_raw.stride(0), d_v_raw.stride(1),
+        d_v_raw.stride(2), ds.stride(0), ds.stride(1), ds.stride(2), dw.stride(0), dw.stride(1),
+        dw.stride(2), de.stride(0), de.stride(1), de.stride(2), d_beta_raw.stride(0),
+        d_beta_raw.stride(1), d_beta_raw.stride(2), d_beta_raw.stride(3), d_a_raw.stride(0),
+        d_a_raw.stride(1), d_a_raw.stride(2), d_A_log.stride(0), K, min(block, _tile(K, dtype)),
+        V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
-    _, block, warps, stages, precision = config
-    _m_layer_gradients_value_kernel[(-(-run.chunks(chunk) // 8) * H,)](
-        first_K, second_K, zeta, v_raw, d_v_raw, run.cu, run.T, H, run.N, run.steps, least,
-        run.chunks(chunk), zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2],
-        v_raw.stride(0), v_raw.stride(1), v_raw.stride(2), H // v_raw.shape[2],
-        d_v_raw.stride(0), d_v_raw.stride(1), d_v_raw.stride(2), V, min(block, _tile(V, dtype)),
-        K, chunk, DT, FT, precision, EXACT, run.varlen,
+    _, block, warps, stages, precision = _config("prologues_adjoint", beta_raw.device, dtype.itemsize, K, V)
+    _m_layer_prologues_adjoint_kernel[(run.chunks(chunk) * H,)](
+        dw, k_raw, A_log, a_raw, d_bias, q_raw, de, beta_raw, ds, d_k_raw, d_q_raw, run.cu,
+        run.T, H, run.N, run.steps, dw.stride(0), dw.stride(1), dw.stride(2), H // dw.shape[2],
+        k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], A_log.stride(0),
+        H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
+        H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], q_raw.stride(0),
+        q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], de.stride(0), de.stride(1),
+        de.stride(2), H // de.shape[2], beta_raw.stride(0), beta_raw.stride(1),
+        beta_raw.stride(2), H // beta_raw.shape[2], ds.stride(0), ds.stride(1), ds.stride(2),
+        H // ds.shape[2], d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2),
+        d_q_raw.stride(0), d_q_raw.stride(1), d_q_raw.stride(2), K, _tile(K, dtype), chunk, DT,
+        FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
-    return _shared(d_beta_raw, beta_raw), _shared(d_k_raw, k_raw), _shared(d_v_raw, v_raw), _shared(d_q_raw, q_raw), _gathered(d_A_log, A_log), _shared(d_a_raw, a_raw), _gathered(d_d_bias, d_bias), d_initial_state
+    return _shared(d_beta_raw.sum(0), beta_raw), _shared(d_k_raw, k_raw), _shared(d_v_raw, v_raw), _shared(d_q_raw, q_raw), _gathered(d_A_log.sum(0), A_log), _shared(d_a_raw, a_raw), _gathered(d_d_bias, d_bias), d_initial_state
 
 
 def m_layer_kept(
@@ -7964,7 +8356,7 @@ def m_layer_kept(
     V = v_raw.shape[3]
     dtype = _operand_type(k_raw, v_raw, q_raw, a_raw)
     chunk = _config("outputs", beta_raw.device, dtype.itemsize, K, V)[0]
-    if _config("gradients_value", beta_raw.device, dtype.itemsize, K, V)[0] != chunk:
+    if _config("gradients", beta_raw.device, dtype.itemsize, K, V)[0] != chunk:
         return 0
     N = beta_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(beta_raw.shape[1], N, cu_seqlens is not None, chunk)

@@ -35,11 +35,12 @@ _TABLE = (
     ('outputs', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
     ('outputs', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('outputs', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
+    ('gradients', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
+    ('gradients', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
+    ('gradients', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('gradients_value', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
     ('gradients_value', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('gradients_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_whole', '', 2, 128, 128, 64, 128, 8, 2, 'ieee'),
-    ('gradients_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
     ('solve_mild', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
     ('solve_mild', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('solve_mild', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
@@ -49,11 +50,15 @@ _TABLE = (
     ('outputs_mild', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
     ('outputs_mild', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('outputs_mild', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
+    ('gradients_mild', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
+    ('gradients_mild', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
+    ('gradients_mild', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('gradients_mild_value', '', 2, 128, 128, 64, 64, 8, 2, 'ieee'),
     ('gradients_mild_value', '', 2, 256, 256, 32, 32, 8, 2, 'ieee'),
     ('gradients_mild_value', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
-    ('gradients_mild_whole', '', 2, 128, 128, 64, 128, 8, 2, 'ieee'),
-    ('gradients_mild_whole', '', 4, 128, 128, 32, 128, 8, 1, 'ieee'),
+    ('prologues_adjoint', '', 2, 128, 128, 64, 64, 8, 1, 'ieee'),
+    ('prologues_adjoint', '', 2, 256, 256, 32, 32, 8, 1, 'ieee'),
+    ('prologues_adjoint', '', 4, 128, 128, 32, 32, 8, 1, 'ieee'),
     ('step', '', 0, 256, 256, 1, 32, 4, 2, 'ieee'),
     ('step', '', 0, 1024, 1024, 1, 16, 4, 2, 'ieee'),
 )
@@ -1583,6 +1588,464 @@ def _m_outputs_kernel_c64(
 
 
 @_Kernel
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_solve_mild_kernel_c32(
+    first_K_ptr, second_K_ptr, w_raw_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, Q_ptr, P_ptr, cu, T,
+    H, N, STEPS, least, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g,
+    kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b,
+    eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr,
+    Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the erasures of each chunk, solved: what they read of the memory, and of its writes'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+    eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
+    P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+    load_2 = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+    map_3 = load_2.to(tl.float32) * load_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_1_2 = tl.sum(map_3, 1)  # [C]
+    w = load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
+    sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    map_4 = decay * w  # [C, BLOCK_K]
+    eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
+    load_3 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+    part_5_0 = load_3.to(tl.float32) * (load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)))
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_5 = decay_2 * -part_5_0  # [C, BLOCK_K]
+    dot = tl.dot(map_4.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block32 [C, C]
+    solved = _inverse_of_unit(-A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
+    map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_4.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
+    E_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_2, 0.0)  # pairs with j < i in block32 [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
+    given = tl.dot(E_base.to(DT), x.to(DT), input_precision=PRECISION)  # what w reads of x [C, BLOCK_V]
+    inner_2 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    Q_new = tl.dot(inner_2.to(DT), given.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
+    Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+    tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    opening = decay_3 * w  # w from the start of the chunk [C, BLOCK_K]
+    inner_3 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    P_new = tl.dot(inner_3.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
+    P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+    tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@_Kernel
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_solve_mild_kernel_c64_2(
+    first_K_ptr, second_K_ptr, w_raw_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, Q_ptr, P_ptr, cu, T,
+    H, N, STEPS, least, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g,
+    kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b,
+    eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr,
+    Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the erasures of each chunk, solved: what they read of the memory, and of its writes'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+    eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
+    P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+    load_2 = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+    map_3 = load_2.to(tl.float32) * load_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_1_2 = tl.sum(map_3, 1)  # [C]
+    w = load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
+    sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    map_4 = decay * w  # [C, BLOCK_K]
+    eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
+    load_3 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+    part_5_0 = load_3.to(tl.float32) * (load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)))
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_5 = decay_2 * -part_5_0  # [C, BLOCK_K]
+    dot = tl.dot(map_4.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block64 [C, C]
+    solved = _inverse_of_unit(-A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
+    map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_4.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
+    E_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_2, 0.0)  # pairs with j < i in block64 [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
+    given = tl.dot(E_base.to(DT), x.to(DT), input_precision=PRECISION)  # what w reads of x [C, BLOCK_V]
+    inner_2 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    Q_new = tl.dot(inner_2.to(DT), given.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
+    Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+    tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    opening = decay_3 * w  # w from the start of the chunk [C, BLOCK_K]
+    inner_3 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    P_new = tl.dot(inner_3.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
+    P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+    tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@_Kernel
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
+def _m_solve_kernel_c32(
+    first_K_ptr, second_K_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, Q_ptr, P_ptr, cu, T,
+    H, N, STEPS, least, SLOTS, kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g,
+    eta_ptr_b, eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
+    k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr,
+    Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the erasures of each chunk, solved: what they read of the memory, and of its writes'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes all of them
+    kappa_ptr_all = kappa_ptr
+    eta_ptr_all = eta_ptr
+    k_ptr_all = k_ptr
+    v_ptr_all = v_ptr
+    w_raw_ptr_all = w_raw_ptr
+    Q_ptr_all = Q_ptr
+    P_ptr_all = P_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        kappa_ptr = kappa_ptr_all
+        eta_ptr = eta_ptr_all
+        k_ptr = k_ptr_all
+        v_ptr = v_ptr_all
+        w_raw_ptr = w_raw_ptr_all
+        Q_ptr = Q_ptr_all
+        P_ptr = P_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+        eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+        Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
+        P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+            load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+            map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
+            sum_1_2 = tl.sum(map_2, 1)  # [C]
+            w = load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
+            eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
+            load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+            part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)))
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
+            w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+            load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+            map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+            sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
+            map_4 = decay * w  # [C, BLOCK_K]
+            map_5 = decay * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            map_6 = decay * -part_3_0  # [C, BLOCK_K]
+            dot = tl.dot(both, tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
+            sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
+            map_7 = decay_2 * w  # [C, BLOCK_K]
+            map_8 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            map_9 = decay_2 * -part_3_0  # [C, BLOCK_K]
+            dot_2 = tl.dot(both_2, tl.trans(map_9.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_1 = A_half16 + A_half8  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
+            map_10 = decay_3 * w  # [C, BLOCK_K]
+            map_11 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            map_12 = decay_3 * -part_3_0  # [C, BLOCK_K]
+            dot_3 = tl.dot(both_3, tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_2 = A_1 + A_half4  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
+            map_13 = decay_4 * w  # [C, BLOCK_K]
+            map_14 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            map_15 = decay_4 * -part_3_0  # [C, BLOCK_K]
+            dot_4 = tl.dot(both_4, tl.trans(map_15.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_3 = A_2 + A_half2  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
+            map_16 = decay_5 * w  # [C, BLOCK_K]
+            map_17 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_16.to(DT), map_17.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            map_18 = decay_5 * -part_3_0  # [C, BLOCK_K]
+            dot_5 = tl.dot(both_5, tl.trans(map_18.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
+            A = A_3 + A_half1  # w of a token, u of an earlier one [C, C]
+            solved = _inverse_of_unit(-A, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+            dot_6 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            E_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level16 [C, C]
+            dot_7 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            E_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level8 [C, C]
+            E_4 = E_half16 + E_half8  # [C, C]
+            dot_8 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            E_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level4 [C, C]
+            E_5 = E_4 + E_half4  # [C, C]
+            dot_9 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            E_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_9, 0.0)  # pairs with j <= i in level2 [C, C]
+            E_6 = E_5 + E_half2  # [C, C]
+            dot_10 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            E_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level1 [C, C]
+            E = E_6 + E_half1  # w of a token, e of an earlier one [C, C]
+            given = tl.dot(E.to(DT), x.to(DT), input_precision=PRECISION)  # what w reads of x [C, BLOCK_V]
+            inner_2 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+            Q_new = tl.dot(inner_2.to(DT), given.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
+            Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+            tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+            sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+            opening = decay_6 * w  # w from the start of the chunk [C, BLOCK_K]
+            inner_3 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+            P_new = tl.dot(inner_3.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
+            P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+            tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@_Kernel
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
+def _m_solve_kernel_c64_2(
+    first_K_ptr, second_K_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, Q_ptr, P_ptr, cu, T,
+    H, N, STEPS, least, SLOTS, kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g,
+    eta_ptr_b, eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
+    k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr,
+    Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the erasures of each chunk, solved: what they read of the memory, and of its writes'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes all of them
+    kappa_ptr_all = kappa_ptr
+    eta_ptr_all = eta_ptr
+    k_ptr_all = k_ptr
+    v_ptr_all = v_ptr
+    w_raw_ptr_all = w_raw_ptr
+    Q_ptr_all = Q_ptr
+    P_ptr_all = P_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        kappa_ptr = kappa_ptr_all
+        eta_ptr = eta_ptr_all
+        k_ptr = k_ptr_all
+        v_ptr = v_ptr_all
+        w_raw_ptr = w_raw_ptr_all
+        Q_ptr = Q_ptr_all
+        P_ptr = P_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+        eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+        Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
+        P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+            load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+            map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
+            sum_1_2 = tl.sum(map_2, 1)  # [C]
+            w = load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
+            eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
+            load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+            part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)))
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
+            w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+            load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+            map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+            sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
+            decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
+            map_4 = decay * w  # [C, BLOCK_K]
+            map_5 = decay * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # w_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
+            map_6 = decay * -part_3_0  # [C, BLOCK_K]
+            dot = tl.dot(both, tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
+            sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
+            map_7 = decay_2 * w  # [C, BLOCK_K]
+            map_8 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            map_9 = decay_2 * -part_3_0  # [C, BLOCK_K]
+            dot_2 = tl.dot(both_2, tl.trans(map_9.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
+            A_1 = A_half32 + A_half16  # [C, C]
+            sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
+            map_10 = decay_3 * w  # [C, BLOCK_K]
+            map_11 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            map_12 = decay_3 * -part_3_0  # [C, BLOCK_K]
+            dot_3 = tl.dot(both_3, tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
+            A_2 = A_1 + A_half8  # [C, C]
+            sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
+            map_13 = decay_4 * w  # [C, BLOCK_K]
+            map_14 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            map_15 = decay_4 * -part_3_0  # [C, BLOCK_K]
+            dot_4 = tl.dot(both_4, tl.trans(map_15.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
+            A_3 = A_2 + A_half4  # [C, C]
+            sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
+            map_16 = decay_5 * w  # [C, BLOCK_K]
+            map_17 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_16.to(DT), map_17.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            map_18 = decay_5 * -part_3_0  # [C, BLOCK_K]
+            dot_5 = tl.dot(both_5, tl.trans(map_18.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
+            A_4 = A_3 + A_half2  # [C, C]
+            sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
+            map_19 = decay_6 * w  # [C, BLOCK_K]
+            map_20 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_19.to(DT), map_20.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            map_21 = decay_6 * -part_3_0  # [C, BLOCK_K]
+            dot_6 = tl.dot(both_6, tl.trans(map_21.to(DT)), input_precision=PRECISION)  # [C, C]
+            A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
+            A = A_4 + A_half1  # w of a token, u of an earlier one [C, C]
+            solved = _inverse_of_unit(-A, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+            dot_7 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
+            E_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_7, 0.0)  # pairs with j <= i in level32 [C, C]
+            dot_8 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
+            E_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_8, 0.0)  # pairs with j <= i in level16 [C, C]
+            E_5 = E_half32 + E_half16  # [C, C]
+            dot_9 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
+            E_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_9, 0.0)  # pairs with j <= i in level8 [C, C]
+            E_6 = E_5 + E_half8  # [C, C]
+            dot_10 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
+            E_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level4 [C, C]
+            E_7 = E_6 + E_half4  # [C, C]
+            dot_11 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
+            E_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level2 [C, C]
+            E_8 = E_7 + E_half2  # [C, C]
+            dot_12 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
+            E_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_12, 0.0)  # pairs with j <= i in level1 [C, C]
+            E = E_8 + E_half1  # w of a token, e of an earlier one [C, C]
+            given = tl.dot(E.to(DT), x.to(DT), input_precision=PRECISION)  # what w reads of x [C, BLOCK_V]
+            inner_2 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+            Q_new = tl.dot(inner_2.to(DT), given.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
+            Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+            tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+            sums_7 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+            opening = decay_7 * w  # w from the start of the chunk [C, BLOCK_K]
+            inner_3 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+            P_new = tl.dot(inner_3.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
+            P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+            tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_states_kernel_c32(
     eta_ptr, kappa_ptr, k_ptr, v_ptr, w_raw_ptr, P_ptr, Q_ptr, initial_state_ptr, h_2_ptr,
@@ -1746,14 +2209,15 @@ def _m_states_kernel_c64(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_adjoint_mild_kernel(
     first_K_ptr, second_K_ptr, w_raw_ptr, kappa_ptr, eta_ptr, r_ptr, dy_ptr, Q_adjoint_ptr,
-    P_adjoint_ptr, cu, T, H, N, STEPS, least, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
+    P_adjoint_ptr, sum_1_ptr, cu, T, H, N, STEPS, least, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
     w_raw_ptr_h, w_raw_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g,
     eta_ptr_b, eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, r_ptr_b, r_ptr_t: tl.constexpr,
     r_ptr_h, r_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b,
     Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
-    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, sum_1_ptr_b, sum_1_ptr_t: tl.constexpr,
+    sum_1_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the transposed systems of each chunk, solved'
     program = tl.program_id(0)
@@ -1775,6 +2239,7 @@ def _m_solve_adjoint_mild_kernel(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
     P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
+    sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, 1)
     rest = left
     valid = token < rest
     start = first
@@ -1786,14 +2251,14 @@ def _m_solve_adjoint_mild_kernel(
     kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
     load_2 = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
     map_3 = load_2.to(tl.float32) * load_2.to(tl.float32)  # [C, BLOCK_K]
-    sum_1 = tl.sum(map_3, 1)  # [C]
+    sum_1_2 = tl.sum(map_3, 1)  # [C]
     eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
     load_3 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
-    part_3_0 = load_3.to(tl.float32) * (load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
+    part_3_0 = load_3.to(tl.float32) * (load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)))
     sums = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(j, middle32(j)] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
     map_4 = decay * -part_3_0  # [C, BLOCK_K]
-    w = load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
+    w = load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     sums_2 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_5 = decay_2 * w  # [C, BLOCK_K]
@@ -1819,20 +2284,23 @@ def _m_solve_adjoint_mild_kernel(
     dot_4 = tl.dot(solved.to(DT), closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
     tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+    tl.store(sum_1_ptr_c + (token * sum_1_ptr_t), sum_1_2.to(sum_1_ptr.dtype.element_ty), mask=valid)
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_solve_adjoint_mild_kernel_c64(
     first_K_ptr, second_K_ptr, w_raw_ptr, kappa_ptr, eta_ptr, r_ptr, dy_ptr, Q_adjoint_ptr,
-    P_adjoint_ptr, cu, T, H, N, STEPS, least, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
+    P_adjoint_ptr, sum_1_ptr, cu, T, H, N, STEPS, least, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
     w_raw_ptr_h, w_raw_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g,
     eta_ptr_b, eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, r_ptr_b, r_ptr_t: tl.constexpr,
     r_ptr_h, r_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, Q_adjoint_ptr_b,
     Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
-    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, sum_1_ptr_b, sum_1_ptr_t: tl.constexpr,
+    sum_1_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the transposed systems of each chunk, solved'
     program = tl.program_id(0)
@@ -1854,6 +2322,7 @@ def _m_solve_adjoint_mild_kernel_c64(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
     P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
+    sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, 1)
     rest = left
     valid = token < rest
     start = first
@@ -1865,14 +2334,14 @@ def _m_solve_adjoint_mild_kernel_c64(
     kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
     load_2 = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
     map_3 = load_2.to(tl.float32) * load_2.to(tl.float32)  # [C, BLOCK_K]
-    sum_1 = tl.sum(map_3, 1)  # [C]
+    sum_1_2 = tl.sum(map_3, 1)  # [C]
     eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
     load_3 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
-    part_3_0 = load_3.to(tl.float32) * (load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
+    part_3_0 = load_3.to(tl.float32) * (load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)))
     sums = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(j, middle64(j)] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
     map_4 = decay * -part_3_0  # [C, BLOCK_K]
-    w = load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
+    w = load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     sums_2 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_5 = decay_2 * w  # [C, BLOCK_K]
@@ -1898,20 +2367,24 @@ def _m_solve_adjoint_mild_kernel_c64(
     dot_4 = tl.dot(solved.to(DT), closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
     tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+    tl.store(sum_1_ptr_c + (token * sum_1_ptr_t), sum_1_2.to(sum_1_ptr.dtype.element_ty), mask=valid)
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_solve_adjoint_kernel(
-    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, w_raw_ptr, dy_ptr, Q_adjoint_ptr,
-    P_adjoint_ptr, cu, T, H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h,
-    r_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b,
-    eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
-    w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
-    Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
-    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, w_raw_ptr, dy_ptr, sum_1_ptr,
+    Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N, STEPS, least, SLOTS, r_ptr_b,
+    r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr,
+    kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g,
+    w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, sum_1_ptr_b, sum_1_ptr_t: tl.constexpr,
+    sum_1_ptr_h, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h,
+    P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'the transposed systems of each chunk, solved'
     program = tl.program_id(0)
@@ -1927,6 +2400,7 @@ def _m_solve_adjoint_kernel(
     eta_ptr_all = eta_ptr
     w_raw_ptr_all = w_raw_ptr
     dy_ptr_all = dy_ptr
+    sum_1_ptr_all = sum_1_ptr
     Q_adjoint_ptr_all = Q_adjoint_ptr
     P_adjoint_ptr_all = P_adjoint_ptr
     for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
@@ -1936,6 +2410,7 @@ def _m_solve_adjoint_kernel(
         eta_ptr = eta_ptr_all
         w_raw_ptr = w_raw_ptr_all
         dy_ptr = dy_ptr_all
+        sum_1_ptr = sum_1_ptr_all
         Q_adjoint_ptr = Q_adjoint_ptr_all
         P_adjoint_ptr = P_adjoint_ptr_all
         h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
@@ -1949,6 +2424,7 @@ def _m_solve_adjoint_kernel(
         eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
         w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
         dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, 1)
         Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
         P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
         lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
@@ -1961,11 +2437,13 @@ def _m_solve_adjoint_kernel(
             kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
             load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
             map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
-            sum_1 = tl.sum(map_2, 1)  # [C]
-            w = load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
+            sum_1_2 = tl.sum(map_2, 1)  # [C]
+            sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+            tl.store(sum_1_ptr_c + (token * sum_1_ptr_t), sum_1_2.to(sum_1_ptr.dtype.element_ty), mask=valid)
+            w = load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
             eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
             load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
-            part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
+            part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)))
             w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
             load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
             map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
@@ -2059,15 +2537,17 @@ def _m_solve_adjoint_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_solve_adjoint_kernel_c64(
-    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, w_raw_ptr, dy_ptr, Q_adjoint_ptr,
-    P_adjoint_ptr, cu, T, H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h,
-    r_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b,
-    eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
-    w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
-    Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
-    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, w_raw_ptr, dy_ptr, sum_1_ptr,
+    Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N, STEPS, least, SLOTS, r_ptr_b,
+    r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr,
+    kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g,
+    w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, sum_1_ptr_b, sum_1_ptr_t: tl.constexpr,
+    sum_1_ptr_h, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h,
+    P_adjoint_ptr_b, P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'the transposed systems of each chunk, solved'
     program = tl.program_id(0)
@@ -2083,6 +2563,7 @@ def _m_solve_adjoint_kernel_c64(
     eta_ptr_all = eta_ptr
     w_raw_ptr_all = w_raw_ptr
     dy_ptr_all = dy_ptr
+    sum_1_ptr_all = sum_1_ptr
     Q_adjoint_ptr_all = Q_adjoint_ptr
     P_adjoint_ptr_all = P_adjoint_ptr
     for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
@@ -2092,6 +2573,7 @@ def _m_solve_adjoint_kernel_c64(
         eta_ptr = eta_ptr_all
         w_raw_ptr = w_raw_ptr_all
         dy_ptr = dy_ptr_all
+        sum_1_ptr = sum_1_ptr_all
         Q_adjoint_ptr = Q_adjoint_ptr_all
         P_adjoint_ptr = P_adjoint_ptr_all
         h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
@@ -2105,6 +2587,7 @@ def _m_solve_adjoint_kernel_c64(
         eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
         w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
         dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, 1)
         Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
         P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
         lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
@@ -2117,11 +2600,13 @@ def _m_solve_adjoint_kernel_c64(
             kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
             load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
             map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
-            sum_1 = tl.sum(map_2, 1)  # [C]
-            w = load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
+            sum_1_2 = tl.sum(map_2, 1)  # [C]
+            sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+            tl.store(sum_1_ptr_c + (token * sum_1_ptr_t), sum_1_2.to(sum_1_ptr.dtype.element_ty), mask=valid)
+            w = load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
             eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
             load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
-            part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
+            part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)))
             w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
             load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
             map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
@@ -2311,422 +2796,17 @@ def _m_states_adjoint_kernel(
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_gradients_mild_whole_kernel(
-    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, dy_ptr,
-    z_ptr, h_2_ptr, l_ptr, zeta_ptr, d_r_ptr, d_eta_ptr, d_k_ptr, d_kappa_ptr, d_w_raw_ptr, cu,
-    T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b,
-    kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr,
-    eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
-    w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, z_ptr_b,
-    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h,
-    zeta_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_eta_ptr_b,
-    d_eta_ptr_t: tl.constexpr, d_eta_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
-    d_kappa_ptr_b, d_kappa_ptr_t: tl.constexpr, d_kappa_ptr_h, d_w_raw_ptr_b,
-    d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
-):
-    'every gradient, chunk by chunk: d_k, d_r, d_w_raw, d_kappa, d_eta'
-    program = tl.program_id(0)
-    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
-    SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    at_V = tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
-    if lowest < least:
-        return  # another kernel computes this chunk
-    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
-    kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
-    eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
-    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
-    d_eta_ptr = _head(d_eta_ptr, batch, h, d_eta_ptr_b, d_eta_ptr_h, 1)
-    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
-    d_kappa_ptr = _head(d_kappa_ptr, batch, h, d_kappa_ptr_b, d_kappa_ptr_h, 1)
-    d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
-    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
-    kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
-    load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
-    map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
-    sum_1 = tl.sum(map_2, 1)  # [C]
-    w = load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
-    eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
-    load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
-    part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
-    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-    load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-    map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
-    z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-    map_4 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    map_5 = decay[:, None] * map_4  # [BLOCK_K, BLOCK_V]
-    sum_2 = tl.sum(map_5, 1)  # [BLOCK_K]
-    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    ds_out = decay_2 * dot  # through M [C, BLOCK_K]
-    sums_2 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
-    map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_3 = -sums_2  # D(j, middle32(j)] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
-    map_7 = decay_4 * -part_3_0  # [C, BLOCK_K]
-    dot_2 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_su_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_2, 0.0)  # pairs with j <= i in block32 [C, C]
-    dq_su_base = tl.dot(B_su_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_8 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_3, 0.0)  # pairs with j <= i in block32 [C, C]
-    dq_se_base = tl.dot(B_se_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total = tl.fma(dq_se_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_base)  # [C, BLOCK_K]
-    map_9 = decay_3 * total  # [C, BLOCK_K]
-    total_2 = tl.fma(map_9, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_10 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-    map_11 = map_6.to(FT).to(tl.float32) * total  # [C, BLOCK_K]
-    total_3 = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), map_10)  # [C, BLOCK_K]
-    d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
-    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_2.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    dot_4 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    du_out = decay_5 * dot_4  # through L [C, BLOCK_K]
-    map_12 = -part_3_0 * du_out  # [C, BLOCK_K]
-    sum_4 = tl.sum(map_12, 0)  # [BLOCK_K]
-    dot_5 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_5 * dot_5  # through L [C, BLOCK_K]
-    map_13 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
-    sum_3 = tl.sum(map_13, 0)  # [BLOCK_K]
-    dot_6 = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    Bt_su_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_6, 0.0)  # the weights of the pairs: pairs with j <= i in block32 [C, C]
-    dk_su_base = tl.dot(Bt_su_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_14 = decay_4 * dk_su_base  # [C, BLOCK_K]
-    total_4 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
-    map_15 = map_7.to(FT).to(tl.float32) * dk_su_base  # [C, BLOCK_K]
-    inside_5 = total_3 - map_15  # [C, BLOCK_K]
-    dot_7 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    Bt_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in block32 [C, C]
-    dk_se_base = tl.dot(Bt_se_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_16 = decay_4 * dk_se_base  # [C, BLOCK_K]
-    total_5 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_17 = map_8.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
-    inside_6 = inside_5 - map_17  # [C, BLOCK_K]
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-    sums_5 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
-    map_18 = decay_6 * w  # [C, BLOCK_K]
-    dot_8 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    Bt_wu_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_8, 0.0)  # the weights of the pairs: pairs with j < i in block32 [C, C]
-    dk_wu_base = tl.dot(Bt_wu_base.to(FT), map_18.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_19 = decay_4 * dk_wu_base  # [C, BLOCK_K]
-    total_6 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-    map_20 = map_7.to(FT).to(tl.float32) * dk_wu_base  # [C, BLOCK_K]
-    inside_7 = inside_6 - map_20  # [C, BLOCK_K]
-    part_28_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    map_21 = load_2.to(tl.float32) * (-load.to(tl.float32) / (part_28_0 * part_28_0)) * total_6  # [C, BLOCK_K]
-    sum_5 = tl.sum(map_21, 1)  # [C]
-    d_eta_new = -(load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))) * total_6  # gradient of eta [C, BLOCK_K]
-    d_eta_ptr_c = d_eta_ptr + start * d_eta_ptr_t  # first token of the chunk
-    tl.store(d_eta_ptr_c + (token * d_eta_ptr_t)[:, None] + at_K[None, :], d_eta_new.to(d_eta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dot_9 = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    Bt_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_9, 0.0)  # the weights of the pairs: pairs with j < i in block32 [C, C]
-    dk_we_base = tl.dot(Bt_we_base.to(FT), map_18.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_22 = decay_4 * dk_we_base  # [C, BLOCK_K]
-    total_7 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-    map_23 = map_8.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
-    inside_8 = inside_7 - map_23  # [C, BLOCK_K]
-    inside_9 = inside_8 - map_12  # [C, BLOCK_K]
-    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_7.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    dot_10 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    dw_out = decay_7 * dot_10  # through M [C, BLOCK_K]
-    dot_11 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_wu_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_11, 0.0)  # pairs with j < i in block32 [C, C]
-    dq_wu_base = tl.dot(B_wu_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    dot_12 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_we_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_12, 0.0)  # pairs with j < i in block32 [C, C]
-    dq_we_base = tl.dot(B_we_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_8 = tl.fma(dq_we_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_base)  # [C, BLOCK_K]
-    map_24 = decay_6 * total_8  # [C, BLOCK_K]
-    total_9 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    part_36_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    map_25 = -load.to(tl.float32) / (part_36_0 * part_36_0) * total_9  # [C, BLOCK_K]
-    sum_6 = tl.sum(map_25, 1)  # [C]
-    map_26 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * total_9  # [C, BLOCK_K]
-    map_27 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
-    map_28 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
-    map_29 = map_27 * map_28 * sum_6  # [C]
-    map_30 = (load.to(tl.float32) + load.to(tl.float32)) * map_29[:, None]  # [C, BLOCK_K]
-    total_17 = map_26 + map_30  # [C, BLOCK_K]
-    part_43_0 = -load_2.to(tl.float32) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
-    map_31 = part_43_0 * total_6  # [C, BLOCK_K]
-    total_10 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
-    map_32 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
-    map_33 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
-    map_34 = -map_32 * map_33 * sum_5  # [C]
-    map_35 = (load.to(tl.float32) + load.to(tl.float32)) * map_34[:, None]  # [C, BLOCK_K]
-    d_kappa_new = total_10 + map_35  # gradient of kappa [C, BLOCK_K]
-    d_kappa_ptr_c = d_kappa_ptr + start * d_kappa_ptr_t  # first token of the chunk
-    tl.store(d_kappa_ptr_c + (token * d_kappa_ptr_t)[:, None] + at_K[None, :], d_kappa_new.to(d_kappa_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_36 = w * dw_out  # [C, BLOCK_K]
-    map_37 = map_18.to(FT).to(tl.float32) * total_8  # [C, BLOCK_K]
-    total_11 = tl.fma(map_37, tl.full([C, BLOCK_K], 1.0, tl.float32), map_36)  # [C, BLOCK_K]
-    terms = total_11  # [C, BLOCK_K]
-    later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-    map_38 = inside_9 - map_13  # [C, BLOCK_K]
-    terms_2 = map_38  # [C, BLOCK_K]
-    inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
-    dgK_14 = later_2 + inside_2  # [C, BLOCK_K]
-    dgK_15 = dgK_14 + sum_4[None, :]  # [C, BLOCK_K]
-    dgK_16 = dgK_15 + sum_3[None, :]  # [C, BLOCK_K]
-    dgK = dgK_16 + sum_2[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    d_w_raw_new = -tl.exp(load_3.to(tl.float32)) * dgK  # gradient of w_raw [C, BLOCK_K]
-    d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
-    tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-
-
-@_Kernel
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_gradients_mild_whole_kernel_c64(
-    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, dy_ptr,
-    z_ptr, h_2_ptr, l_ptr, zeta_ptr, d_r_ptr, d_eta_ptr, d_k_ptr, d_kappa_ptr, d_w_raw_ptr, cu,
-    T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b,
-    kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr,
-    eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
-    w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, z_ptr_b,
-    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h,
-    zeta_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_eta_ptr_b,
-    d_eta_ptr_t: tl.constexpr, d_eta_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
-    d_kappa_ptr_b, d_kappa_ptr_t: tl.constexpr, d_kappa_ptr_h, d_w_raw_ptr_b,
-    d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
-):
-    'every gradient, chunk by chunk: d_k, d_r, d_w_raw, d_kappa, d_eta'
-    program = tl.program_id(0)
-    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
-    SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    at_V = tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
-    if lowest < least:
-        return  # another kernel computes this chunk
-    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
-    kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
-    eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
-    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
-    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
-    d_eta_ptr = _head(d_eta_ptr, batch, h, d_eta_ptr_b, d_eta_ptr_h, 1)
-    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
-    d_kappa_ptr = _head(d_kappa_ptr, batch, h, d_kappa_ptr_b, d_kappa_ptr_h, 1)
-    d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
-    rest = left
-    valid = token < rest
-    start = first
-    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
-    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
-    kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
-    load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
-    map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
-    sum_1 = tl.sum(map_2, 1)  # [C]
-    w = load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
-    eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
-    load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
-    part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
-    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-    load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-    map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
-    z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-    map_4 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    map_5 = decay[:, None] * map_4  # [BLOCK_K, BLOCK_V]
-    sum_2 = tl.sum(map_5, 1)  # [BLOCK_K]
-    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    ds_out = decay_2 * dot  # through M [C, BLOCK_K]
-    sums_2 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
-    map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_3 = -sums_2  # D(j, middle64(j)] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
-    map_7 = decay_4 * -part_3_0  # [C, BLOCK_K]
-    dot_2 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_su_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_2, 0.0)  # pairs with j <= i in block64 [C, C]
-    dq_su_base = tl.dot(B_su_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_8 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_3, 0.0)  # pairs with j <= i in block64 [C, C]
-    dq_se_base = tl.dot(B_se_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total = tl.fma(dq_se_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_base)  # [C, BLOCK_K]
-    map_9 = decay_3 * total  # [C, BLOCK_K]
-    total_2 = tl.fma(map_9, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_10 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-    map_11 = map_6.to(FT).to(tl.float32) * total  # [C, BLOCK_K]
-    total_3 = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), map_10)  # [C, BLOCK_K]
-    d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
-    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_2.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    dot_4 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    du_out = decay_5 * dot_4  # through L [C, BLOCK_K]
-    map_12 = -part_3_0 * du_out  # [C, BLOCK_K]
-    sum_4 = tl.sum(map_12, 0)  # [BLOCK_K]
-    dot_5 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_5 * dot_5  # through L [C, BLOCK_K]
-    map_13 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
-    sum_3 = tl.sum(map_13, 0)  # [BLOCK_K]
-    dot_6 = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    Bt_su_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_6, 0.0)  # the weights of the pairs: pairs with j <= i in block64 [C, C]
-    dk_su_base = tl.dot(Bt_su_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_14 = decay_4 * dk_su_base  # [C, BLOCK_K]
-    total_4 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
-    map_15 = map_7.to(FT).to(tl.float32) * dk_su_base  # [C, BLOCK_K]
-    inside_5 = total_3 - map_15  # [C, BLOCK_K]
-    dot_7 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    Bt_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in block64 [C, C]
-    dk_se_base = tl.dot(Bt_se_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_16 = decay_4 * dk_se_base  # [C, BLOCK_K]
-    total_5 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_17 = map_8.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
-    inside_6 = inside_5 - map_17  # [C, BLOCK_K]
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-    sums_5 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
-    map_18 = decay_6 * w  # [C, BLOCK_K]
-    dot_8 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    Bt_wu_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_8, 0.0)  # the weights of the pairs: pairs with j < i in block64 [C, C]
-    dk_wu_base = tl.dot(Bt_wu_base.to(FT), map_18.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_19 = decay_4 * dk_wu_base  # [C, BLOCK_K]
-    total_6 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-    map_20 = map_7.to(FT).to(tl.float32) * dk_wu_base  # [C, BLOCK_K]
-    inside_7 = inside_6 - map_20  # [C, BLOCK_K]
-    part_28_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    map_21 = load_2.to(tl.float32) * (-load.to(tl.float32) / (part_28_0 * part_28_0)) * total_6  # [C, BLOCK_K]
-    sum_5 = tl.sum(map_21, 1)  # [C]
-    d_eta_new = -(load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))) * total_6  # gradient of eta [C, BLOCK_K]
-    d_eta_ptr_c = d_eta_ptr + start * d_eta_ptr_t  # first token of the chunk
-    tl.store(d_eta_ptr_c + (token * d_eta_ptr_t)[:, None] + at_K[None, :], d_eta_new.to(d_eta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    dot_9 = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    Bt_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_9, 0.0)  # the weights of the pairs: pairs with j < i in block64 [C, C]
-    dk_we_base = tl.dot(Bt_we_base.to(FT), map_18.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_22 = decay_4 * dk_we_base  # [C, BLOCK_K]
-    total_7 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-    map_23 = map_8.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
-    inside_8 = inside_7 - map_23  # [C, BLOCK_K]
-    inside_9 = inside_8 - map_12  # [C, BLOCK_K]
-    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_7.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    dot_10 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    dw_out = decay_7 * dot_10  # through M [C, BLOCK_K]
-    dot_11 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_wu_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_11, 0.0)  # pairs with j < i in block64 [C, C]
-    dq_wu_base = tl.dot(B_wu_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    dot_12 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_we_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_12, 0.0)  # pairs with j < i in block64 [C, C]
-    dq_we_base = tl.dot(B_we_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_8 = tl.fma(dq_we_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_base)  # [C, BLOCK_K]
-    map_24 = decay_6 * total_8  # [C, BLOCK_K]
-    total_9 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    part_36_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    map_25 = -load.to(tl.float32) / (part_36_0 * part_36_0) * total_9  # [C, BLOCK_K]
-    sum_6 = tl.sum(map_25, 1)  # [C]
-    map_26 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * total_9  # [C, BLOCK_K]
-    map_27 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
-    map_28 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
-    map_29 = map_27 * map_28 * sum_6  # [C]
-    map_30 = (load.to(tl.float32) + load.to(tl.float32)) * map_29[:, None]  # [C, BLOCK_K]
-    total_17 = map_26 + map_30  # [C, BLOCK_K]
-    part_43_0 = -load_2.to(tl.float32) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
-    map_31 = part_43_0 * total_6  # [C, BLOCK_K]
-    total_10 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
-    map_32 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
-    map_33 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
-    map_34 = -map_32 * map_33 * sum_5  # [C]
-    map_35 = (load.to(tl.float32) + load.to(tl.float32)) * map_34[:, None]  # [C, BLOCK_K]
-    d_kappa_new = total_10 + map_35  # gradient of kappa [C, BLOCK_K]
-    d_kappa_ptr_c = d_kappa_ptr + start * d_kappa_ptr_t  # first token of the chunk
-    tl.store(d_kappa_ptr_c + (token * d_kappa_ptr_t)[:, None] + at_K[None, :], d_kappa_new.to(d_kappa_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    map_36 = w * dw_out  # [C, BLOCK_K]
-    map_37 = map_18.to(FT).to(tl.float32) * total_8  # [C, BLOCK_K]
-    total_11 = tl.fma(map_37, tl.full([C, BLOCK_K], 1.0, tl.float32), map_36)  # [C, BLOCK_K]
-    terms = total_11  # [C, BLOCK_K]
-    later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-    map_38 = inside_9 - map_13  # [C, BLOCK_K]
-    terms_2 = map_38  # [C, BLOCK_K]
-    inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
-    dgK_14 = later_2 + inside_2  # [C, BLOCK_K]
-    dgK_15 = dgK_14 + sum_4[None, :]  # [C, BLOCK_K]
-    dgK_16 = dgK_15 + sum_3[None, :]  # [C, BLOCK_K]
-    dgK = dgK_16 + sum_2[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    d_w_raw_new = -tl.exp(load_3.to(tl.float32)) * dgK  # gradient of w_raw [C, BLOCK_K]
-    d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
-    tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-
-
-@_Kernel
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_value_kernel(
-    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, k_ptr, w_raw_ptr, dy_ptr, l_ptr, zeta_ptr,
-    d_v_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g,
-    kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
-    w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, zeta_ptr_b,
-    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
-    d_v_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, sum_1_ptr, k_ptr, w_raw_ptr, dy_ptr, l_ptr,
+    zeta_ptr, d_v_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h,
+    r_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, sum_1_ptr_b,
+    sum_1_ptr_t: tl.constexpr, sum_1_ptr_h, sum_1_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
+    k_ptr_h, k_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr,
+    zeta_ptr_h, zeta_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v'
     program = tl.program_id(0)
@@ -2741,6 +2821,7 @@ def _m_gradients_mild_value_kernel(
         return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+    sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, sum_1_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
@@ -2753,33 +2834,33 @@ def _m_gradients_mild_value_kernel(
     s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
     kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
     load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
-    map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
-    sum_1 = tl.sum(map_2, 1)  # [C]
-    w = load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
+    sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+    load_2 = tl.load(sum_1_ptr_c + (token * sum_1_ptr_t), mask=valid, other=0.0)  # load sum_1 [C]
+    w = load.to(tl.float32) / tl.sqrt(tl.maximum(load_2.to(tl.float32)[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
     e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
     w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-    map_3 = -tl.exp(load_2.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+    load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_2 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
     gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
     sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
-    map_4 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+    map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
     sums_2 = -sums  # D(j, middle32(j)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
-    map_5 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot = tl.dot(map_5.to(FT), tl.trans(map_4.to(FT)), input_precision=PRECISION)  # [C, C]
+    map_4 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot = tl.dot(map_4.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
     At_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
     sums_3 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
-    map_6 = decay_3 * w  # [C, BLOCK_K]
-    dot_2 = tl.dot(map_5.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
+    map_5 = decay_3 * w  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_4.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
     At_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_2, 0.0)  # scores of the pairs: pairs with j < i in block32 [C, C]
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
     decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    map_7 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+    map_6 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
     zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
@@ -2787,7 +2868,7 @@ def _m_gradients_mild_value_kernel(
         in_V = at_V < V
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-        dx_out = tl.dot(map_7.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+        dx_out = tl.dot(map_6.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
         dot_3 = tl.dot(At_se_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
         dx_3 = dx_out + dot_3  # [C, BLOCK_V]
         zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
@@ -2799,15 +2880,16 @@ def _m_gradients_mild_value_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_value_kernel_c64(
-    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, k_ptr, w_raw_ptr, dy_ptr, l_ptr, zeta_ptr,
-    d_v_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g,
-    kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
-    w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, zeta_ptr_b,
-    zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
-    d_v_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, sum_1_ptr, k_ptr, w_raw_ptr, dy_ptr, l_ptr,
+    zeta_ptr, d_v_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h,
+    r_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, sum_1_ptr_b,
+    sum_1_ptr_t: tl.constexpr, sum_1_ptr_h, sum_1_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
+    k_ptr_h, k_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g,
+    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr,
+    zeta_ptr_h, zeta_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v'
     program = tl.program_id(0)
@@ -2822,6 +2904,7 @@ def _m_gradients_mild_value_kernel_c64(
         return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+    sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, sum_1_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
     w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
@@ -2834,33 +2917,33 @@ def _m_gradients_mild_value_kernel_c64(
     s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
     kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
     load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
-    map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
-    sum_1 = tl.sum(map_2, 1)  # [C]
-    w = load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
+    sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+    load_2 = tl.load(sum_1_ptr_c + (token * sum_1_ptr_t), mask=valid, other=0.0)  # load sum_1 [C]
+    w = load.to(tl.float32) / tl.sqrt(tl.maximum(load_2.to(tl.float32)[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
     e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
     w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-    map_3 = -tl.exp(load_2.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+    load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_2 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
     gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
     sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
-    map_4 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+    map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
     sums_2 = -sums  # D(j, middle64(j)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
-    map_5 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-    dot = tl.dot(map_5.to(FT), tl.trans(map_4.to(FT)), input_precision=PRECISION)  # [C, C]
+    map_4 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot = tl.dot(map_4.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
     At_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
     sums_3 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
-    map_6 = decay_3 * w  # [C, BLOCK_K]
-    dot_2 = tl.dot(map_5.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
+    map_5 = decay_3 * w  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_4.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
     At_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_2, 0.0)  # scores of the pairs: pairs with j < i in block64 [C, C]
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
     decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    map_7 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+    map_6 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
     zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
@@ -2868,7 +2951,7 @@ def _m_gradients_mild_value_kernel_c64(
         in_V = at_V < V
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-        dx_out = tl.dot(map_7.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+        dx_out = tl.dot(map_6.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
         dot_3 = tl.dot(At_se_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
         dx_3 = dx_out + dot_3  # [C, BLOCK_V]
         zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
@@ -2878,989 +2961,398 @@ def _m_gradients_mild_value_kernel_c64(
 
 
 @_Kernel
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
-def _m_gradients_whole_kernel(
-    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, dy_ptr,
-    z_ptr, h_2_ptr, l_ptr, zeta_ptr, d_r_ptr, d_eta_ptr, d_kappa_ptr, d_k_ptr, d_w_raw_ptr, cu,
-    T, H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b,
-    kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr,
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_gradients_mild_kernel(
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, sum_1_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr,
+    dy_ptr, z_ptr, h_2_ptr, l_ptr, zeta_ptr, d_r_ptr, du_ptr, d_eta_ptr, d_k_ptr, dw_ptr,
+    d_w_raw_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g,
+    kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, sum_1_ptr_b,
+    sum_1_ptr_t: tl.constexpr, sum_1_ptr_h, sum_1_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr,
     eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
     v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
     w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, z_ptr_b,
     z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h,
-    zeta_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_eta_ptr_b,
-    d_eta_ptr_t: tl.constexpr, d_eta_ptr_h, d_kappa_ptr_b, d_kappa_ptr_t: tl.constexpr,
-    d_kappa_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_w_raw_ptr_b,
-    d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    zeta_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h, du_ptr_b, du_ptr_t: tl.constexpr,
+    du_ptr_h, d_eta_ptr_b, d_eta_ptr_t: tl.constexpr, d_eta_ptr_h, d_k_ptr_b,
+    d_k_ptr_t: tl.constexpr, d_k_ptr_h, dw_ptr_b, dw_ptr_t: tl.constexpr, dw_ptr_h,
+    d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_k, d_r, d_w_raw, d_kappa, d_eta'
+    'every gradient, chunk by chunk: d_k, d_r, d_w_raw, d_eta, dw, du'
     program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    head = program % H
-    group = program // H  # of 8 chunks
-    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
-    if lowest >= least:
-        return  # another kernel computes all of them
-    r_ptr_all = r_ptr
-    kappa_ptr_all = kappa_ptr
-    eta_ptr_all = eta_ptr
-    k_ptr_all = k_ptr
-    v_ptr_all = v_ptr
-    w_raw_ptr_all = w_raw_ptr
-    dy_ptr_all = dy_ptr
-    z_ptr_all = z_ptr
-    zeta_ptr_all = zeta_ptr
-    d_r_ptr_all = d_r_ptr
-    d_eta_ptr_all = d_eta_ptr
-    d_kappa_ptr_all = d_kappa_ptr
-    d_k_ptr_all = d_k_ptr
-    d_w_raw_ptr_all = d_w_raw_ptr
-    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
-        program = one * H + head
-        r_ptr = r_ptr_all
-        kappa_ptr = kappa_ptr_all
-        eta_ptr = eta_ptr_all
-        k_ptr = k_ptr_all
-        v_ptr = v_ptr_all
-        w_raw_ptr = w_raw_ptr_all
-        dy_ptr = dy_ptr_all
-        z_ptr = z_ptr_all
-        zeta_ptr = zeta_ptr_all
-        d_r_ptr = d_r_ptr_all
-        d_eta_ptr = d_eta_ptr_all
-        d_kappa_ptr = d_kappa_ptr_all
-        d_k_ptr = d_k_ptr_all
-        d_w_raw_ptr = d_w_raw_ptr_all
-        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-        token = tl.arange(0, C)
-        at_K = tl.arange(0, BLOCK_K)
-        in_K = at_K < K
-        at_V = tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
-        kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
-        eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
-        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-        w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
-        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-        z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
-        zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-        d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
-        d_eta_ptr = _head(d_eta_ptr, batch, h, d_eta_ptr_b, d_eta_ptr_h, 1)
-        d_kappa_ptr = _head(d_kappa_ptr, batch, h, d_kappa_ptr_b, d_kappa_ptr_h, 1)
-        d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
-        d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
-        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
-        if lowest < least:
-            rest = left
-            valid = token < rest
-            start = first
-            r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
-            s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
-            kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
-            load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
-            map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
-            sum_1 = tl.sum(map_2, 1)  # [C]
-            w = load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
-            eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
-            load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
-            part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
-            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
-            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-            x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
-            w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-            load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-            map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
-            inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
-            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
-            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-            z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
-            z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
-            M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-            L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-            map_4 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-            map_5 = decay[:, None] * map_4  # [BLOCK_K, BLOCK_V]
-            sum_2 = tl.sum(map_5, 1)  # [BLOCK_K]
-            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-            sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
-            decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-            dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-            ds_out = decay_2 * dot  # through M [C, BLOCK_K]
-            sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-            decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-            dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-            dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
-            sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-            decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-            dot_3 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-            du_out = decay_4 * dot_3  # through L [C, BLOCK_K]
-            map_6 = -part_3_0 * du_out  # [C, BLOCK_K]
-            sum_4 = tl.sum(map_6, 0)  # [BLOCK_K]
-            dot_4 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-            de_out = decay_4 * dot_4  # through L [C, BLOCK_K]
-            map_7 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
-            sum_3 = tl.sum(map_7, 0)  # [BLOCK_K]
-            diagonal = tl.sum(dy_2.to(tl.float32) * z_2.to(tl.float32), 1)  # [C]
-            dq_su_diagonal = diagonal[:, None] * -part_3_0  # [C, BLOCK_K]
-            total = tl.fma(dq_su_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-            diagonal_2 = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
-            dq_se_diagonal = diagonal_2[:, None] * e.to(tl.float32)  # [C, BLOCK_K]
-            total_2 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-            map_8 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-            total_3 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_diagonal)  # [C, BLOCK_K]
-            map_9 = s.to(tl.float32) * total_3  # [C, BLOCK_K]
-            total_4 = tl.fma(map_9, tl.full([C, BLOCK_K], 1.0, tl.float32), map_8)  # [C, BLOCK_K]
-            dk_su_diagonal = diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
-            total_5 = tl.fma(dk_su_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
-            dk_se_diagonal = diagonal_2[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
-            total_6 = tl.fma(dk_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-            sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
-            decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-            map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-            sums_5 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(j, closing16(j)] [C, BLOCK_K]
-            decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, closing16(j)] [C, BLOCK_K]
-            map_11 = decay_6 * -part_3_0  # [C, BLOCK_K]
-            dot_5 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-            B_su_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level16 [C, C]
-            dq_su_half16 = tl.dot(B_su_half16.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_12 = decay_6 * w  # [C, BLOCK_K]
-            map_13 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-            both = tl.where((token // 16 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
-            dot_6 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-            B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level16 [C, C]
-            dot_7 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
-            Bt_wu_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
-            both_2 = tl.dot((B_se_half16 + Bt_wu_half16).to(DT), both, input_precision=PRECISION)  # dq_se_half16 and dk_wu_half16 [C, BLOCK_K]
-            dq_se_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
-            dk_wu_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-            total_7 = tl.fma(dq_se_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half16)  # [C, BLOCK_K]
-            map_14 = decay_5 * total_7  # [C, BLOCK_K]
-            total_8 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-            map_15 = map_10.to(DT).to(tl.float32) * total_7  # [C, BLOCK_K]
-            total_9 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-            dot_8 = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-            Bt_su_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
-            dk_su_half16 = tl.dot(Bt_su_half16.to(DT), map_10.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_16 = decay_6 * dk_su_half16  # [C, BLOCK_K]
-            total_10 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-            dot_9 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
-            dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_10.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_17 = decay_6 * dk_se_half16  # [C, BLOCK_K]
-            total_11 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
-            sums_6 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
-            decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-            map_18 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
-            sums_7 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(j, closing8(j)] [C, BLOCK_K]
-            decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(j, closing8(j)] [C, BLOCK_K]
-            map_19 = decay_8 * -part_3_0  # [C, BLOCK_K]
-            B_su_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level8 [C, C]
-            dq_su_half8 = tl.dot(B_su_half8.to(DT), map_19.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_20 = decay_8 * w  # [C, BLOCK_K]
-            map_21 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-            B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level8 [C, C]
-            Bt_wu_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
-            both_4 = tl.dot((B_se_half8 + Bt_wu_half8).to(DT), both_3, input_precision=PRECISION)  # dq_se_half8 and dk_wu_half8 [C, BLOCK_K]
-            dq_se_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
-            dk_wu_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-            total_12 = tl.fma(dq_se_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half8)  # [C, BLOCK_K]
-            map_22 = decay_7 * total_12  # [C, BLOCK_K]
-            total_13 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
-            map_23 = map_18.to(DT).to(tl.float32) * total_12  # [C, BLOCK_K]
-            total_14 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
-            Bt_su_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
-            dk_su_half8 = tl.dot(Bt_su_half8.to(DT), map_18.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_24 = decay_8 * dk_su_half8  # [C, BLOCK_K]
-            total_15 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
-            dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_18.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_25 = decay_8 * dk_se_half8  # [C, BLOCK_K]
-            total_16 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
-            sums_8 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
-            decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-            map_26 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
-            sums_9 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(j, closing4(j)] [C, BLOCK_K]
-            decay_10 = tl.exp2(sums_9 * 1.4426950408889634)  # D(j, closing4(j)] [C, BLOCK_K]
-            map_27 = decay_10 * -part_3_0  # [C, BLOCK_K]
-            B_su_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level4 [C, C]
-            dq_su_half4 = tl.dot(B_su_half4.to(DT), map_27.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_28 = decay_10 * w  # [C, BLOCK_K]
-            map_29 = decay_10 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_28.to(DT), map_29.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-            B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level4 [C, C]
-            Bt_wu_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
-            both_6 = tl.dot((B_se_half4 + Bt_wu_half4).to(DT), both_5, input_precision=PRECISION)  # dq_se_half4 and dk_wu_half4 [C, BLOCK_K]
-            dq_se_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
-            dk_wu_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-            total_17 = tl.fma(dq_se_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half4)  # [C, BLOCK_K]
-            map_30 = decay_9 * total_17  # [C, BLOCK_K]
-            total_18 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
-            map_31 = map_26.to(DT).to(tl.float32) * total_17  # [C, BLOCK_K]
-            total_19 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
-            Bt_su_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
-            dk_su_half4 = tl.dot(Bt_su_half4.to(DT), map_26.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_32 = decay_10 * dk_su_half4  # [C, BLOCK_K]
-            total_20 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
-            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
-            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_26.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_33 = decay_10 * dk_se_half4  # [C, BLOCK_K]
-            total_21 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
-            sums_10 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
-            decay_11 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-            map_34 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
-            sums_11 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(j, closing2(j)] [C, BLOCK_K]
-            decay_12 = tl.exp2(sums_11 * 1.4426950408889634)  # D(j, closing2(j)] [C, BLOCK_K]
-            map_35 = decay_12 * -part_3_0  # [C, BLOCK_K]
-            B_su_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
-            dq_su_half2 = tl.dot(B_su_half2.to(DT), map_35.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_36 = decay_12 * w  # [C, BLOCK_K]
-            map_37 = decay_12 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_36.to(DT), map_37.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-            B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level2 [C, C]
-            Bt_wu_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
-            both_8 = tl.dot((B_se_half2 + Bt_wu_half2).to(DT), both_7, input_precision=PRECISION)  # dq_se_half2 and dk_wu_half2 [C, BLOCK_K]
-            dq_se_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
-            dk_wu_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-            total_22 = tl.fma(dq_se_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half2)  # [C, BLOCK_K]
-            map_38 = decay_11 * total_22  # [C, BLOCK_K]
-            total_23 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
-            map_39 = map_34.to(DT).to(tl.float32) * total_22  # [C, BLOCK_K]
-            total_24 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
-            Bt_su_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
-            dk_su_half2 = tl.dot(Bt_su_half2.to(DT), map_34.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_40 = decay_12 * dk_su_half2  # [C, BLOCK_K]
-            total_25 = tl.fma(map_40, tl.full([C, BLOCK_K], 1.0, tl.float32), total_20)  # [C, BLOCK_K]
-            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
-            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_34.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_41 = decay_12 * dk_se_half2  # [C, BLOCK_K]
-            total_26 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
-            sums_12 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
-            decay_13 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-            map_42 = decay_13 * s.to(tl.float32)  # [C, BLOCK_K]
-            sums_13 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(j, closing1(j)] [C, BLOCK_K]
-            decay_14 = tl.exp2(sums_13 * 1.4426950408889634)  # D(j, closing1(j)] [C, BLOCK_K]
-            map_43 = decay_14 * -part_3_0  # [C, BLOCK_K]
-            B_su_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
-            dq_su_half1 = tl.dot(B_su_half1.to(DT), map_43.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_44 = decay_14 * w  # [C, BLOCK_K]
-            map_45 = decay_14 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_44.to(DT), map_45.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-            B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
-            Bt_wu_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
-            both_10 = tl.dot((B_se_half1 + Bt_wu_half1).to(DT), both_9, input_precision=PRECISION)  # dq_se_half1 and dk_wu_half1 [C, BLOCK_K]
-            dq_se_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
-            dk_wu_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-            total_27 = tl.fma(dq_se_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half1)  # [C, BLOCK_K]
-            map_46 = decay_13 * total_27  # [C, BLOCK_K]
-            total_28 = tl.fma(map_46, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
-            map_47 = map_42.to(DT).to(tl.float32) * total_27  # [C, BLOCK_K]
-            total_29 = tl.fma(map_47, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
-            map_48 = -part_3_0 * dk_su_diagonal  # [C, BLOCK_K]
-            inside_51 = total_29 - map_48  # [C, BLOCK_K]
-            map_49 = e.to(tl.float32) * dk_se_diagonal  # [C, BLOCK_K]
-            inside_52 = inside_51 - map_49  # [C, BLOCK_K]
-            map_50 = map_11.to(DT).to(tl.float32) * dk_su_half16  # [C, BLOCK_K]
-            inside_53 = inside_52 - map_50  # [C, BLOCK_K]
-            map_51 = both.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
-            inside_54 = inside_53 - map_51  # [C, BLOCK_K]
-            map_52 = map_19.to(DT).to(tl.float32) * dk_su_half8  # [C, BLOCK_K]
-            inside_55 = inside_54 - map_52  # [C, BLOCK_K]
-            map_53 = both_3.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
-            inside_56 = inside_55 - map_53  # [C, BLOCK_K]
-            map_54 = map_27.to(DT).to(tl.float32) * dk_su_half4  # [C, BLOCK_K]
-            inside_57 = inside_56 - map_54  # [C, BLOCK_K]
-            map_55 = both_5.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
-            inside_58 = inside_57 - map_55  # [C, BLOCK_K]
-            map_56 = map_35.to(DT).to(tl.float32) * dk_su_half2  # [C, BLOCK_K]
-            inside_59 = inside_58 - map_56  # [C, BLOCK_K]
-            map_57 = both_7.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
-            inside_60 = inside_59 - map_57  # [C, BLOCK_K]
-            d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
-            tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_28.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            Bt_su_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
-            dk_su_half1 = tl.dot(Bt_su_half1.to(DT), map_42.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_58 = decay_14 * dk_su_half1  # [C, BLOCK_K]
-            total_30 = tl.fma(map_58, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
-            map_59 = map_43.to(DT).to(tl.float32) * dk_su_half1  # [C, BLOCK_K]
-            inside_61 = inside_60 - map_59  # [C, BLOCK_K]
-            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
-            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_42.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_60 = decay_14 * dk_se_half1  # [C, BLOCK_K]
-            total_31 = tl.fma(map_60, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
-            map_61 = both_9.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
-            inside_62 = inside_61 - map_61  # [C, BLOCK_K]
-            dot_10 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-            B_wu_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level16 [C, C]
-            dq_wu_half16 = tl.dot(B_wu_half16.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            dot_11 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level16 [C, C]
-            dq_we_half16 = tl.dot(B_we_half16.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_32 = tl.fma(dq_we_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half16)  # [C, BLOCK_K]
-            map_62 = decay_6 * total_32  # [C, BLOCK_K]
-            total_33 = tl.fma(map_62, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-            map_63 = w * dw_out  # [C, BLOCK_K]
-            map_64 = both.to(tl.float32) * total_32  # [C, BLOCK_K]
-            total_34 = tl.fma(map_64, tl.full([C, BLOCK_K], 1.0, tl.float32), map_63)  # [C, BLOCK_K]
-            map_65 = decay_6 * dk_wu_half16  # [C, BLOCK_K]
-            total_35 = tl.fma(map_65, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
-            map_66 = map_11.to(DT).to(tl.float32) * dk_wu_half16  # [C, BLOCK_K]
-            inside_63 = inside_62 - map_66  # [C, BLOCK_K]
-            dot_12 = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
-            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
-            dk_we_half16 = tl.dot(Bt_we_half16.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_67 = decay_6 * dk_we_half16  # [C, BLOCK_K]
-            total_36 = tl.fma(map_67, tl.full([C, BLOCK_K], 1.0, tl.float32), total_31)  # [C, BLOCK_K]
-            map_68 = both.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
-            inside_64 = inside_63 - map_68  # [C, BLOCK_K]
-            B_wu_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level8 [C, C]
-            dq_wu_half8 = tl.dot(B_wu_half8.to(DT), map_19.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level8 [C, C]
-            dq_we_half8 = tl.dot(B_we_half8.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_37 = tl.fma(dq_we_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half8)  # [C, BLOCK_K]
-            map_69 = decay_8 * total_37  # [C, BLOCK_K]
-            total_38 = tl.fma(map_69, tl.full([C, BLOCK_K], 1.0, tl.float32), total_33)  # [C, BLOCK_K]
-            map_70 = both_3.to(tl.float32) * total_37  # [C, BLOCK_K]
-            total_39 = tl.fma(map_70, tl.full([C, BLOCK_K], 1.0, tl.float32), total_34)  # [C, BLOCK_K]
-            map_71 = decay_8 * dk_wu_half8  # [C, BLOCK_K]
-            total_40 = tl.fma(map_71, tl.full([C, BLOCK_K], 1.0, tl.float32), total_35)  # [C, BLOCK_K]
-            map_72 = map_19.to(DT).to(tl.float32) * dk_wu_half8  # [C, BLOCK_K]
-            inside_65 = inside_64 - map_72  # [C, BLOCK_K]
-            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
-            dk_we_half8 = tl.dot(Bt_we_half8.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_73 = decay_8 * dk_we_half8  # [C, BLOCK_K]
-            total_41 = tl.fma(map_73, tl.full([C, BLOCK_K], 1.0, tl.float32), total_36)  # [C, BLOCK_K]
-            map_74 = both_3.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
-            inside_66 = inside_65 - map_74  # [C, BLOCK_K]
-            B_wu_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level4 [C, C]
-            dq_wu_half4 = tl.dot(B_wu_half4.to(DT), map_27.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level4 [C, C]
-            dq_we_half4 = tl.dot(B_we_half4.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_42 = tl.fma(dq_we_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half4)  # [C, BLOCK_K]
-            map_75 = decay_10 * total_42  # [C, BLOCK_K]
-            total_43 = tl.fma(map_75, tl.full([C, BLOCK_K], 1.0, tl.float32), total_38)  # [C, BLOCK_K]
-            map_76 = both_5.to(tl.float32) * total_42  # [C, BLOCK_K]
-            total_44 = tl.fma(map_76, tl.full([C, BLOCK_K], 1.0, tl.float32), total_39)  # [C, BLOCK_K]
-            map_77 = decay_10 * dk_wu_half4  # [C, BLOCK_K]
-            total_45 = tl.fma(map_77, tl.full([C, BLOCK_K], 1.0, tl.float32), total_40)  # [C, BLOCK_K]
-            map_78 = map_27.to(DT).to(tl.float32) * dk_wu_half4  # [C, BLOCK_K]
-            inside_67 = inside_66 - map_78  # [C, BLOCK_K]
-            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
-            dk_we_half4 = tl.dot(Bt_we_half4.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_79 = decay_10 * dk_we_half4  # [C, BLOCK_K]
-            total_46 = tl.fma(map_79, tl.full([C, BLOCK_K], 1.0, tl.float32), total_41)  # [C, BLOCK_K]
-            map_80 = both_5.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
-            inside_68 = inside_67 - map_80  # [C, BLOCK_K]
-            B_wu_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level2 [C, C]
-            dq_wu_half2 = tl.dot(B_wu_half2.to(DT), map_35.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level2 [C, C]
-            dq_we_half2 = tl.dot(B_we_half2.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_47 = tl.fma(dq_we_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half2)  # [C, BLOCK_K]
-            map_81 = decay_12 * total_47  # [C, BLOCK_K]
-            total_48 = tl.fma(map_81, tl.full([C, BLOCK_K], 1.0, tl.float32), total_43)  # [C, BLOCK_K]
-            map_82 = both_7.to(tl.float32) * total_47  # [C, BLOCK_K]
-            total_49 = tl.fma(map_82, tl.full([C, BLOCK_K], 1.0, tl.float32), total_44)  # [C, BLOCK_K]
-            map_83 = decay_12 * dk_wu_half2  # [C, BLOCK_K]
-            total_50 = tl.fma(map_83, tl.full([C, BLOCK_K], 1.0, tl.float32), total_45)  # [C, BLOCK_K]
-            map_84 = map_35.to(DT).to(tl.float32) * dk_wu_half2  # [C, BLOCK_K]
-            inside_69 = inside_68 - map_84  # [C, BLOCK_K]
-            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
-            dk_we_half2 = tl.dot(Bt_we_half2.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_85 = decay_12 * dk_we_half2  # [C, BLOCK_K]
-            total_51 = tl.fma(map_85, tl.full([C, BLOCK_K], 1.0, tl.float32), total_46)  # [C, BLOCK_K]
-            map_86 = both_7.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
-            inside_70 = inside_69 - map_86  # [C, BLOCK_K]
-            B_wu_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level1 [C, C]
-            dq_wu_half1 = tl.dot(B_wu_half1.to(DT), map_43.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level1 [C, C]
-            dq_we_half1 = tl.dot(B_we_half1.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_52 = tl.fma(dq_we_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half1)  # [C, BLOCK_K]
-            map_87 = decay_14 * total_52  # [C, BLOCK_K]
-            total_53 = tl.fma(map_87, tl.full([C, BLOCK_K], 1.0, tl.float32), total_48)  # [C, BLOCK_K]
-            part_113_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-            map_88 = -load.to(tl.float32) / (part_113_0 * part_113_0) * total_53  # [C, BLOCK_K]
-            sum_6 = tl.sum(map_88, 1)  # [C]
-            map_89 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * total_53  # [C, BLOCK_K]
-            map_90 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
-            map_91 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
-            map_92 = map_90 * map_91 * sum_6  # [C]
-            map_93 = (load.to(tl.float32) + load.to(tl.float32)) * map_92[:, None]  # [C, BLOCK_K]
-            total_104 = map_89 + map_93  # [C, BLOCK_K]
-            map_94 = decay_14 * dk_wu_half1  # [C, BLOCK_K]
-            total_54 = tl.fma(map_94, tl.full([C, BLOCK_K], 1.0, tl.float32), total_50)  # [C, BLOCK_K]
-            map_95 = map_43.to(DT).to(tl.float32) * dk_wu_half1  # [C, BLOCK_K]
-            inside_71 = inside_70 - map_95  # [C, BLOCK_K]
-            part_123_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-            part_123_1 = load_2.to(tl.float32) * (-load.to(tl.float32) / (part_123_0 * part_123_0))
-            map_96 = part_123_1 * total_54  # [C, BLOCK_K]
-            sum_5 = tl.sum(map_96, 1)  # [C]
-            part_124_0 = -load_2.to(tl.float32) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
-            map_97 = part_124_0 * total_54  # [C, BLOCK_K]
-            total_55 = tl.fma(map_97, tl.full([C, BLOCK_K], 1.0, tl.float32), total_104)  # [C, BLOCK_K]
-            d_eta_new = -(load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))) * total_54  # gradient of eta [C, BLOCK_K]
-            d_eta_ptr_c = d_eta_ptr + start * d_eta_ptr_t  # first token of the chunk
-            tl.store(d_eta_ptr_c + (token * d_eta_ptr_t)[:, None] + at_K[None, :], d_eta_new.to(d_eta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            map_98 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
-            map_99 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
-            map_100 = -map_98 * map_99 * sum_5  # [C]
-            map_101 = (load.to(tl.float32) + load.to(tl.float32)) * map_100[:, None]  # [C, BLOCK_K]
-            d_kappa_new = total_55 + map_101  # gradient of kappa [C, BLOCK_K]
-            d_kappa_ptr_c = d_kappa_ptr + start * d_kappa_ptr_t  # first token of the chunk
-            tl.store(d_kappa_ptr_c + (token * d_kappa_ptr_t)[:, None] + at_K[None, :], d_kappa_new.to(d_kappa_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
-            dk_we_half1 = tl.dot(Bt_we_half1.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_102 = decay_14 * dk_we_half1  # [C, BLOCK_K]
-            total_56 = tl.fma(map_102, tl.full([C, BLOCK_K], 1.0, tl.float32), total_51)  # [C, BLOCK_K]
-            map_103 = both_9.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
-            inside_72 = inside_71 - map_103  # [C, BLOCK_K]
-            inside_73 = inside_72 - map_6  # [C, BLOCK_K]
-            d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-            tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_56.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            map_104 = both_9.to(tl.float32) * total_52  # [C, BLOCK_K]
-            total_57 = tl.fma(map_104, tl.full([C, BLOCK_K], 1.0, tl.float32), total_49)  # [C, BLOCK_K]
-            terms = total_57  # [C, BLOCK_K]
-            later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-            map_105 = inside_73 - map_7  # [C, BLOCK_K]
-            terms_2 = map_105  # [C, BLOCK_K]
-            inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
-            dgK_101 = later_2 + inside_2  # [C, BLOCK_K]
-            dgK_102 = dgK_101 + sum_4[None, :]  # [C, BLOCK_K]
-            dgK_103 = dgK_102 + sum_3[None, :]  # [C, BLOCK_K]
-            dgK = dgK_103 + sum_2[None, :]  # gradient of the log-decay [C, BLOCK_K]
-            d_w_raw_new = -tl.exp(load_3.to(tl.float32)) * dgK  # gradient of w_raw [C, BLOCK_K]
-            d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
-            tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+    kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+    sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, sum_1_ptr_g)
+    eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+    d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
+    du_ptr = _head(du_ptr, batch, h, du_ptr_b, du_ptr_h, 1)
+    d_eta_ptr = _head(d_eta_ptr, batch, h, d_eta_ptr_b, d_eta_ptr_h, 1)
+    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+    dw_ptr = _head(dw_ptr, batch, h, dw_ptr_b, dw_ptr_h, 1)
+    d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
+    kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+    load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+    sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+    load_2 = tl.load(sum_1_ptr_c + (token * sum_1_ptr_t), mask=valid, other=0.0)  # load sum_1 [C]
+    w = load.to(tl.float32) / tl.sqrt(tl.maximum(load_2.to(tl.float32)[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
+    eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
+    load_3 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+    part_2_0 = load.to(tl.float32) / tl.sqrt(tl.maximum(load_2.to(tl.float32)[:, None], 1e-24))
+    u = -(load_3.to(tl.float32) * part_2_0)  # where it writes [C, BLOCK_K]
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load_4 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_2 = -tl.exp(load_4.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+    z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_4 = decay[:, None] * map_3  # [BLOCK_K, BLOCK_V]
+    sum_1_2 = tl.sum(map_4, 1)  # [BLOCK_K]
+    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    ds_out = decay_2 * dot  # through M [C, BLOCK_K]
+    sums_2 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    map_5 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_3 = -sums_2  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_6 = decay_4 * u  # [C, BLOCK_K]
+    dot_2 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_su_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_2, 0.0)  # pairs with j <= i in block32 [C, C]
+    dq_su_base = tl.dot(B_su_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_7 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_3, 0.0)  # pairs with j <= i in block32 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total = tl.fma(dq_se_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_base)  # [C, BLOCK_K]
+    map_8 = decay_3 * total  # [C, BLOCK_K]
+    total_2 = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_9 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+    map_10 = map_5.to(FT).to(tl.float32) * total  # [C, BLOCK_K]
+    total_3 = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), map_9)  # [C, BLOCK_K]
+    d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
+    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_2.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    dot_4 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    du_out = decay_5 * dot_4  # through L [C, BLOCK_K]
+    map_11 = u * du_out  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_11, 0)  # [BLOCK_K]
+    dot_5 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_5 * dot_5  # through L [C, BLOCK_K]
+    map_12 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
+    sum_2 = tl.sum(map_12, 0)  # [BLOCK_K]
+    dot_6 = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_su_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_6, 0.0)  # the weights of the pairs: pairs with j <= i in block32 [C, C]
+    dk_su_base = tl.dot(Bt_su_base.to(FT), map_5.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_13 = decay_4 * dk_su_base  # [C, BLOCK_K]
+    total_4 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
+    map_14 = map_6.to(FT).to(tl.float32) * dk_su_base  # [C, BLOCK_K]
+    inside_5 = total_3 - map_14  # [C, BLOCK_K]
+    dot_7 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in block32 [C, C]
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_5.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_15 = decay_4 * dk_se_base  # [C, BLOCK_K]
+    total_5 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    map_16 = map_7.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    inside_6 = inside_5 - map_16  # [C, BLOCK_K]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    sums_5 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    map_17 = decay_6 * w  # [C, BLOCK_K]
+    dot_8 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_wu_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_8, 0.0)  # the weights of the pairs: pairs with j < i in block32 [C, C]
+    dk_wu_base = tl.dot(Bt_wu_base.to(FT), map_17.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_18 = decay_4 * dk_wu_base  # [C, BLOCK_K]
+    total_6 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+    map_19 = map_6.to(FT).to(tl.float32) * dk_wu_base  # [C, BLOCK_K]
+    inside_7 = inside_6 - map_19  # [C, BLOCK_K]
+    du_ptr_c = du_ptr + start * du_ptr_t  # first token of the chunk
+    tl.store(du_ptr_c + (token * du_ptr_t)[:, None] + at_K[None, :], total_6.to(du_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    part_27_0 = load.to(tl.float32) / tl.sqrt(tl.maximum(load_2.to(tl.float32)[:, None], 1e-24))
+    d_eta_new = -part_27_0 * total_6  # gradient of eta [C, BLOCK_K]
+    d_eta_ptr_c = d_eta_ptr + start * d_eta_ptr_t  # first token of the chunk
+    tl.store(d_eta_ptr_c + (token * d_eta_ptr_t)[:, None] + at_K[None, :], d_eta_new.to(d_eta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dot_9 = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_9, 0.0)  # the weights of the pairs: pairs with j < i in block32 [C, C]
+    dk_we_base = tl.dot(Bt_we_base.to(FT), map_17.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_20 = decay_4 * dk_we_base  # [C, BLOCK_K]
+    total_7 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+    map_21 = map_7.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_8 = inside_7 - map_21  # [C, BLOCK_K]
+    inside_9 = inside_8 - map_11  # [C, BLOCK_K]
+    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_7.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    dot_10 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    dw_out = decay_7 * dot_10  # through M [C, BLOCK_K]
+    dot_11 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_wu_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_11, 0.0)  # pairs with j < i in block32 [C, C]
+    dq_wu_base = tl.dot(B_wu_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    dot_12 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_we_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_12, 0.0)  # pairs with j < i in block32 [C, C]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_8 = tl.fma(dq_we_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_base)  # [C, BLOCK_K]
+    map_22 = decay_6 * total_8  # [C, BLOCK_K]
+    total_9 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    dw_ptr_c = dw_ptr + start * dw_ptr_t  # first token of the chunk
+    tl.store(dw_ptr_c + (token * dw_ptr_t)[:, None] + at_K[None, :], total_9.to(dw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    map_23 = w * dw_out  # [C, BLOCK_K]
+    map_24 = map_17.to(FT).to(tl.float32) * total_8  # [C, BLOCK_K]
+    total_10 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), map_23)  # [C, BLOCK_K]
+    terms = total_10  # [C, BLOCK_K]
+    later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
+    map_25 = inside_9 - map_12  # [C, BLOCK_K]
+    terms_2 = map_25  # [C, BLOCK_K]
+    inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
+    dgK_14 = later_2 + inside_2  # [C, BLOCK_K]
+    dgK_15 = dgK_14 + sum_3[None, :]  # [C, BLOCK_K]
+    dgK_16 = dgK_15 + sum_2[None, :]  # [C, BLOCK_K]
+    dgK = dgK_16 + sum_1_2[None, :]  # gradient of the log-decay [C, BLOCK_K]
+    d_w_raw_new = -tl.exp(load_4.to(tl.float32)) * dgK  # gradient of w_raw [C, BLOCK_K]
+    d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
+    tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @_Kernel
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
-def _m_gradients_whole_kernel_c64(
-    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr, dy_ptr,
-    z_ptr, h_2_ptr, l_ptr, zeta_ptr, d_r_ptr, d_eta_ptr, d_kappa_ptr, d_k_ptr, d_w_raw_ptr, cu,
-    T, H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, kappa_ptr_b,
-    kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr,
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_gradients_mild_kernel_c64(
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, sum_1_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr,
+    dy_ptr, z_ptr, h_2_ptr, l_ptr, zeta_ptr, d_r_ptr, du_ptr, d_eta_ptr, d_k_ptr, dw_ptr,
+    d_w_raw_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g,
+    kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, sum_1_ptr_b,
+    sum_1_ptr_t: tl.constexpr, sum_1_ptr_h, sum_1_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr,
     eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
     v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
     w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, z_ptr_b,
     z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h,
-    zeta_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_eta_ptr_b,
-    d_eta_ptr_t: tl.constexpr, d_eta_ptr_h, d_kappa_ptr_b, d_kappa_ptr_t: tl.constexpr,
-    d_kappa_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, d_w_raw_ptr_b,
-    d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    zeta_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h, du_ptr_b, du_ptr_t: tl.constexpr,
+    du_ptr_h, d_eta_ptr_b, d_eta_ptr_t: tl.constexpr, d_eta_ptr_h, d_k_ptr_b,
+    d_k_ptr_t: tl.constexpr, d_k_ptr_h, dw_ptr_b, dw_ptr_t: tl.constexpr, dw_ptr_h,
+    d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_k, d_r, d_w_raw, d_kappa, d_eta'
+    'every gradient, chunk by chunk: d_k, d_r, d_w_raw, d_eta, dw, du'
     program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
     SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
     SEGMENTS = tl.cdiv(T, C)
-    head = program % H
-    group = program // H  # of 8 chunks
-    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
-    if lowest >= least:
-        return  # another kernel computes all of them
-    r_ptr_all = r_ptr
-    kappa_ptr_all = kappa_ptr
-    eta_ptr_all = eta_ptr
-    k_ptr_all = k_ptr
-    v_ptr_all = v_ptr
-    w_raw_ptr_all = w_raw_ptr
-    dy_ptr_all = dy_ptr
-    z_ptr_all = z_ptr
-    zeta_ptr_all = zeta_ptr
-    d_r_ptr_all = d_r_ptr
-    d_eta_ptr_all = d_eta_ptr
-    d_kappa_ptr_all = d_kappa_ptr
-    d_k_ptr_all = d_k_ptr
-    d_w_raw_ptr_all = d_w_raw_ptr
-    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
-        program = one * H + head
-        r_ptr = r_ptr_all
-        kappa_ptr = kappa_ptr_all
-        eta_ptr = eta_ptr_all
-        k_ptr = k_ptr_all
-        v_ptr = v_ptr_all
-        w_raw_ptr = w_raw_ptr_all
-        dy_ptr = dy_ptr_all
-        z_ptr = z_ptr_all
-        zeta_ptr = zeta_ptr_all
-        d_r_ptr = d_r_ptr_all
-        d_eta_ptr = d_eta_ptr_all
-        d_kappa_ptr = d_kappa_ptr_all
-        d_k_ptr = d_k_ptr_all
-        d_w_raw_ptr = d_w_raw_ptr_all
-        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-        token = tl.arange(0, C)
-        at_K = tl.arange(0, BLOCK_K)
-        in_K = at_K < K
-        at_V = tl.arange(0, BLOCK_V)
-        in_V = at_V < V
-        r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
-        kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
-        eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
-        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
-        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-        w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
-        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-        z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
-        zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-        d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
-        d_eta_ptr = _head(d_eta_ptr, batch, h, d_eta_ptr_b, d_eta_ptr_h, 1)
-        d_kappa_ptr = _head(d_kappa_ptr, batch, h, d_kappa_ptr_b, d_kappa_ptr_h, 1)
-        d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
-        d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
-        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
-        if lowest < least:
-            rest = left
-            valid = token < rest
-            start = first
-            r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
-            s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
-            kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
-            load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
-            map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
-            sum_1 = tl.sum(map_2, 1)  # [C]
-            w = load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
-            eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
-            load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
-            part_3_0 = load_2.to(tl.float32) * (load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
-            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
-            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-            x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
-            w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-            load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-            map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
-            inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
-            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
-            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-            z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
-            z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
-            M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-            L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-            map_4 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-            map_5 = decay[:, None] * map_4  # [BLOCK_K, BLOCK_V]
-            sum_2 = tl.sum(map_5, 1)  # [BLOCK_K]
-            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-            sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
-            decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-            dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-            ds_out = decay_2 * dot  # through M [C, BLOCK_K]
-            sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-            decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-            dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-            dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
-            sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-            decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-            dot_3 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-            du_out = decay_4 * dot_3  # through L [C, BLOCK_K]
-            map_6 = -part_3_0 * du_out  # [C, BLOCK_K]
-            sum_4 = tl.sum(map_6, 0)  # [BLOCK_K]
-            dot_4 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-            de_out = decay_4 * dot_4  # through L [C, BLOCK_K]
-            map_7 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
-            sum_3 = tl.sum(map_7, 0)  # [BLOCK_K]
-            diagonal = tl.sum(dy_2.to(tl.float32) * z_2.to(tl.float32), 1)  # [C]
-            dq_su_diagonal = diagonal[:, None] * -part_3_0  # [C, BLOCK_K]
-            total = tl.fma(dq_su_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-            diagonal_2 = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
-            dq_se_diagonal = diagonal_2[:, None] * e.to(tl.float32)  # [C, BLOCK_K]
-            total_2 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-            map_8 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-            total_3 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_diagonal)  # [C, BLOCK_K]
-            map_9 = s.to(tl.float32) * total_3  # [C, BLOCK_K]
-            total_4 = tl.fma(map_9, tl.full([C, BLOCK_K], 1.0, tl.float32), map_8)  # [C, BLOCK_K]
-            dk_su_diagonal = diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
-            total_5 = tl.fma(dk_su_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
-            dk_se_diagonal = diagonal_2[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
-            total_6 = tl.fma(dk_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-            sums_4 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_K]
-            decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
-            map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-            sums_5 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(j, closing32(j)] [C, BLOCK_K]
-            decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, closing32(j)] [C, BLOCK_K]
-            map_11 = decay_6 * -part_3_0  # [C, BLOCK_K]
-            dot_5 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-            B_su_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level32 [C, C]
-            dq_su_half32 = tl.dot(B_su_half32.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_12 = decay_6 * w  # [C, BLOCK_K]
-            map_13 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-            both = tl.where((token // 32 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # w_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
-            dot_6 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-            B_se_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level32 [C, C]
-            dot_7 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
-            Bt_wu_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level32 [C, C]
-            both_2 = tl.dot((B_se_half32 + Bt_wu_half32).to(DT), both, input_precision=PRECISION)  # dq_se_half32 and dk_wu_half32 [C, BLOCK_K]
-            dq_se_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
-            dk_wu_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-            total_7 = tl.fma(dq_se_half32, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half32)  # [C, BLOCK_K]
-            map_14 = decay_5 * total_7  # [C, BLOCK_K]
-            total_8 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-            map_15 = map_10.to(DT).to(tl.float32) * total_7  # [C, BLOCK_K]
-            total_9 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-            dot_8 = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-            Bt_su_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level32 [C, C]
-            dk_su_half32 = tl.dot(Bt_su_half32.to(DT), map_10.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_16 = decay_6 * dk_su_half32  # [C, BLOCK_K]
-            total_10 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-            dot_9 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-            Bt_se_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level32 [C, C]
-            dk_se_half32 = tl.dot(Bt_se_half32.to(DT), map_10.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_17 = decay_6 * dk_se_half32  # [C, BLOCK_K]
-            total_11 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
-            sums_6 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
-            decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-            map_18 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
-            sums_7 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(j, closing16(j)] [C, BLOCK_K]
-            decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(j, closing16(j)] [C, BLOCK_K]
-            map_19 = decay_8 * -part_3_0  # [C, BLOCK_K]
-            B_su_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level16 [C, C]
-            dq_su_half16 = tl.dot(B_su_half16.to(DT), map_19.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_20 = decay_8 * w  # [C, BLOCK_K]
-            map_21 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
-            B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level16 [C, C]
-            Bt_wu_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
-            both_4 = tl.dot((B_se_half16 + Bt_wu_half16).to(DT), both_3, input_precision=PRECISION)  # dq_se_half16 and dk_wu_half16 [C, BLOCK_K]
-            dq_se_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
-            dk_wu_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-            total_12 = tl.fma(dq_se_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half16)  # [C, BLOCK_K]
-            map_22 = decay_7 * total_12  # [C, BLOCK_K]
-            total_13 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
-            map_23 = map_18.to(DT).to(tl.float32) * total_12  # [C, BLOCK_K]
-            total_14 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
-            Bt_su_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
-            dk_su_half16 = tl.dot(Bt_su_half16.to(DT), map_18.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_24 = decay_8 * dk_su_half16  # [C, BLOCK_K]
-            total_15 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
-            dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_18.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_25 = decay_8 * dk_se_half16  # [C, BLOCK_K]
-            total_16 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
-            sums_8 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
-            decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-            map_26 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
-            sums_9 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(j, closing8(j)] [C, BLOCK_K]
-            decay_10 = tl.exp2(sums_9 * 1.4426950408889634)  # D(j, closing8(j)] [C, BLOCK_K]
-            map_27 = decay_10 * -part_3_0  # [C, BLOCK_K]
-            B_su_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level8 [C, C]
-            dq_su_half8 = tl.dot(B_su_half8.to(DT), map_27.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_28 = decay_10 * w  # [C, BLOCK_K]
-            map_29 = decay_10 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_28.to(DT), map_29.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-            B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level8 [C, C]
-            Bt_wu_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
-            both_6 = tl.dot((B_se_half8 + Bt_wu_half8).to(DT), both_5, input_precision=PRECISION)  # dq_se_half8 and dk_wu_half8 [C, BLOCK_K]
-            dq_se_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
-            dk_wu_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-            total_17 = tl.fma(dq_se_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half8)  # [C, BLOCK_K]
-            map_30 = decay_9 * total_17  # [C, BLOCK_K]
-            total_18 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
-            map_31 = map_26.to(DT).to(tl.float32) * total_17  # [C, BLOCK_K]
-            total_19 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
-            Bt_su_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
-            dk_su_half8 = tl.dot(Bt_su_half8.to(DT), map_26.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_32 = decay_10 * dk_su_half8  # [C, BLOCK_K]
-            total_20 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
-            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
-            dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_26.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_33 = decay_10 * dk_se_half8  # [C, BLOCK_K]
-            total_21 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
-            sums_10 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
-            decay_11 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-            map_34 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
-            sums_11 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(j, closing4(j)] [C, BLOCK_K]
-            decay_12 = tl.exp2(sums_11 * 1.4426950408889634)  # D(j, closing4(j)] [C, BLOCK_K]
-            map_35 = decay_12 * -part_3_0  # [C, BLOCK_K]
-            B_su_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level4 [C, C]
-            dq_su_half4 = tl.dot(B_su_half4.to(DT), map_35.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_36 = decay_12 * w  # [C, BLOCK_K]
-            map_37 = decay_12 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_36.to(DT), map_37.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-            B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level4 [C, C]
-            Bt_wu_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
-            both_8 = tl.dot((B_se_half4 + Bt_wu_half4).to(DT), both_7, input_precision=PRECISION)  # dq_se_half4 and dk_wu_half4 [C, BLOCK_K]
-            dq_se_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
-            dk_wu_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-            total_22 = tl.fma(dq_se_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half4)  # [C, BLOCK_K]
-            map_38 = decay_11 * total_22  # [C, BLOCK_K]
-            total_23 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
-            map_39 = map_34.to(DT).to(tl.float32) * total_22  # [C, BLOCK_K]
-            total_24 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
-            Bt_su_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
-            dk_su_half4 = tl.dot(Bt_su_half4.to(DT), map_34.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_40 = decay_12 * dk_su_half4  # [C, BLOCK_K]
-            total_25 = tl.fma(map_40, tl.full([C, BLOCK_K], 1.0, tl.float32), total_20)  # [C, BLOCK_K]
-            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
-            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_34.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_41 = decay_12 * dk_se_half4  # [C, BLOCK_K]
-            total_26 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
-            sums_12 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
-            decay_13 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-            map_42 = decay_13 * s.to(tl.float32)  # [C, BLOCK_K]
-            sums_13 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(j, closing2(j)] [C, BLOCK_K]
-            decay_14 = tl.exp2(sums_13 * 1.4426950408889634)  # D(j, closing2(j)] [C, BLOCK_K]
-            map_43 = decay_14 * -part_3_0  # [C, BLOCK_K]
-            B_su_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
-            dq_su_half2 = tl.dot(B_su_half2.to(DT), map_43.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_44 = decay_14 * w  # [C, BLOCK_K]
-            map_45 = decay_14 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_44.to(DT), map_45.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-            B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level2 [C, C]
-            Bt_wu_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
-            both_10 = tl.dot((B_se_half2 + Bt_wu_half2).to(DT), both_9, input_precision=PRECISION)  # dq_se_half2 and dk_wu_half2 [C, BLOCK_K]
-            dq_se_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
-            dk_wu_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-            total_27 = tl.fma(dq_se_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half2)  # [C, BLOCK_K]
-            map_46 = decay_13 * total_27  # [C, BLOCK_K]
-            total_28 = tl.fma(map_46, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
-            map_47 = map_42.to(DT).to(tl.float32) * total_27  # [C, BLOCK_K]
-            total_29 = tl.fma(map_47, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
-            Bt_su_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
-            dk_su_half2 = tl.dot(Bt_su_half2.to(DT), map_42.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_48 = decay_14 * dk_su_half2  # [C, BLOCK_K]
-            total_30 = tl.fma(map_48, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
-            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
-            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_42.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_49 = decay_14 * dk_se_half2  # [C, BLOCK_K]
-            total_31 = tl.fma(map_49, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
-            sums_14 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
-            decay_15 = tl.exp2(sums_14 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-            map_50 = decay_15 * s.to(tl.float32)  # [C, BLOCK_K]
-            sums_15 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(j, closing1(j)] [C, BLOCK_K]
-            decay_16 = tl.exp2(sums_15 * 1.4426950408889634)  # D(j, closing1(j)] [C, BLOCK_K]
-            map_51 = decay_16 * -part_3_0  # [C, BLOCK_K]
-            B_su_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
-            dq_su_half1 = tl.dot(B_su_half1.to(DT), map_51.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_52 = decay_16 * w  # [C, BLOCK_K]
-            map_53 = decay_16 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_52.to(DT), map_53.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-            B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
-            Bt_wu_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
-            both_12 = tl.dot((B_se_half1 + Bt_wu_half1).to(DT), both_11, input_precision=PRECISION)  # dq_se_half1 and dk_wu_half1 [C, BLOCK_K]
-            dq_se_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_K]
-            dk_wu_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_K]
-            total_32 = tl.fma(dq_se_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half1)  # [C, BLOCK_K]
-            map_54 = decay_15 * total_32  # [C, BLOCK_K]
-            total_33 = tl.fma(map_54, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
-            map_55 = map_50.to(DT).to(tl.float32) * total_32  # [C, BLOCK_K]
-            total_34 = tl.fma(map_55, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
-            map_56 = -part_3_0 * dk_su_diagonal  # [C, BLOCK_K]
-            inside_61 = total_34 - map_56  # [C, BLOCK_K]
-            map_57 = e.to(tl.float32) * dk_se_diagonal  # [C, BLOCK_K]
-            inside_62 = inside_61 - map_57  # [C, BLOCK_K]
-            map_58 = map_11.to(DT).to(tl.float32) * dk_su_half32  # [C, BLOCK_K]
-            inside_63 = inside_62 - map_58  # [C, BLOCK_K]
-            map_59 = both.to(tl.float32) * dk_se_half32  # [C, BLOCK_K]
-            inside_64 = inside_63 - map_59  # [C, BLOCK_K]
-            map_60 = map_19.to(DT).to(tl.float32) * dk_su_half16  # [C, BLOCK_K]
-            inside_65 = inside_64 - map_60  # [C, BLOCK_K]
-            map_61 = both_3.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
-            inside_66 = inside_65 - map_61  # [C, BLOCK_K]
-            map_62 = map_27.to(DT).to(tl.float32) * dk_su_half8  # [C, BLOCK_K]
-            inside_67 = inside_66 - map_62  # [C, BLOCK_K]
-            map_63 = both_5.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
-            inside_68 = inside_67 - map_63  # [C, BLOCK_K]
-            map_64 = map_35.to(DT).to(tl.float32) * dk_su_half4  # [C, BLOCK_K]
-            inside_69 = inside_68 - map_64  # [C, BLOCK_K]
-            map_65 = both_7.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
-            inside_70 = inside_69 - map_65  # [C, BLOCK_K]
-            map_66 = map_43.to(DT).to(tl.float32) * dk_su_half2  # [C, BLOCK_K]
-            inside_71 = inside_70 - map_66  # [C, BLOCK_K]
-            map_67 = both_9.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
-            inside_72 = inside_71 - map_67  # [C, BLOCK_K]
-            d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
-            tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_33.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            Bt_su_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
-            dk_su_half1 = tl.dot(Bt_su_half1.to(DT), map_50.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_68 = decay_16 * dk_su_half1  # [C, BLOCK_K]
-            total_35 = tl.fma(map_68, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
-            map_69 = map_51.to(DT).to(tl.float32) * dk_su_half1  # [C, BLOCK_K]
-            inside_73 = inside_72 - map_69  # [C, BLOCK_K]
-            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
-            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_50.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            map_70 = decay_16 * dk_se_half1  # [C, BLOCK_K]
-            total_36 = tl.fma(map_70, tl.full([C, BLOCK_K], 1.0, tl.float32), total_31)  # [C, BLOCK_K]
-            map_71 = both_11.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
-            inside_74 = inside_73 - map_71  # [C, BLOCK_K]
-            dot_10 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-            B_wu_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level32 [C, C]
-            dq_wu_half32 = tl.dot(B_wu_half32.to(DT), map_11.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            dot_11 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-            B_we_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level32 [C, C]
-            dq_we_half32 = tl.dot(B_we_half32.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_37 = tl.fma(dq_we_half32, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half32)  # [C, BLOCK_K]
-            map_72 = decay_6 * total_37  # [C, BLOCK_K]
-            total_38 = tl.fma(map_72, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-            map_73 = w * dw_out  # [C, BLOCK_K]
-            map_74 = both.to(tl.float32) * total_37  # [C, BLOCK_K]
-            total_39 = tl.fma(map_74, tl.full([C, BLOCK_K], 1.0, tl.float32), map_73)  # [C, BLOCK_K]
-            map_75 = decay_6 * dk_wu_half32  # [C, BLOCK_K]
-            total_40 = tl.fma(map_75, tl.full([C, BLOCK_K], 1.0, tl.float32), total_35)  # [C, BLOCK_K]
-            map_76 = map_11.to(DT).to(tl.float32) * dk_wu_half32  # [C, BLOCK_K]
-            inside_75 = inside_74 - map_76  # [C, BLOCK_K]
-            dot_12 = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
-            Bt_we_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level32 [C, C]
-            dk_we_half32 = tl.dot(Bt_we_half32.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_77 = decay_6 * dk_we_half32  # [C, BLOCK_K]
-            total_41 = tl.fma(map_77, tl.full([C, BLOCK_K], 1.0, tl.float32), total_36)  # [C, BLOCK_K]
-            map_78 = both.to(tl.float32) * dk_we_half32  # [C, BLOCK_K]
-            inside_76 = inside_75 - map_78  # [C, BLOCK_K]
-            B_wu_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level16 [C, C]
-            dq_wu_half16 = tl.dot(B_wu_half16.to(DT), map_19.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level16 [C, C]
-            dq_we_half16 = tl.dot(B_we_half16.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_42 = tl.fma(dq_we_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half16)  # [C, BLOCK_K]
-            map_79 = decay_8 * total_42  # [C, BLOCK_K]
-            total_43 = tl.fma(map_79, tl.full([C, BLOCK_K], 1.0, tl.float32), total_38)  # [C, BLOCK_K]
-            map_80 = both_3.to(tl.float32) * total_42  # [C, BLOCK_K]
-            total_44 = tl.fma(map_80, tl.full([C, BLOCK_K], 1.0, tl.float32), total_39)  # [C, BLOCK_K]
-            map_81 = decay_8 * dk_wu_half16  # [C, BLOCK_K]
-            total_45 = tl.fma(map_81, tl.full([C, BLOCK_K], 1.0, tl.float32), total_40)  # [C, BLOCK_K]
-            map_82 = map_19.to(DT).to(tl.float32) * dk_wu_half16  # [C, BLOCK_K]
-            inside_77 = inside_76 - map_82  # [C, BLOCK_K]
-            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
-            dk_we_half16 = tl.dot(Bt_we_half16.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_83 = decay_8 * dk_we_half16  # [C, BLOCK_K]
-            total_46 = tl.fma(map_83, tl.full([C, BLOCK_K], 1.0, tl.float32), total_41)  # [C, BLOCK_K]
-            map_84 = both_3.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
-            inside_78 = inside_77 - map_84  # [C, BLOCK_K]
-            B_wu_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level8 [C, C]
-            dq_wu_half8 = tl.dot(B_wu_half8.to(DT), map_27.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level8 [C, C]
-            dq_we_half8 = tl.dot(B_we_half8.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_47 = tl.fma(dq_we_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half8)  # [C, BLOCK_K]
-            map_85 = decay_10 * total_47  # [C, BLOCK_K]
-            total_48 = tl.fma(map_85, tl.full([C, BLOCK_K], 1.0, tl.float32), total_43)  # [C, BLOCK_K]
-            map_86 = both_5.to(tl.float32) * total_47  # [C, BLOCK_K]
-            total_49 = tl.fma(map_86, tl.full([C, BLOCK_K], 1.0, tl.float32), total_44)  # [C, BLOCK_K]
-            map_87 = decay_10 * dk_wu_half8  # [C, BLOCK_K]
-            total_50 = tl.fma(map_87, tl.full([C, BLOCK_K], 1.0, tl.float32), total_45)  # [C, BLOCK_K]
-            map_88 = map_27.to(DT).to(tl.float32) * dk_wu_half8  # [C, BLOCK_K]
-            inside_79 = inside_78 - map_88  # [C, BLOCK_K]
-            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
-            dk_we_half8 = tl.dot(Bt_we_half8.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_89 = decay_10 * dk_we_half8  # [C, BLOCK_K]
-            total_51 = tl.fma(map_89, tl.full([C, BLOCK_K], 1.0, tl.float32), total_46)  # [C, BLOCK_K]
-            map_90 = both_5.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
-            inside_80 = inside_79 - map_90  # [C, BLOCK_K]
-            B_wu_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level4 [C, C]
-            dq_wu_half4 = tl.dot(B_wu_half4.to(DT), map_35.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level4 [C, C]
-            dq_we_half4 = tl.dot(B_we_half4.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_52 = tl.fma(dq_we_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half4)  # [C, BLOCK_K]
-            map_91 = decay_12 * total_52  # [C, BLOCK_K]
-            total_53 = tl.fma(map_91, tl.full([C, BLOCK_K], 1.0, tl.float32), total_48)  # [C, BLOCK_K]
-            map_92 = both_7.to(tl.float32) * total_52  # [C, BLOCK_K]
-            total_54 = tl.fma(map_92, tl.full([C, BLOCK_K], 1.0, tl.float32), total_49)  # [C, BLOCK_K]
-            map_93 = decay_12 * dk_wu_half4  # [C, BLOCK_K]
-            total_55 = tl.fma(map_93, tl.full([C, BLOCK_K], 1.0, tl.float32), total_50)  # [C, BLOCK_K]
-            map_94 = map_35.to(DT).to(tl.float32) * dk_wu_half4  # [C, BLOCK_K]
-            inside_81 = inside_80 - map_94  # [C, BLOCK_K]
-            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
-            dk_we_half4 = tl.dot(Bt_we_half4.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_95 = decay_12 * dk_we_half4  # [C, BLOCK_K]
-            total_56 = tl.fma(map_95, tl.full([C, BLOCK_K], 1.0, tl.float32), total_51)  # [C, BLOCK_K]
-            map_96 = both_7.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
-            inside_82 = inside_81 - map_96  # [C, BLOCK_K]
-            B_wu_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level2 [C, C]
-            dq_wu_half2 = tl.dot(B_wu_half2.to(DT), map_43.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level2 [C, C]
-            dq_we_half2 = tl.dot(B_we_half2.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_57 = tl.fma(dq_we_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half2)  # [C, BLOCK_K]
-            map_97 = decay_14 * total_57  # [C, BLOCK_K]
-            total_58 = tl.fma(map_97, tl.full([C, BLOCK_K], 1.0, tl.float32), total_53)  # [C, BLOCK_K]
-            map_98 = both_9.to(tl.float32) * total_57  # [C, BLOCK_K]
-            total_59 = tl.fma(map_98, tl.full([C, BLOCK_K], 1.0, tl.float32), total_54)  # [C, BLOCK_K]
-            map_99 = decay_14 * dk_wu_half2  # [C, BLOCK_K]
-            total_60 = tl.fma(map_99, tl.full([C, BLOCK_K], 1.0, tl.float32), total_55)  # [C, BLOCK_K]
-            map_100 = map_43.to(DT).to(tl.float32) * dk_wu_half2  # [C, BLOCK_K]
-            inside_83 = inside_82 - map_100  # [C, BLOCK_K]
-            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
-            dk_we_half2 = tl.dot(Bt_we_half2.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_101 = decay_14 * dk_we_half2  # [C, BLOCK_K]
-            total_61 = tl.fma(map_101, tl.full([C, BLOCK_K], 1.0, tl.float32), total_56)  # [C, BLOCK_K]
-            map_102 = both_9.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
-            inside_84 = inside_83 - map_102  # [C, BLOCK_K]
-            B_wu_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level1 [C, C]
-            dq_wu_half1 = tl.dot(B_wu_half1.to(DT), map_51.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level1 [C, C]
-            dq_we_half1 = tl.dot(B_we_half1.to(DT), both_11, input_precision=PRECISION)  # [C, BLOCK_K]
-            total_62 = tl.fma(dq_we_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half1)  # [C, BLOCK_K]
-            map_103 = decay_16 * total_62  # [C, BLOCK_K]
-            total_63 = tl.fma(map_103, tl.full([C, BLOCK_K], 1.0, tl.float32), total_58)  # [C, BLOCK_K]
-            part_133_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-            map_104 = -load.to(tl.float32) / (part_133_0 * part_133_0) * total_63  # [C, BLOCK_K]
-            sum_6 = tl.sum(map_104, 1)  # [C]
-            map_105 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * total_63  # [C, BLOCK_K]
-            map_106 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
-            map_107 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
-            map_108 = map_106 * map_107 * sum_6  # [C]
-            map_109 = (load.to(tl.float32) + load.to(tl.float32)) * map_108[:, None]  # [C, BLOCK_K]
-            total_123 = map_105 + map_109  # [C, BLOCK_K]
-            map_110 = decay_16 * dk_wu_half1  # [C, BLOCK_K]
-            total_64 = tl.fma(map_110, tl.full([C, BLOCK_K], 1.0, tl.float32), total_60)  # [C, BLOCK_K]
-            map_111 = map_51.to(DT).to(tl.float32) * dk_wu_half1  # [C, BLOCK_K]
-            inside_85 = inside_84 - map_111  # [C, BLOCK_K]
-            part_143_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-            part_143_1 = load_2.to(tl.float32) * (-load.to(tl.float32) / (part_143_0 * part_143_0))
-            map_112 = part_143_1 * total_64  # [C, BLOCK_K]
-            sum_5 = tl.sum(map_112, 1)  # [C]
-            part_144_0 = -load_2.to(tl.float32) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
-            map_113 = part_144_0 * total_64  # [C, BLOCK_K]
-            total_65 = tl.fma(map_113, tl.full([C, BLOCK_K], 1.0, tl.float32), total_123)  # [C, BLOCK_K]
-            d_eta_new = -(load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))) * total_64  # gradient of eta [C, BLOCK_K]
-            d_eta_ptr_c = d_eta_ptr + start * d_eta_ptr_t  # first token of the chunk
-            tl.store(d_eta_ptr_c + (token * d_eta_ptr_t)[:, None] + at_K[None, :], d_eta_new.to(d_eta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            map_114 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
-            map_115 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
-            map_116 = -map_114 * map_115 * sum_5  # [C]
-            map_117 = (load.to(tl.float32) + load.to(tl.float32)) * map_116[:, None]  # [C, BLOCK_K]
-            d_kappa_new = total_65 + map_117  # gradient of kappa [C, BLOCK_K]
-            d_kappa_ptr_c = d_kappa_ptr + start * d_kappa_ptr_t  # first token of the chunk
-            tl.store(d_kappa_ptr_c + (token * d_kappa_ptr_t)[:, None] + at_K[None, :], d_kappa_new.to(d_kappa_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
-            dk_we_half1 = tl.dot(Bt_we_half1.to(DT), both_11, input_precision=PRECISION)  # [C, BLOCK_K]
-            map_118 = decay_16 * dk_we_half1  # [C, BLOCK_K]
-            total_66 = tl.fma(map_118, tl.full([C, BLOCK_K], 1.0, tl.float32), total_61)  # [C, BLOCK_K]
-            map_119 = both_11.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
-            inside_86 = inside_85 - map_119  # [C, BLOCK_K]
-            inside_87 = inside_86 - map_6  # [C, BLOCK_K]
-            d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-            tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_66.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            map_120 = both_11.to(tl.float32) * total_62  # [C, BLOCK_K]
-            total_67 = tl.fma(map_120, tl.full([C, BLOCK_K], 1.0, tl.float32), total_59)  # [C, BLOCK_K]
-            terms = total_67  # [C, BLOCK_K]
-            later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-            map_121 = inside_87 - map_7  # [C, BLOCK_K]
-            terms_2 = map_121  # [C, BLOCK_K]
-            inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
-            dgK_120 = later_2 + inside_2  # [C, BLOCK_K]
-            dgK_121 = dgK_120 + sum_4[None, :]  # [C, BLOCK_K]
-            dgK_122 = dgK_121 + sum_3[None, :]  # [C, BLOCK_K]
-            dgK = dgK_122 + sum_2[None, :]  # gradient of the log-decay [C, BLOCK_K]
-            d_w_raw_new = -tl.exp(load_3.to(tl.float32)) * dgK  # gradient of w_raw [C, BLOCK_K]
-            d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
-            tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+    if lowest < least:
+        return  # another kernel computes this chunk
+    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+    kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+    sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, sum_1_ptr_g)
+    eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
+    k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+    d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
+    du_ptr = _head(du_ptr, batch, h, du_ptr_b, du_ptr_h, 1)
+    d_eta_ptr = _head(d_eta_ptr, batch, h, d_eta_ptr_b, d_eta_ptr_h, 1)
+    d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+    dw_ptr = _head(dw_ptr, batch, h, dw_ptr_b, dw_ptr_h, 1)
+    d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
+    kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+    load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+    sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+    load_2 = tl.load(sum_1_ptr_c + (token * sum_1_ptr_t), mask=valid, other=0.0)  # load sum_1 [C]
+    w = load.to(tl.float32) / tl.sqrt(tl.maximum(load_2.to(tl.float32)[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
+    eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
+    load_3 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+    part_2_0 = load.to(tl.float32) / tl.sqrt(tl.maximum(load_2.to(tl.float32)[:, None], 1e-24))
+    u = -(load_3.to(tl.float32) * part_2_0)  # where it writes [C, BLOCK_K]
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load_4 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_2 = -tl.exp(load_4.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+    z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_4 = decay[:, None] * map_3  # [BLOCK_K, BLOCK_V]
+    sum_1_2 = tl.sum(map_4, 1)  # [BLOCK_K]
+    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    ds_out = decay_2 * dot  # through M [C, BLOCK_K]
+    sums_2 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    map_5 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_3 = -sums_2  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_6 = decay_4 * u  # [C, BLOCK_K]
+    dot_2 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_su_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_2, 0.0)  # pairs with j <= i in block64 [C, C]
+    dq_su_base = tl.dot(B_su_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_7 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+    dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_3, 0.0)  # pairs with j <= i in block64 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total = tl.fma(dq_se_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_base)  # [C, BLOCK_K]
+    map_8 = decay_3 * total  # [C, BLOCK_K]
+    total_2 = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_9 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+    map_10 = map_5.to(FT).to(tl.float32) * total  # [C, BLOCK_K]
+    total_3 = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), map_9)  # [C, BLOCK_K]
+    d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
+    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_2.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    dot_4 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    du_out = decay_5 * dot_4  # through L [C, BLOCK_K]
+    map_11 = u * du_out  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_11, 0)  # [BLOCK_K]
+    dot_5 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_5 * dot_5  # through L [C, BLOCK_K]
+    map_12 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
+    sum_2 = tl.sum(map_12, 0)  # [BLOCK_K]
+    dot_6 = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_su_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_6, 0.0)  # the weights of the pairs: pairs with j <= i in block64 [C, C]
+    dk_su_base = tl.dot(Bt_su_base.to(FT), map_5.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_13 = decay_4 * dk_su_base  # [C, BLOCK_K]
+    total_4 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
+    map_14 = map_6.to(FT).to(tl.float32) * dk_su_base  # [C, BLOCK_K]
+    inside_5 = total_3 - map_14  # [C, BLOCK_K]
+    dot_7 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in block64 [C, C]
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_5.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_15 = decay_4 * dk_se_base  # [C, BLOCK_K]
+    total_5 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    map_16 = map_7.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    inside_6 = inside_5 - map_16  # [C, BLOCK_K]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    sums_5 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    map_17 = decay_6 * w  # [C, BLOCK_K]
+    dot_8 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_wu_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_8, 0.0)  # the weights of the pairs: pairs with j < i in block64 [C, C]
+    dk_wu_base = tl.dot(Bt_wu_base.to(FT), map_17.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_18 = decay_4 * dk_wu_base  # [C, BLOCK_K]
+    total_6 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+    map_19 = map_6.to(FT).to(tl.float32) * dk_wu_base  # [C, BLOCK_K]
+    inside_7 = inside_6 - map_19  # [C, BLOCK_K]
+    du_ptr_c = du_ptr + start * du_ptr_t  # first token of the chunk
+    tl.store(du_ptr_c + (token * du_ptr_t)[:, None] + at_K[None, :], total_6.to(du_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    part_27_0 = load.to(tl.float32) / tl.sqrt(tl.maximum(load_2.to(tl.float32)[:, None], 1e-24))
+    d_eta_new = -part_27_0 * total_6  # gradient of eta [C, BLOCK_K]
+    d_eta_ptr_c = d_eta_ptr + start * d_eta_ptr_t  # first token of the chunk
+    tl.store(d_eta_ptr_c + (token * d_eta_ptr_t)[:, None] + at_K[None, :], d_eta_new.to(d_eta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dot_9 = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_9, 0.0)  # the weights of the pairs: pairs with j < i in block64 [C, C]
+    dk_we_base = tl.dot(Bt_we_base.to(FT), map_17.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_20 = decay_4 * dk_we_base  # [C, BLOCK_K]
+    total_7 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+    map_21 = map_7.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_8 = inside_7 - map_21  # [C, BLOCK_K]
+    inside_9 = inside_8 - map_11  # [C, BLOCK_K]
+    d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_7.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    dot_10 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    dw_out = decay_7 * dot_10  # through M [C, BLOCK_K]
+    dot_11 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_wu_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_11, 0.0)  # pairs with j < i in block64 [C, C]
+    dq_wu_base = tl.dot(B_wu_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    dot_12 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_we_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_12, 0.0)  # pairs with j < i in block64 [C, C]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_8 = tl.fma(dq_we_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_base)  # [C, BLOCK_K]
+    map_22 = decay_6 * total_8  # [C, BLOCK_K]
+    total_9 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    dw_ptr_c = dw_ptr + start * dw_ptr_t  # first token of the chunk
+    tl.store(dw_ptr_c + (token * dw_ptr_t)[:, None] + at_K[None, :], total_9.to(dw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    map_23 = w * dw_out  # [C, BLOCK_K]
+    map_24 = map_17.to(FT).to(tl.float32) * total_8  # [C, BLOCK_K]
+    total_10 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), map_23)  # [C, BLOCK_K]
+    terms = total_10  # [C, BLOCK_K]
+    later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
+    map_25 = inside_9 - map_12  # [C, BLOCK_K]
+    terms_2 = map_25  # [C, BLOCK_K]
+    inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
+    dgK_14 = later_2 + inside_2  # [C, BLOCK_K]
+    dgK_15 = dgK_14 + sum_3[None, :]  # [C, BLOCK_K]
+    dgK_16 = dgK_15 + sum_2[None, :]  # [C, BLOCK_K]
+    dgK = dgK_16 + sum_1_2[None, :]  # gradient of the log-decay [C, BLOCK_K]
+    d_w_raw_new = -tl.exp(load_4.to(tl.float32)) * dgK  # gradient of w_raw [C, BLOCK_K]
+    d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
+    tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_value_kernel(
-    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, k_ptr, w_raw_ptr, dy_ptr, l_ptr, zeta_ptr,
-    d_v_ptr, cu, T, H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g,
-    kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, k_ptr_b,
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, sum_1_ptr, k_ptr, w_raw_ptr, dy_ptr, l_ptr,
+    zeta_ptr, d_v_ptr, cu, T, H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr,
+    r_ptr_h, r_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g,
+    sum_1_ptr_b, sum_1_ptr_t: tl.constexpr, sum_1_ptr_h, sum_1_ptr_g, k_ptr_b,
     k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
     w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, zeta_ptr_b,
     zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
@@ -3879,6 +3371,7 @@ def _m_gradients_value_kernel(
         return  # another kernel computes all of them
     r_ptr_all = r_ptr
     kappa_ptr_all = kappa_ptr
+    sum_1_ptr_all = sum_1_ptr
     k_ptr_all = k_ptr
     w_raw_ptr_all = w_raw_ptr
     dy_ptr_all = dy_ptr
@@ -3888,6 +3381,7 @@ def _m_gradients_value_kernel(
         program = one * H + head
         r_ptr = r_ptr_all
         kappa_ptr = kappa_ptr_all
+        sum_1_ptr = sum_1_ptr_all
         k_ptr = k_ptr_all
         w_raw_ptr = w_raw_ptr_all
         dy_ptr = dy_ptr_all
@@ -3899,6 +3393,7 @@ def _m_gradients_value_kernel(
         in_K = at_K < K
         r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
         kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+        sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, sum_1_ptr_g)
         k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
         w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
         dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
@@ -3913,66 +3408,66 @@ def _m_gradients_value_kernel(
             s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
             kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
             load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
-            map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
-            sum_1 = tl.sum(map_2, 1)  # [C]
-            w = load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
+            sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+            load_2 = tl.load(sum_1_ptr_c + (token * sum_1_ptr_t), mask=valid, other=0.0)  # load sum_1 [C]
+            w = load.to(tl.float32) / tl.sqrt(tl.maximum(load_2.to(tl.float32)[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
             k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
             e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
             w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-            load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-            map_3 = -tl.exp(load_2.to(tl.float32))  # [C, BLOCK_K]
-            inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+            load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+            map_2 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
             gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
             diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
             sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
             decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-            map_4 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
             sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
             decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-            map_5 = decay_2 * w  # [C, BLOCK_K]
-            map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-            both = tl.where((token // 16 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
-            dot = tl.dot(both, tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_4 = decay_2 * w  # [C, BLOCK_K]
+            map_5 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            dot = tl.dot(both, tl.trans(map_3.to(DT)), input_precision=PRECISION)  # [C, C]
             At_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
             sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
             decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
             decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-            map_8 = decay_4 * w  # [C, BLOCK_K]
-            map_9 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-            dot_2 = tl.dot(both_2, tl.trans(map_7.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_7 = decay_4 * w  # [C, BLOCK_K]
+            map_8 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            dot_2 = tl.dot(both_2, tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
             At_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
             sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
             decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-            map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_9 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
             decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-            map_11 = decay_6 * w  # [C, BLOCK_K]
-            map_12 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-            dot_3 = tl.dot(both_3, tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_10 = decay_6 * w  # [C, BLOCK_K]
+            map_11 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            dot_3 = tl.dot(both_3, tl.trans(map_9.to(DT)), input_precision=PRECISION)  # [C, C]
             At_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
             sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
             decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-            map_13 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_12 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_8 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
             decay_8 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-            map_14 = decay_8 * w  # [C, BLOCK_K]
-            map_15 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-            dot_4 = tl.dot(both_4, tl.trans(map_13.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_13 = decay_8 * w  # [C, BLOCK_K]
+            map_14 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            dot_4 = tl.dot(both_4, tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
             At_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
             sums_9 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
             decay_9 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-            map_16 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_15 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_10 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
             decay_10 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-            map_17 = decay_10 * w  # [C, BLOCK_K]
-            map_18 = decay_10 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_17.to(DT), map_18.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-            dot_5 = tl.dot(both_5, tl.trans(map_16.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_16 = decay_10 * w  # [C, BLOCK_K]
+            map_17 = decay_10 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_16.to(DT), map_17.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            dot_5 = tl.dot(both_5, tl.trans(map_15.to(DT)), input_precision=PRECISION)  # [C, C]
             At_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
             dot_6 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
             At_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_6, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
@@ -3988,7 +3483,7 @@ def _m_gradients_value_kernel(
             zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
             sums_11 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
             decay_11 = tl.exp2(sums_11 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-            map_19 = decay_11 * e.to(tl.float32)  # [C, BLOCK_K]
+            map_18 = decay_11 * e.to(tl.float32)  # [C, BLOCK_K]
             d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
             for block in range(0, V, BLOCK_V):
                 at_V = block + tl.arange(0, BLOCK_V)
@@ -3996,7 +3491,7 @@ def _m_gradients_value_kernel(
                 dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
                 L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
                 zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-                dx_out = tl.dot(map_19.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+                dx_out = tl.dot(map_18.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
                 dot_11 = diagonal[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_V]
                 dx_31 = dx_out + dot_11  # [C, BLOCK_V]
                 dot_12 = tl.dot(At_se_half16.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
@@ -4025,9 +3520,10 @@ def _m_gradients_value_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_value_kernel_c64(
-    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, k_ptr, w_raw_ptr, dy_ptr, l_ptr, zeta_ptr,
-    d_v_ptr, cu, T, H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g,
-    kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, k_ptr_b,
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, sum_1_ptr, k_ptr, w_raw_ptr, dy_ptr, l_ptr,
+    zeta_ptr, d_v_ptr, cu, T, H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr,
+    r_ptr_h, r_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g,
+    sum_1_ptr_b, sum_1_ptr_t: tl.constexpr, sum_1_ptr_h, sum_1_ptr_g, k_ptr_b,
     k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
     w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, zeta_ptr_b,
     zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
@@ -4046,6 +3542,7 @@ def _m_gradients_value_kernel_c64(
         return  # another kernel computes all of them
     r_ptr_all = r_ptr
     kappa_ptr_all = kappa_ptr
+    sum_1_ptr_all = sum_1_ptr
     k_ptr_all = k_ptr
     w_raw_ptr_all = w_raw_ptr
     dy_ptr_all = dy_ptr
@@ -4055,6 +3552,7 @@ def _m_gradients_value_kernel_c64(
         program = one * H + head
         r_ptr = r_ptr_all
         kappa_ptr = kappa_ptr_all
+        sum_1_ptr = sum_1_ptr_all
         k_ptr = k_ptr_all
         w_raw_ptr = w_raw_ptr_all
         dy_ptr = dy_ptr_all
@@ -4066,6 +3564,7 @@ def _m_gradients_value_kernel_c64(
         in_K = at_K < K
         r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
         kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+        sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, sum_1_ptr_g)
         k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
         w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
         dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
@@ -4080,76 +3579,76 @@ def _m_gradients_value_kernel_c64(
             s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
             kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
             load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
-            map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
-            sum_1 = tl.sum(map_2, 1)  # [C]
-            w = load.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
+            sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+            load_2 = tl.load(sum_1_ptr_c + (token * sum_1_ptr_t), mask=valid, other=0.0)  # load sum_1 [C]
+            w = load.to(tl.float32) / tl.sqrt(tl.maximum(load_2.to(tl.float32)[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
             k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
             e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
             w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-            load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-            map_3 = -tl.exp(load_2.to(tl.float32))  # [C, BLOCK_K]
-            inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+            load_3 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+            map_2 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
             gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
             diagonal = tl.sum(e.to(tl.float32) * s.to(tl.float32), 1)  # [C]
             sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_K]
             decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
-            map_4 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
             sums_2 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
             decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
-            map_5 = decay_2 * w  # [C, BLOCK_K]
-            map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-            both = tl.where((token // 32 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # w_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
-            dot = tl.dot(both, tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_4 = decay_2 * w  # [C, BLOCK_K]
+            map_5 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # w_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
+            dot = tl.dot(both, tl.trans(map_3.to(DT)), input_precision=PRECISION)  # [C, C]
             At_se_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
             sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
             decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
-            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
             decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-            map_8 = decay_4 * w  # [C, BLOCK_K]
-            map_9 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
-            dot_2 = tl.dot(both_2, tl.trans(map_7.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_7 = decay_4 * w  # [C, BLOCK_K]
+            map_8 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            dot_2 = tl.dot(both_2, tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
             At_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
             sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
             decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
-            map_10 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_9 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_6 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
             decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-            map_11 = decay_6 * w  # [C, BLOCK_K]
-            map_12 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
-            dot_3 = tl.dot(both_3, tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_10 = decay_6 * w  # [C, BLOCK_K]
+            map_11 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            dot_3 = tl.dot(both_3, tl.trans(map_9.to(DT)), input_precision=PRECISION)  # [C, C]
             At_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
             sums_7 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
             decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
-            map_13 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_12 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_8 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
             decay_8 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-            map_14 = decay_8 * w  # [C, BLOCK_K]
-            map_15 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
-            dot_4 = tl.dot(both_4, tl.trans(map_13.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_13 = decay_8 * w  # [C, BLOCK_K]
+            map_14 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            dot_4 = tl.dot(both_4, tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
             At_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
             sums_9 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
             decay_9 = tl.exp2(sums_9 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
-            map_16 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_15 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_10 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
             decay_10 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-            map_17 = decay_10 * w  # [C, BLOCK_K]
-            map_18 = decay_10 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_17.to(DT), map_18.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
-            dot_5 = tl.dot(both_5, tl.trans(map_16.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_16 = decay_10 * w  # [C, BLOCK_K]
+            map_17 = decay_10 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_16.to(DT), map_17.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            dot_5 = tl.dot(both_5, tl.trans(map_15.to(DT)), input_precision=PRECISION)  # [C, C]
             At_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
             sums_11 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
             decay_11 = tl.exp2(sums_11 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
-            map_19 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_18 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
             sums_12 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
             decay_12 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-            map_20 = decay_12 * w  # [C, BLOCK_K]
-            map_21 = decay_12 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_20.to(DT), map_21.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
-            dot_6 = tl.dot(both_6, tl.trans(map_19.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_19 = decay_12 * w  # [C, BLOCK_K]
+            map_20 = decay_12 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_19.to(DT), map_20.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            dot_6 = tl.dot(both_6, tl.trans(map_18.to(DT)), input_precision=PRECISION)  # [C, C]
             At_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_6, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
             dot_7 = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
             At_we_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_7, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
@@ -4167,7 +3666,7 @@ def _m_gradients_value_kernel_c64(
             zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
             sums_13 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
             decay_13 = tl.exp2(sums_13 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-            map_22 = decay_13 * e.to(tl.float32)  # [C, BLOCK_K]
+            map_21 = decay_13 * e.to(tl.float32)  # [C, BLOCK_K]
             d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
             for block in range(0, V, BLOCK_V):
                 at_V = block + tl.arange(0, BLOCK_V)
@@ -4175,7 +3674,7 @@ def _m_gradients_value_kernel_c64(
                 dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
                 L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
                 zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-                dx_out = tl.dot(map_22.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+                dx_out = tl.dot(map_21.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
                 dot_13 = diagonal[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_V]
                 dx_37 = dx_out + dot_13  # [C, BLOCK_V]
                 dot_14 = tl.dot(At_se_half32.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
@@ -4203,6 +3702,1030 @@ def _m_gradients_value_kernel_c64(
                 dot_25 = tl.dot(At_we_half1.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
                 dx = dx_48 + dot_25  # gradient of x [C, BLOCK_V]
                 tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@_Kernel
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
+def _m_gradients_kernel(
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, sum_1_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr,
+    dy_ptr, z_ptr, h_2_ptr, l_ptr, zeta_ptr, d_r_ptr, dw_ptr, du_ptr, d_eta_ptr, d_k_ptr,
+    d_w_raw_ptr, cu, T, H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h,
+    r_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, sum_1_ptr_b,
+    sum_1_ptr_t: tl.constexpr, sum_1_ptr_h, sum_1_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr,
+    eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
+    w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, z_ptr_b,
+    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h,
+    zeta_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h, dw_ptr_b, dw_ptr_t: tl.constexpr,
+    dw_ptr_h, du_ptr_b, du_ptr_t: tl.constexpr, du_ptr_h, d_eta_ptr_b,
+    d_eta_ptr_t: tl.constexpr, d_eta_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_k, d_r, d_w_raw, d_eta, dw, du'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes all of them
+    r_ptr_all = r_ptr
+    kappa_ptr_all = kappa_ptr
+    sum_1_ptr_all = sum_1_ptr
+    eta_ptr_all = eta_ptr
+    k_ptr_all = k_ptr
+    v_ptr_all = v_ptr
+    w_raw_ptr_all = w_raw_ptr
+    dy_ptr_all = dy_ptr
+    z_ptr_all = z_ptr
+    zeta_ptr_all = zeta_ptr
+    d_r_ptr_all = d_r_ptr
+    dw_ptr_all = dw_ptr
+    du_ptr_all = du_ptr
+    d_eta_ptr_all = d_eta_ptr
+    d_k_ptr_all = d_k_ptr
+    d_w_raw_ptr_all = d_w_raw_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        r_ptr = r_ptr_all
+        kappa_ptr = kappa_ptr_all
+        sum_1_ptr = sum_1_ptr_all
+        eta_ptr = eta_ptr_all
+        k_ptr = k_ptr_all
+        v_ptr = v_ptr_all
+        w_raw_ptr = w_raw_ptr_all
+        dy_ptr = dy_ptr_all
+        z_ptr = z_ptr_all
+        zeta_ptr = zeta_ptr_all
+        d_r_ptr = d_r_ptr_all
+        dw_ptr = dw_ptr_all
+        du_ptr = du_ptr_all
+        d_eta_ptr = d_eta_ptr_all
+        d_k_ptr = d_k_ptr_all
+        d_w_raw_ptr = d_w_raw_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+        kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+        sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, sum_1_ptr_g)
+        eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+        zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+        d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
+        dw_ptr = _head(dw_ptr, batch, h, dw_ptr_b, dw_ptr_h, 1)
+        du_ptr = _head(du_ptr, batch, h, du_ptr_b, du_ptr_h, 1)
+        d_eta_ptr = _head(d_eta_ptr, batch, h, d_eta_ptr_b, d_eta_ptr_h, 1)
+        d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+        d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+            s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
+            kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+            load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+            sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+            load_2 = tl.load(sum_1_ptr_c + (token * sum_1_ptr_t), mask=valid, other=0.0)  # load sum_1 [C]
+            w = load.to(tl.float32) / tl.sqrt(tl.maximum(load_2.to(tl.float32)[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
+            eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
+            load_3 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+            part_2_0 = load.to(tl.float32) / tl.sqrt(tl.maximum(load_2.to(tl.float32)[:, None], 1e-24))
+            u = -(load_3.to(tl.float32) * part_2_0)  # where it writes [C, BLOCK_K]
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
+            w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+            load_4 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+            map_2 = -tl.exp(load_4.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+            z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+            L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+            map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+            map_4 = decay[:, None] * map_3  # [BLOCK_K, BLOCK_V]
+            sum_1_2 = tl.sum(map_4, 1)  # [BLOCK_K]
+            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+            sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+            dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            ds_out = decay_2 * dot  # through M [C, BLOCK_K]
+            sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+            dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
+            sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            dot_3 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            du_out = decay_4 * dot_3  # through L [C, BLOCK_K]
+            map_5 = u * du_out  # [C, BLOCK_K]
+            sum_3 = tl.sum(map_5, 0)  # [BLOCK_K]
+            dot_4 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            de_out = decay_4 * dot_4  # through L [C, BLOCK_K]
+            map_6 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
+            sum_2 = tl.sum(map_6, 0)  # [BLOCK_K]
+            diagonal = tl.sum(dy_2.to(tl.float32) * z_2.to(tl.float32), 1)  # [C]
+            dq_su_diagonal = diagonal[:, None] * u  # [C, BLOCK_K]
+            total = tl.fma(dq_su_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+            diagonal_2 = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
+            dq_se_diagonal = diagonal_2[:, None] * e.to(tl.float32)  # [C, BLOCK_K]
+            total_2 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            map_7 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+            total_3 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_diagonal)  # [C, BLOCK_K]
+            map_8 = s.to(tl.float32) * total_3  # [C, BLOCK_K]
+            total_4 = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), map_7)  # [C, BLOCK_K]
+            dk_su_diagonal = diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
+            total_5 = tl.fma(dk_su_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
+            dk_se_diagonal = diagonal_2[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
+            total_6 = tl.fma(dk_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+            sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_9 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_5 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(j, closing16(j)] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, closing16(j)] [C, BLOCK_K]
+            map_10 = decay_6 * u  # [C, BLOCK_K]
+            dot_5 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_su_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level16 [C, C]
+            dq_su_half16 = tl.dot(B_su_half16.to(DT), map_10.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_11 = decay_6 * w  # [C, BLOCK_K]
+            map_12 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            dot_6 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level16 [C, C]
+            dot_7 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_wu_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
+            both_2 = tl.dot((B_se_half16 + Bt_wu_half16).to(DT), both, input_precision=PRECISION)  # dq_se_half16 and dk_wu_half16 [C, BLOCK_K]
+            dq_se_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
+            dk_wu_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
+            total_7 = tl.fma(dq_se_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half16)  # [C, BLOCK_K]
+            map_13 = decay_5 * total_7  # [C, BLOCK_K]
+            total_8 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            map_14 = map_9.to(DT).to(tl.float32) * total_7  # [C, BLOCK_K]
+            total_9 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            dot_8 = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_su_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
+            dk_su_half16 = tl.dot(Bt_su_half16.to(DT), map_9.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_15 = decay_6 * dk_su_half16  # [C, BLOCK_K]
+            total_10 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            dot_9 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
+            dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_9.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_16 = decay_6 * dk_se_half16  # [C, BLOCK_K]
+            total_11 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
+            sums_6 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_17 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_7 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(j, closing8(j)] [C, BLOCK_K]
+            decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(j, closing8(j)] [C, BLOCK_K]
+            map_18 = decay_8 * u  # [C, BLOCK_K]
+            B_su_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level8 [C, C]
+            dq_su_half8 = tl.dot(B_su_half8.to(DT), map_18.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_19 = decay_8 * w  # [C, BLOCK_K]
+            map_20 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_19.to(DT), map_20.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level8 [C, C]
+            Bt_wu_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
+            both_4 = tl.dot((B_se_half8 + Bt_wu_half8).to(DT), both_3, input_precision=PRECISION)  # dq_se_half8 and dk_wu_half8 [C, BLOCK_K]
+            dq_se_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
+            dk_wu_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
+            total_12 = tl.fma(dq_se_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half8)  # [C, BLOCK_K]
+            map_21 = decay_7 * total_12  # [C, BLOCK_K]
+            total_13 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+            map_22 = map_17.to(DT).to(tl.float32) * total_12  # [C, BLOCK_K]
+            total_14 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            Bt_su_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
+            dk_su_half8 = tl.dot(Bt_su_half8.to(DT), map_17.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_23 = decay_8 * dk_su_half8  # [C, BLOCK_K]
+            total_15 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
+            dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_17.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_24 = decay_8 * dk_se_half8  # [C, BLOCK_K]
+            total_16 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
+            sums_8 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_25 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_9 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(j, closing4(j)] [C, BLOCK_K]
+            decay_10 = tl.exp2(sums_9 * 1.4426950408889634)  # D(j, closing4(j)] [C, BLOCK_K]
+            map_26 = decay_10 * u  # [C, BLOCK_K]
+            B_su_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level4 [C, C]
+            dq_su_half4 = tl.dot(B_su_half4.to(DT), map_26.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_27 = decay_10 * w  # [C, BLOCK_K]
+            map_28 = decay_10 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_27.to(DT), map_28.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level4 [C, C]
+            Bt_wu_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
+            both_6 = tl.dot((B_se_half4 + Bt_wu_half4).to(DT), both_5, input_precision=PRECISION)  # dq_se_half4 and dk_wu_half4 [C, BLOCK_K]
+            dq_se_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
+            dk_wu_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
+            total_17 = tl.fma(dq_se_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half4)  # [C, BLOCK_K]
+            map_29 = decay_9 * total_17  # [C, BLOCK_K]
+            total_18 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            map_30 = map_25.to(DT).to(tl.float32) * total_17  # [C, BLOCK_K]
+            total_19 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
+            Bt_su_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
+            dk_su_half4 = tl.dot(Bt_su_half4.to(DT), map_25.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_31 = decay_10 * dk_su_half4  # [C, BLOCK_K]
+            total_20 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
+            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_25.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_32 = decay_10 * dk_se_half4  # [C, BLOCK_K]
+            total_21 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
+            sums_10 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_11 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_33 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_11 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(j, closing2(j)] [C, BLOCK_K]
+            decay_12 = tl.exp2(sums_11 * 1.4426950408889634)  # D(j, closing2(j)] [C, BLOCK_K]
+            map_34 = decay_12 * u  # [C, BLOCK_K]
+            B_su_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
+            dq_su_half2 = tl.dot(B_su_half2.to(DT), map_34.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_35 = decay_12 * w  # [C, BLOCK_K]
+            map_36 = decay_12 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_35.to(DT), map_36.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level2 [C, C]
+            Bt_wu_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
+            both_8 = tl.dot((B_se_half2 + Bt_wu_half2).to(DT), both_7, input_precision=PRECISION)  # dq_se_half2 and dk_wu_half2 [C, BLOCK_K]
+            dq_se_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
+            dk_wu_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
+            total_22 = tl.fma(dq_se_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half2)  # [C, BLOCK_K]
+            map_37 = decay_11 * total_22  # [C, BLOCK_K]
+            total_23 = tl.fma(map_37, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
+            map_38 = map_33.to(DT).to(tl.float32) * total_22  # [C, BLOCK_K]
+            total_24 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
+            Bt_su_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
+            dk_su_half2 = tl.dot(Bt_su_half2.to(DT), map_33.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_39 = decay_12 * dk_su_half2  # [C, BLOCK_K]
+            total_25 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_20)  # [C, BLOCK_K]
+            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
+            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_33.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_40 = decay_12 * dk_se_half2  # [C, BLOCK_K]
+            total_26 = tl.fma(map_40, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
+            sums_12 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_13 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_41 = decay_13 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_13 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(j, closing1(j)] [C, BLOCK_K]
+            decay_14 = tl.exp2(sums_13 * 1.4426950408889634)  # D(j, closing1(j)] [C, BLOCK_K]
+            map_42 = decay_14 * u  # [C, BLOCK_K]
+            B_su_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
+            dq_su_half1 = tl.dot(B_su_half1.to(DT), map_42.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_43 = decay_14 * w  # [C, BLOCK_K]
+            map_44 = decay_14 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_43.to(DT), map_44.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
+            Bt_wu_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
+            both_10 = tl.dot((B_se_half1 + Bt_wu_half1).to(DT), both_9, input_precision=PRECISION)  # dq_se_half1 and dk_wu_half1 [C, BLOCK_K]
+            dq_se_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
+            dk_wu_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
+            total_27 = tl.fma(dq_se_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half1)  # [C, BLOCK_K]
+            map_45 = decay_13 * total_27  # [C, BLOCK_K]
+            total_28 = tl.fma(map_45, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
+            map_46 = map_41.to(DT).to(tl.float32) * total_27  # [C, BLOCK_K]
+            total_29 = tl.fma(map_46, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
+            map_47 = u * dk_su_diagonal  # [C, BLOCK_K]
+            inside_51 = total_29 - map_47  # [C, BLOCK_K]
+            map_48 = e.to(tl.float32) * dk_se_diagonal  # [C, BLOCK_K]
+            inside_52 = inside_51 - map_48  # [C, BLOCK_K]
+            map_49 = map_10.to(DT).to(tl.float32) * dk_su_half16  # [C, BLOCK_K]
+            inside_53 = inside_52 - map_49  # [C, BLOCK_K]
+            map_50 = both.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
+            inside_54 = inside_53 - map_50  # [C, BLOCK_K]
+            map_51 = map_18.to(DT).to(tl.float32) * dk_su_half8  # [C, BLOCK_K]
+            inside_55 = inside_54 - map_51  # [C, BLOCK_K]
+            map_52 = both_3.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
+            inside_56 = inside_55 - map_52  # [C, BLOCK_K]
+            map_53 = map_26.to(DT).to(tl.float32) * dk_su_half4  # [C, BLOCK_K]
+            inside_57 = inside_56 - map_53  # [C, BLOCK_K]
+            map_54 = both_5.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
+            inside_58 = inside_57 - map_54  # [C, BLOCK_K]
+            map_55 = map_34.to(DT).to(tl.float32) * dk_su_half2  # [C, BLOCK_K]
+            inside_59 = inside_58 - map_55  # [C, BLOCK_K]
+            map_56 = both_7.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
+            inside_60 = inside_59 - map_56  # [C, BLOCK_K]
+            d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
+            tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_28.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            Bt_su_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
+            dk_su_half1 = tl.dot(Bt_su_half1.to(DT), map_41.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_57 = decay_14 * dk_su_half1  # [C, BLOCK_K]
+            total_30 = tl.fma(map_57, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
+            map_58 = map_42.to(DT).to(tl.float32) * dk_su_half1  # [C, BLOCK_K]
+            inside_61 = inside_60 - map_58  # [C, BLOCK_K]
+            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
+            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_41.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_59 = decay_14 * dk_se_half1  # [C, BLOCK_K]
+            total_31 = tl.fma(map_59, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
+            map_60 = both_9.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
+            inside_62 = inside_61 - map_60  # [C, BLOCK_K]
+            dot_10 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_wu_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level16 [C, C]
+            dq_wu_half16 = tl.dot(B_wu_half16.to(DT), map_10.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            dot_11 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level16 [C, C]
+            dq_we_half16 = tl.dot(B_we_half16.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
+            total_32 = tl.fma(dq_we_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half16)  # [C, BLOCK_K]
+            map_61 = decay_6 * total_32  # [C, BLOCK_K]
+            total_33 = tl.fma(map_61, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+            map_62 = w * dw_out  # [C, BLOCK_K]
+            map_63 = both.to(tl.float32) * total_32  # [C, BLOCK_K]
+            total_34 = tl.fma(map_63, tl.full([C, BLOCK_K], 1.0, tl.float32), map_62)  # [C, BLOCK_K]
+            map_64 = decay_6 * dk_wu_half16  # [C, BLOCK_K]
+            total_35 = tl.fma(map_64, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
+            map_65 = map_10.to(DT).to(tl.float32) * dk_wu_half16  # [C, BLOCK_K]
+            inside_63 = inside_62 - map_65  # [C, BLOCK_K]
+            dot_12 = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
+            dk_we_half16 = tl.dot(Bt_we_half16.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_66 = decay_6 * dk_we_half16  # [C, BLOCK_K]
+            total_36 = tl.fma(map_66, tl.full([C, BLOCK_K], 1.0, tl.float32), total_31)  # [C, BLOCK_K]
+            map_67 = both.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
+            inside_64 = inside_63 - map_67  # [C, BLOCK_K]
+            B_wu_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level8 [C, C]
+            dq_wu_half8 = tl.dot(B_wu_half8.to(DT), map_18.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level8 [C, C]
+            dq_we_half8 = tl.dot(B_we_half8.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
+            total_37 = tl.fma(dq_we_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half8)  # [C, BLOCK_K]
+            map_68 = decay_8 * total_37  # [C, BLOCK_K]
+            total_38 = tl.fma(map_68, tl.full([C, BLOCK_K], 1.0, tl.float32), total_33)  # [C, BLOCK_K]
+            map_69 = both_3.to(tl.float32) * total_37  # [C, BLOCK_K]
+            total_39 = tl.fma(map_69, tl.full([C, BLOCK_K], 1.0, tl.float32), total_34)  # [C, BLOCK_K]
+            map_70 = decay_8 * dk_wu_half8  # [C, BLOCK_K]
+            total_40 = tl.fma(map_70, tl.full([C, BLOCK_K], 1.0, tl.float32), total_35)  # [C, BLOCK_K]
+            map_71 = map_18.to(DT).to(tl.float32) * dk_wu_half8  # [C, BLOCK_K]
+            inside_65 = inside_64 - map_71  # [C, BLOCK_K]
+            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
+            dk_we_half8 = tl.dot(Bt_we_half8.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_72 = decay_8 * dk_we_half8  # [C, BLOCK_K]
+            total_41 = tl.fma(map_72, tl.full([C, BLOCK_K], 1.0, tl.float32), total_36)  # [C, BLOCK_K]
+            map_73 = both_3.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
+            inside_66 = inside_65 - map_73  # [C, BLOCK_K]
+            B_wu_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level4 [C, C]
+            dq_wu_half4 = tl.dot(B_wu_half4.to(DT), map_26.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level4 [C, C]
+            dq_we_half4 = tl.dot(B_we_half4.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
+            total_42 = tl.fma(dq_we_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half4)  # [C, BLOCK_K]
+            map_74 = decay_10 * total_42  # [C, BLOCK_K]
+            total_43 = tl.fma(map_74, tl.full([C, BLOCK_K], 1.0, tl.float32), total_38)  # [C, BLOCK_K]
+            map_75 = both_5.to(tl.float32) * total_42  # [C, BLOCK_K]
+            total_44 = tl.fma(map_75, tl.full([C, BLOCK_K], 1.0, tl.float32), total_39)  # [C, BLOCK_K]
+            map_76 = decay_10 * dk_wu_half4  # [C, BLOCK_K]
+            total_45 = tl.fma(map_76, tl.full([C, BLOCK_K], 1.0, tl.float32), total_40)  # [C, BLOCK_K]
+            map_77 = map_26.to(DT).to(tl.float32) * dk_wu_half4  # [C, BLOCK_K]
+            inside_67 = inside_66 - map_77  # [C, BLOCK_K]
+            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
+            dk_we_half4 = tl.dot(Bt_we_half4.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_78 = decay_10 * dk_we_half4  # [C, BLOCK_K]
+            total_46 = tl.fma(map_78, tl.full([C, BLOCK_K], 1.0, tl.float32), total_41)  # [C, BLOCK_K]
+            map_79 = both_5.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
+            inside_68 = inside_67 - map_79  # [C, BLOCK_K]
+            B_wu_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level2 [C, C]
+            dq_wu_half2 = tl.dot(B_wu_half2.to(DT), map_34.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level2 [C, C]
+            dq_we_half2 = tl.dot(B_we_half2.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
+            total_47 = tl.fma(dq_we_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half2)  # [C, BLOCK_K]
+            map_80 = decay_12 * total_47  # [C, BLOCK_K]
+            total_48 = tl.fma(map_80, tl.full([C, BLOCK_K], 1.0, tl.float32), total_43)  # [C, BLOCK_K]
+            map_81 = both_7.to(tl.float32) * total_47  # [C, BLOCK_K]
+            total_49 = tl.fma(map_81, tl.full([C, BLOCK_K], 1.0, tl.float32), total_44)  # [C, BLOCK_K]
+            map_82 = decay_12 * dk_wu_half2  # [C, BLOCK_K]
+            total_50 = tl.fma(map_82, tl.full([C, BLOCK_K], 1.0, tl.float32), total_45)  # [C, BLOCK_K]
+            map_83 = map_34.to(DT).to(tl.float32) * dk_wu_half2  # [C, BLOCK_K]
+            inside_69 = inside_68 - map_83  # [C, BLOCK_K]
+            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
+            dk_we_half2 = tl.dot(Bt_we_half2.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_84 = decay_12 * dk_we_half2  # [C, BLOCK_K]
+            total_51 = tl.fma(map_84, tl.full([C, BLOCK_K], 1.0, tl.float32), total_46)  # [C, BLOCK_K]
+            map_85 = both_7.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
+            inside_70 = inside_69 - map_85  # [C, BLOCK_K]
+            B_wu_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level1 [C, C]
+            dq_wu_half1 = tl.dot(B_wu_half1.to(DT), map_42.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level1 [C, C]
+            dq_we_half1 = tl.dot(B_we_half1.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
+            total_52 = tl.fma(dq_we_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half1)  # [C, BLOCK_K]
+            map_86 = decay_14 * total_52  # [C, BLOCK_K]
+            total_53 = tl.fma(map_86, tl.full([C, BLOCK_K], 1.0, tl.float32), total_48)  # [C, BLOCK_K]
+            dw_ptr_c = dw_ptr + start * dw_ptr_t  # first token of the chunk
+            tl.store(dw_ptr_c + (token * dw_ptr_t)[:, None] + at_K[None, :], total_53.to(dw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_87 = decay_14 * dk_wu_half1  # [C, BLOCK_K]
+            total_54 = tl.fma(map_87, tl.full([C, BLOCK_K], 1.0, tl.float32), total_50)  # [C, BLOCK_K]
+            map_88 = map_42.to(DT).to(tl.float32) * dk_wu_half1  # [C, BLOCK_K]
+            inside_71 = inside_70 - map_88  # [C, BLOCK_K]
+            du_ptr_c = du_ptr + start * du_ptr_t  # first token of the chunk
+            tl.store(du_ptr_c + (token * du_ptr_t)[:, None] + at_K[None, :], total_54.to(du_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            part_115_0 = load.to(tl.float32) / tl.sqrt(tl.maximum(load_2.to(tl.float32)[:, None], 1e-24))
+            d_eta_new = -part_115_0 * total_54  # gradient of eta [C, BLOCK_K]
+            d_eta_ptr_c = d_eta_ptr + start * d_eta_ptr_t  # first token of the chunk
+            tl.store(d_eta_ptr_c + (token * d_eta_ptr_t)[:, None] + at_K[None, :], d_eta_new.to(d_eta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
+            dk_we_half1 = tl.dot(Bt_we_half1.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_89 = decay_14 * dk_we_half1  # [C, BLOCK_K]
+            total_55 = tl.fma(map_89, tl.full([C, BLOCK_K], 1.0, tl.float32), total_51)  # [C, BLOCK_K]
+            map_90 = both_9.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
+            inside_72 = inside_71 - map_90  # [C, BLOCK_K]
+            inside_73 = inside_72 - map_5  # [C, BLOCK_K]
+            d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+            tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_55.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_91 = both_9.to(tl.float32) * total_52  # [C, BLOCK_K]
+            total_56 = tl.fma(map_91, tl.full([C, BLOCK_K], 1.0, tl.float32), total_49)  # [C, BLOCK_K]
+            terms = total_56  # [C, BLOCK_K]
+            later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
+            map_92 = inside_73 - map_6  # [C, BLOCK_K]
+            terms_2 = map_92  # [C, BLOCK_K]
+            inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
+            dgK_101 = later_2 + inside_2  # [C, BLOCK_K]
+            dgK_102 = dgK_101 + sum_3[None, :]  # [C, BLOCK_K]
+            dgK_103 = dgK_102 + sum_2[None, :]  # [C, BLOCK_K]
+            dgK = dgK_103 + sum_1_2[None, :]  # gradient of the log-decay [C, BLOCK_K]
+            d_w_raw_new = -tl.exp(load_4.to(tl.float32)) * dgK  # gradient of w_raw [C, BLOCK_K]
+            d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
+            tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@_Kernel
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
+def _m_gradients_kernel_c64(
+    first_K_ptr, second_K_ptr, r_ptr, kappa_ptr, sum_1_ptr, eta_ptr, k_ptr, v_ptr, w_raw_ptr,
+    dy_ptr, z_ptr, h_2_ptr, l_ptr, zeta_ptr, d_r_ptr, dw_ptr, du_ptr, d_eta_ptr, d_k_ptr,
+    d_w_raw_ptr, cu, T, H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h,
+    r_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr, kappa_ptr_h, kappa_ptr_g, sum_1_ptr_b,
+    sum_1_ptr_t: tl.constexpr, sum_1_ptr_h, sum_1_ptr_g, eta_ptr_b, eta_ptr_t: tl.constexpr,
+    eta_ptr_h, eta_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
+    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr,
+    w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, z_ptr_b,
+    z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h,
+    zeta_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h, dw_ptr_b, dw_ptr_t: tl.constexpr,
+    dw_ptr_h, du_ptr_b, du_ptr_t: tl.constexpr, du_ptr_h, d_eta_ptr_b,
+    d_eta_ptr_t: tl.constexpr, d_eta_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
+    d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_k, d_r, d_w_raw, d_eta, dw, du'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    head = program % H
+    group = program // H  # of 8 chunks
+    lowest = tl.minimum(_lowest_of(first_K_ptr, group, head, H, SLOTS, 8, K), _lowest_of(second_K_ptr, group, head, H, SLOTS, 8, K))  # decay of half a chunk
+    if lowest >= least:
+        return  # another kernel computes all of them
+    r_ptr_all = r_ptr
+    kappa_ptr_all = kappa_ptr
+    sum_1_ptr_all = sum_1_ptr
+    eta_ptr_all = eta_ptr
+    k_ptr_all = k_ptr
+    v_ptr_all = v_ptr
+    w_raw_ptr_all = w_raw_ptr
+    dy_ptr_all = dy_ptr
+    z_ptr_all = z_ptr
+    zeta_ptr_all = zeta_ptr
+    d_r_ptr_all = d_r_ptr
+    dw_ptr_all = dw_ptr
+    du_ptr_all = du_ptr
+    d_eta_ptr_all = d_eta_ptr
+    d_k_ptr_all = d_k_ptr
+    d_w_raw_ptr_all = d_w_raw_ptr
+    for one in range(group * 8, tl.minimum(group * 8 + 8, SLOTS)):
+        program = one * H + head
+        r_ptr = r_ptr_all
+        kappa_ptr = kappa_ptr_all
+        sum_1_ptr = sum_1_ptr_all
+        eta_ptr = eta_ptr_all
+        k_ptr = k_ptr_all
+        v_ptr = v_ptr_all
+        w_raw_ptr = w_raw_ptr_all
+        dy_ptr = dy_ptr_all
+        z_ptr = z_ptr_all
+        zeta_ptr = zeta_ptr_all
+        d_r_ptr = d_r_ptr_all
+        dw_ptr = dw_ptr_all
+        du_ptr = du_ptr_all
+        d_eta_ptr = d_eta_ptr_all
+        d_k_ptr = d_k_ptr_all
+        d_w_raw_ptr = d_w_raw_ptr_all
+        h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+        token = tl.arange(0, C)
+        at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+        in_K = at_K < K
+        at_V = tl.arange(0, BLOCK_V)
+        in_V = at_V < V
+        r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+        kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+        sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, sum_1_ptr_g)
+        eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
+        k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+        w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
+        dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+        zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+        d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
+        dw_ptr = _head(dw_ptr, batch, h, dw_ptr_b, dw_ptr_h, 1)
+        du_ptr = _head(du_ptr, batch, h, du_ptr_b, du_ptr_h, 1)
+        d_eta_ptr = _head(d_eta_ptr, batch, h, d_eta_ptr_b, d_eta_ptr_h, 1)
+        d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+        d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
+        lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
+        if lowest < least:
+            rest = left
+            valid = token < rest
+            start = first
+            r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+            s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
+            kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+            load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+            sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+            load_2 = tl.load(sum_1_ptr_c + (token * sum_1_ptr_t), mask=valid, other=0.0)  # load sum_1 [C]
+            w = load.to(tl.float32) / tl.sqrt(tl.maximum(load_2.to(tl.float32)[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
+            eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
+            load_3 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+            part_2_0 = load.to(tl.float32) / tl.sqrt(tl.maximum(load_2.to(tl.float32)[:, None], 1e-24))
+            u = -(load_3.to(tl.float32) * part_2_0)  # where it writes [C, BLOCK_K]
+            k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 8
+            v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+            x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
+            w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+            load_4 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+            map_2 = -tl.exp(load_4.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+            dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+            dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+            z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
+            M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+            L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+            decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+            map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+            map_4 = decay[:, None] * map_3  # [BLOCK_K, BLOCK_V]
+            sum_1_2 = tl.sum(map_4, 1)  # [BLOCK_K]
+            zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+            zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+            sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
+            decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+            dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            ds_out = decay_2 * dot  # through M [C, BLOCK_K]
+            sums_2 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+            decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+            dot_2 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            dw_out = decay_3 * dot_2  # through M [C, BLOCK_K]
+            sums_3 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+            decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+            dot_3 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            du_out = decay_4 * dot_3  # through L [C, BLOCK_K]
+            map_5 = u * du_out  # [C, BLOCK_K]
+            sum_3 = tl.sum(map_5, 0)  # [BLOCK_K]
+            dot_4 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+            de_out = decay_4 * dot_4  # through L [C, BLOCK_K]
+            map_6 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
+            sum_2 = tl.sum(map_6, 0)  # [BLOCK_K]
+            diagonal = tl.sum(dy_2.to(tl.float32) * z_2.to(tl.float32), 1)  # [C]
+            dq_su_diagonal = diagonal[:, None] * u  # [C, BLOCK_K]
+            total = tl.fma(dq_su_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+            diagonal_2 = tl.sum(dy_2.to(tl.float32) * x.to(tl.float32), 1)  # [C]
+            dq_se_diagonal = diagonal_2[:, None] * e.to(tl.float32)  # [C, BLOCK_K]
+            total_2 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            map_7 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+            total_3 = tl.fma(dq_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_diagonal)  # [C, BLOCK_K]
+            map_8 = s.to(tl.float32) * total_3  # [C, BLOCK_K]
+            total_4 = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), map_7)  # [C, BLOCK_K]
+            dk_su_diagonal = diagonal[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
+            total_5 = tl.fma(dk_su_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
+            dk_se_diagonal = diagonal_2[:, None] * s.to(tl.float32)  # [C, BLOCK_K]
+            total_6 = tl.fma(dk_se_diagonal, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+            sums_4 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i] [C, BLOCK_K]
+            decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening32(i), i] [C, BLOCK_K]
+            map_9 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_5 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(j, closing32(j)] [C, BLOCK_K]
+            decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(j, closing32(j)] [C, BLOCK_K]
+            map_10 = decay_6 * u  # [C, BLOCK_K]
+            dot_5 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_su_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level32 [C, C]
+            dq_su_half32 = tl.dot(B_su_half32.to(DT), map_10.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_11 = decay_6 * w  # [C, BLOCK_K]
+            map_12 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # w_half32 in second halves of blocks, e_half32 in first [C, BLOCK_K]
+            dot_6 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_se_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level32 [C, C]
+            dot_7 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_wu_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level32 [C, C]
+            both_2 = tl.dot((B_se_half32 + Bt_wu_half32).to(DT), both, input_precision=PRECISION)  # dq_se_half32 and dk_wu_half32 [C, BLOCK_K]
+            dq_se_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
+            dk_wu_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
+            total_7 = tl.fma(dq_se_half32, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half32)  # [C, BLOCK_K]
+            map_13 = decay_5 * total_7  # [C, BLOCK_K]
+            total_8 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            map_14 = map_9.to(DT).to(tl.float32) * total_7  # [C, BLOCK_K]
+            total_9 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            dot_8 = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_su_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level32 [C, C]
+            dk_su_half32 = tl.dot(Bt_su_half32.to(DT), map_9.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_15 = decay_6 * dk_su_half32  # [C, BLOCK_K]
+            total_10 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            dot_9 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_se_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level32 [C, C]
+            dk_se_half32 = tl.dot(Bt_se_half32.to(DT), map_9.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_16 = decay_6 * dk_se_half32  # [C, BLOCK_K]
+            total_11 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
+            sums_6 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i] [C, BLOCK_K]
+            decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening16(i), i] [C, BLOCK_K]
+            map_17 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_7 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(j, closing16(j)] [C, BLOCK_K]
+            decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(j, closing16(j)] [C, BLOCK_K]
+            map_18 = decay_8 * u  # [C, BLOCK_K]
+            B_su_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level16 [C, C]
+            dq_su_half16 = tl.dot(B_su_half16.to(DT), map_18.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_19 = decay_8 * w  # [C, BLOCK_K]
+            map_20 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_19.to(DT), map_20.to(DT))  # w_half16 in second halves of blocks, e_half16 in first [C, BLOCK_K]
+            B_se_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level16 [C, C]
+            Bt_wu_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
+            both_4 = tl.dot((B_se_half16 + Bt_wu_half16).to(DT), both_3, input_precision=PRECISION)  # dq_se_half16 and dk_wu_half16 [C, BLOCK_K]
+            dq_se_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
+            dk_wu_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
+            total_12 = tl.fma(dq_se_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half16)  # [C, BLOCK_K]
+            map_21 = decay_7 * total_12  # [C, BLOCK_K]
+            total_13 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+            map_22 = map_17.to(DT).to(tl.float32) * total_12  # [C, BLOCK_K]
+            total_14 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            Bt_su_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
+            dk_su_half16 = tl.dot(Bt_su_half16.to(DT), map_17.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_23 = decay_8 * dk_su_half16  # [C, BLOCK_K]
+            total_15 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            Bt_se_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
+            dk_se_half16 = tl.dot(Bt_se_half16.to(DT), map_17.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_24 = decay_8 * dk_se_half16  # [C, BLOCK_K]
+            total_16 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
+            sums_8 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i] [C, BLOCK_K]
+            decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening8(i), i] [C, BLOCK_K]
+            map_25 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_9 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(j, closing8(j)] [C, BLOCK_K]
+            decay_10 = tl.exp2(sums_9 * 1.4426950408889634)  # D(j, closing8(j)] [C, BLOCK_K]
+            map_26 = decay_10 * u  # [C, BLOCK_K]
+            B_su_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level8 [C, C]
+            dq_su_half8 = tl.dot(B_su_half8.to(DT), map_26.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_27 = decay_10 * w  # [C, BLOCK_K]
+            map_28 = decay_10 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_27.to(DT), map_28.to(DT))  # w_half8 in second halves of blocks, e_half8 in first [C, BLOCK_K]
+            B_se_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level8 [C, C]
+            Bt_wu_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
+            both_6 = tl.dot((B_se_half8 + Bt_wu_half8).to(DT), both_5, input_precision=PRECISION)  # dq_se_half8 and dk_wu_half8 [C, BLOCK_K]
+            dq_se_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
+            dk_wu_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
+            total_17 = tl.fma(dq_se_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half8)  # [C, BLOCK_K]
+            map_29 = decay_9 * total_17  # [C, BLOCK_K]
+            total_18 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            map_30 = map_25.to(DT).to(tl.float32) * total_17  # [C, BLOCK_K]
+            total_19 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
+            Bt_su_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
+            dk_su_half8 = tl.dot(Bt_su_half8.to(DT), map_25.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_31 = decay_10 * dk_su_half8  # [C, BLOCK_K]
+            total_20 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            Bt_se_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
+            dk_se_half8 = tl.dot(Bt_se_half8.to(DT), map_25.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_32 = decay_10 * dk_se_half8  # [C, BLOCK_K]
+            total_21 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
+            sums_10 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i] [C, BLOCK_K]
+            decay_11 = tl.exp2(sums_10 * 1.4426950408889634)  # D(opening4(i), i] [C, BLOCK_K]
+            map_33 = decay_11 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_11 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(j, closing4(j)] [C, BLOCK_K]
+            decay_12 = tl.exp2(sums_11 * 1.4426950408889634)  # D(j, closing4(j)] [C, BLOCK_K]
+            map_34 = decay_12 * u  # [C, BLOCK_K]
+            B_su_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level4 [C, C]
+            dq_su_half4 = tl.dot(B_su_half4.to(DT), map_34.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_35 = decay_12 * w  # [C, BLOCK_K]
+            map_36 = decay_12 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_35.to(DT), map_36.to(DT))  # w_half4 in second halves of blocks, e_half4 in first [C, BLOCK_K]
+            B_se_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level4 [C, C]
+            Bt_wu_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
+            both_8 = tl.dot((B_se_half4 + Bt_wu_half4).to(DT), both_7, input_precision=PRECISION)  # dq_se_half4 and dk_wu_half4 [C, BLOCK_K]
+            dq_se_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
+            dk_wu_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
+            total_22 = tl.fma(dq_se_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half4)  # [C, BLOCK_K]
+            map_37 = decay_11 * total_22  # [C, BLOCK_K]
+            total_23 = tl.fma(map_37, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
+            map_38 = map_33.to(DT).to(tl.float32) * total_22  # [C, BLOCK_K]
+            total_24 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
+            Bt_su_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
+            dk_su_half4 = tl.dot(Bt_su_half4.to(DT), map_33.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_39 = decay_12 * dk_su_half4  # [C, BLOCK_K]
+            total_25 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_20)  # [C, BLOCK_K]
+            Bt_se_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
+            dk_se_half4 = tl.dot(Bt_se_half4.to(DT), map_33.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_40 = decay_12 * dk_se_half4  # [C, BLOCK_K]
+            total_26 = tl.fma(map_40, tl.full([C, BLOCK_K], 1.0, tl.float32), total_21)  # [C, BLOCK_K]
+            sums_12 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i] [C, BLOCK_K]
+            decay_13 = tl.exp2(sums_12 * 1.4426950408889634)  # D(opening2(i), i] [C, BLOCK_K]
+            map_41 = decay_13 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_13 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(j, closing2(j)] [C, BLOCK_K]
+            decay_14 = tl.exp2(sums_13 * 1.4426950408889634)  # D(j, closing2(j)] [C, BLOCK_K]
+            map_42 = decay_14 * u  # [C, BLOCK_K]
+            B_su_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
+            dq_su_half2 = tl.dot(B_su_half2.to(DT), map_42.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_43 = decay_14 * w  # [C, BLOCK_K]
+            map_44 = decay_14 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_43.to(DT), map_44.to(DT))  # w_half2 in second halves of blocks, e_half2 in first [C, BLOCK_K]
+            B_se_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level2 [C, C]
+            Bt_wu_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
+            both_10 = tl.dot((B_se_half2 + Bt_wu_half2).to(DT), both_9, input_precision=PRECISION)  # dq_se_half2 and dk_wu_half2 [C, BLOCK_K]
+            dq_se_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
+            dk_wu_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
+            total_27 = tl.fma(dq_se_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half2)  # [C, BLOCK_K]
+            map_45 = decay_13 * total_27  # [C, BLOCK_K]
+            total_28 = tl.fma(map_45, tl.full([C, BLOCK_K], 1.0, tl.float32), total_23)  # [C, BLOCK_K]
+            map_46 = map_41.to(DT).to(tl.float32) * total_27  # [C, BLOCK_K]
+            total_29 = tl.fma(map_46, tl.full([C, BLOCK_K], 1.0, tl.float32), total_24)  # [C, BLOCK_K]
+            Bt_su_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
+            dk_su_half2 = tl.dot(Bt_su_half2.to(DT), map_41.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_47 = decay_14 * dk_su_half2  # [C, BLOCK_K]
+            total_30 = tl.fma(map_47, tl.full([C, BLOCK_K], 1.0, tl.float32), total_25)  # [C, BLOCK_K]
+            Bt_se_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
+            dk_se_half2 = tl.dot(Bt_se_half2.to(DT), map_41.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_48 = decay_14 * dk_se_half2  # [C, BLOCK_K]
+            total_31 = tl.fma(map_48, tl.full([C, BLOCK_K], 1.0, tl.float32), total_26)  # [C, BLOCK_K]
+            sums_14 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i] [C, BLOCK_K]
+            decay_15 = tl.exp2(sums_14 * 1.4426950408889634)  # D(opening1(i), i] [C, BLOCK_K]
+            map_49 = decay_15 * s.to(tl.float32)  # [C, BLOCK_K]
+            sums_15 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(j, closing1(j)] [C, BLOCK_K]
+            decay_16 = tl.exp2(sums_15 * 1.4426950408889634)  # D(j, closing1(j)] [C, BLOCK_K]
+            map_50 = decay_16 * u  # [C, BLOCK_K]
+            B_su_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
+            dq_su_half1 = tl.dot(B_su_half1.to(DT), map_50.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_51 = decay_16 * w  # [C, BLOCK_K]
+            map_52 = decay_16 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_51.to(DT), map_52.to(DT))  # w_half1 in second halves of blocks, e_half1 in first [C, BLOCK_K]
+            B_se_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
+            Bt_wu_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
+            both_12 = tl.dot((B_se_half1 + Bt_wu_half1).to(DT), both_11, input_precision=PRECISION)  # dq_se_half1 and dk_wu_half1 [C, BLOCK_K]
+            dq_se_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_K]
+            dk_wu_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_K]
+            total_32 = tl.fma(dq_se_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_half1)  # [C, BLOCK_K]
+            map_53 = decay_15 * total_32  # [C, BLOCK_K]
+            total_33 = tl.fma(map_53, tl.full([C, BLOCK_K], 1.0, tl.float32), total_28)  # [C, BLOCK_K]
+            map_54 = map_49.to(DT).to(tl.float32) * total_32  # [C, BLOCK_K]
+            total_34 = tl.fma(map_54, tl.full([C, BLOCK_K], 1.0, tl.float32), total_29)  # [C, BLOCK_K]
+            map_55 = u * dk_su_diagonal  # [C, BLOCK_K]
+            inside_61 = total_34 - map_55  # [C, BLOCK_K]
+            map_56 = e.to(tl.float32) * dk_se_diagonal  # [C, BLOCK_K]
+            inside_62 = inside_61 - map_56  # [C, BLOCK_K]
+            map_57 = map_10.to(DT).to(tl.float32) * dk_su_half32  # [C, BLOCK_K]
+            inside_63 = inside_62 - map_57  # [C, BLOCK_K]
+            map_58 = both.to(tl.float32) * dk_se_half32  # [C, BLOCK_K]
+            inside_64 = inside_63 - map_58  # [C, BLOCK_K]
+            map_59 = map_18.to(DT).to(tl.float32) * dk_su_half16  # [C, BLOCK_K]
+            inside_65 = inside_64 - map_59  # [C, BLOCK_K]
+            map_60 = both_3.to(tl.float32) * dk_se_half16  # [C, BLOCK_K]
+            inside_66 = inside_65 - map_60  # [C, BLOCK_K]
+            map_61 = map_26.to(DT).to(tl.float32) * dk_su_half8  # [C, BLOCK_K]
+            inside_67 = inside_66 - map_61  # [C, BLOCK_K]
+            map_62 = both_5.to(tl.float32) * dk_se_half8  # [C, BLOCK_K]
+            inside_68 = inside_67 - map_62  # [C, BLOCK_K]
+            map_63 = map_34.to(DT).to(tl.float32) * dk_su_half4  # [C, BLOCK_K]
+            inside_69 = inside_68 - map_63  # [C, BLOCK_K]
+            map_64 = both_7.to(tl.float32) * dk_se_half4  # [C, BLOCK_K]
+            inside_70 = inside_69 - map_64  # [C, BLOCK_K]
+            map_65 = map_42.to(DT).to(tl.float32) * dk_su_half2  # [C, BLOCK_K]
+            inside_71 = inside_70 - map_65  # [C, BLOCK_K]
+            map_66 = both_9.to(tl.float32) * dk_se_half2  # [C, BLOCK_K]
+            inside_72 = inside_71 - map_66  # [C, BLOCK_K]
+            d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
+            tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_33.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            Bt_su_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_8, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
+            dk_su_half1 = tl.dot(Bt_su_half1.to(DT), map_49.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_67 = decay_16 * dk_su_half1  # [C, BLOCK_K]
+            total_35 = tl.fma(map_67, tl.full([C, BLOCK_K], 1.0, tl.float32), total_30)  # [C, BLOCK_K]
+            map_68 = map_50.to(DT).to(tl.float32) * dk_su_half1  # [C, BLOCK_K]
+            inside_73 = inside_72 - map_68  # [C, BLOCK_K]
+            Bt_se_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_9, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
+            dk_se_half1 = tl.dot(Bt_se_half1.to(DT), map_49.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            map_69 = decay_16 * dk_se_half1  # [C, BLOCK_K]
+            total_36 = tl.fma(map_69, tl.full([C, BLOCK_K], 1.0, tl.float32), total_31)  # [C, BLOCK_K]
+            map_70 = both_11.to(tl.float32) * dk_se_half1  # [C, BLOCK_K]
+            inside_74 = inside_73 - map_70  # [C, BLOCK_K]
+            dot_10 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_wu_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level32 [C, C]
+            dq_wu_half32 = tl.dot(B_wu_half32.to(DT), map_10.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            dot_11 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+            B_we_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level32 [C, C]
+            dq_we_half32 = tl.dot(B_we_half32.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
+            total_37 = tl.fma(dq_we_half32, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half32)  # [C, BLOCK_K]
+            map_71 = decay_6 * total_37  # [C, BLOCK_K]
+            total_38 = tl.fma(map_71, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+            map_72 = w * dw_out  # [C, BLOCK_K]
+            map_73 = both.to(tl.float32) * total_37  # [C, BLOCK_K]
+            total_39 = tl.fma(map_73, tl.full([C, BLOCK_K], 1.0, tl.float32), map_72)  # [C, BLOCK_K]
+            map_74 = decay_6 * dk_wu_half32  # [C, BLOCK_K]
+            total_40 = tl.fma(map_74, tl.full([C, BLOCK_K], 1.0, tl.float32), total_35)  # [C, BLOCK_K]
+            map_75 = map_10.to(DT).to(tl.float32) * dk_wu_half32  # [C, BLOCK_K]
+            inside_75 = inside_74 - map_75  # [C, BLOCK_K]
+            dot_12 = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+            Bt_we_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level32 [C, C]
+            dk_we_half32 = tl.dot(Bt_we_half32.to(DT), both, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_76 = decay_6 * dk_we_half32  # [C, BLOCK_K]
+            total_41 = tl.fma(map_76, tl.full([C, BLOCK_K], 1.0, tl.float32), total_36)  # [C, BLOCK_K]
+            map_77 = both.to(tl.float32) * dk_we_half32  # [C, BLOCK_K]
+            inside_76 = inside_75 - map_77  # [C, BLOCK_K]
+            B_wu_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level16 [C, C]
+            dq_wu_half16 = tl.dot(B_wu_half16.to(DT), map_18.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            B_we_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level16 [C, C]
+            dq_we_half16 = tl.dot(B_we_half16.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
+            total_42 = tl.fma(dq_we_half16, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half16)  # [C, BLOCK_K]
+            map_78 = decay_8 * total_42  # [C, BLOCK_K]
+            total_43 = tl.fma(map_78, tl.full([C, BLOCK_K], 1.0, tl.float32), total_38)  # [C, BLOCK_K]
+            map_79 = both_3.to(tl.float32) * total_42  # [C, BLOCK_K]
+            total_44 = tl.fma(map_79, tl.full([C, BLOCK_K], 1.0, tl.float32), total_39)  # [C, BLOCK_K]
+            map_80 = decay_8 * dk_wu_half16  # [C, BLOCK_K]
+            total_45 = tl.fma(map_80, tl.full([C, BLOCK_K], 1.0, tl.float32), total_40)  # [C, BLOCK_K]
+            map_81 = map_18.to(DT).to(tl.float32) * dk_wu_half16  # [C, BLOCK_K]
+            inside_77 = inside_76 - map_81  # [C, BLOCK_K]
+            Bt_we_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level16 [C, C]
+            dk_we_half16 = tl.dot(Bt_we_half16.to(DT), both_3, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_82 = decay_8 * dk_we_half16  # [C, BLOCK_K]
+            total_46 = tl.fma(map_82, tl.full([C, BLOCK_K], 1.0, tl.float32), total_41)  # [C, BLOCK_K]
+            map_83 = both_3.to(tl.float32) * dk_we_half16  # [C, BLOCK_K]
+            inside_78 = inside_77 - map_83  # [C, BLOCK_K]
+            B_wu_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level8 [C, C]
+            dq_wu_half8 = tl.dot(B_wu_half8.to(DT), map_26.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            B_we_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level8 [C, C]
+            dq_we_half8 = tl.dot(B_we_half8.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
+            total_47 = tl.fma(dq_we_half8, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half8)  # [C, BLOCK_K]
+            map_84 = decay_10 * total_47  # [C, BLOCK_K]
+            total_48 = tl.fma(map_84, tl.full([C, BLOCK_K], 1.0, tl.float32), total_43)  # [C, BLOCK_K]
+            map_85 = both_5.to(tl.float32) * total_47  # [C, BLOCK_K]
+            total_49 = tl.fma(map_85, tl.full([C, BLOCK_K], 1.0, tl.float32), total_44)  # [C, BLOCK_K]
+            map_86 = decay_10 * dk_wu_half8  # [C, BLOCK_K]
+            total_50 = tl.fma(map_86, tl.full([C, BLOCK_K], 1.0, tl.float32), total_45)  # [C, BLOCK_K]
+            map_87 = map_26.to(DT).to(tl.float32) * dk_wu_half8  # [C, BLOCK_K]
+            inside_79 = inside_78 - map_87  # [C, BLOCK_K]
+            Bt_we_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level8 [C, C]
+            dk_we_half8 = tl.dot(Bt_we_half8.to(DT), both_5, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_88 = decay_10 * dk_we_half8  # [C, BLOCK_K]
+            total_51 = tl.fma(map_88, tl.full([C, BLOCK_K], 1.0, tl.float32), total_46)  # [C, BLOCK_K]
+            map_89 = both_5.to(tl.float32) * dk_we_half8  # [C, BLOCK_K]
+            inside_80 = inside_79 - map_89  # [C, BLOCK_K]
+            B_wu_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level4 [C, C]
+            dq_wu_half4 = tl.dot(B_wu_half4.to(DT), map_34.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            B_we_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level4 [C, C]
+            dq_we_half4 = tl.dot(B_we_half4.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
+            total_52 = tl.fma(dq_we_half4, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half4)  # [C, BLOCK_K]
+            map_90 = decay_12 * total_52  # [C, BLOCK_K]
+            total_53 = tl.fma(map_90, tl.full([C, BLOCK_K], 1.0, tl.float32), total_48)  # [C, BLOCK_K]
+            map_91 = both_7.to(tl.float32) * total_52  # [C, BLOCK_K]
+            total_54 = tl.fma(map_91, tl.full([C, BLOCK_K], 1.0, tl.float32), total_49)  # [C, BLOCK_K]
+            map_92 = decay_12 * dk_wu_half4  # [C, BLOCK_K]
+            total_55 = tl.fma(map_92, tl.full([C, BLOCK_K], 1.0, tl.float32), total_50)  # [C, BLOCK_K]
+            map_93 = map_34.to(DT).to(tl.float32) * dk_wu_half4  # [C, BLOCK_K]
+            inside_81 = inside_80 - map_93  # [C, BLOCK_K]
+            Bt_we_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level4 [C, C]
+            dk_we_half4 = tl.dot(Bt_we_half4.to(DT), both_7, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_94 = decay_12 * dk_we_half4  # [C, BLOCK_K]
+            total_56 = tl.fma(map_94, tl.full([C, BLOCK_K], 1.0, tl.float32), total_51)  # [C, BLOCK_K]
+            map_95 = both_7.to(tl.float32) * dk_we_half4  # [C, BLOCK_K]
+            inside_82 = inside_81 - map_95  # [C, BLOCK_K]
+            B_wu_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level2 [C, C]
+            dq_wu_half2 = tl.dot(B_wu_half2.to(DT), map_42.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            B_we_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level2 [C, C]
+            dq_we_half2 = tl.dot(B_we_half2.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
+            total_57 = tl.fma(dq_we_half2, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half2)  # [C, BLOCK_K]
+            map_96 = decay_14 * total_57  # [C, BLOCK_K]
+            total_58 = tl.fma(map_96, tl.full([C, BLOCK_K], 1.0, tl.float32), total_53)  # [C, BLOCK_K]
+            map_97 = both_9.to(tl.float32) * total_57  # [C, BLOCK_K]
+            total_59 = tl.fma(map_97, tl.full([C, BLOCK_K], 1.0, tl.float32), total_54)  # [C, BLOCK_K]
+            map_98 = decay_14 * dk_wu_half2  # [C, BLOCK_K]
+            total_60 = tl.fma(map_98, tl.full([C, BLOCK_K], 1.0, tl.float32), total_55)  # [C, BLOCK_K]
+            map_99 = map_42.to(DT).to(tl.float32) * dk_wu_half2  # [C, BLOCK_K]
+            inside_83 = inside_82 - map_99  # [C, BLOCK_K]
+            Bt_we_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level2 [C, C]
+            dk_we_half2 = tl.dot(Bt_we_half2.to(DT), both_9, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_100 = decay_14 * dk_we_half2  # [C, BLOCK_K]
+            total_61 = tl.fma(map_100, tl.full([C, BLOCK_K], 1.0, tl.float32), total_56)  # [C, BLOCK_K]
+            map_101 = both_9.to(tl.float32) * dk_we_half2  # [C, BLOCK_K]
+            inside_84 = inside_83 - map_101  # [C, BLOCK_K]
+            B_wu_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_10, 0.0)  # pairs with j <= i in level1 [C, C]
+            dq_wu_half1 = tl.dot(B_wu_half1.to(DT), map_50.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+            B_we_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_11, 0.0)  # pairs with j <= i in level1 [C, C]
+            dq_we_half1 = tl.dot(B_we_half1.to(DT), both_11, input_precision=PRECISION)  # [C, BLOCK_K]
+            total_62 = tl.fma(dq_we_half1, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_half1)  # [C, BLOCK_K]
+            map_102 = decay_16 * total_62  # [C, BLOCK_K]
+            total_63 = tl.fma(map_102, tl.full([C, BLOCK_K], 1.0, tl.float32), total_58)  # [C, BLOCK_K]
+            dw_ptr_c = dw_ptr + start * dw_ptr_t  # first token of the chunk
+            tl.store(dw_ptr_c + (token * dw_ptr_t)[:, None] + at_K[None, :], total_63.to(dw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_103 = decay_16 * dk_wu_half1  # [C, BLOCK_K]
+            total_64 = tl.fma(map_103, tl.full([C, BLOCK_K], 1.0, tl.float32), total_60)  # [C, BLOCK_K]
+            map_104 = map_50.to(DT).to(tl.float32) * dk_wu_half1  # [C, BLOCK_K]
+            inside_85 = inside_84 - map_104  # [C, BLOCK_K]
+            du_ptr_c = du_ptr + start * du_ptr_t  # first token of the chunk
+            tl.store(du_ptr_c + (token * du_ptr_t)[:, None] + at_K[None, :], total_64.to(du_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            part_135_0 = load.to(tl.float32) / tl.sqrt(tl.maximum(load_2.to(tl.float32)[:, None], 1e-24))
+            d_eta_new = -part_135_0 * total_64  # gradient of eta [C, BLOCK_K]
+            d_eta_ptr_c = d_eta_ptr + start * d_eta_ptr_t  # first token of the chunk
+            tl.store(d_eta_ptr_c + (token * d_eta_ptr_t)[:, None] + at_K[None, :], d_eta_new.to(d_eta_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            Bt_we_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_12, 0.0)  # the weights of the pairs: pairs with j <= i in level1 [C, C]
+            dk_we_half1 = tl.dot(Bt_we_half1.to(DT), both_11, input_precision=PRECISION)  # [C, BLOCK_K]
+            map_105 = decay_16 * dk_we_half1  # [C, BLOCK_K]
+            total_65 = tl.fma(map_105, tl.full([C, BLOCK_K], 1.0, tl.float32), total_61)  # [C, BLOCK_K]
+            map_106 = both_11.to(tl.float32) * dk_we_half1  # [C, BLOCK_K]
+            inside_86 = inside_85 - map_106  # [C, BLOCK_K]
+            inside_87 = inside_86 - map_5  # [C, BLOCK_K]
+            d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
+            tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_65.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_107 = both_11.to(tl.float32) * total_62  # [C, BLOCK_K]
+            total_66 = tl.fma(map_107, tl.full([C, BLOCK_K], 1.0, tl.float32), total_59)  # [C, BLOCK_K]
+            terms = total_66  # [C, BLOCK_K]
+            later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
+            map_108 = inside_87 - map_6  # [C, BLOCK_K]
+            terms_2 = map_108  # [C, BLOCK_K]
+            inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
+            dgK_120 = later_2 + inside_2  # [C, BLOCK_K]
+            dgK_121 = dgK_120 + sum_3[None, :]  # [C, BLOCK_K]
+            dgK_122 = dgK_121 + sum_2[None, :]  # [C, BLOCK_K]
+            dgK = dgK_122 + sum_1_2[None, :]  # gradient of the log-decay [C, BLOCK_K]
+            d_w_raw_new = -tl.exp(load_4.to(tl.float32)) * dgK  # gradient of w_raw [C, BLOCK_K]
+            d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
+            tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@_Kernel
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_prologues_adjoint_kernel(
+    dw_ptr, kappa_ptr, du_ptr, eta_ptr, d_kappa_ptr, cu, T, H, N, STEPS, dw_ptr_b,
+    dw_ptr_t: tl.constexpr, dw_ptr_h, dw_ptr_g, kappa_ptr_b, kappa_ptr_t: tl.constexpr,
+    kappa_ptr_h, kappa_ptr_g, du_ptr_b, du_ptr_t: tl.constexpr, du_ptr_h, du_ptr_g, eta_ptr_b,
+    eta_ptr_t: tl.constexpr, eta_ptr_h, eta_ptr_g, d_kappa_ptr_b, d_kappa_ptr_t: tl.constexpr,
+    d_kappa_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, C: tl.constexpr, DT: tl.constexpr,
+    FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'gradients through sums over an axis'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    dw_ptr = _head(dw_ptr, batch, h, dw_ptr_b, dw_ptr_h, dw_ptr_g)
+    kappa_ptr = _head(kappa_ptr, batch, h, kappa_ptr_b, kappa_ptr_h, kappa_ptr_g)
+    du_ptr = _head(du_ptr, batch, h, du_ptr_b, du_ptr_h, du_ptr_g)
+    eta_ptr = _head(eta_ptr, batch, h, eta_ptr_b, eta_ptr_h, eta_ptr_g)
+    d_kappa_ptr = _head(d_kappa_ptr, batch, h, d_kappa_ptr_b, d_kappa_ptr_h, 1)
+    rest = left
+    valid = token < rest
+    start = first
+    dw_ptr_c = dw_ptr + start * dw_ptr_t  # first token of the chunk
+    dw_2 = tl.load(dw_ptr_c + (token * dw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load dw [C, BLOCK_K]
+    kappa_ptr_c = kappa_ptr + start * kappa_ptr_t  # first token of the chunk
+    load = tl.load(kappa_ptr_c + (token * kappa_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load kappa [C, BLOCK_K]
+    map_2 = load.to(tl.float32) * load.to(tl.float32)  # [C, BLOCK_K]
+    sum_1_2 = tl.sum(map_2, 1)  # [C]
+    part_2_0 = tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))
+    map_3 = -load.to(tl.float32) / (part_2_0 * part_2_0) * dw_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_3, 1)  # [C]
+    map_4 = 1.0 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)) * dw_2.to(tl.float32)  # [C, BLOCK_K]
+    map_5 = 0.5 / tl.sqrt(tl.maximum(sum_1_2, 1e-24))  # [C]
+    map_6 = tl.where(sum_1_2 > 1e-24, 1.0, tl.where(sum_1_2 == 1e-24, 0.5, 0.0))  # [C]
+    map_7 = map_5 * map_6 * sum_3  # [C]
+    map_8 = (load.to(tl.float32) + load.to(tl.float32)) * map_7[:, None]  # [C, BLOCK_K]
+    total_1 = map_4 + map_8  # [C, BLOCK_K]
+    du_ptr_c = du_ptr + start * du_ptr_t  # first token of the chunk
+    du_2 = tl.load(du_ptr_c + (token * du_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load du [C, BLOCK_K]
+    eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
+    load_2 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
+    part_9_0 = tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))
+    map_9 = load_2.to(tl.float32) * (-load.to(tl.float32) / (part_9_0 * part_9_0)) * du_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_2 = tl.sum(map_9, 1)  # [C]
+    part_10_0 = -load_2.to(tl.float32) * (1.0 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)))
+    map_10 = part_10_0 * du_2.to(tl.float32)  # [C, BLOCK_K]
+    total_2 = total_1 + map_10  # [C, BLOCK_K]
+    map_11 = 0.5 / tl.sqrt(tl.maximum(sum_1_2, 1e-24))  # [C]
+    map_12 = tl.where(sum_1_2 > 1e-24, 1.0, tl.where(sum_1_2 == 1e-24, 0.5, 0.0))  # [C]
+    map_13 = -map_11 * map_12 * sum_2  # [C]
+    map_14 = (load.to(tl.float32) + load.to(tl.float32)) * map_13[:, None]  # [C, BLOCK_K]
+    d_kappa_new = total_2 + map_14  # gradient of kappa [C, BLOCK_K]
+    d_kappa_ptr_c = d_kappa_ptr + start * d_kappa_ptr_t  # first token of the chunk
+    tl.store(d_kappa_ptr_c + (token * d_kappa_ptr_t)[:, None] + at_K[None, :], d_kappa_new.to(d_kappa_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @_Kernel
@@ -4755,6 +5278,196 @@ def _m_layer_outputs_kernel_c64(
 
 
 @_Kernel
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_layer_solve_kernel_c32(
+    w0_ptr, w_raw_raw_ptr, k_k_ptr, k_raw_ptr, a0_ptr, eta_raw_ptr, k_a_ptr, v_ptr, Q_ptr,
+    P_ptr, cu, T, H, N, STEPS, w0_ptr_h, w0_ptr_g, w_raw_raw_ptr_b,
+    w_raw_raw_ptr_t: tl.constexpr, w_raw_raw_ptr_h, w_raw_raw_ptr_g, k_k_ptr_h, k_k_ptr_g,
+    k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, a0_ptr_h, a0_ptr_g,
+    eta_raw_ptr_b, eta_raw_ptr_t: tl.constexpr, eta_raw_ptr_h, eta_raw_ptr_g, k_a_ptr_h,
+    k_a_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr,
+    Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the erasures of each chunk, solved: what they read of the memory, and of its writes'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
+    w_raw_raw_ptr = _head(w_raw_raw_ptr, batch, h, w_raw_raw_ptr_b, w_raw_raw_ptr_h, w_raw_raw_ptr_g)
+    k_k_ptr = k_k_ptr + (h // k_k_ptr_g) * k_k_ptr_h
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    a0_ptr = a0_ptr + (h // a0_ptr_g) * a0_ptr_h
+    eta_raw_ptr = _head(eta_raw_ptr, batch, h, eta_raw_ptr_b, eta_raw_ptr_h, eta_raw_ptr_g)
+    k_a_ptr = k_a_ptr + (h // k_a_ptr_g) * k_a_ptr_h
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
+    P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
+    load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+    load_3 = tl.load(k_k_ptr + at_K, mask=in_K, other=0.0)  # load k_k [BLOCK_K]
+    load_5 = tl.load(a0_ptr + at_K, mask=in_K, other=0.0)  # load a0 [BLOCK_K]
+    load_7 = tl.load(k_a_ptr + at_K, mask=in_K, other=0.0)  # load k_a [BLOCK_K]
+    rest = left
+    valid = token < rest
+    start = first
+    w_raw_raw_ptr_c = w_raw_raw_ptr + start * w_raw_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(w_raw_raw_ptr_c + (token * w_raw_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw_raw [C, BLOCK_K]
+    part_0 = load.to(tl.float32)[None, :] + load_2.to(tl.float32)
+    part_1 = tl.exp(-tl.abs(part_0))
+    part_2 = 1.0 + part_1
+    part_3 = part_2 == 1.0
+    part_4 = tl.where(part_3, part_1, tl.log(part_2) * (part_1 / tl.where(part_3, 1.0, part_2 - 1.0)))
+    map_2 = -tl.exp(-0.5 + (tl.minimum(part_0, 0.0) - part_4))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+    load_4 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    part_2_0 = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32)
+    map_3 = part_2_0 * part_2_0  # [C, BLOCK_K]
+    sum_1_2 = tl.sum(map_3, 1)  # [C]
+    w = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
+    sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    map_4 = decay * w  # [C, BLOCK_K]
+    eta_raw_ptr_c = eta_raw_ptr + start * eta_raw_ptr_t  # first token of the chunk
+    load_6 = tl.load(eta_raw_ptr_c + (token * eta_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta_raw [C, BLOCK_K]
+    part_5_0 = load_5.to(tl.float32)[None, :] + load_6.to(tl.float32)
+    part_5_1 = tl.exp(-tl.abs(part_5_0))
+    part_5_2 = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))
+    u = -(tl.where(part_5_0 >= 0.0, 1.0, part_5_1) / (1.0 + part_5_1) * part_5_2)  # where it writes [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_5 = decay_2 * u  # [C, BLOCK_K]
+    inner_2 = tl.where(in_K[None, :], map_4.to(FT), 0.0)  # [C, BLOCK_K]
+    dot = tl.dot(inner_2, tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block32 [C, C]
+    solved = _inverse_of_unit(-A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+    part_8_0 = load_5.to(tl.float32)[None, :] + load_6.to(tl.float32)
+    part_8_1 = tl.exp(-tl.abs(part_8_0))
+    part_8_2 = load_7.to(tl.float32)[None, :] * (-1.0 + tl.where(part_8_0 >= 0.0, 1.0, part_8_1) / (1.0 + part_8_1))
+    e = load_4.to(tl.float32) * (1.0 + part_8_2)  # expand [C, BLOCK_K]  # line 8
+    map_6 = decay_2 * e  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_4.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
+    E_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_2, 0.0)  # pairs with j < i in block32 [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
+    given = tl.dot(E_base.to(DT), x.to(DT), input_precision=PRECISION)  # what w reads of x [C, BLOCK_V]
+    inner_3 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    Q_new = tl.dot(inner_3.to(DT), given.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
+    Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+    tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    opening = decay_3 * w  # w from the start of the chunk [C, BLOCK_K]
+    inner_4 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    P_new = tl.dot(inner_4.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
+    P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+    tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@_Kernel
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_layer_solve_kernel_c64_2(
+    w0_ptr, w_raw_raw_ptr, k_k_ptr, k_raw_ptr, a0_ptr, eta_raw_ptr, k_a_ptr, v_ptr, Q_ptr,
+    P_ptr, cu, T, H, N, STEPS, w0_ptr_h, w0_ptr_g, w_raw_raw_ptr_b,
+    w_raw_raw_ptr_t: tl.constexpr, w_raw_raw_ptr_h, w_raw_raw_ptr_g, k_k_ptr_h, k_k_ptr_g,
+    k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, a0_ptr_h, a0_ptr_g,
+    eta_raw_ptr_b, eta_raw_ptr_t: tl.constexpr, eta_raw_ptr_h, eta_raw_ptr_g, k_a_ptr_h,
+    k_a_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, Q_ptr_b, Q_ptr_t: tl.constexpr,
+    Q_ptr_h, P_ptr_b, P_ptr_t: tl.constexpr, P_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'the erasures of each chunk, solved: what they read of the memory, and of its writes'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
+    w_raw_raw_ptr = _head(w_raw_raw_ptr, batch, h, w_raw_raw_ptr_b, w_raw_raw_ptr_h, w_raw_raw_ptr_g)
+    k_k_ptr = k_k_ptr + (h // k_k_ptr_g) * k_k_ptr_h
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    a0_ptr = a0_ptr + (h // a0_ptr_g) * a0_ptr_h
+    eta_raw_ptr = _head(eta_raw_ptr, batch, h, eta_raw_ptr_b, eta_raw_ptr_h, eta_raw_ptr_g)
+    k_a_ptr = k_a_ptr + (h // k_a_ptr_g) * k_a_ptr_h
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    Q_ptr = _head(Q_ptr, batch, h, Q_ptr_b, Q_ptr_h, 1)
+    P_ptr = _head(P_ptr, batch, h, P_ptr_b, P_ptr_h, 1)
+    load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+    load_3 = tl.load(k_k_ptr + at_K, mask=in_K, other=0.0)  # load k_k [BLOCK_K]
+    load_5 = tl.load(a0_ptr + at_K, mask=in_K, other=0.0)  # load a0 [BLOCK_K]
+    load_7 = tl.load(k_a_ptr + at_K, mask=in_K, other=0.0)  # load k_a [BLOCK_K]
+    rest = left
+    valid = token < rest
+    start = first
+    w_raw_raw_ptr_c = w_raw_raw_ptr + start * w_raw_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(w_raw_raw_ptr_c + (token * w_raw_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw_raw [C, BLOCK_K]
+    part_0 = load.to(tl.float32)[None, :] + load_2.to(tl.float32)
+    part_1 = tl.exp(-tl.abs(part_0))
+    part_2 = 1.0 + part_1
+    part_3 = part_2 == 1.0
+    part_4 = tl.where(part_3, part_1, tl.log(part_2) * (part_1 / tl.where(part_3, 1.0, part_2 - 1.0)))
+    map_2 = -tl.exp(-0.5 + (tl.minimum(part_0, 0.0) - part_4))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+    load_4 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    part_2_0 = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32)
+    map_3 = part_2_0 * part_2_0  # [C, BLOCK_K]
+    sum_1_2 = tl.sum(map_3, 1)  # [C]
+    w = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
+    sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    map_4 = decay * w  # [C, BLOCK_K]
+    eta_raw_ptr_c = eta_raw_ptr + start * eta_raw_ptr_t  # first token of the chunk
+    load_6 = tl.load(eta_raw_ptr_c + (token * eta_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta_raw [C, BLOCK_K]
+    part_5_0 = load_5.to(tl.float32)[None, :] + load_6.to(tl.float32)
+    part_5_1 = tl.exp(-tl.abs(part_5_0))
+    part_5_2 = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))
+    u = -(tl.where(part_5_0 >= 0.0, 1.0, part_5_1) / (1.0 + part_5_1) * part_5_2)  # where it writes [C, BLOCK_K]
+    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_5 = decay_2 * u  # [C, BLOCK_K]
+    inner_2 = tl.where(in_K[None, :], map_4.to(FT), 0.0)  # [C, BLOCK_K]
+    dot = tl.dot(inner_2, tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
+    A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block64 [C, C]
+    solved = _inverse_of_unit(-A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
+    part_8_0 = load_5.to(tl.float32)[None, :] + load_6.to(tl.float32)
+    part_8_1 = tl.exp(-tl.abs(part_8_0))
+    part_8_2 = load_7.to(tl.float32)[None, :] * (-1.0 + tl.where(part_8_0 >= 0.0, 1.0, part_8_1) / (1.0 + part_8_1))
+    e = load_4.to(tl.float32) * (1.0 + part_8_2)  # expand [C, BLOCK_K]  # line 8
+    map_6 = decay_2 * e  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_4.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
+    E_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_2, 0.0)  # pairs with j < i in block64 [C, C]
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
+    given = tl.dot(E_base.to(DT), x.to(DT), input_precision=PRECISION)  # what w reads of x [C, BLOCK_V]
+    inner_3 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    Q_new = tl.dot(inner_3.to(DT), given.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
+    Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
+    tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    opening = decay_3 * w  # w from the start of the chunk [C, BLOCK_K]
+    inner_4 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
+    P_new = tl.dot(inner_4.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
+    P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
+    tl.store(P_ptr_c + (token * P_ptr_t)[:, None] + at_K[None, :], P_new.to(P_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+
+
+@_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_states_kernel_c32(
     a0_ptr, eta_raw_ptr, k_k_ptr, k_raw_ptr, k_a_ptr, v_ptr, w0_ptr, w_raw_raw_ptr, P_ptr,
@@ -4956,15 +5669,16 @@ def _m_layer_states_kernel_c64(
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_solve_adjoint_kernel(
     w0_ptr, w_raw_raw_ptr, k_k_ptr, k_raw_ptr, a0_ptr, eta_raw_ptr, r_ptr, dy_ptr,
-    Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N, STEPS, w0_ptr_h, w0_ptr_g, w_raw_raw_ptr_b,
-    w_raw_raw_ptr_t: tl.constexpr, w_raw_raw_ptr_h, w_raw_raw_ptr_g, k_k_ptr_h, k_k_ptr_g,
-    k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, a0_ptr_h, a0_ptr_g,
-    eta_raw_ptr_b, eta_raw_ptr_t: tl.constexpr, eta_raw_ptr_h, eta_raw_ptr_g, r_ptr_b,
+    Q_adjoint_ptr, P_adjoint_ptr, sum_1_ptr, cu, T, H, N, STEPS, w0_ptr_h, w0_ptr_g,
+    w_raw_raw_ptr_b, w_raw_raw_ptr_t: tl.constexpr, w_raw_raw_ptr_h, w_raw_raw_ptr_g, k_k_ptr_h,
+    k_k_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, a0_ptr_h,
+    a0_ptr_g, eta_raw_ptr_b, eta_raw_ptr_t: tl.constexpr, eta_raw_ptr_h, eta_raw_ptr_g, r_ptr_b,
     r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h,
     dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
-    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, sum_1_ptr_b, sum_1_ptr_t: tl.constexpr,
+    sum_1_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the transposed systems of each chunk, solved'
     program = tl.program_id(0)
@@ -4986,6 +5700,7 @@ def _m_layer_solve_adjoint_kernel(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
     P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
+    sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, 1)
     load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
     load_3 = tl.load(k_k_ptr + at_K, mask=in_K, other=0.0)  # load k_k [BLOCK_K]
     load_5 = tl.load(a0_ptr + at_K, mask=in_K, other=0.0)  # load a0 [BLOCK_K]
@@ -5006,17 +5721,17 @@ def _m_layer_solve_adjoint_kernel(
     load_4 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
     part_2_0 = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32)
     map_3 = part_2_0 * part_2_0  # [C, BLOCK_K]
-    sum_1 = tl.sum(map_3, 1)  # [C]
+    sum_1_2 = tl.sum(map_3, 1)  # [C]
     eta_raw_ptr_c = eta_raw_ptr + start * eta_raw_ptr_t  # first token of the chunk
     load_6 = tl.load(eta_raw_ptr_c + (token * eta_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta_raw [C, BLOCK_K]
     part_3_0 = load_5.to(tl.float32)[None, :] + load_6.to(tl.float32)
     part_3_1 = tl.exp(-tl.abs(part_3_0))
-    part_3_2 = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    part_3_2 = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))
     u = -(tl.where(part_3_0 >= 0.0, 1.0, part_3_1) / (1.0 + part_3_1) * part_3_2)  # where it writes [C, BLOCK_K]
     sums = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(j, middle32(j)] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
     map_4 = decay * u  # [C, BLOCK_K]
-    w = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
+    w = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     sums_2 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_5 = decay_2 * w  # [C, BLOCK_K]
@@ -5045,21 +5760,24 @@ def _m_layer_solve_adjoint_kernel(
     dot_4 = tl.dot(inner_4.to(DT), closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
     tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+    tl.store(sum_1_ptr_c + (token * sum_1_ptr_t), sum_1_2.to(sum_1_ptr.dtype.element_ty), mask=valid)
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_solve_adjoint_kernel_c64(
     w0_ptr, w_raw_raw_ptr, k_k_ptr, k_raw_ptr, a0_ptr, eta_raw_ptr, r_ptr, dy_ptr,
-    Q_adjoint_ptr, P_adjoint_ptr, cu, T, H, N, STEPS, w0_ptr_h, w0_ptr_g, w_raw_raw_ptr_b,
-    w_raw_raw_ptr_t: tl.constexpr, w_raw_raw_ptr_h, w_raw_raw_ptr_g, k_k_ptr_h, k_k_ptr_g,
-    k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, a0_ptr_h, a0_ptr_g,
-    eta_raw_ptr_b, eta_raw_ptr_t: tl.constexpr, eta_raw_ptr_h, eta_raw_ptr_g, r_ptr_b,
+    Q_adjoint_ptr, P_adjoint_ptr, sum_1_ptr, cu, T, H, N, STEPS, w0_ptr_h, w0_ptr_g,
+    w_raw_raw_ptr_b, w_raw_raw_ptr_t: tl.constexpr, w_raw_raw_ptr_h, w_raw_raw_ptr_g, k_k_ptr_h,
+    k_k_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, a0_ptr_h,
+    a0_ptr_g, eta_raw_ptr_b, eta_raw_ptr_t: tl.constexpr, eta_raw_ptr_h, eta_raw_ptr_g, r_ptr_b,
     r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h,
     dy_ptr_g, Q_adjoint_ptr_b, Q_adjoint_ptr_t: tl.constexpr, Q_adjoint_ptr_h, P_adjoint_ptr_b,
-    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    P_adjoint_ptr_t: tl.constexpr, P_adjoint_ptr_h, sum_1_ptr_b, sum_1_ptr_t: tl.constexpr,
+    sum_1_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'the transposed systems of each chunk, solved'
     program = tl.program_id(0)
@@ -5081,6 +5799,7 @@ def _m_layer_solve_adjoint_kernel_c64(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     Q_adjoint_ptr = _head(Q_adjoint_ptr, batch, h, Q_adjoint_ptr_b, Q_adjoint_ptr_h, 1)
     P_adjoint_ptr = _head(P_adjoint_ptr, batch, h, P_adjoint_ptr_b, P_adjoint_ptr_h, 1)
+    sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, 1)
     load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
     load_3 = tl.load(k_k_ptr + at_K, mask=in_K, other=0.0)  # load k_k [BLOCK_K]
     load_5 = tl.load(a0_ptr + at_K, mask=in_K, other=0.0)  # load a0 [BLOCK_K]
@@ -5101,17 +5820,17 @@ def _m_layer_solve_adjoint_kernel_c64(
     load_4 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
     part_2_0 = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32)
     map_3 = part_2_0 * part_2_0  # [C, BLOCK_K]
-    sum_1 = tl.sum(map_3, 1)  # [C]
+    sum_1_2 = tl.sum(map_3, 1)  # [C]
     eta_raw_ptr_c = eta_raw_ptr + start * eta_raw_ptr_t  # first token of the chunk
     load_6 = tl.load(eta_raw_ptr_c + (token * eta_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta_raw [C, BLOCK_K]
     part_3_0 = load_5.to(tl.float32)[None, :] + load_6.to(tl.float32)
     part_3_1 = tl.exp(-tl.abs(part_3_0))
-    part_3_2 = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
+    part_3_2 = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))
     u = -(tl.where(part_3_0 >= 0.0, 1.0, part_3_1) / (1.0 + part_3_1) * part_3_2)  # where it writes [C, BLOCK_K]
     sums = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(j, middle64(j)] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
     map_4 = decay * u  # [C, BLOCK_K]
-    w = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
+    w = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     sums_2 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_5 = decay_2 * w  # [C, BLOCK_K]
@@ -5140,6 +5859,8 @@ def _m_layer_solve_adjoint_kernel_c64(
     dot_4 = tl.dot(inner_4.to(DT), closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
     tl.store(P_adjoint_ptr_c + (token * P_adjoint_ptr_t)[:, None] + at_K[None, :], dot_4.to(P_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+    tl.store(sum_1_ptr_c + (token * sum_1_ptr_t), sum_1_2.to(sum_1_ptr.dtype.element_ty), mask=valid)
 
 
 @_Kernel
@@ -5238,578 +5959,18 @@ def _m_layer_states_adjoint_kernel(
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_layer_gradients_whole_kernel(
-    r_ptr, k_k_ptr, k_raw_ptr, a0_ptr, eta_raw_ptr, k_a_ptr, v_ptr, w0_ptr, w_raw_raw_ptr,
-    dy_ptr, z_ptr, h_2_ptr, l_ptr, zeta_ptr, d_r_ptr, d_eta_raw_ptr, d_a0_ptr, d_k_a_ptr,
-    d_k_raw_ptr, d_k_k_ptr, d_w_raw_raw_ptr, d_w0_ptr, cu, T, H, N, STEPS, r_ptr_b,
-    r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_k_ptr_h, k_k_ptr_g, k_raw_ptr_b,
-    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, a0_ptr_h, a0_ptr_g, eta_raw_ptr_b,
-    eta_raw_ptr_t: tl.constexpr, eta_raw_ptr_h, eta_raw_ptr_g, k_a_ptr_h, k_a_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_raw_ptr_b,
-    w_raw_raw_ptr_t: tl.constexpr, w_raw_raw_ptr_h, w_raw_raw_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h,
-    z_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_r_ptr_b,
-    d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_eta_raw_ptr_b, d_eta_raw_ptr_t: tl.constexpr,
-    d_eta_raw_ptr_h, d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr, d_k_raw_ptr_h,
-    d_w_raw_raw_ptr_b, d_w_raw_raw_ptr_t: tl.constexpr, d_w_raw_raw_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
-):
-    'every gradient, chunk by chunk: d_k_raw, d_a0, d_eta_raw, d_k_a, d_r, d_w0, d_w_raw_raw, d_k_k'
-    program = tl.program_id(0)
-    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
-    SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    at_V = tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
-    k_k_ptr = k_k_ptr + (h // k_k_ptr_g) * k_k_ptr_h
-    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
-    a0_ptr = a0_ptr + (h // a0_ptr_g) * a0_ptr_h
-    eta_raw_ptr = _head(eta_raw_ptr, batch, h, eta_raw_ptr_b, eta_raw_ptr_h, eta_raw_ptr_g)
-    k_a_ptr = k_a_ptr + (h // k_a_ptr_g) * k_a_ptr_h
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
-    w_raw_raw_ptr = _head(w_raw_raw_ptr, batch, h, w_raw_raw_ptr_b, w_raw_raw_ptr_h, w_raw_raw_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
-    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
-    d_eta_raw_ptr = _head(d_eta_raw_ptr, batch, h, d_eta_raw_ptr_b, d_eta_raw_ptr_h, 1)
-    d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
-    d_w_raw_raw_ptr = _head(d_w_raw_raw_ptr, batch, h, d_w_raw_raw_ptr_b, d_w_raw_raw_ptr_h, 1)
-    load = tl.load(k_k_ptr + at_K, mask=in_K, other=0.0)  # load k_k [BLOCK_K]
-    load_3 = tl.load(a0_ptr + at_K, mask=in_K, other=0.0)  # load a0 [BLOCK_K]
-    load_5 = tl.load(k_a_ptr + at_K, mask=in_K, other=0.0)  # load k_a [BLOCK_K]
-    load_6 = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
-    rest = left
-    valid = token < rest
-    start = first
-    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
-    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
-    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-    part_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
-    map_2 = part_0 * part_0  # [C, BLOCK_K]
-    sum_1 = tl.sum(map_2, 1)  # [C]
-    w = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
-    eta_raw_ptr_c = eta_raw_ptr + start * eta_raw_ptr_t  # first token of the chunk
-    load_4 = tl.load(eta_raw_ptr_c + (token * eta_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta_raw [C, BLOCK_K]
-    part_3_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_3_1 = tl.exp(-tl.abs(part_3_0))
-    part_3_2 = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    u = -(tl.where(part_3_0 >= 0.0, 1.0, part_3_1) / (1.0 + part_3_1) * part_3_2)  # where it writes [C, BLOCK_K]
-    part_4_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_4_1 = tl.exp(-tl.abs(part_4_0))
-    part_4_2 = load_5.to(tl.float32)[None, :] * (-1.0 + tl.where(part_4_0 >= 0.0, 1.0, part_4_1) / (1.0 + part_4_1))
-    e = load_2.to(tl.float32) * (1.0 + part_4_2)  # expand [C, BLOCK_K]  # line 8
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
-    w_raw_raw_ptr_c = w_raw_raw_ptr + start * w_raw_raw_ptr_t  # first token of the chunk
-    load_7 = tl.load(w_raw_raw_ptr_c + (token * w_raw_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw_raw [C, BLOCK_K]
-    part_5_0 = load_6.to(tl.float32)[None, :] + load_7.to(tl.float32)
-    part_5_1 = tl.exp(-tl.abs(part_5_0))
-    part_5_2 = 1.0 + part_5_1
-    part_5_3 = part_5_2 == 1.0
-    part_5_4 = tl.where(part_5_3, part_5_1, tl.log(part_5_2) * (part_5_1 / tl.where(part_5_3, 1.0, part_5_2 - 1.0)))
-    map_3 = -tl.exp(-0.5 + (tl.minimum(part_5_0, 0.0) - part_5_4))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
-    z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-    map_4 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    map_5 = decay[:, None] * map_4  # [BLOCK_K, BLOCK_V]
-    sum_2 = tl.sum(map_5, 1)  # [BLOCK_K]
-    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    ds_out = decay_2 * dot  # through M [C, BLOCK_K]
-    sums_2 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
-    map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_3 = -sums_2  # D(j, middle32(j)] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
-    map_7 = decay_4 * u  # [C, BLOCK_K]
-    dot_2 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_su_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_2, 0.0)  # pairs with j <= i in block32 [C, C]
-    dq_su_base = tl.dot(B_su_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_8 = decay_4 * e  # [C, BLOCK_K]
-    dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_3, 0.0)  # pairs with j <= i in block32 [C, C]
-    dq_se_base = tl.dot(B_se_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total = tl.fma(dq_se_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_base)  # [C, BLOCK_K]
-    map_9 = decay_3 * total  # [C, BLOCK_K]
-    total_2 = tl.fma(map_9, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_10 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-    map_11 = map_6.to(FT).to(tl.float32) * total  # [C, BLOCK_K]
-    total_3 = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), map_10)  # [C, BLOCK_K]
-    d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
-    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_2.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    dot_4 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    du_out = decay_5 * dot_4  # through L [C, BLOCK_K]
-    map_12 = u * du_out  # [C, BLOCK_K]
-    sum_4 = tl.sum(map_12, 0)  # [BLOCK_K]
-    dot_5 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_5 * dot_5  # through L [C, BLOCK_K]
-    map_13 = e * de_out  # [C, BLOCK_K]
-    sum_3 = tl.sum(map_13, 0)  # [BLOCK_K]
-    dot_6 = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    Bt_su_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_6, 0.0)  # the weights of the pairs: pairs with j <= i in block32 [C, C]
-    dk_su_base = tl.dot(Bt_su_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_14 = decay_4 * dk_su_base  # [C, BLOCK_K]
-    total_4 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
-    map_15 = map_7.to(FT).to(tl.float32) * dk_su_base  # [C, BLOCK_K]
-    inside_5 = total_3 - map_15  # [C, BLOCK_K]
-    dot_7 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    Bt_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in block32 [C, C]
-    dk_se_base = tl.dot(Bt_se_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_16 = decay_4 * dk_se_base  # [C, BLOCK_K]
-    total_5 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_17 = map_8.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
-    inside_6 = inside_5 - map_17  # [C, BLOCK_K]
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-    sums_5 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
-    map_18 = decay_6 * w  # [C, BLOCK_K]
-    dot_8 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    Bt_wu_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_8, 0.0)  # the weights of the pairs: pairs with j < i in block32 [C, C]
-    dk_wu_base = tl.dot(Bt_wu_base.to(FT), map_18.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_19 = decay_4 * dk_wu_base  # [C, BLOCK_K]
-    total_6 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-    map_20 = map_7.to(FT).to(tl.float32) * dk_wu_base  # [C, BLOCK_K]
-    inside_7 = inside_6 - map_20  # [C, BLOCK_K]
-    part_29_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_29_1 = tl.exp(-tl.abs(part_29_0))
-    part_29_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    part_29_3 = -(load.to(tl.float32)[None, :] * load_2.to(tl.float32)) / (part_29_2 * part_29_2)
-    part_29_4 = tl.where(part_29_0 >= 0.0, 1.0, part_29_1) / (1.0 + part_29_1) * part_29_3
-    map_21 = part_29_4 * total_6  # [C, BLOCK_K]
-    inner_2 = tl.where(in_K[None, :], map_21, 0.0)  # [C, BLOCK_K]
-    sum_5 = tl.sum(inner_2, 1)  # [C]
-    part_30_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    part_30_1 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_30_2 = tl.exp(-tl.abs(part_30_1))
-    part_30_3 = 1.0 + part_30_2
-    part_30_4 = tl.where(part_30_1 >= 0.0, 1.0, part_30_2) / part_30_3 * (tl.where(-part_30_1 >= 0.0, 1.0, part_30_2) / part_30_3)
-    map_22 = -part_30_0 * part_30_4 * total_6  # [C, BLOCK_K]
-    sum_8 = tl.sum(map_22, 0)  # [BLOCK_K]
-    map_23 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
-    map_24 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
-    map_25 = -map_23 * map_24 * sum_5  # [C]
-    part_35_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
-    map_26 = (part_35_0 + part_35_0) * load_2.to(tl.float32) * map_25[:, None]  # [C, BLOCK_K]
-    sum_11 = tl.sum(map_26, 0)  # [BLOCK_K]
-    part_36_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_36_1 = tl.exp(-tl.abs(part_36_0))
-    part_36_2 = -(tl.where(part_36_0 >= 0.0, 1.0, part_36_1) / (1.0 + part_36_1)) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
-    map_27 = part_36_2 * load_2.to(tl.float32) * total_6  # [C, BLOCK_K]
-    sum_12 = tl.sum(map_27, 0)  # [BLOCK_K]
-    dot_9 = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    Bt_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_9, 0.0)  # the weights of the pairs: pairs with j < i in block32 [C, C]
-    dk_we_base = tl.dot(Bt_we_base.to(FT), map_18.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_28 = decay_4 * dk_we_base  # [C, BLOCK_K]
-    total_7 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-    map_29 = map_8.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
-    inside_8 = inside_7 - map_29  # [C, BLOCK_K]
-    inside_9 = inside_8 - map_12  # [C, BLOCK_K]
-    part_41_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_41_1 = tl.exp(-tl.abs(part_41_0))
-    part_41_2 = 1.0 + part_41_1
-    part_41_3 = tl.where(part_41_0 >= 0.0, 1.0, part_41_1) / part_41_2 * (tl.where(-part_41_0 >= 0.0, 1.0, part_41_1) / part_41_2)
-    map_30 = load_2.to(tl.float32) * load_5.to(tl.float32)[None, :] * part_41_3 * total_7  # [C, BLOCK_K]
-    sum_7 = tl.sum(map_30, 0)  # [BLOCK_K]
-    part_42_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_42_1 = tl.exp(-tl.abs(part_42_0))
-    part_42_2 = load_2.to(tl.float32) * (-1.0 + tl.where(part_42_0 >= 0.0, 1.0, part_42_1) / (1.0 + part_42_1))
-    map_31 = part_42_2 * total_7  # [C, BLOCK_K]
-    sum_9 = tl.sum(map_31, 0)  # [BLOCK_K]
-    total_8 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), map_22)  # [C, BLOCK_K]
-    d_eta_raw_ptr_c = d_eta_raw_ptr + start * d_eta_raw_ptr_t  # first token of the chunk
-    tl.store(d_eta_raw_ptr_c + (token * d_eta_raw_ptr_t)[:, None] + at_K[None, :], total_8.to(d_eta_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    d_a0_new = sum_8 + sum_7  # gradient of a0, of this chunk [BLOCK_K]
-    tl.store(d_a0_ptr + _row(slot, h, H) * (K) + at_K, d_a0_new.to(d_a0_ptr.dtype.element_ty), mask=in_K)
-    tl.store(d_k_a_ptr + _row(slot, h, H) * (K) + at_K, sum_9.to(d_k_a_ptr.dtype.element_ty), mask=in_K)
-    sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    dot_10 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    dw_out = decay_7 * dot_10  # through M [C, BLOCK_K]
-    dot_11 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_wu_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_11, 0.0)  # pairs with j < i in block32 [C, C]
-    dq_wu_base = tl.dot(B_wu_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    dot_12 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_we_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_12, 0.0)  # pairs with j < i in block32 [C, C]
-    dq_we_base = tl.dot(B_we_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_9 = tl.fma(dq_we_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_base)  # [C, BLOCK_K]
-    map_32 = decay_6 * total_9  # [C, BLOCK_K]
-    total_10 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    part_46_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    part_46_1 = -(load.to(tl.float32)[None, :] * load_2.to(tl.float32)) / (part_46_0 * part_46_0)
-    map_33 = part_46_1 * total_10  # [C, BLOCK_K]
-    inner_3 = tl.where(in_K[None, :], map_33, 0.0)  # [C, BLOCK_K]
-    sum_6 = tl.sum(inner_3, 1)  # [C]
-    part_47_0 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * load.to(tl.float32)[None, :]
-    map_34 = part_47_0 * total_10  # [C, BLOCK_K]
-    map_35 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
-    map_36 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
-    map_37 = map_35 * map_36 * sum_6  # [C]
-    part_51_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
-    map_38 = (part_51_0 + part_51_0) * load.to(tl.float32)[None, :] * map_37[:, None]  # [C, BLOCK_K]
-    total_17 = map_34 + map_38  # [C, BLOCK_K]
-    part_53_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_53_1 = tl.exp(-tl.abs(part_53_0))
-    part_53_2 = -(tl.where(part_53_0 >= 0.0, 1.0, part_53_1) / (1.0 + part_53_1)) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
-    map_39 = part_53_2 * load.to(tl.float32)[None, :] * total_6  # [C, BLOCK_K]
-    total_11 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
-    part_54_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
-    map_40 = (part_54_0 + part_54_0) * load.to(tl.float32)[None, :] * map_25[:, None]  # [C, BLOCK_K]
-    total_19 = total_11 + map_40  # [C, BLOCK_K]
-    part_56_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
-    map_41 = (part_56_0 + part_56_0) * load_2.to(tl.float32) * map_37[:, None]  # [C, BLOCK_K]
-    sum_13 = tl.sum(map_41, 0)  # [BLOCK_K]
-    map_42 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * load_2.to(tl.float32) * total_10  # [C, BLOCK_K]
-    sum_14 = tl.sum(map_42, 0)  # [BLOCK_K]
-    part_58_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_58_1 = tl.exp(-tl.abs(part_58_0))
-    part_58_2 = load_5.to(tl.float32)[None, :] * (-1.0 + tl.where(part_58_0 >= 0.0, 1.0, part_58_1) / (1.0 + part_58_1))
-    map_43 = (1.0 + part_58_2) * total_7  # [C, BLOCK_K]
-    total_12 = tl.fma(map_43, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
-    d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
-    tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], total_12.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    d_k_k_new = sum_14 + sum_13 + sum_12 + sum_11  # gradient of k_k, of this chunk [BLOCK_K]
-    tl.store(d_k_k_ptr + _row(slot, h, H) * (K) + at_K, d_k_k_new.to(d_k_k_ptr.dtype.element_ty), mask=in_K)
-    map_44 = w * dw_out  # [C, BLOCK_K]
-    map_45 = map_18.to(FT).to(tl.float32) * total_9  # [C, BLOCK_K]
-    total_13 = tl.fma(map_45, tl.full([C, BLOCK_K], 1.0, tl.float32), map_44)  # [C, BLOCK_K]
-    terms = total_13  # [C, BLOCK_K]
-    later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-    map_46 = inside_9 - map_13  # [C, BLOCK_K]
-    terms_2 = map_46  # [C, BLOCK_K]
-    inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
-    dgK_14 = later_2 + inside_2  # [C, BLOCK_K]
-    dgK_15 = dgK_14 + sum_4[None, :]  # [C, BLOCK_K]
-    dgK_16 = dgK_15 + sum_3[None, :]  # [C, BLOCK_K]
-    dgK = dgK_16 + sum_2[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    part_67_0 = load_6.to(tl.float32)[None, :] + load_7.to(tl.float32)
-    part_67_1 = tl.exp(-tl.abs(part_67_0))
-    part_67_2 = 1.0 + part_67_1
-    part_67_3 = part_67_2 == 1.0
-    part_67_4 = tl.log(part_67_2) * (part_67_1 / tl.where(part_67_3, 1.0, part_67_2 - 1.0))
-    part_67_5 = -0.5 + (tl.minimum(part_67_0, 0.0) - tl.where(part_67_3, part_67_1, part_67_4))
-    part_67_6 = -tl.exp(part_67_5) * (tl.where(-part_67_0 >= 0.0, 1.0, part_67_1) / part_67_2)
-    map_47 = part_67_6 * dgK  # [C, BLOCK_K]
-    inner_4 = tl.where(valid[:, None], map_47, 0.0)  # [C, BLOCK_K]
-    sum_10 = tl.sum(inner_4, 0)  # [BLOCK_K]
-    d_w_raw_raw_ptr_c = d_w_raw_raw_ptr + start * d_w_raw_raw_ptr_t  # first token of the chunk
-    tl.store(d_w_raw_raw_ptr_c + (token * d_w_raw_raw_ptr_t)[:, None] + at_K[None, :], map_47.to(d_w_raw_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    tl.store(d_w0_ptr + _row(slot, h, H) * (K) + at_K, sum_10.to(d_w0_ptr.dtype.element_ty), mask=in_K)
-
-
-@_Kernel
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
-def _m_layer_gradients_whole_kernel_c64(
-    r_ptr, k_k_ptr, k_raw_ptr, a0_ptr, eta_raw_ptr, k_a_ptr, v_ptr, w0_ptr, w_raw_raw_ptr,
-    dy_ptr, z_ptr, h_2_ptr, l_ptr, zeta_ptr, d_r_ptr, d_eta_raw_ptr, d_a0_ptr, d_k_a_ptr,
-    d_k_raw_ptr, d_k_k_ptr, d_w_raw_raw_ptr, d_w0_ptr, cu, T, H, N, STEPS, r_ptr_b,
-    r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_k_ptr_h, k_k_ptr_g, k_raw_ptr_b,
-    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, a0_ptr_h, a0_ptr_g, eta_raw_ptr_b,
-    eta_raw_ptr_t: tl.constexpr, eta_raw_ptr_h, eta_raw_ptr_g, k_a_ptr_h, k_a_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_raw_ptr_b,
-    w_raw_raw_ptr_t: tl.constexpr, w_raw_raw_ptr_h, w_raw_raw_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h,
-    z_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_r_ptr_b,
-    d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_eta_raw_ptr_b, d_eta_raw_ptr_t: tl.constexpr,
-    d_eta_raw_ptr_h, d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr, d_k_raw_ptr_h,
-    d_w_raw_raw_ptr_b, d_w_raw_raw_ptr_t: tl.constexpr, d_w_raw_raw_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
-):
-    'every gradient, chunk by chunk: d_k_raw, d_a0, d_eta_raw, d_k_a, d_r, d_w0, d_w_raw_raw, d_k_k'
-    program = tl.program_id(0)
-    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
-    SEGMENTS = tl.cdiv(T, C)
-    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
-    token = tl.arange(0, C)
-    at_K = tl.arange(0, BLOCK_K)
-    in_K = at_K < K
-    at_V = tl.arange(0, BLOCK_V)
-    in_V = at_V < V
-    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
-    k_k_ptr = k_k_ptr + (h // k_k_ptr_g) * k_k_ptr_h
-    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
-    a0_ptr = a0_ptr + (h // a0_ptr_g) * a0_ptr_h
-    eta_raw_ptr = _head(eta_raw_ptr, batch, h, eta_raw_ptr_b, eta_raw_ptr_h, eta_raw_ptr_g)
-    k_a_ptr = k_a_ptr + (h // k_a_ptr_g) * k_a_ptr_h
-    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
-    w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
-    w_raw_raw_ptr = _head(w_raw_raw_ptr, batch, h, w_raw_raw_ptr_b, w_raw_raw_ptr_h, w_raw_raw_ptr_g)
-    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
-    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
-    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
-    d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
-    d_eta_raw_ptr = _head(d_eta_raw_ptr, batch, h, d_eta_raw_ptr_b, d_eta_raw_ptr_h, 1)
-    d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
-    d_w_raw_raw_ptr = _head(d_w_raw_raw_ptr, batch, h, d_w_raw_raw_ptr_b, d_w_raw_raw_ptr_h, 1)
-    load = tl.load(k_k_ptr + at_K, mask=in_K, other=0.0)  # load k_k [BLOCK_K]
-    load_3 = tl.load(a0_ptr + at_K, mask=in_K, other=0.0)  # load a0 [BLOCK_K]
-    load_5 = tl.load(k_a_ptr + at_K, mask=in_K, other=0.0)  # load k_a [BLOCK_K]
-    load_6 = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
-    rest = left
-    valid = token < rest
-    start = first
-    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
-    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
-    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-    part_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
-    map_2 = part_0 * part_0  # [C, BLOCK_K]
-    sum_1 = tl.sum(map_2, 1)  # [C]
-    w = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
-    eta_raw_ptr_c = eta_raw_ptr + start * eta_raw_ptr_t  # first token of the chunk
-    load_4 = tl.load(eta_raw_ptr_c + (token * eta_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta_raw [C, BLOCK_K]
-    part_3_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_3_1 = tl.exp(-tl.abs(part_3_0))
-    part_3_2 = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    u = -(tl.where(part_3_0 >= 0.0, 1.0, part_3_1) / (1.0 + part_3_1) * part_3_2)  # where it writes [C, BLOCK_K]
-    part_4_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_4_1 = tl.exp(-tl.abs(part_4_0))
-    part_4_2 = load_5.to(tl.float32)[None, :] * (-1.0 + tl.where(part_4_0 >= 0.0, 1.0, part_4_1) / (1.0 + part_4_1))
-    e = load_2.to(tl.float32) * (1.0 + part_4_2)  # expand [C, BLOCK_K]  # line 8
-    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
-    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
-    w_raw_raw_ptr_c = w_raw_raw_ptr + start * w_raw_raw_ptr_t  # first token of the chunk
-    load_7 = tl.load(w_raw_raw_ptr_c + (token * w_raw_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw_raw [C, BLOCK_K]
-    part_5_0 = load_6.to(tl.float32)[None, :] + load_7.to(tl.float32)
-    part_5_1 = tl.exp(-tl.abs(part_5_0))
-    part_5_2 = 1.0 + part_5_1
-    part_5_3 = part_5_2 == 1.0
-    part_5_4 = tl.where(part_5_3, part_5_1, tl.log(part_5_2) * (part_5_1 / tl.where(part_5_3, 1.0, part_5_2 - 1.0)))
-    map_3 = -tl.exp(-0.5 + (tl.minimum(part_5_0, 0.0) - part_5_4))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
-    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
-    z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
-    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-    map_4 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    map_5 = decay[:, None] * map_4  # [BLOCK_K, BLOCK_V]
-    sum_2 = tl.sum(map_5, 1)  # [BLOCK_K]
-    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
-    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    ds_out = decay_2 * dot  # through M [C, BLOCK_K]
-    sums_2 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
-    map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-    sums_3 = -sums_2  # D(j, middle64(j)] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
-    map_7 = decay_4 * u  # [C, BLOCK_K]
-    dot_2 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_su_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_2, 0.0)  # pairs with j <= i in block64 [C, C]
-    dq_su_base = tl.dot(B_su_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_8 = decay_4 * e  # [C, BLOCK_K]
-    dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_3, 0.0)  # pairs with j <= i in block64 [C, C]
-    dq_se_base = tl.dot(B_se_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total = tl.fma(dq_se_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_base)  # [C, BLOCK_K]
-    map_9 = decay_3 * total  # [C, BLOCK_K]
-    total_2 = tl.fma(map_9, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-    map_10 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-    map_11 = map_6.to(FT).to(tl.float32) * total  # [C, BLOCK_K]
-    total_3 = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), map_10)  # [C, BLOCK_K]
-    d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
-    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_2.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    dot_4 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    du_out = decay_5 * dot_4  # through L [C, BLOCK_K]
-    map_12 = u * du_out  # [C, BLOCK_K]
-    sum_4 = tl.sum(map_12, 0)  # [BLOCK_K]
-    dot_5 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_5 * dot_5  # through L [C, BLOCK_K]
-    map_13 = e * de_out  # [C, BLOCK_K]
-    sum_3 = tl.sum(map_13, 0)  # [BLOCK_K]
-    dot_6 = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    Bt_su_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_6, 0.0)  # the weights of the pairs: pairs with j <= i in block64 [C, C]
-    dk_su_base = tl.dot(Bt_su_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_14 = decay_4 * dk_su_base  # [C, BLOCK_K]
-    total_4 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
-    map_15 = map_7.to(FT).to(tl.float32) * dk_su_base  # [C, BLOCK_K]
-    inside_5 = total_3 - map_15  # [C, BLOCK_K]
-    dot_7 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    Bt_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in block64 [C, C]
-    dk_se_base = tl.dot(Bt_se_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_16 = decay_4 * dk_se_base  # [C, BLOCK_K]
-    total_5 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_17 = map_8.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
-    inside_6 = inside_5 - map_17  # [C, BLOCK_K]
-    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
-    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-    sums_5 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
-    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
-    map_18 = decay_6 * w  # [C, BLOCK_K]
-    dot_8 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    Bt_wu_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_8, 0.0)  # the weights of the pairs: pairs with j < i in block64 [C, C]
-    dk_wu_base = tl.dot(Bt_wu_base.to(FT), map_18.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_19 = decay_4 * dk_wu_base  # [C, BLOCK_K]
-    total_6 = tl.fma(map_19, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-    map_20 = map_7.to(FT).to(tl.float32) * dk_wu_base  # [C, BLOCK_K]
-    inside_7 = inside_6 - map_20  # [C, BLOCK_K]
-    part_29_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_29_1 = tl.exp(-tl.abs(part_29_0))
-    part_29_2 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    part_29_3 = -(load.to(tl.float32)[None, :] * load_2.to(tl.float32)) / (part_29_2 * part_29_2)
-    part_29_4 = tl.where(part_29_0 >= 0.0, 1.0, part_29_1) / (1.0 + part_29_1) * part_29_3
-    map_21 = part_29_4 * total_6  # [C, BLOCK_K]
-    inner_2 = tl.where(in_K[None, :], map_21, 0.0)  # [C, BLOCK_K]
-    sum_5 = tl.sum(inner_2, 1)  # [C]
-    part_30_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    part_30_1 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_30_2 = tl.exp(-tl.abs(part_30_1))
-    part_30_3 = 1.0 + part_30_2
-    part_30_4 = tl.where(part_30_1 >= 0.0, 1.0, part_30_2) / part_30_3 * (tl.where(-part_30_1 >= 0.0, 1.0, part_30_2) / part_30_3)
-    map_22 = -part_30_0 * part_30_4 * total_6  # [C, BLOCK_K]
-    sum_8 = tl.sum(map_22, 0)  # [BLOCK_K]
-    map_23 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
-    map_24 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
-    map_25 = -map_23 * map_24 * sum_5  # [C]
-    part_35_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
-    map_26 = (part_35_0 + part_35_0) * load_2.to(tl.float32) * map_25[:, None]  # [C, BLOCK_K]
-    sum_11 = tl.sum(map_26, 0)  # [BLOCK_K]
-    part_36_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_36_1 = tl.exp(-tl.abs(part_36_0))
-    part_36_2 = -(tl.where(part_36_0 >= 0.0, 1.0, part_36_1) / (1.0 + part_36_1)) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
-    map_27 = part_36_2 * load_2.to(tl.float32) * total_6  # [C, BLOCK_K]
-    sum_12 = tl.sum(map_27, 0)  # [BLOCK_K]
-    dot_9 = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    Bt_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_9, 0.0)  # the weights of the pairs: pairs with j < i in block64 [C, C]
-    dk_we_base = tl.dot(Bt_we_base.to(FT), map_18.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    map_28 = decay_4 * dk_we_base  # [C, BLOCK_K]
-    total_7 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-    map_29 = map_8.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
-    inside_8 = inside_7 - map_29  # [C, BLOCK_K]
-    inside_9 = inside_8 - map_12  # [C, BLOCK_K]
-    part_41_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_41_1 = tl.exp(-tl.abs(part_41_0))
-    part_41_2 = 1.0 + part_41_1
-    part_41_3 = tl.where(part_41_0 >= 0.0, 1.0, part_41_1) / part_41_2 * (tl.where(-part_41_0 >= 0.0, 1.0, part_41_1) / part_41_2)
-    map_30 = load_2.to(tl.float32) * load_5.to(tl.float32)[None, :] * part_41_3 * total_7  # [C, BLOCK_K]
-    sum_7 = tl.sum(map_30, 0)  # [BLOCK_K]
-    part_42_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_42_1 = tl.exp(-tl.abs(part_42_0))
-    part_42_2 = load_2.to(tl.float32) * (-1.0 + tl.where(part_42_0 >= 0.0, 1.0, part_42_1) / (1.0 + part_42_1))
-    map_31 = part_42_2 * total_7  # [C, BLOCK_K]
-    sum_9 = tl.sum(map_31, 0)  # [BLOCK_K]
-    total_8 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), map_22)  # [C, BLOCK_K]
-    d_eta_raw_ptr_c = d_eta_raw_ptr + start * d_eta_raw_ptr_t  # first token of the chunk
-    tl.store(d_eta_raw_ptr_c + (token * d_eta_raw_ptr_t)[:, None] + at_K[None, :], total_8.to(d_eta_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    d_a0_new = sum_8 + sum_7  # gradient of a0, of this chunk [BLOCK_K]
-    tl.store(d_a0_ptr + _row(slot, h, H) * (K) + at_K, d_a0_new.to(d_a0_ptr.dtype.element_ty), mask=in_K)
-    tl.store(d_k_a_ptr + _row(slot, h, H) * (K) + at_K, sum_9.to(d_k_a_ptr.dtype.element_ty), mask=in_K)
-    sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-    dot_10 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    dw_out = decay_7 * dot_10  # through M [C, BLOCK_K]
-    dot_11 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_wu_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_11, 0.0)  # pairs with j < i in block64 [C, C]
-    dq_wu_base = tl.dot(B_wu_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    dot_12 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
-    B_we_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_12, 0.0)  # pairs with j < i in block64 [C, C]
-    dq_we_base = tl.dot(B_we_base.to(FT), map_8.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_9 = tl.fma(dq_we_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_base)  # [C, BLOCK_K]
-    map_32 = decay_6 * total_9  # [C, BLOCK_K]
-    total_10 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
-    part_46_0 = tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
-    part_46_1 = -(load.to(tl.float32)[None, :] * load_2.to(tl.float32)) / (part_46_0 * part_46_0)
-    map_33 = part_46_1 * total_10  # [C, BLOCK_K]
-    inner_3 = tl.where(in_K[None, :], map_33, 0.0)  # [C, BLOCK_K]
-    sum_6 = tl.sum(inner_3, 1)  # [C]
-    part_47_0 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * load.to(tl.float32)[None, :]
-    map_34 = part_47_0 * total_10  # [C, BLOCK_K]
-    map_35 = 0.5 / tl.sqrt(tl.maximum(sum_1, 1e-24))  # [C]
-    map_36 = tl.where(sum_1 > 1e-24, 1.0, tl.where(sum_1 == 1e-24, 0.5, 0.0))  # [C]
-    map_37 = map_35 * map_36 * sum_6  # [C]
-    part_51_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
-    map_38 = (part_51_0 + part_51_0) * load.to(tl.float32)[None, :] * map_37[:, None]  # [C, BLOCK_K]
-    total_17 = map_34 + map_38  # [C, BLOCK_K]
-    part_53_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_53_1 = tl.exp(-tl.abs(part_53_0))
-    part_53_2 = -(tl.where(part_53_0 >= 0.0, 1.0, part_53_1) / (1.0 + part_53_1)) * (1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
-    map_39 = part_53_2 * load.to(tl.float32)[None, :] * total_6  # [C, BLOCK_K]
-    total_11 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
-    part_54_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
-    map_40 = (part_54_0 + part_54_0) * load.to(tl.float32)[None, :] * map_25[:, None]  # [C, BLOCK_K]
-    total_19 = total_11 + map_40  # [C, BLOCK_K]
-    part_56_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
-    map_41 = (part_56_0 + part_56_0) * load_2.to(tl.float32) * map_37[:, None]  # [C, BLOCK_K]
-    sum_13 = tl.sum(map_41, 0)  # [BLOCK_K]
-    map_42 = 1.0 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * load_2.to(tl.float32) * total_10  # [C, BLOCK_K]
-    sum_14 = tl.sum(map_42, 0)  # [BLOCK_K]
-    part_58_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
-    part_58_1 = tl.exp(-tl.abs(part_58_0))
-    part_58_2 = load_5.to(tl.float32)[None, :] * (-1.0 + tl.where(part_58_0 >= 0.0, 1.0, part_58_1) / (1.0 + part_58_1))
-    map_43 = (1.0 + part_58_2) * total_7  # [C, BLOCK_K]
-    total_12 = tl.fma(map_43, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
-    d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
-    tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], total_12.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    d_k_k_new = sum_14 + sum_13 + sum_12 + sum_11  # gradient of k_k, of this chunk [BLOCK_K]
-    tl.store(d_k_k_ptr + _row(slot, h, H) * (K) + at_K, d_k_k_new.to(d_k_k_ptr.dtype.element_ty), mask=in_K)
-    map_44 = w * dw_out  # [C, BLOCK_K]
-    map_45 = map_18.to(FT).to(tl.float32) * total_9  # [C, BLOCK_K]
-    total_13 = tl.fma(map_45, tl.full([C, BLOCK_K], 1.0, tl.float32), map_44)  # [C, BLOCK_K]
-    terms = total_13  # [C, BLOCK_K]
-    later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
-    map_46 = inside_9 - map_13  # [C, BLOCK_K]
-    terms_2 = map_46  # [C, BLOCK_K]
-    inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
-    dgK_14 = later_2 + inside_2  # [C, BLOCK_K]
-    dgK_15 = dgK_14 + sum_4[None, :]  # [C, BLOCK_K]
-    dgK_16 = dgK_15 + sum_3[None, :]  # [C, BLOCK_K]
-    dgK = dgK_16 + sum_2[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    part_67_0 = load_6.to(tl.float32)[None, :] + load_7.to(tl.float32)
-    part_67_1 = tl.exp(-tl.abs(part_67_0))
-    part_67_2 = 1.0 + part_67_1
-    part_67_3 = part_67_2 == 1.0
-    part_67_4 = tl.log(part_67_2) * (part_67_1 / tl.where(part_67_3, 1.0, part_67_2 - 1.0))
-    part_67_5 = -0.5 + (tl.minimum(part_67_0, 0.0) - tl.where(part_67_3, part_67_1, part_67_4))
-    part_67_6 = -tl.exp(part_67_5) * (tl.where(-part_67_0 >= 0.0, 1.0, part_67_1) / part_67_2)
-    map_47 = part_67_6 * dgK  # [C, BLOCK_K]
-    inner_4 = tl.where(valid[:, None], map_47, 0.0)  # [C, BLOCK_K]
-    sum_10 = tl.sum(inner_4, 0)  # [BLOCK_K]
-    d_w_raw_raw_ptr_c = d_w_raw_raw_ptr + start * d_w_raw_raw_ptr_t  # first token of the chunk
-    tl.store(d_w_raw_raw_ptr_c + (token * d_w_raw_raw_ptr_t)[:, None] + at_K[None, :], map_47.to(d_w_raw_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    tl.store(d_w0_ptr + _row(slot, h, H) * (K) + at_K, sum_10.to(d_w0_ptr.dtype.element_ty), mask=in_K)
-
-
-@_Kernel
-@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_value_kernel(
-    r_ptr, k_k_ptr, k_raw_ptr, k_a_ptr, a0_ptr, eta_raw_ptr, w0_ptr, w_raw_raw_ptr, dy_ptr,
-    l_ptr, zeta_ptr, d_v_ptr, cu, T, H, N, STEPS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h,
-    r_ptr_g, k_k_ptr_h, k_k_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h,
-    k_raw_ptr_g, k_a_ptr_h, k_a_ptr_g, a0_ptr_h, a0_ptr_g, eta_raw_ptr_b,
-    eta_raw_ptr_t: tl.constexpr, eta_raw_ptr_h, eta_raw_ptr_g, w0_ptr_h, w0_ptr_g,
-    w_raw_raw_ptr_b, w_raw_raw_ptr_t: tl.constexpr, w_raw_raw_ptr_h, w_raw_raw_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr,
-    zeta_ptr_h, zeta_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    r_ptr, k_k_ptr, k_raw_ptr, sum_1_ptr, k_a_ptr, a0_ptr, eta_raw_ptr, w0_ptr, w_raw_raw_ptr,
+    dy_ptr, l_ptr, zeta_ptr, d_v_ptr, cu, T, H, N, STEPS, r_ptr_b, r_ptr_t: tl.constexpr,
+    r_ptr_h, r_ptr_g, k_k_ptr_h, k_k_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h,
+    k_raw_ptr_g, sum_1_ptr_b, sum_1_ptr_t: tl.constexpr, sum_1_ptr_h, sum_1_ptr_g, k_a_ptr_h,
+    k_a_ptr_g, a0_ptr_h, a0_ptr_g, eta_raw_ptr_b, eta_raw_ptr_t: tl.constexpr, eta_raw_ptr_h,
+    eta_raw_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_raw_ptr_b, w_raw_raw_ptr_t: tl.constexpr,
+    w_raw_raw_ptr_h, w_raw_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
+    zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b,
+    d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v'
     program = tl.program_id(0)
@@ -5822,6 +5983,7 @@ def _m_layer_gradients_value_kernel(
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     k_k_ptr = k_k_ptr + (h // k_k_ptr_g) * k_k_ptr_h
     k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, sum_1_ptr_g)
     k_a_ptr = k_a_ptr + (h // k_a_ptr_g) * k_a_ptr_h
     a0_ptr = a0_ptr + (h // a0_ptr_g) * a0_ptr_h
     eta_raw_ptr = _head(eta_raw_ptr, batch, h, eta_raw_ptr_b, eta_raw_ptr_h, eta_raw_ptr_g)
@@ -5831,9 +5993,9 @@ def _m_layer_gradients_value_kernel(
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
     d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
     load = tl.load(k_k_ptr + at_K, mask=in_K, other=0.0)  # load k_k [BLOCK_K]
-    load_3 = tl.load(k_a_ptr + at_K, mask=in_K, other=0.0)  # load k_a [BLOCK_K]
-    load_4 = tl.load(a0_ptr + at_K, mask=in_K, other=0.0)  # load a0 [BLOCK_K]
-    load_6 = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+    load_4 = tl.load(k_a_ptr + at_K, mask=in_K, other=0.0)  # load k_a [BLOCK_K]
+    load_5 = tl.load(a0_ptr + at_K, mask=in_K, other=0.0)  # load a0 [BLOCK_K]
+    load_7 = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
     rest = left
     valid = token < rest
     start = first
@@ -5841,43 +6003,42 @@ def _m_layer_gradients_value_kernel(
     s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
     k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
     load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-    part_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
-    map_2 = part_0 * part_0  # [C, BLOCK_K]
-    sum_1 = tl.sum(map_2, 1)  # [C]
-    w = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
+    sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+    load_3 = tl.load(sum_1_ptr_c + (token * sum_1_ptr_t), mask=valid, other=0.0)  # load sum_1 [C]
+    w = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.sqrt(tl.maximum(load_3.to(tl.float32)[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     eta_raw_ptr_c = eta_raw_ptr + start * eta_raw_ptr_t  # first token of the chunk
-    load_5 = tl.load(eta_raw_ptr_c + (token * eta_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta_raw [C, BLOCK_K]
-    part_3_0 = load_4.to(tl.float32)[None, :] + load_5.to(tl.float32)
-    part_3_1 = tl.exp(-tl.abs(part_3_0))
-    part_3_2 = load_3.to(tl.float32)[None, :] * (-1.0 + tl.where(part_3_0 >= 0.0, 1.0, part_3_1) / (1.0 + part_3_1))
-    e = load_2.to(tl.float32) * (1.0 + part_3_2)  # expand [C, BLOCK_K]  # line 8
+    load_6 = tl.load(eta_raw_ptr_c + (token * eta_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta_raw [C, BLOCK_K]
+    part_2_0 = load_5.to(tl.float32)[None, :] + load_6.to(tl.float32)
+    part_2_1 = tl.exp(-tl.abs(part_2_0))
+    part_2_2 = load_4.to(tl.float32)[None, :] * (-1.0 + tl.where(part_2_0 >= 0.0, 1.0, part_2_1) / (1.0 + part_2_1))
+    e = load_2.to(tl.float32) * (1.0 + part_2_2)  # expand [C, BLOCK_K]  # line 8
     w_raw_raw_ptr_c = w_raw_raw_ptr + start * w_raw_raw_ptr_t  # first token of the chunk
-    load_7 = tl.load(w_raw_raw_ptr_c + (token * w_raw_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw_raw [C, BLOCK_K]
-    part_4_0 = load_6.to(tl.float32)[None, :] + load_7.to(tl.float32)
-    part_4_1 = tl.exp(-tl.abs(part_4_0))
-    part_4_2 = 1.0 + part_4_1
-    part_4_3 = part_4_2 == 1.0
-    part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
-    map_3 = -tl.exp(-0.5 + (tl.minimum(part_4_0, 0.0) - part_4_4))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+    load_8 = tl.load(w_raw_raw_ptr_c + (token * w_raw_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw_raw [C, BLOCK_K]
+    part_3_0 = load_7.to(tl.float32)[None, :] + load_8.to(tl.float32)
+    part_3_1 = tl.exp(-tl.abs(part_3_0))
+    part_3_2 = 1.0 + part_3_1
+    part_3_3 = part_3_2 == 1.0
+    part_3_4 = tl.where(part_3_3, part_3_1, tl.log(part_3_2) * (part_3_1 / tl.where(part_3_3, 1.0, part_3_2 - 1.0)))
+    map_2 = -tl.exp(-0.5 + (tl.minimum(part_3_0, 0.0) - part_3_4))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
     gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
     sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
-    map_4 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+    map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
     sums_2 = -sums  # D(j, middle32(j)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
-    map_5 = decay_2 * e  # [C, BLOCK_K]
-    dot = tl.dot(map_5.to(FT), tl.trans(map_4.to(FT)), input_precision=PRECISION)  # [C, C]
+    map_4 = decay_2 * e  # [C, BLOCK_K]
+    dot = tl.dot(map_4.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
     At_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
     sums_3 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
-    map_6 = decay_3 * w  # [C, BLOCK_K]
-    dot_2 = tl.dot(map_5.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
+    map_5 = decay_3 * w  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_4.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
     At_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_2, 0.0)  # scores of the pairs: pairs with j < i in block32 [C, C]
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
     decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    map_7 = decay_4 * e  # [C, BLOCK_K]
+    map_6 = decay_4 * e  # [C, BLOCK_K]
     zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
@@ -5885,7 +6046,7 @@ def _m_layer_gradients_value_kernel(
         in_V = at_V < V
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-        dx_out = tl.dot(map_7.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+        dx_out = tl.dot(map_6.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
         dot_3 = tl.dot(At_se_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
         dx_3 = dx_out + dot_3  # [C, BLOCK_V]
         zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
@@ -5897,17 +6058,17 @@ def _m_layer_gradients_value_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_value_kernel_c64(
-    r_ptr, k_k_ptr, k_raw_ptr, k_a_ptr, a0_ptr, eta_raw_ptr, w0_ptr, w_raw_raw_ptr, dy_ptr,
-    l_ptr, zeta_ptr, d_v_ptr, cu, T, H, N, STEPS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h,
-    r_ptr_g, k_k_ptr_h, k_k_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h,
-    k_raw_ptr_g, k_a_ptr_h, k_a_ptr_g, a0_ptr_h, a0_ptr_g, eta_raw_ptr_b,
-    eta_raw_ptr_t: tl.constexpr, eta_raw_ptr_h, eta_raw_ptr_g, w0_ptr_h, w0_ptr_g,
-    w_raw_raw_ptr_b, w_raw_raw_ptr_t: tl.constexpr, w_raw_raw_ptr_h, w_raw_raw_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr,
-    zeta_ptr_h, zeta_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr,
+    r_ptr, k_k_ptr, k_raw_ptr, sum_1_ptr, k_a_ptr, a0_ptr, eta_raw_ptr, w0_ptr, w_raw_raw_ptr,
+    dy_ptr, l_ptr, zeta_ptr, d_v_ptr, cu, T, H, N, STEPS, r_ptr_b, r_ptr_t: tl.constexpr,
+    r_ptr_h, r_ptr_g, k_k_ptr_h, k_k_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h,
+    k_raw_ptr_g, sum_1_ptr_b, sum_1_ptr_t: tl.constexpr, sum_1_ptr_h, sum_1_ptr_g, k_a_ptr_h,
+    k_a_ptr_g, a0_ptr_h, a0_ptr_g, eta_raw_ptr_b, eta_raw_ptr_t: tl.constexpr, eta_raw_ptr_h,
+    eta_raw_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_raw_ptr_b, w_raw_raw_ptr_t: tl.constexpr,
+    w_raw_raw_ptr_h, w_raw_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
+    zeta_ptr_b, zeta_ptr_t: tl.constexpr, zeta_ptr_h, zeta_ptr_g, d_v_ptr_b,
+    d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v'
     program = tl.program_id(0)
@@ -5920,6 +6081,7 @@ def _m_layer_gradients_value_kernel_c64(
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     k_k_ptr = k_k_ptr + (h // k_k_ptr_g) * k_k_ptr_h
     k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, sum_1_ptr_g)
     k_a_ptr = k_a_ptr + (h // k_a_ptr_g) * k_a_ptr_h
     a0_ptr = a0_ptr + (h // a0_ptr_g) * a0_ptr_h
     eta_raw_ptr = _head(eta_raw_ptr, batch, h, eta_raw_ptr_b, eta_raw_ptr_h, eta_raw_ptr_g)
@@ -5929,9 +6091,9 @@ def _m_layer_gradients_value_kernel_c64(
     zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
     d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
     load = tl.load(k_k_ptr + at_K, mask=in_K, other=0.0)  # load k_k [BLOCK_K]
-    load_3 = tl.load(k_a_ptr + at_K, mask=in_K, other=0.0)  # load k_a [BLOCK_K]
-    load_4 = tl.load(a0_ptr + at_K, mask=in_K, other=0.0)  # load a0 [BLOCK_K]
-    load_6 = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+    load_4 = tl.load(k_a_ptr + at_K, mask=in_K, other=0.0)  # load k_a [BLOCK_K]
+    load_5 = tl.load(a0_ptr + at_K, mask=in_K, other=0.0)  # load a0 [BLOCK_K]
+    load_7 = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
     rest = left
     valid = token < rest
     start = first
@@ -5939,43 +6101,42 @@ def _m_layer_gradients_value_kernel_c64(
     s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
     k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
     load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-    part_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
-    map_2 = part_0 * part_0  # [C, BLOCK_K]
-    sum_1 = tl.sum(map_2, 1)  # [C]
-    w = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
+    sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+    load_3 = tl.load(sum_1_ptr_c + (token * sum_1_ptr_t), mask=valid, other=0.0)  # load sum_1 [C]
+    w = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.sqrt(tl.maximum(load_3.to(tl.float32)[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
     eta_raw_ptr_c = eta_raw_ptr + start * eta_raw_ptr_t  # first token of the chunk
-    load_5 = tl.load(eta_raw_ptr_c + (token * eta_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta_raw [C, BLOCK_K]
-    part_3_0 = load_4.to(tl.float32)[None, :] + load_5.to(tl.float32)
-    part_3_1 = tl.exp(-tl.abs(part_3_0))
-    part_3_2 = load_3.to(tl.float32)[None, :] * (-1.0 + tl.where(part_3_0 >= 0.0, 1.0, part_3_1) / (1.0 + part_3_1))
-    e = load_2.to(tl.float32) * (1.0 + part_3_2)  # expand [C, BLOCK_K]  # line 8
+    load_6 = tl.load(eta_raw_ptr_c + (token * eta_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta_raw [C, BLOCK_K]
+    part_2_0 = load_5.to(tl.float32)[None, :] + load_6.to(tl.float32)
+    part_2_1 = tl.exp(-tl.abs(part_2_0))
+    part_2_2 = load_4.to(tl.float32)[None, :] * (-1.0 + tl.where(part_2_0 >= 0.0, 1.0, part_2_1) / (1.0 + part_2_1))
+    e = load_2.to(tl.float32) * (1.0 + part_2_2)  # expand [C, BLOCK_K]  # line 8
     w_raw_raw_ptr_c = w_raw_raw_ptr + start * w_raw_raw_ptr_t  # first token of the chunk
-    load_7 = tl.load(w_raw_raw_ptr_c + (token * w_raw_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw_raw [C, BLOCK_K]
-    part_4_0 = load_6.to(tl.float32)[None, :] + load_7.to(tl.float32)
-    part_4_1 = tl.exp(-tl.abs(part_4_0))
-    part_4_2 = 1.0 + part_4_1
-    part_4_3 = part_4_2 == 1.0
-    part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
-    map_3 = -tl.exp(-0.5 + (tl.minimum(part_4_0, 0.0) - part_4_4))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+    load_8 = tl.load(w_raw_raw_ptr_c + (token * w_raw_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw_raw [C, BLOCK_K]
+    part_3_0 = load_7.to(tl.float32)[None, :] + load_8.to(tl.float32)
+    part_3_1 = tl.exp(-tl.abs(part_3_0))
+    part_3_2 = 1.0 + part_3_1
+    part_3_3 = part_3_2 == 1.0
+    part_3_4 = tl.where(part_3_3, part_3_1, tl.log(part_3_2) * (part_3_1 / tl.where(part_3_3, 1.0, part_3_2 - 1.0)))
+    map_2 = -tl.exp(-0.5 + (tl.minimum(part_3_0, 0.0) - part_3_4))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
     gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
     sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
-    map_4 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+    map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
     sums_2 = -sums  # D(j, middle64(j)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
-    map_5 = decay_2 * e  # [C, BLOCK_K]
-    dot = tl.dot(map_5.to(FT), tl.trans(map_4.to(FT)), input_precision=PRECISION)  # [C, C]
+    map_4 = decay_2 * e  # [C, BLOCK_K]
+    dot = tl.dot(map_4.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
     At_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
     sums_3 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
-    map_6 = decay_3 * w  # [C, BLOCK_K]
-    dot_2 = tl.dot(map_5.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
+    map_5 = decay_3 * w  # [C, BLOCK_K]
+    dot_2 = tl.dot(map_4.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
     At_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_2, 0.0)  # scores of the pairs: pairs with j < i in block64 [C, C]
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
     decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-    map_7 = decay_4 * e  # [C, BLOCK_K]
+    map_6 = decay_4 * e  # [C, BLOCK_K]
     zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
@@ -5983,13 +6144,590 @@ def _m_layer_gradients_value_kernel_c64(
         in_V = at_V < V
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-        dx_out = tl.dot(map_7.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+        dx_out = tl.dot(map_6.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
         dot_3 = tl.dot(At_se_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
         dx_3 = dx_out + dot_3  # [C, BLOCK_V]
         zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
         dot_4 = tl.dot(At_we_base.to(DT), zeta_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
         dx = dx_3 + dot_4  # gradient of x [C, BLOCK_V]
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+
+
+@_Kernel
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_layer_gradients_kernel(
+    r_ptr, k_k_ptr, k_raw_ptr, sum_1_ptr, a0_ptr, eta_raw_ptr, k_a_ptr, v_ptr, w0_ptr,
+    w_raw_raw_ptr, dy_ptr, z_ptr, h_2_ptr, l_ptr, zeta_ptr, d_r_ptr, du_ptr, de_ptr,
+    d_eta_raw_ptr, d_a0_ptr, d_k_a_ptr, dw_ptr, d_w_raw_raw_ptr, d_w0_ptr, cu, T, H, N, STEPS,
+    r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_k_ptr_h, k_k_ptr_g, k_raw_ptr_b,
+    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, sum_1_ptr_b, sum_1_ptr_t: tl.constexpr,
+    sum_1_ptr_h, sum_1_ptr_g, a0_ptr_h, a0_ptr_g, eta_raw_ptr_b, eta_raw_ptr_t: tl.constexpr,
+    eta_raw_ptr_h, eta_raw_ptr_g, k_a_ptr_h, k_a_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h,
+    v_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_raw_ptr_b, w_raw_raw_ptr_t: tl.constexpr,
+    w_raw_raw_ptr_h, w_raw_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
+    z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr,
+    zeta_ptr_h, zeta_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h, du_ptr_b,
+    du_ptr_t: tl.constexpr, du_ptr_h, de_ptr_b, de_ptr_t: tl.constexpr, de_ptr_h,
+    d_eta_raw_ptr_b, d_eta_raw_ptr_t: tl.constexpr, d_eta_raw_ptr_h, dw_ptr_b,
+    dw_ptr_t: tl.constexpr, dw_ptr_h, d_w_raw_raw_ptr_b, d_w_raw_raw_ptr_t: tl.constexpr,
+    d_w_raw_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_a0, d_eta_raw, d_k_a, d_r, d_w0, d_w_raw_raw, dw, du, de'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+    k_k_ptr = k_k_ptr + (h // k_k_ptr_g) * k_k_ptr_h
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, sum_1_ptr_g)
+    a0_ptr = a0_ptr + (h // a0_ptr_g) * a0_ptr_h
+    eta_raw_ptr = _head(eta_raw_ptr, batch, h, eta_raw_ptr_b, eta_raw_ptr_h, eta_raw_ptr_g)
+    k_a_ptr = k_a_ptr + (h // k_a_ptr_g) * k_a_ptr_h
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
+    w_raw_raw_ptr = _head(w_raw_raw_ptr, batch, h, w_raw_raw_ptr_b, w_raw_raw_ptr_h, w_raw_raw_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+    d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
+    du_ptr = _head(du_ptr, batch, h, du_ptr_b, du_ptr_h, 1)
+    de_ptr = _head(de_ptr, batch, h, de_ptr_b, de_ptr_h, 1)
+    d_eta_raw_ptr = _head(d_eta_raw_ptr, batch, h, d_eta_raw_ptr_b, d_eta_raw_ptr_h, 1)
+    dw_ptr = _head(dw_ptr, batch, h, dw_ptr_b, dw_ptr_h, 1)
+    d_w_raw_raw_ptr = _head(d_w_raw_raw_ptr, batch, h, d_w_raw_raw_ptr_b, d_w_raw_raw_ptr_h, 1)
+    load = tl.load(k_k_ptr + at_K, mask=in_K, other=0.0)  # load k_k [BLOCK_K]
+    load_4 = tl.load(a0_ptr + at_K, mask=in_K, other=0.0)  # load a0 [BLOCK_K]
+    load_6 = tl.load(k_a_ptr + at_K, mask=in_K, other=0.0)  # load k_a [BLOCK_K]
+    load_7 = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+    rest = left
+    valid = token < rest
+    start = first
+    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
+    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+    load_3 = tl.load(sum_1_ptr_c + (token * sum_1_ptr_t), mask=valid, other=0.0)  # load sum_1 [C]
+    w = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.sqrt(tl.maximum(load_3.to(tl.float32)[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
+    eta_raw_ptr_c = eta_raw_ptr + start * eta_raw_ptr_t  # first token of the chunk
+    load_5 = tl.load(eta_raw_ptr_c + (token * eta_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta_raw [C, BLOCK_K]
+    part_2_0 = load_4.to(tl.float32)[None, :] + load_5.to(tl.float32)
+    part_2_1 = tl.exp(-tl.abs(part_2_0))
+    part_2_2 = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.sqrt(tl.maximum(load_3.to(tl.float32)[:, None], 1e-24))
+    u = -(tl.where(part_2_0 >= 0.0, 1.0, part_2_1) / (1.0 + part_2_1) * part_2_2)  # where it writes [C, BLOCK_K]
+    part_3_0 = load_4.to(tl.float32)[None, :] + load_5.to(tl.float32)
+    part_3_1 = tl.exp(-tl.abs(part_3_0))
+    part_3_2 = load_6.to(tl.float32)[None, :] * (-1.0 + tl.where(part_3_0 >= 0.0, 1.0, part_3_1) / (1.0 + part_3_1))
+    e = load_2.to(tl.float32) * (1.0 + part_3_2)  # expand [C, BLOCK_K]  # line 8
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
+    w_raw_raw_ptr_c = w_raw_raw_ptr + start * w_raw_raw_ptr_t  # first token of the chunk
+    load_8 = tl.load(w_raw_raw_ptr_c + (token * w_raw_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw_raw [C, BLOCK_K]
+    part_4_0 = load_7.to(tl.float32)[None, :] + load_8.to(tl.float32)
+    part_4_1 = tl.exp(-tl.abs(part_4_0))
+    part_4_2 = 1.0 + part_4_1
+    part_4_3 = part_4_2 == 1.0
+    part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
+    map_2 = -tl.exp(-0.5 + (tl.minimum(part_4_0, 0.0) - part_4_4))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+    z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_4 = decay[:, None] * map_3  # [BLOCK_K, BLOCK_V]
+    sum_1_2 = tl.sum(map_4, 1)  # [BLOCK_K]
+    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    ds_out = decay_2 * dot  # through M [C, BLOCK_K]
+    sums_2 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    map_5 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_3 = -sums_2  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    map_6 = decay_4 * u  # [C, BLOCK_K]
+    dot_2 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_su_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_2, 0.0)  # pairs with j <= i in block32 [C, C]
+    dq_su_base = tl.dot(B_su_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_7 = decay_4 * e  # [C, BLOCK_K]
+    dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_se_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] >= token[None, :]), dot_3, 0.0)  # pairs with j <= i in block32 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total = tl.fma(dq_se_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_base)  # [C, BLOCK_K]
+    map_8 = decay_3 * total  # [C, BLOCK_K]
+    total_2 = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_9 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+    map_10 = map_5.to(FT).to(tl.float32) * total  # [C, BLOCK_K]
+    total_3 = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), map_9)  # [C, BLOCK_K]
+    d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
+    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_2.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    dot_4 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    du_out = decay_5 * dot_4  # through L [C, BLOCK_K]
+    map_11 = u * du_out  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_11, 0)  # [BLOCK_K]
+    dot_5 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_5 * dot_5  # through L [C, BLOCK_K]
+    map_12 = e * de_out  # [C, BLOCK_K]
+    sum_2 = tl.sum(map_12, 0)  # [BLOCK_K]
+    dot_6 = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_su_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_6, 0.0)  # the weights of the pairs: pairs with j <= i in block32 [C, C]
+    dk_su_base = tl.dot(Bt_su_base.to(FT), map_5.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_13 = decay_4 * dk_su_base  # [C, BLOCK_K]
+    total_4 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
+    map_14 = map_6.to(FT).to(tl.float32) * dk_su_base  # [C, BLOCK_K]
+    inside_5 = total_3 - map_14  # [C, BLOCK_K]
+    dot_7 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in block32 [C, C]
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_5.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_15 = decay_4 * dk_se_base  # [C, BLOCK_K]
+    total_5 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    map_16 = map_7.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    inside_6 = inside_5 - map_16  # [C, BLOCK_K]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    sums_5 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    map_17 = decay_6 * w  # [C, BLOCK_K]
+    dot_8 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_wu_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_8, 0.0)  # the weights of the pairs: pairs with j < i in block32 [C, C]
+    dk_wu_base = tl.dot(Bt_wu_base.to(FT), map_17.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_18 = decay_4 * dk_wu_base  # [C, BLOCK_K]
+    total_6 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+    map_19 = map_6.to(FT).to(tl.float32) * dk_wu_base  # [C, BLOCK_K]
+    inside_7 = inside_6 - map_19  # [C, BLOCK_K]
+    part_28_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.sqrt(tl.maximum(load_3.to(tl.float32)[:, None], 1e-24))
+    part_28_1 = load_4.to(tl.float32)[None, :] + load_5.to(tl.float32)
+    part_28_2 = tl.exp(-tl.abs(part_28_1))
+    part_28_3 = 1.0 + part_28_2
+    part_28_4 = tl.where(part_28_1 >= 0.0, 1.0, part_28_2) / part_28_3 * (tl.where(-part_28_1 >= 0.0, 1.0, part_28_2) / part_28_3)
+    map_20 = -part_28_0 * part_28_4 * total_6  # [C, BLOCK_K]
+    sum_5 = tl.sum(map_20, 0)  # [BLOCK_K]
+    du_ptr_c = du_ptr + start * du_ptr_t  # first token of the chunk
+    tl.store(du_ptr_c + (token * du_ptr_t)[:, None] + at_K[None, :], total_6.to(du_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dot_9 = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_we_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_9, 0.0)  # the weights of the pairs: pairs with j < i in block32 [C, C]
+    dk_we_base = tl.dot(Bt_we_base.to(FT), map_17.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_21 = decay_4 * dk_we_base  # [C, BLOCK_K]
+    total_7 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+    map_22 = map_7.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_8 = inside_7 - map_22  # [C, BLOCK_K]
+    inside_9 = inside_8 - map_11  # [C, BLOCK_K]
+    part_33_0 = load_4.to(tl.float32)[None, :] + load_5.to(tl.float32)
+    part_33_1 = tl.exp(-tl.abs(part_33_0))
+    part_33_2 = 1.0 + part_33_1
+    part_33_3 = tl.where(part_33_0 >= 0.0, 1.0, part_33_1) / part_33_2 * (tl.where(-part_33_0 >= 0.0, 1.0, part_33_1) / part_33_2)
+    map_23 = load_2.to(tl.float32) * load_6.to(tl.float32)[None, :] * part_33_3 * total_7  # [C, BLOCK_K]
+    sum_4 = tl.sum(map_23, 0)  # [BLOCK_K]
+    part_34_0 = load_4.to(tl.float32)[None, :] + load_5.to(tl.float32)
+    part_34_1 = tl.exp(-tl.abs(part_34_0))
+    part_34_2 = load_2.to(tl.float32) * (-1.0 + tl.where(part_34_0 >= 0.0, 1.0, part_34_1) / (1.0 + part_34_1))
+    map_24 = part_34_2 * total_7  # [C, BLOCK_K]
+    sum_6 = tl.sum(map_24, 0)  # [BLOCK_K]
+    de_ptr_c = de_ptr + start * de_ptr_t  # first token of the chunk
+    tl.store(de_ptr_c + (token * de_ptr_t)[:, None] + at_K[None, :], total_7.to(de_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    total_8 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), map_20)  # [C, BLOCK_K]
+    d_eta_raw_ptr_c = d_eta_raw_ptr + start * d_eta_raw_ptr_t  # first token of the chunk
+    tl.store(d_eta_raw_ptr_c + (token * d_eta_raw_ptr_t)[:, None] + at_K[None, :], total_8.to(d_eta_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    d_a0_new = sum_5 + sum_4  # gradient of a0, of this chunk [BLOCK_K]
+    tl.store(d_a0_ptr + _row(slot, h, H) * (K) + at_K, d_a0_new.to(d_a0_ptr.dtype.element_ty), mask=in_K)
+    tl.store(d_k_a_ptr + _row(slot, h, H) * (K) + at_K, sum_6.to(d_k_a_ptr.dtype.element_ty), mask=in_K)
+    sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    dot_10 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    dw_out = decay_7 * dot_10  # through M [C, BLOCK_K]
+    dot_11 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_wu_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_11, 0.0)  # pairs with j < i in block32 [C, C]
+    dq_wu_base = tl.dot(B_wu_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    dot_12 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_we_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot_12, 0.0)  # pairs with j < i in block32 [C, C]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_9 = tl.fma(dq_we_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_base)  # [C, BLOCK_K]
+    map_25 = decay_6 * total_9  # [C, BLOCK_K]
+    total_10 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    dw_ptr_c = dw_ptr + start * dw_ptr_t  # first token of the chunk
+    tl.store(dw_ptr_c + (token * dw_ptr_t)[:, None] + at_K[None, :], total_10.to(dw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    map_26 = w * dw_out  # [C, BLOCK_K]
+    map_27 = map_17.to(FT).to(tl.float32) * total_9  # [C, BLOCK_K]
+    total_11 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), map_26)  # [C, BLOCK_K]
+    terms = total_11  # [C, BLOCK_K]
+    later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
+    map_28 = inside_9 - map_12  # [C, BLOCK_K]
+    terms_2 = map_28  # [C, BLOCK_K]
+    inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
+    dgK_14 = later_2 + inside_2  # [C, BLOCK_K]
+    dgK_15 = dgK_14 + sum_3[None, :]  # [C, BLOCK_K]
+    dgK_16 = dgK_15 + sum_2[None, :]  # [C, BLOCK_K]
+    dgK = dgK_16 + sum_1_2[None, :]  # gradient of the log-decay [C, BLOCK_K]
+    part_45_0 = load_7.to(tl.float32)[None, :] + load_8.to(tl.float32)
+    part_45_1 = tl.exp(-tl.abs(part_45_0))
+    part_45_2 = 1.0 + part_45_1
+    part_45_3 = part_45_2 == 1.0
+    part_45_4 = tl.log(part_45_2) * (part_45_1 / tl.where(part_45_3, 1.0, part_45_2 - 1.0))
+    part_45_5 = -0.5 + (tl.minimum(part_45_0, 0.0) - tl.where(part_45_3, part_45_1, part_45_4))
+    part_45_6 = -tl.exp(part_45_5) * (tl.where(-part_45_0 >= 0.0, 1.0, part_45_1) / part_45_2)
+    map_29 = part_45_6 * dgK  # [C, BLOCK_K]
+    inner_2 = tl.where(valid[:, None], map_29, 0.0)  # [C, BLOCK_K]
+    sum_7 = tl.sum(inner_2, 0)  # [BLOCK_K]
+    d_w_raw_raw_ptr_c = d_w_raw_raw_ptr + start * d_w_raw_raw_ptr_t  # first token of the chunk
+    tl.store(d_w_raw_raw_ptr_c + (token * d_w_raw_raw_ptr_t)[:, None] + at_K[None, :], map_29.to(d_w_raw_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    tl.store(d_w0_ptr + _row(slot, h, H) * (K) + at_K, sum_7.to(d_w0_ptr.dtype.element_ty), mask=in_K)
+
+
+@_Kernel
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_layer_gradients_kernel_c64(
+    r_ptr, k_k_ptr, k_raw_ptr, sum_1_ptr, a0_ptr, eta_raw_ptr, k_a_ptr, v_ptr, w0_ptr,
+    w_raw_raw_ptr, dy_ptr, z_ptr, h_2_ptr, l_ptr, zeta_ptr, d_r_ptr, du_ptr, de_ptr,
+    d_eta_raw_ptr, d_a0_ptr, d_k_a_ptr, dw_ptr, d_w_raw_raw_ptr, d_w0_ptr, cu, T, H, N, STEPS,
+    r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_k_ptr_h, k_k_ptr_g, k_raw_ptr_b,
+    k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g, sum_1_ptr_b, sum_1_ptr_t: tl.constexpr,
+    sum_1_ptr_h, sum_1_ptr_g, a0_ptr_h, a0_ptr_g, eta_raw_ptr_b, eta_raw_ptr_t: tl.constexpr,
+    eta_raw_ptr_h, eta_raw_ptr_g, k_a_ptr_h, k_a_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h,
+    v_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_raw_ptr_b, w_raw_raw_ptr_t: tl.constexpr,
+    w_raw_raw_ptr_h, w_raw_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
+    z_ptr_b, z_ptr_t: tl.constexpr, z_ptr_h, z_ptr_g, zeta_ptr_b, zeta_ptr_t: tl.constexpr,
+    zeta_ptr_h, zeta_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h, du_ptr_b,
+    du_ptr_t: tl.constexpr, du_ptr_h, de_ptr_b, de_ptr_t: tl.constexpr, de_ptr_h,
+    d_eta_raw_ptr_b, d_eta_raw_ptr_t: tl.constexpr, d_eta_raw_ptr_h, dw_ptr_b,
+    dw_ptr_t: tl.constexpr, dw_ptr_h, d_w_raw_raw_ptr_b, d_w_raw_raw_ptr_t: tl.constexpr,
+    d_w_raw_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'every gradient, chunk by chunk: d_a0, d_eta_raw, d_k_a, d_r, d_w0, d_w_raw_raw, dw, du, de'
+    program = tl.program_id(0)
+    block = program % tl.cdiv(K, BLOCK_K)  # of K
+    program = program // tl.cdiv(K, BLOCK_K)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = block * BLOCK_K + tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    at_V = tl.arange(0, BLOCK_V)
+    in_V = at_V < V
+    r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
+    k_k_ptr = k_k_ptr + (h // k_k_ptr_g) * k_k_ptr_h
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    sum_1_ptr = _head(sum_1_ptr, batch, h, sum_1_ptr_b, sum_1_ptr_h, sum_1_ptr_g)
+    a0_ptr = a0_ptr + (h // a0_ptr_g) * a0_ptr_h
+    eta_raw_ptr = _head(eta_raw_ptr, batch, h, eta_raw_ptr_b, eta_raw_ptr_h, eta_raw_ptr_g)
+    k_a_ptr = k_a_ptr + (h // k_a_ptr_g) * k_a_ptr_h
+    v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
+    w_raw_raw_ptr = _head(w_raw_raw_ptr, batch, h, w_raw_raw_ptr_b, w_raw_raw_ptr_h, w_raw_raw_ptr_g)
+    dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    z_ptr = _head(z_ptr, batch, h, z_ptr_b, z_ptr_h, z_ptr_g)
+    zeta_ptr = _head(zeta_ptr, batch, h, zeta_ptr_b, zeta_ptr_h, zeta_ptr_g)
+    d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
+    du_ptr = _head(du_ptr, batch, h, du_ptr_b, du_ptr_h, 1)
+    de_ptr = _head(de_ptr, batch, h, de_ptr_b, de_ptr_h, 1)
+    d_eta_raw_ptr = _head(d_eta_raw_ptr, batch, h, d_eta_raw_ptr_b, d_eta_raw_ptr_h, 1)
+    dw_ptr = _head(dw_ptr, batch, h, dw_ptr_b, dw_ptr_h, 1)
+    d_w_raw_raw_ptr = _head(d_w_raw_raw_ptr, batch, h, d_w_raw_raw_ptr_b, d_w_raw_raw_ptr_h, 1)
+    load = tl.load(k_k_ptr + at_K, mask=in_K, other=0.0)  # load k_k [BLOCK_K]
+    load_4 = tl.load(a0_ptr + at_K, mask=in_K, other=0.0)  # load a0 [BLOCK_K]
+    load_6 = tl.load(k_a_ptr + at_K, mask=in_K, other=0.0)  # load k_a [BLOCK_K]
+    load_7 = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+    rest = left
+    valid = token < rest
+    start = first
+    r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
+    s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
+    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    sum_1_ptr_c = sum_1_ptr + start * sum_1_ptr_t  # first token of the chunk
+    load_3 = tl.load(sum_1_ptr_c + (token * sum_1_ptr_t), mask=valid, other=0.0)  # load sum_1 [C]
+    w = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.sqrt(tl.maximum(load_3.to(tl.float32)[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
+    eta_raw_ptr_c = eta_raw_ptr + start * eta_raw_ptr_t  # first token of the chunk
+    load_5 = tl.load(eta_raw_ptr_c + (token * eta_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta_raw [C, BLOCK_K]
+    part_2_0 = load_4.to(tl.float32)[None, :] + load_5.to(tl.float32)
+    part_2_1 = tl.exp(-tl.abs(part_2_0))
+    part_2_2 = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.sqrt(tl.maximum(load_3.to(tl.float32)[:, None], 1e-24))
+    u = -(tl.where(part_2_0 >= 0.0, 1.0, part_2_1) / (1.0 + part_2_1) * part_2_2)  # where it writes [C, BLOCK_K]
+    part_3_0 = load_4.to(tl.float32)[None, :] + load_5.to(tl.float32)
+    part_3_1 = tl.exp(-tl.abs(part_3_0))
+    part_3_2 = load_6.to(tl.float32)[None, :] * (-1.0 + tl.where(part_3_0 >= 0.0, 1.0, part_3_1) / (1.0 + part_3_1))
+    e = load_2.to(tl.float32) * (1.0 + part_3_2)  # expand [C, BLOCK_K]  # line 8
+    v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
+    x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 9
+    w_raw_raw_ptr_c = w_raw_raw_ptr + start * w_raw_raw_ptr_t  # first token of the chunk
+    load_8 = tl.load(w_raw_raw_ptr_c + (token * w_raw_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw_raw [C, BLOCK_K]
+    part_4_0 = load_7.to(tl.float32)[None, :] + load_8.to(tl.float32)
+    part_4_1 = tl.exp(-tl.abs(part_4_0))
+    part_4_2 = 1.0 + part_4_1
+    part_4_3 = part_4_2 == 1.0
+    part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
+    map_2 = -tl.exp(-0.5 + (tl.minimum(part_4_0, 0.0) - part_4_4))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 12
+    dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
+    dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    z_ptr_c = z_ptr + start * z_ptr_t  # first token of the chunk
+    z_2 = tl.load(z_ptr_c + (token * z_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load z [C, BLOCK_V]
+    M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+    L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
+    decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
+    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_4 = decay[:, None] * map_3  # [BLOCK_K, BLOCK_V]
+    sum_1_2 = tl.sum(map_4, 1)  # [BLOCK_K]
+    sums = _local(_within(token * 0 - 1, token), gK, EXACT, PRECISION, False)  # D(start, i] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i] [C, BLOCK_K]
+    dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    ds_out = decay_2 * dot  # through M [C, BLOCK_K]
+    sums_2 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    map_5 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+    sums_3 = -sums_2  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    map_6 = decay_4 * u  # [C, BLOCK_K]
+    dot_2 = tl.dot(dy_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_su_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_2, 0.0)  # pairs with j <= i in block64 [C, C]
+    dq_su_base = tl.dot(B_su_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_7 = decay_4 * e  # [C, BLOCK_K]
+    dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_se_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] >= token[None, :]), dot_3, 0.0)  # pairs with j <= i in block64 [C, C]
+    dq_se_base = tl.dot(B_se_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total = tl.fma(dq_se_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_su_base)  # [C, BLOCK_K]
+    map_8 = decay_3 * total  # [C, BLOCK_K]
+    total_2 = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+    map_9 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+    map_10 = map_5.to(FT).to(tl.float32) * total  # [C, BLOCK_K]
+    total_3 = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), map_9)  # [C, BLOCK_K]
+    d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
+    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_2.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    dot_4 = tl.dot(z_2.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    du_out = decay_5 * dot_4  # through L [C, BLOCK_K]
+    map_11 = u * du_out  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_11, 0)  # [BLOCK_K]
+    dot_5 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_5 * dot_5  # through L [C, BLOCK_K]
+    map_12 = e * de_out  # [C, BLOCK_K]
+    sum_2 = tl.sum(map_12, 0)  # [BLOCK_K]
+    dot_6 = tl.dot(z_2.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_su_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_6, 0.0)  # the weights of the pairs: pairs with j <= i in block64 [C, C]
+    dk_su_base = tl.dot(Bt_su_base.to(FT), map_5.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_13 = decay_4 * dk_su_base  # [C, BLOCK_K]
+    total_4 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), du_out)  # [C, BLOCK_K]
+    map_14 = map_6.to(FT).to(tl.float32) * dk_su_base  # [C, BLOCK_K]
+    inside_5 = total_3 - map_14  # [C, BLOCK_K]
+    dot_7 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_7, 0.0)  # the weights of the pairs: pairs with j <= i in block64 [C, C]
+    dk_se_base = tl.dot(Bt_se_base.to(FT), map_5.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_15 = decay_4 * dk_se_base  # [C, BLOCK_K]
+    total_5 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    map_16 = map_7.to(FT).to(tl.float32) * dk_se_base  # [C, BLOCK_K]
+    inside_6 = inside_5 - map_16  # [C, BLOCK_K]
+    zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
+    zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
+    sums_5 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    map_17 = decay_6 * w  # [C, BLOCK_K]
+    dot_8 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_wu_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_8, 0.0)  # the weights of the pairs: pairs with j < i in block64 [C, C]
+    dk_wu_base = tl.dot(Bt_wu_base.to(FT), map_17.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_18 = decay_4 * dk_wu_base  # [C, BLOCK_K]
+    total_6 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+    map_19 = map_6.to(FT).to(tl.float32) * dk_wu_base  # [C, BLOCK_K]
+    inside_7 = inside_6 - map_19  # [C, BLOCK_K]
+    part_28_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32) / tl.sqrt(tl.maximum(load_3.to(tl.float32)[:, None], 1e-24))
+    part_28_1 = load_4.to(tl.float32)[None, :] + load_5.to(tl.float32)
+    part_28_2 = tl.exp(-tl.abs(part_28_1))
+    part_28_3 = 1.0 + part_28_2
+    part_28_4 = tl.where(part_28_1 >= 0.0, 1.0, part_28_2) / part_28_3 * (tl.where(-part_28_1 >= 0.0, 1.0, part_28_2) / part_28_3)
+    map_20 = -part_28_0 * part_28_4 * total_6  # [C, BLOCK_K]
+    sum_5 = tl.sum(map_20, 0)  # [BLOCK_K]
+    du_ptr_c = du_ptr + start * du_ptr_t  # first token of the chunk
+    tl.store(du_ptr_c + (token * du_ptr_t)[:, None] + at_K[None, :], total_6.to(du_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dot_9 = tl.dot(x.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    Bt_we_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_9, 0.0)  # the weights of the pairs: pairs with j < i in block64 [C, C]
+    dk_we_base = tl.dot(Bt_we_base.to(FT), map_17.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    map_21 = decay_4 * dk_we_base  # [C, BLOCK_K]
+    total_7 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+    map_22 = map_7.to(FT).to(tl.float32) * dk_we_base  # [C, BLOCK_K]
+    inside_8 = inside_7 - map_22  # [C, BLOCK_K]
+    inside_9 = inside_8 - map_11  # [C, BLOCK_K]
+    part_33_0 = load_4.to(tl.float32)[None, :] + load_5.to(tl.float32)
+    part_33_1 = tl.exp(-tl.abs(part_33_0))
+    part_33_2 = 1.0 + part_33_1
+    part_33_3 = tl.where(part_33_0 >= 0.0, 1.0, part_33_1) / part_33_2 * (tl.where(-part_33_0 >= 0.0, 1.0, part_33_1) / part_33_2)
+    map_23 = load_2.to(tl.float32) * load_6.to(tl.float32)[None, :] * part_33_3 * total_7  # [C, BLOCK_K]
+    sum_4 = tl.sum(map_23, 0)  # [BLOCK_K]
+    part_34_0 = load_4.to(tl.float32)[None, :] + load_5.to(tl.float32)
+    part_34_1 = tl.exp(-tl.abs(part_34_0))
+    part_34_2 = load_2.to(tl.float32) * (-1.0 + tl.where(part_34_0 >= 0.0, 1.0, part_34_1) / (1.0 + part_34_1))
+    map_24 = part_34_2 * total_7  # [C, BLOCK_K]
+    sum_6 = tl.sum(map_24, 0)  # [BLOCK_K]
+    de_ptr_c = de_ptr + start * de_ptr_t  # first token of the chunk
+    tl.store(de_ptr_c + (token * de_ptr_t)[:, None] + at_K[None, :], total_7.to(de_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    total_8 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), map_20)  # [C, BLOCK_K]
+    d_eta_raw_ptr_c = d_eta_raw_ptr + start * d_eta_raw_ptr_t  # first token of the chunk
+    tl.store(d_eta_raw_ptr_c + (token * d_eta_raw_ptr_t)[:, None] + at_K[None, :], total_8.to(d_eta_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    d_a0_new = sum_5 + sum_4  # gradient of a0, of this chunk [BLOCK_K]
+    tl.store(d_a0_ptr + _row(slot, h, H) * (K) + at_K, d_a0_new.to(d_a0_ptr.dtype.element_ty), mask=in_K)
+    tl.store(d_k_a_ptr + _row(slot, h, H) * (K) + at_K, sum_6.to(d_k_a_ptr.dtype.element_ty), mask=in_K)
+    sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    dot_10 = tl.dot(zeta_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    dw_out = decay_7 * dot_10  # through M [C, BLOCK_K]
+    dot_11 = tl.dot(zeta_2.to(DT), tl.trans(z_2.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_wu_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_11, 0.0)  # pairs with j < i in block64 [C, C]
+    dq_wu_base = tl.dot(B_wu_base.to(FT), map_6.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    dot_12 = tl.dot(zeta_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
+    B_we_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot_12, 0.0)  # pairs with j < i in block64 [C, C]
+    dq_we_base = tl.dot(B_we_base.to(FT), map_7.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_9 = tl.fma(dq_we_base, tl.full([C, BLOCK_K], 1.0, tl.float32), dq_wu_base)  # [C, BLOCK_K]
+    map_25 = decay_6 * total_9  # [C, BLOCK_K]
+    total_10 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), dw_out)  # [C, BLOCK_K]
+    dw_ptr_c = dw_ptr + start * dw_ptr_t  # first token of the chunk
+    tl.store(dw_ptr_c + (token * dw_ptr_t)[:, None] + at_K[None, :], total_10.to(dw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    map_26 = w * dw_out  # [C, BLOCK_K]
+    map_27 = map_17.to(FT).to(tl.float32) * total_9  # [C, BLOCK_K]
+    total_11 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), map_26)  # [C, BLOCK_K]
+    terms = total_11  # [C, BLOCK_K]
+    later_2 = tl.cumsum(terms, 0, reverse=True) - terms  # pairs whose read comes after this token [C, BLOCK_K]
+    map_28 = inside_9 - map_12  # [C, BLOCK_K]
+    terms_2 = map_28  # [C, BLOCK_K]
+    inside_2 = tl.cumsum(terms_2, 0, reverse=True)  # pairs that end here or later, less those that start there [C, BLOCK_K]
+    dgK_14 = later_2 + inside_2  # [C, BLOCK_K]
+    dgK_15 = dgK_14 + sum_3[None, :]  # [C, BLOCK_K]
+    dgK_16 = dgK_15 + sum_2[None, :]  # [C, BLOCK_K]
+    dgK = dgK_16 + sum_1_2[None, :]  # gradient of the log-decay [C, BLOCK_K]
+    part_45_0 = load_7.to(tl.float32)[None, :] + load_8.to(tl.float32)
+    part_45_1 = tl.exp(-tl.abs(part_45_0))
+    part_45_2 = 1.0 + part_45_1
+    part_45_3 = part_45_2 == 1.0
+    part_45_4 = tl.log(part_45_2) * (part_45_1 / tl.where(part_45_3, 1.0, part_45_2 - 1.0))
+    part_45_5 = -0.5 + (tl.minimum(part_45_0, 0.0) - tl.where(part_45_3, part_45_1, part_45_4))
+    part_45_6 = -tl.exp(part_45_5) * (tl.where(-part_45_0 >= 0.0, 1.0, part_45_1) / part_45_2)
+    map_29 = part_45_6 * dgK  # [C, BLOCK_K]
+    inner_2 = tl.where(valid[:, None], map_29, 0.0)  # [C, BLOCK_K]
+    sum_7 = tl.sum(inner_2, 0)  # [BLOCK_K]
+    d_w_raw_raw_ptr_c = d_w_raw_raw_ptr + start * d_w_raw_raw_ptr_t  # first token of the chunk
+    tl.store(d_w_raw_raw_ptr_c + (token * d_w_raw_raw_ptr_t)[:, None] + at_K[None, :], map_29.to(d_w_raw_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    tl.store(d_w0_ptr + _row(slot, h, H) * (K) + at_K, sum_7.to(d_w0_ptr.dtype.element_ty), mask=in_K)
+
+
+@_Kernel
+@triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
+def _m_layer_prologues_adjoint_kernel(
+    dw_ptr, k_k_ptr, k_raw_ptr, du_ptr, a0_ptr, eta_raw_ptr, de_ptr, k_a_ptr, d_k_k_ptr,
+    d_k_raw_ptr, cu, T, H, N, STEPS, dw_ptr_b, dw_ptr_t: tl.constexpr, dw_ptr_h, dw_ptr_g,
+    k_k_ptr_h, k_k_ptr_g, k_raw_ptr_b, k_raw_ptr_t: tl.constexpr, k_raw_ptr_h, k_raw_ptr_g,
+    du_ptr_b, du_ptr_t: tl.constexpr, du_ptr_h, du_ptr_g, a0_ptr_h, a0_ptr_g, eta_raw_ptr_b,
+    eta_raw_ptr_t: tl.constexpr, eta_raw_ptr_h, eta_raw_ptr_g, de_ptr_b, de_ptr_t: tl.constexpr,
+    de_ptr_h, de_ptr_g, k_a_ptr_h, k_a_ptr_g, d_k_raw_ptr_b, d_k_raw_ptr_t: tl.constexpr,
+    d_k_raw_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, C: tl.constexpr, DT: tl.constexpr,
+    FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+):
+    'gradients through sums over an axis'
+    program = tl.program_id(0)
+    SEGMENT: tl.constexpr = C  # each chunk is a segment of its own
+    SEGMENTS = tl.cdiv(T, C)
+    h, n, segment, slot, batch, first, left, last = _locate(program, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, VARLEN, True)
+    token = tl.arange(0, C)
+    at_K = tl.arange(0, BLOCK_K)
+    in_K = at_K < K
+    dw_ptr = _head(dw_ptr, batch, h, dw_ptr_b, dw_ptr_h, dw_ptr_g)
+    k_k_ptr = k_k_ptr + (h // k_k_ptr_g) * k_k_ptr_h
+    k_raw_ptr = _head(k_raw_ptr, batch, h, k_raw_ptr_b, k_raw_ptr_h, k_raw_ptr_g)
+    du_ptr = _head(du_ptr, batch, h, du_ptr_b, du_ptr_h, du_ptr_g)
+    a0_ptr = a0_ptr + (h // a0_ptr_g) * a0_ptr_h
+    eta_raw_ptr = _head(eta_raw_ptr, batch, h, eta_raw_ptr_b, eta_raw_ptr_h, eta_raw_ptr_g)
+    de_ptr = _head(de_ptr, batch, h, de_ptr_b, de_ptr_h, de_ptr_g)
+    k_a_ptr = k_a_ptr + (h // k_a_ptr_g) * k_a_ptr_h
+    d_k_raw_ptr = _head(d_k_raw_ptr, batch, h, d_k_raw_ptr_b, d_k_raw_ptr_h, 1)
+    load = tl.load(k_k_ptr + at_K, mask=in_K, other=0.0)  # load k_k [BLOCK_K]
+    load_3 = tl.load(a0_ptr + at_K, mask=in_K, other=0.0)  # load a0 [BLOCK_K]
+    load_5 = tl.load(k_a_ptr + at_K, mask=in_K, other=0.0)  # load k_a [BLOCK_K]
+    rest = left
+    valid = token < rest
+    start = first
+    dw_ptr_c = dw_ptr + start * dw_ptr_t  # first token of the chunk
+    dw_2 = tl.load(dw_ptr_c + (token * dw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load dw [C, BLOCK_K]
+    k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
+    load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    part_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
+    map_2 = part_0 * part_0  # [C, BLOCK_K]
+    sum_1_2 = tl.sum(map_2, 1)  # [C]
+    part_2_0 = tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))
+    part_2_1 = -(load.to(tl.float32)[None, :] * load_2.to(tl.float32)) / (part_2_0 * part_2_0)
+    map_3 = part_2_1 * dw_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_3, 1)  # [C]
+    part_3_0 = 1.0 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)) * load.to(tl.float32)[None, :]
+    map_4 = part_3_0 * dw_2.to(tl.float32)  # [C, BLOCK_K]
+    map_5 = 0.5 / tl.sqrt(tl.maximum(sum_1_2, 1e-24))  # [C]
+    map_6 = tl.where(sum_1_2 > 1e-24, 1.0, tl.where(sum_1_2 == 1e-24, 0.5, 0.0))  # [C]
+    map_7 = map_5 * map_6 * sum_3  # [C]
+    part_7_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
+    map_8 = (part_7_0 + part_7_0) * load.to(tl.float32)[None, :] * map_7[:, None]  # [C, BLOCK_K]
+    total_1 = map_4 + map_8  # [C, BLOCK_K]
+    part_9_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
+    map_9 = (part_9_0 + part_9_0) * load_2.to(tl.float32) * map_7[:, None]  # [C, BLOCK_K]
+    sum_6 = tl.sum(map_9, 0)  # [BLOCK_K]
+    part_10_0 = 1.0 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)) * load_2.to(tl.float32)
+    map_10 = part_10_0 * dw_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_7 = tl.sum(map_10, 0)  # [BLOCK_K]
+    du_ptr_c = du_ptr + start * du_ptr_t  # first token of the chunk
+    du_2 = tl.load(du_ptr_c + (token * du_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load du [C, BLOCK_K]
+    eta_raw_ptr_c = eta_raw_ptr + start * eta_raw_ptr_t  # first token of the chunk
+    load_4 = tl.load(eta_raw_ptr_c + (token * eta_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta_raw [C, BLOCK_K]
+    part_11_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
+    part_11_1 = tl.exp(-tl.abs(part_11_0))
+    part_11_2 = tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))
+    part_11_3 = -(load.to(tl.float32)[None, :] * load_2.to(tl.float32)) / (part_11_2 * part_11_2)
+    part_11_4 = tl.where(part_11_0 >= 0.0, 1.0, part_11_1) / (1.0 + part_11_1) * part_11_3
+    map_11 = part_11_4 * du_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_2 = tl.sum(map_11, 1)  # [C]
+    part_12_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
+    part_12_1 = tl.exp(-tl.abs(part_12_0))
+    part_12_2 = -(tl.where(part_12_0 >= 0.0, 1.0, part_12_1) / (1.0 + part_12_1)) * (1.0 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)))
+    map_12 = part_12_2 * load.to(tl.float32)[None, :] * du_2.to(tl.float32)  # [C, BLOCK_K]
+    total_2 = total_1 + map_12  # [C, BLOCK_K]
+    map_13 = 0.5 / tl.sqrt(tl.maximum(sum_1_2, 1e-24))  # [C]
+    map_14 = tl.where(sum_1_2 > 1e-24, 1.0, tl.where(sum_1_2 == 1e-24, 0.5, 0.0))  # [C]
+    map_15 = -map_13 * map_14 * sum_2  # [C]
+    part_18_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
+    map_16 = (part_18_0 + part_18_0) * load.to(tl.float32)[None, :] * map_15[:, None]  # [C, BLOCK_K]
+    total_3 = total_2 + map_16  # [C, BLOCK_K]
+    part_20_0 = load.to(tl.float32)[None, :] * load_2.to(tl.float32)
+    map_17 = (part_20_0 + part_20_0) * load_2.to(tl.float32) * map_15[:, None]  # [C, BLOCK_K]
+    sum_4 = tl.sum(map_17, 0)  # [BLOCK_K]
+    part_21_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
+    part_21_1 = tl.exp(-tl.abs(part_21_0))
+    part_21_2 = -(tl.where(part_21_0 >= 0.0, 1.0, part_21_1) / (1.0 + part_21_1)) * (1.0 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)))
+    map_18 = part_21_2 * load_2.to(tl.float32) * du_2.to(tl.float32)  # [C, BLOCK_K]
+    sum_5 = tl.sum(map_18, 0)  # [BLOCK_K]
+    d_k_k_new = sum_7 + sum_6 + sum_5 + sum_4  # gradient of k_k, of this chunk [BLOCK_K]
+    tl.store(d_k_k_ptr + _row(slot, h, H) * (K) + at_K, d_k_k_new.to(d_k_k_ptr.dtype.element_ty), mask=in_K)
+    de_ptr_c = de_ptr + start * de_ptr_t  # first token of the chunk
+    de_2 = tl.load(de_ptr_c + (token * de_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load de [C, BLOCK_K]
+    part_23_0 = load_3.to(tl.float32)[None, :] + load_4.to(tl.float32)
+    part_23_1 = tl.exp(-tl.abs(part_23_0))
+    part_23_2 = load_5.to(tl.float32)[None, :] * (-1.0 + tl.where(part_23_0 >= 0.0, 1.0, part_23_1) / (1.0 + part_23_1))
+    map_19 = (1.0 + part_23_2) * de_2.to(tl.float32)  # [C, BLOCK_K]
+    d_k_raw_new = total_3 + map_19  # gradient of k_raw [C, BLOCK_K]
+    d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
+    tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @_Kernel
@@ -6223,7 +6961,7 @@ def m_backward(
     V = v.shape[3]
     dtype = _operand_type(k, v, r, kappa, eta)
     DT, FT, EXACT = _types(dtype, k.device)
-    config = _config("gradients_value", k.device, dtype.itemsize, K, V)
+    config = _config("gradients", k.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", k.device, dtype.itemsize, K, V)
     run = _Layout(k, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
@@ -6247,6 +6985,9 @@ def m_backward(
     Q_adjoint = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
     zeta = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
+    dw = torch.empty((*k.shape[:2], H, K), dtype=dtype, device=k.device)
+    du = torch.empty((*k.shape[:2], H, K), dtype=dtype, device=k.device)
+    sum_1 = torch.empty((*k.shape[:2], H), dtype=torch.float32, device=k.device)
     if kept is None:
         _, block, warps, stages, precision = _config("halves", k.device, dtype.itemsize, K, V)
         {32: _m_halves_kernel, 64: _m_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
@@ -6258,7 +6999,7 @@ def m_backward(
         )
     if kept is None and least <= 1.0:
         _, block, warps, stages, precision = _config("solve_mild", k.device, dtype.itemsize, K, V)
-        {32: _m_solve_mild_kernel, 64: _m_solve_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+        {32: _m_solve_mild_kernel_c32, 64: _m_solve_mild_kernel_c64_2}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, w_raw, kappa, eta, k, v, Q, P, run.cu, run.T, H, run.N,
             run.steps, least, w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
             H // w_raw.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2),
@@ -6272,7 +7013,7 @@ def m_backward(
         )
     if kept is None:
         _, block, warps, stages, precision = _config("solve", k.device, dtype.itemsize, K, V)
-        {32: _m_solve_kernel, 64: _m_solve_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
+        {32: _m_solve_kernel_c32, 64: _m_solve_kernel_c64_2}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
             first_K, second_K, kappa, eta, k, v, w_raw, Q, P, run.cu, run.T, H, run.N,
             run.steps, least, run.chunks(chunk), kappa.stride(0), kappa.stride(1),
             kappa.stride(2), H // kappa.shape[2], eta.stride(0), eta.stride(1), eta.stride(2),
@@ -6301,27 +7042,29 @@ def m_backward(
     if least <= 1.0:
         _, block, warps, stages, precision = _config("solve_adjoint_mild", k.device, dtype.itemsize, K, V)
         {32: _m_solve_adjoint_mild_kernel, 64: _m_solve_adjoint_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-            first_K, second_K, w_raw, kappa, eta, r, dy, Q_adjoint, P_adjoint, run.cu, run.T, H,
-            run.N, run.steps, least, w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
-            H // w_raw.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2),
-            H // kappa.shape[2], eta.stride(0), eta.stride(1), eta.stride(2), H // eta.shape[2],
-            r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
-            Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2),
-            K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+            first_K, second_K, w_raw, kappa, eta, r, dy, Q_adjoint, P_adjoint, sum_1, run.cu,
+            run.T, H, run.N, run.steps, least, w_raw.stride(0), w_raw.stride(1),
+            w_raw.stride(2), H // w_raw.shape[2], kappa.stride(0), kappa.stride(1),
+            kappa.stride(2), H // kappa.shape[2], eta.stride(0), eta.stride(1), eta.stride(2),
+            H // eta.shape[2], r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
+            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0),
+            Q_adjoint.stride(1), Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1),
+            P_adjoint.stride(2), sum_1.stride(0), sum_1.stride(1), sum_1.stride(2), K,
+            _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = _config("solve_adjoint", k.device, dtype.itemsize, K, V)
     {32: _m_solve_adjoint_kernel, 64: _m_solve_adjoint_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
-        first_K, second_K, r, kappa, eta, w_raw, dy, Q_adjoint, P_adjoint, run.cu, run.T, H,
-        run.N, run.steps, least, run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2),
+        first_K, second_K, r, kappa, eta, w_raw, dy, sum_1, Q_adjoint, P_adjoint, run.cu, run.T,
+        H, run.N, run.steps, least, run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2),
         H // r.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2), H // kappa.shape[2],
         eta.stride(0), eta.stride(1), eta.stride(2), H // eta.shape[2], w_raw.stride(0),
         w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], dy.stride(0), dy.stride(1),
-        dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
-        Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K,
-        _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+        dy.stride(2), H // dy.shape[2], sum_1.stride(0), sum_1.stride(1), sum_1.stride(2),
+        Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2), P_adjoint.stride(0),
+        P_adjoint.stride(1), P_adjoint.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk,
+        DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -6340,30 +7083,12 @@ def m_backward(
         num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("gradients_mild_whole", k.device, dtype.itemsize, K, V)
-        {32: _m_gradients_mild_whole_kernel, 64: _m_gradients_mild_whole_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-            first_K, second_K, r, kappa, eta, k, v, w_raw, dy, z, h_2, l, zeta, d_r, d_eta, d_k,
-            d_kappa, d_w_raw, run.cu, run.T, H, run.N, run.steps, least, r.stride(0),
-            r.stride(1), r.stride(2), H // r.shape[2], kappa.stride(0), kappa.stride(1),
-            kappa.stride(2), H // kappa.shape[2], eta.stride(0), eta.stride(1), eta.stride(2),
-            H // eta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w_raw.stride(0),
-            w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], z.stride(0), z.stride(1), z.stride(2),
-            H // z.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2],
-            d_r.stride(0), d_r.stride(1), d_r.stride(2), d_eta.stride(0), d_eta.stride(1),
-            d_eta.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), d_kappa.stride(0),
-            d_kappa.stride(1), d_kappa.stride(2), d_w_raw.stride(0), d_w_raw.stride(1),
-            d_w_raw.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision,
-            EXACT, run.varlen,
-            num_warps=warps,
-            num_stages=stages,
-        )
         _, block, warps, stages, precision = _config("gradients_mild_value", k.device, dtype.itemsize, K, V)
         {32: _m_gradients_mild_value_kernel, 64: _m_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-            first_K, second_K, r, kappa, k, w_raw, dy, l, zeta, d_v, run.cu, run.T, H, run.N,
-            run.steps, least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
-            kappa.stride(0), kappa.stride(1), kappa.stride(2), H // kappa.shape[2], k.stride(0),
+            first_K, second_K, r, kappa, sum_1, k, w_raw, dy, l, zeta, d_v, run.cu, run.T, H,
+            run.N, run.steps, least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
+            kappa.stride(0), kappa.stride(1), kappa.stride(2), H // kappa.shape[2],
+            sum_1.stride(0), sum_1.stride(1), sum_1.stride(2), H // sum_1.shape[2], k.stride(0),
             k.stride(1), k.stride(2), H // k.shape[2], w_raw.stride(0), w_raw.stride(1),
             w_raw.stride(2), H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
             H // dy.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2),
@@ -6372,34 +7097,69 @@ def m_backward(
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("gradients_whole", k.device, dtype.itemsize, K, V)
-    {32: _m_gradients_whole_kernel, 64: _m_gradients_whole_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
-        first_K, second_K, r, kappa, eta, k, v, w_raw, dy, z, h_2, l, zeta, d_r, d_eta, d_kappa,
-        d_k, d_w_raw, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk), r.stride(0),
-        r.stride(1), r.stride(2), H // r.shape[2], kappa.stride(0), kappa.stride(1),
-        kappa.stride(2), H // kappa.shape[2], eta.stride(0), eta.stride(1), eta.stride(2),
+        _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, V)
+        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
+            first_K, second_K, r, kappa, sum_1, eta, k, v, w_raw, dy, z, h_2, l, zeta, d_r, du,
+            d_eta, d_k, dw, d_w_raw, run.cu, run.T, H, run.N, run.steps, least, r.stride(0),
+            r.stride(1), r.stride(2), H // r.shape[2], kappa.stride(0), kappa.stride(1),
+            kappa.stride(2), H // kappa.shape[2], sum_1.stride(0), sum_1.stride(1),
+            sum_1.stride(2), H // sum_1.shape[2], eta.stride(0), eta.stride(1), eta.stride(2),
+            H // eta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
+            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w_raw.stride(0),
+            w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], dy.stride(0), dy.stride(1),
+            dy.stride(2), H // dy.shape[2], z.stride(0), z.stride(1), z.stride(2),
+            H // z.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2],
+            d_r.stride(0), d_r.stride(1), d_r.stride(2), du.stride(0), du.stride(1),
+            du.stride(2), d_eta.stride(0), d_eta.stride(1), d_eta.stride(2), d_k.stride(0),
+            d_k.stride(1), d_k.stride(2), dw.stride(0), dw.stride(1), dw.stride(2),
+            d_w_raw.stride(0), d_w_raw.stride(1), d_w_raw.stride(2), K,
+            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+    _, block, warps, stages, precision = _config("gradients_value", k.device, dtype.itemsize, K, V)
+    {32: _m_gradients_value_kernel, 64: _m_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
+        first_K, second_K, r, kappa, sum_1, k, w_raw, dy, l, zeta, d_v, run.cu, run.T, H, run.N,
+        run.steps, least, run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2),
+        H // r.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2), H // kappa.shape[2],
+        sum_1.stride(0), sum_1.stride(1), sum_1.stride(2), H // sum_1.shape[2], k.stride(0),
+        k.stride(1), k.stride(2), H // k.shape[2], w_raw.stride(0), w_raw.stride(1),
+        w_raw.stride(2), H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
+        H // dy.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2],
+        d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+        num_warps=warps,
+        num_stages=stages,
+    )
+    _, block, warps, stages, precision = config
+    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
+        first_K, second_K, r, kappa, sum_1, eta, k, v, w_raw, dy, z, h_2, l, zeta, d_r, dw, du,
+        d_eta, d_k, d_w_raw, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk),
+        r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], kappa.stride(0),
+        kappa.stride(1), kappa.stride(2), H // kappa.shape[2], sum_1.stride(0), sum_1.stride(1),
+        sum_1.stride(2), H // sum_1.shape[2], eta.stride(0), eta.stride(1), eta.stride(2),
         H // eta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0),
         v.stride(1), v.stride(2), H // v.shape[2], w_raw.stride(0), w_raw.stride(1),
         w_raw.stride(2), H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
         H // dy.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
         zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2], d_r.stride(0),
-        d_r.stride(1), d_r.stride(2), d_eta.stride(0), d_eta.stride(1), d_eta.stride(2),
-        d_kappa.stride(0), d_kappa.stride(1), d_kappa.stride(2), d_k.stride(0), d_k.stride(1),
-        d_k.stride(2), d_w_raw.stride(0), d_w_raw.stride(1), d_w_raw.stride(2), K,
-        _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+        d_r.stride(1), d_r.stride(2), dw.stride(0), dw.stride(1), dw.stride(2), du.stride(0),
+        du.stride(1), du.stride(2), d_eta.stride(0), d_eta.stride(1), d_eta.stride(2),
+        d_k.stride(0), d_k.stride(1), d_k.stride(2), d_w_raw.stride(0), d_w_raw.stride(1),
+        d_w_raw.stride(2), K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
-    _, block, warps, stages, precision = config
-    {32: _m_gradients_value_kernel, 64: _m_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
-        first_K, second_K, r, kappa, k, w_raw, dy, l, zeta, d_v, run.cu, run.T, H, run.N,
-        run.steps, least, run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2),
-        H // r.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2), H // kappa.shape[2],
-        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], w_raw.stride(0),
-        w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], dy.stride(0), dy.stride(1),
-        dy.stride(2), H // dy.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2),
-        H // zeta.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+    _, block, warps, stages, precision = _config("prologues_adjoint", k.device, dtype.itemsize, K, V)
+    _m_prologues_adjoint_kernel[(run.chunks(chunk) * H,)](
+        dw, kappa, du, eta, d_kappa, run.cu, run.T, H, run.N, run.steps, dw.stride(0),
+        dw.stride(1), dw.stride(2), H // dw.shape[2], kappa.stride(0), kappa.stride(1),
+        kappa.stride(2), H // kappa.shape[2], du.stride(0), du.stride(1), du.stride(2),
+        H // du.shape[2], eta.stride(0), eta.stride(1), eta.stride(2), H // eta.shape[2],
+        d_kappa.stride(0), d_kappa.stride(1), d_kappa.stride(2), K, _tile(K, dtype), chunk, DT,
+        FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -6421,7 +7181,7 @@ def m_kept(
     V = v.shape[3]
     dtype = _operand_type(k, v, r, kappa, eta)
     chunk = _config("outputs", k.device, dtype.itemsize, K, V)[0]
-    if _config("gradients_value", k.device, dtype.itemsize, K, V)[0] != chunk:
+    if _config("gradients", k.device, dtype.itemsize, K, V)[0] != chunk:
         return 0
     N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(k.shape[1], N, cu_seqlens is not None, chunk)
@@ -6615,7 +7375,7 @@ def m_layer_backward(
     V = v.shape[3]
     dtype = _operand_type(k_raw, eta_raw, v, r)
     DT, FT, EXACT = _types(dtype, k_raw.device)
-    config = _config("gradients_value", k_raw.device, dtype.itemsize, K, V)
+    config = _config("gradients", k_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     _, block, *_ = _config("states_adjoint", k_raw.device, dtype.itemsize, K, V)
     run = _Layout(k_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
@@ -6639,9 +7399,13 @@ def m_layer_backward(
     Q_adjoint = torch.empty((*k_raw.shape[:2], H, V), dtype=dtype, device=k_raw.device)
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k_raw.device)
     zeta = torch.empty((*k_raw.shape[:2], H, V), dtype=dtype, device=k_raw.device)
+    dw = torch.empty((*k_raw.shape[:2], H, K), dtype=dtype, device=k_raw.device)
+    du = torch.empty((*k_raw.shape[:2], H, K), dtype=dtype, device=k_raw.device)
+    de = torch.empty((*k_raw.shape[:2], H, K), dtype=dtype, device=k_raw.device)
+    sum_1 = torch.empty((*k_raw.shape[:2], H), dtype=torch.float32, device=k_raw.device)
     if kept is None:
         _, block, warps, stages, precision = _config("solve", k_raw.device, dtype.itemsize, K, V)
-        {32: _m_layer_solve_kernel, 64: _m_layer_solve_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+        {32: _m_layer_solve_kernel_c32, 64: _m_layer_solve_kernel_c64_2}[chunk][(run.chunks(chunk) * H,)](
             w0, w_raw_raw, k_k, k_raw, a0, eta_raw, k_a, v, Q, P, run.cu, run.T, H, run.N,
             run.steps, w0.stride(0), H // w0.shape[0], w_raw_raw.stride(0), w_raw_raw.stride(1),
             w_raw_raw.stride(2), H // w_raw_raw.shape[2], k_k.stride(0), H // k_k.shape[0],
@@ -6672,16 +7436,17 @@ def m_layer_backward(
         )
     _, block, warps, stages, precision = _config("solve_adjoint", k_raw.device, dtype.itemsize, K, V)
     {32: _m_layer_solve_adjoint_kernel, 64: _m_layer_solve_adjoint_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        w0, w_raw_raw, k_k, k_raw, a0, eta_raw, r, dy, Q_adjoint, P_adjoint, run.cu, run.T, H,
-        run.N, run.steps, w0.stride(0), H // w0.shape[0], w_raw_raw.stride(0),
+        w0, w_raw_raw, k_k, k_raw, a0, eta_raw, r, dy, Q_adjoint, P_adjoint, sum_1, run.cu,
+        run.T, H, run.N, run.steps, w0.stride(0), H // w0.shape[0], w_raw_raw.stride(0),
         w_raw_raw.stride(1), w_raw_raw.stride(2), H // w_raw_raw.shape[2], k_k.stride(0),
         H // k_k.shape[0], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
         H // k_raw.shape[2], a0.stride(0), H // a0.shape[0], eta_raw.stride(0),
         eta_raw.stride(1), eta_raw.stride(2), H // eta_raw.shape[2], r.stride(0), r.stride(1),
         r.stride(2), H // r.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
         H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2),
-        P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K, _tile(K, dtype), V,
-        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+        P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), sum_1.stride(0),
+        sum_1.stride(1), sum_1.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -6701,38 +7466,54 @@ def m_layer_backward(
         num_warps=warps,
         num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
     )
-    _, block, warps, stages, precision = _config("gradients_whole", k_raw.device, dtype.itemsize, K, V)
-    {32: _m_layer_gradients_whole_kernel, 64: _m_layer_gradients_whole_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        r, k_k, k_raw, a0, eta_raw, k_a, v, w0, w_raw_raw, dy, z, h_2, l, zeta, d_r, d_eta_raw,
-        d_a0, d_k_a, d_k_raw, d_k_k, d_w_raw_raw, d_w0, run.cu, run.T, H, run.N, run.steps,
-        r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k_k.stride(0),
-        H // k_k.shape[0], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], a0.stride(0), H // a0.shape[0], eta_raw.stride(0),
-        eta_raw.stride(1), eta_raw.stride(2), H // eta_raw.shape[2], k_a.stride(0),
-        H // k_a.shape[0], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w0.stride(0),
-        H // w0.shape[0], w_raw_raw.stride(0), w_raw_raw.stride(1), w_raw_raw.stride(2),
-        H // w_raw_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], zeta.stride(0), zeta.stride(1),
-        zeta.stride(2), H // zeta.shape[2], d_r.stride(0), d_r.stride(1), d_r.stride(2),
-        d_eta_raw.stride(0), d_eta_raw.stride(1), d_eta_raw.stride(2), d_k_raw.stride(0),
-        d_k_raw.stride(1), d_k_raw.stride(2), d_w_raw_raw.stride(0), d_w_raw_raw.stride(1),
-        d_w_raw_raw.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision,
-        EXACT, run.varlen,
-        num_warps=warps,
-        num_stages=stages,
-    )
-    _, block, warps, stages, precision = config
+    _, block, warps, stages, precision = _config("gradients_value", k_raw.device, dtype.itemsize, K, V)
     {32: _m_layer_gradients_value_kernel, 64: _m_layer_gradients_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        r, k_k, k_raw, k_a, a0, eta_raw, w0, w_raw_raw, dy, l, zeta, d_v, run.cu, run.T, H,
-        run.N, run.steps, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k_k.stride(0),
-        H // k_k.shape[0], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], k_a.stride(0), H // k_a.shape[0], a0.stride(0), H // a0.shape[0],
+        r, k_k, k_raw, sum_1, k_a, a0, eta_raw, w0, w_raw_raw, dy, l, zeta, d_v, run.cu, run.T,
+        H, run.N, run.steps, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
+        k_k.stride(0), H // k_k.shape[0], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
+        H // k_raw.shape[2], sum_1.stride(0), sum_1.stride(1), sum_1.stride(2),
+        H // sum_1.shape[2], k_a.stride(0), H // k_a.shape[0], a0.stride(0), H // a0.shape[0],
         eta_raw.stride(0), eta_raw.stride(1), eta_raw.stride(2), H // eta_raw.shape[2],
         w0.stride(0), H // w0.shape[0], w_raw_raw.stride(0), w_raw_raw.stride(1),
         w_raw_raw.stride(2), H // w_raw_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
         H // dy.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2],
         d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _tile(K, dtype), V,
         min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+        num_warps=warps,
+        num_stages=stages,
+    )
+    _, block, warps, stages, precision = config
+    {32: _m_layer_gradients_kernel, 64: _m_layer_gradients_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
+        r, k_k, k_raw, sum_1, a0, eta_raw, k_a, v, w0, w_raw_raw, dy, z, h_2, l, zeta, d_r, du,
+        de, d_eta_raw, d_a0, d_k_a, dw, d_w_raw_raw, d_w0, run.cu, run.T, H, run.N, run.steps,
+        r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k_k.stride(0),
+        H // k_k.shape[0], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
+        H // k_raw.shape[2], sum_1.stride(0), sum_1.stride(1), sum_1.stride(2),
+        H // sum_1.shape[2], a0.stride(0), H // a0.shape[0], eta_raw.stride(0),
+        eta_raw.stride(1), eta_raw.stride(2), H // eta_raw.shape[2], k_a.stride(0),
+        H // k_a.shape[0], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w0.stride(0),
+        H // w0.shape[0], w_raw_raw.stride(0), w_raw_raw.stride(1), w_raw_raw.stride(2),
+        H // w_raw_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+        z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], zeta.stride(0), zeta.stride(1),
+        zeta.stride(2), H // zeta.shape[2], d_r.stride(0), d_r.stride(1), d_r.stride(2),
+        du.stride(0), du.stride(1), du.stride(2), de.stride(0), de.stride(1), de.stride(2),
+        d_eta_raw.stride(0), d_eta_raw.stride(1), d_eta_raw.stride(2), dw.stride(0),
+        dw.stride(1), dw.stride(2), d_w_raw_raw.stride(0), d_w_raw_raw.stride(1),
+        d_w_raw_raw.stride(2), K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT,
+        FT, precision, EXACT, run.varlen,
+        num_warps=warps,
+        num_stages=stages,
+    )
+    _, block, warps, stages, precision = _config("prologues_adjoint", k_raw.device, dtype.itemsize, K, V)
+    _m_layer_prologues_adjoint_kernel[(run.chunks(chunk) * H,)](
+        dw, k_k, k_raw, du, a0, eta_raw, de, k_a, d_k_k, d_k_raw, run.cu, run.T, H, run.N,
+        run.steps, dw.stride(0), dw.stride(1), dw.stride(2), H // dw.shape[2], k_k.stride(0),
+        H // k_k.shape[0], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
+        H // k_raw.shape[2], du.stride(0), du.stride(1), du.stride(2), H // du.shape[2],
+        a0.stride(0), H // a0.shape[0], eta_raw.stride(0), eta_raw.stride(1), eta_raw.stride(2),
+        H // eta_raw.shape[2], de.stride(0), de.stride(1), de.stride(2), H // de.shape[2],
+        k_a.stride(0), H // k_a.shape[0], d_k_raw.stride(0), d_k_raw.stride(1),
+        d_k_raw.stride(2), K, _tile(K, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -6757,7 +7538,7 @@ def m_layer_kept(
     V = v.shape[3]
     dtype = _operand_type(k_raw, eta_raw, v, r)
     chunk = _config("outputs", k_raw.device, dtype.itemsize, K, V)[0]
-    if _config("gradients_value", k_raw.device, dtype.itemsize, K, V)[0] != chunk:
+    if _config("gradients", k_raw.device, dtype.itemsize, K, V)[0] != chunk:
         return 0
     N = k_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(k_raw.shape[1], N, cu_seqlens is not None, chunk)

@@ -13,8 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from eosc.algebra.scalar import Arg, S, args_of
-from eosc.backends.triton.order import with_operands
-from eosc.ir.build import mapped, product
+from eosc.ir.build import mapped, product, with_operands
 from eosc.ir.factors import multiplied, of_tokens
 from eosc.ir.nodes import (
     TIME,

@@ -5,7 +5,14 @@ from __future__ import annotations
 from eosc.backends.triton.frame import Line
 from eosc.backends.triton.kept import Kept
 from eosc.backends.triton.kernel import Namer
-from eosc.backends.triton.launch import Launcher, config, parameters, places, size_operands
+from eosc.backends.triton.launch import (
+    Launcher,
+    config,
+    leading,
+    parameters,
+    places,
+    size_operands,
+)
 from eosc.ir.nodes import Algorithm, Kernel, Per
 
 SEQUENCES = "{0}.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1"
@@ -52,7 +59,7 @@ class _Keeping:
             lines.append((indent, text, None))
 
         size_operands(line, self.ahead, self.namer, self.typed)
-        first, last = self.ahead.launches[-1], self.back.launches[-1]
+        first, last = leading(self.ahead), leading(self.back)
         assert isinstance(first, Kernel)
         assert isinstance(last, Kernel)
         line(f"chunk = {config(first, self.ahead, self.namer, self.lead)}[0]")

@@ -94,6 +94,12 @@ def print_chunked(
     return _Launch(forms, name, kernels, typed, kept).launcher()
 
 
+def leading(algorithm: Algorithm) -> Kernel | SegmentScan:
+    """The launch whose configuration the others follow: the last one that shares out an axis."""
+    shared = [each for each in algorithm.kernels if each.parallel and each.blocked]
+    return shared[-1] if shared else algorithm.launches[-1]
+
+
 class _Launch:
     """One function."""
 
@@ -112,7 +118,7 @@ class _Launch:
         self.host = self.namer.host
         self.lines: list[Line] = []
         self.inputs = self.algorithm.inputs
-        self.main = self.algorithm.launches[-1]
+        self.main = leading(self.algorithm)
         self.partial: tuple[str, ...] = ()
 
     def line(self, text: str, indent: int = 1) -> None:

@@ -8,6 +8,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from eosc.backends.text import Library, docstring, render
+from eosc.backends.triton.apart import apart
 from eosc.backends.triton.factors import taken_out
 from eosc.backends.triton.keeping import print_keeping
 from eosc.backends.triton.kept import common
@@ -55,8 +56,11 @@ def algorithms(
         if not isinstance(scan, Scan) or not (scan.vector or erasing):
             continue
         for length, each in found[use].items():
+            if erasing:
+                each = apart(each)
             if scan.vector and family(scan).checked and guardable(scan, forms[length]):
-                each = guarded(scan, each, lower(scan, Form(length, length)))
+                mild = lower(scan, Form(length, length))
+                each = guarded(scan, each, apart(mild) if erasing else mild)
             if erasing:
                 each = taken_out(each)
             found[use][length] = split(each, scan)

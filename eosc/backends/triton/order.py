@@ -9,60 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from eosc.backends.triton.sums import Totals, gathered, terms
-from eosc.ir.nodes import (
-    Decay,
-    Dot,
-    Inverse,
-    Kernel,
-    Let,
-    LogDecay,
-    Map,
-    Mask,
-    Recur,
-    Rename,
-    Round,
-    Running,
-    Statement,
-    Store,
-    Sum,
-    Use,
-    Value,
-    walk,
-)
-
-
-def with_operands(value: Value, change: dict[Value, Value]) -> Value:
-    """The value with some of the values below it replaced, outermost first."""
-    if value in change:
-        return change[value]
-    match value:
-        case Map(args=args):
-            changed = tuple((name, with_operands(arg, change)) for name, arg in args)
-            return replace(value, args=changed)
-        case Dot(left=left, right=right):
-            return replace(
-                value, left=with_operands(left, change), right=with_operands(right, change)
-            )
-        case Decay(log=log):
-            return replace(value, log=with_operands(log, change))
-        case Recur(decay=decay, write=write, start=start):
-            return replace(
-                value,
-                decay=with_operands(decay, change),
-                write=with_operands(write, change),
-                start=with_operands(start, change),
-            )
-        case (
-            Sum(arg=arg)
-            | LogDecay(arg=arg)
-            | Mask(arg=arg)
-            | Inverse(arg=arg)
-            | Rename(arg=arg)
-            | Round(arg=arg)
-            | Running(arg=arg)
-        ):
-            return replace(value, arg=with_operands(arg, change))
-    return value
+from eosc.ir.build import with_operands
+from eosc.ir.nodes import Kernel, Let, Statement, Store, Sum, Use, Value, walk
 
 
 def arranged(kernel: Kernel, looped: str = "") -> Kernel:

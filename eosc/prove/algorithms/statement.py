@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from eosc.ir.build import with_operands
 from eosc.ir.nodes import (
     Algorithm,
     Array,
@@ -22,6 +23,7 @@ from eosc.ir.nodes import (
     Dims,
     Kernel,
     Let,
+    Load,
     LogDecay,
     Per,
     SegmentScan,
@@ -48,7 +50,7 @@ from eosc.prove.algorithms.recurrence import (
     array_symbol,
 )
 from eosc.prove.algorithms.scalars import Unreadable
-from eosc.prove.algorithms.structure import bare, check_kernel, lengths
+from eosc.prove.algorithms.structure import bare, check_kernel, lengths, of_operands
 from eosc.prove.algorithms.systems import sides
 from eosc.prove.algorithms.walks import Walks
 from eosc.prove.formula import TIME, Equation, Formula, Problem, Symbol, Time, shifted
@@ -123,6 +125,7 @@ class _Statement:
         self.done: dict[str, None] = {}
         self.final: list[_Body] = []
         self.bars: dict[str, Meaning] = {}
+        self.made: dict[Value, Value] = {}
         if self.backward:
             self.recurrence.adjoint()
             self.recurrence.tangents()
@@ -278,6 +281,7 @@ class _Statement:
 
     def prologue_of(self, value: Value, called: str, timed: bool) -> str | None:
         """The prologue that a value is, that of its own name where several are the same."""
+        value = with_operands(value, self.made)
         found = [
             name
             for name, prologue in self.scan.prologues()
@@ -417,7 +421,7 @@ class _Statement:
             self.goal(body, f"{kernel.name}.{array.name}", array.axes, left, right, token=True)
             self.done[array.name] = None
             return
-        kept = self.recurrence.held(array.name) if token and kernel.chunk > 1 else None
+        kept = self.held(store) if token and kernel.chunk > 1 else None
         if kept is not None:
             self.keep(body, store, kept)
             return
@@ -431,6 +435,21 @@ class _Statement:
         name = f"{kernel.name}.{array.name}"
         self.goal(body, name, array.axes, left, right, token=kernel.chunk == 1)
         self.chunked[array.name] = held
+
+    def held(self, store: Store) -> Meaning | None:
+        """What scratch over tokens may hold: a guess that a goal states.
+
+        It is the gradient of a prologue, what the operands make at the token, or a solution.
+        """
+        recurrence, value = self.recurrence, store.value
+        cut = {let: prologue for prologue, let in self.cuts.items() if prologue != DECAY}
+        if isinstance(value, Use) and value.name in cut:
+            recurrence.gradient(cut[value.name], TOKEN)
+            return array_meaning(f"grad.{cut[value.name]}", Per.TOKEN)
+        if of_operands(value, {each.name for each in self.scan.operands}):
+            self.made[Load(store.array, dims=value.dims)] = value
+            return lambda time, indices: recurrence.value(value, time, indices)
+        return recurrence.held(store.array)
 
     def keep(self, body: _Body, store: Store, meaning: Meaning) -> None:
         """The goal that scratch over tokens has a meaning: it is read as that from here on."""
