@@ -622,6 +622,7 @@ def _m_backward(
     dk_se_diagonal = Bt_se_diagonal * _blocks(q_tile, 1)
     del Bt_se_diagonal
     _blocks(total_5, 1).add_(dk_se_diagonal)
+    del dk_se_diagonal
     part_5 = (_half(v_tile, 16, 0) @ _half(dy_tile, 16, 1).mT).mul_(scale)
     dk_se_half16 = part_5 @ s_half16
     _half(total_5, 16, 0).addcmul_(_half(suffix16_gK, 16, 0), dk_se_half16)
@@ -748,10 +749,12 @@ def _m_backward(
     dq_su_diagonal = B_su_diagonal * _blocks(beta_tile, 1)
     del B_su_diagonal
     _blocks(total_7, 1).add_(dq_su_diagonal)
+    del dq_su_diagonal
     B_se_diagonal = (_blocks(dy_tile, 1) * _blocks(v_tile, 1)).sum(-1, keepdim=True) * scale
     dq_se_diagonal = B_se_diagonal * _blocks(k_tile, 1)
     del B_se_diagonal
     _blocks(total_7, 1).add_(dq_se_diagonal)
+    del dq_se_diagonal
     dw_out = (zeta @ h.mT).mul_(before32_gK)  # through M
     del before32_gK
     w_half16_2 = before16_gK * alpha_tile
@@ -799,68 +802,55 @@ def _m_backward(
     _half(total_17, 1, 1).add_(dq_we_half1)
     total_18 = q_tile * ds_out
     del ds_out
-    total_19 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
-    _blocks(total_19, 1).add_(dq_su_diagonal)
-    del dq_su_diagonal
-    _blocks(total_19, 1).add_(dq_se_diagonal)
-    del dq_se_diagonal
-    total_18 += q_tile * total_19
-    del total_19
     s_half16_2 = prefix16_gK * q_tile
     del prefix16_gK
-    total_20 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
-    _half(total_20, 16, 1).add_(dq_su_half16)
+    total_19 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    _half(total_19, 16, 1).add_(dq_su_half16)
     del dq_su_half16
-    _half(total_20, 16, 1).add_(dq_se_half16)
+    _half(total_19, 16, 1).add_(dq_se_half16)
     del dq_se_half16
-    total_18 += s_half16_2 * total_20
-    del s_half16_2, total_20
+    total_18 += s_half16_2 * total_19
+    del s_half16_2, total_19
     s_half8_2 = prefix8_gK * q_tile
     del prefix8_gK
-    total_21 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
-    _half(total_21, 8, 1).add_(dq_su_half8)
+    total_20 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    _half(total_20, 8, 1).add_(dq_su_half8)
     del dq_su_half8
-    _half(total_21, 8, 1).add_(dq_se_half8)
+    _half(total_20, 8, 1).add_(dq_se_half8)
     del dq_se_half8
-    total_18 += s_half8_2 * total_21
-    del s_half8_2, total_21
+    total_18 += s_half8_2 * total_20
+    del s_half8_2, total_20
     s_half4_2 = prefix4_gK * q_tile
     del prefix4_gK
-    total_22 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
-    _half(total_22, 4, 1).add_(dq_su_half4)
+    total_21 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    _half(total_21, 4, 1).add_(dq_su_half4)
     del dq_su_half4
-    _half(total_22, 4, 1).add_(dq_se_half4)
+    _half(total_21, 4, 1).add_(dq_se_half4)
     del dq_se_half4
-    total_18 += s_half4_2 * total_22
-    del s_half4_2, total_22
+    total_18 += s_half4_2 * total_21
+    del s_half4_2, total_21
     s_half2_2 = prefix2_gK * q_tile
     del prefix2_gK
-    total_23 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
-    _half(total_23, 2, 1).add_(dq_su_half2)
+    total_22 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    _half(total_22, 2, 1).add_(dq_su_half2)
     del dq_su_half2
-    _half(total_23, 2, 1).add_(dq_se_half2)
+    _half(total_22, 2, 1).add_(dq_se_half2)
     del dq_se_half2
-    total_18 += s_half2_2 * total_23
-    del s_half2_2, total_23
+    total_18 += s_half2_2 * total_22
+    del s_half2_2, total_22
     s_half1_2 = prefix1_gK * q_tile
     del prefix1_gK
-    total_24 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
-    _half(total_24, 1, 1).add_(dq_su_half1)
+    total_23 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    _half(total_23, 1, 1).add_(dq_su_half1)
     del dq_su_half1
-    _half(total_24, 1, 1).add_(dq_se_half1)
+    _half(total_23, 1, 1).add_(dq_se_half1)
     del dq_se_half1
-    total_18 += s_half1_2 * total_24
-    del s_half1_2, total_24
+    total_18 += s_half1_2 * total_23
+    del s_half1_2, total_23
     du_out = (z @ l.mT).mul_(suffix32_gK)  # through L
     del suffix32_gK
     total_18 -= beta_tile * du_out
     total_18 -= k_tile * de_out
-    Bt_su_diagonal = (_blocks(z, 1) * _blocks(dy_tile, 1)).sum(-1, keepdim=True) * scale  # the weights of the pairs
-    dk_su_diagonal = Bt_su_diagonal * _blocks(q_tile, 1)
-    del q_tile, Bt_su_diagonal
-    _blocks(total_18, 1).addcmul_(_blocks(beta_tile, 1), dk_su_diagonal, value=-1)
-    _blocks(total_18, 1).addcmul_(_blocks(k_tile, 1), dk_se_diagonal, value=-1)
-    del dk_se_diagonal
     dk_su_half16 = part_21.mT @ s_half16
     del s_half16, part_21
     _half(total_18, 16, 0).addcmul_(u_half16, dk_su_half16, value=-1)
@@ -882,7 +872,6 @@ def _m_backward(
     _half(total_18, 2, 0).addcmul_(e_half2, dk_se_half2, value=-1)
     del dk_se_half2
     Bt_su_half1 = (_half(z, 1, 0) * _half(dy_tile, 1, 1)).sum(-1, keepdim=True) * scale  # the weights of the pairs
-    del dy_tile
     dk_su_half1 = Bt_su_half1 * s_half1
     del s_half1, Bt_su_half1
     _half(total_18, 1, 0).addcmul_(u_half1, dk_su_half1, value=-1)
@@ -913,7 +902,7 @@ def _m_backward(
     _half(total_18, 2, 0).addcmul_(e_half2, dk_we_half2, value=-1)
     del e_half2, dk_we_half2
     Bt_wu_half1 = (_half(z, 1, 0) * _half(zeta, 1, 1)).sum(-1, keepdim=True)  # the weights of the pairs
-    del z, zeta
+    del zeta
     dk_wu_half1 = Bt_wu_half1 * w_half1
     del w_half1, Bt_wu_half1
     _half(total_18, 1, 0).addcmul_(u_half1, dk_wu_half1, value=-1)
@@ -928,63 +917,67 @@ def _m_backward(
     del h, l
     d_log_w = _running((alpha_tile * dw_out).addcmul_(w_half16_2, total_13).addcmul_(w_half8_2, total_14).addcmul_(w_half4_2, total_15).addcmul_(w_half2_2, total_16).addcmul_(w_half1_2, total_17), True, True).add_(_running(total_18, True, False)).add_(_valid(part_29, T).sum(3)[:, :, :, None]).add_(_valid(part_30, T).sum(3)[:, :, :, None]).add_((prefix32_gK[:, :, :, -1] * part_31.sum(4))[:, :, :, None])  # gradient of log_w
     del alpha_tile, prefix32_gK, w_half16_2, total_13, w_half8_2, total_14, w_half4_2, total_15, w_half2_2, total_16, w_half1_2, total_17, total_18, part_29, part_30, part_31
-    total_25 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
-    _half(total_25, 16, 1).add_(dq_wu_half16)
+    total_24 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    _half(total_24, 16, 1).add_(dq_wu_half16)
     del dq_wu_half16
-    _half(total_25, 16, 1).add_(dq_we_half16)
+    _half(total_24, 16, 1).add_(dq_we_half16)
     del dq_we_half16
-    total_26 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
-    _half(total_26, 8, 1).add_(dq_wu_half8)
+    total_25 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    _half(total_25, 8, 1).add_(dq_wu_half8)
     del dq_wu_half8
-    _half(total_26, 8, 1).add_(dq_we_half8)
+    _half(total_25, 8, 1).add_(dq_we_half8)
     del dq_we_half8
-    total_27 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
-    _half(total_27, 4, 1).add_(dq_wu_half4)
+    total_26 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    _half(total_26, 4, 1).add_(dq_wu_half4)
     del dq_wu_half4
-    _half(total_27, 4, 1).add_(dq_we_half4)
+    _half(total_26, 4, 1).add_(dq_we_half4)
     del dq_we_half4
-    total_28 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
-    _half(total_28, 2, 1).add_(dq_wu_half2)
+    total_27 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    _half(total_27, 2, 1).add_(dq_wu_half2)
     del dq_wu_half2
-    _half(total_28, 2, 1).add_(dq_we_half2)
+    _half(total_27, 2, 1).add_(dq_we_half2)
     del dq_we_half2
-    total_29 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
-    _half(total_29, 1, 1).add_(dq_wu_half1)
+    total_28 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    _half(total_28, 1, 1).add_(dq_wu_half1)
     del dq_wu_half1
-    _half(total_29, 1, 1).add_(dq_we_half1)
+    _half(total_28, 1, 1).add_(dq_we_half1)
     del dq_we_half1
-    d_alpha = torch.addcmul(dw_out, before16_gK, total_25).addcmul_(before8_gK, total_26).addcmul_(before4_gK, total_27).addcmul_(before2_gK, total_28).addcmul_(before1_gK, total_29)  # gradient of alpha
-    del before16_gK, before8_gK, before4_gK, before2_gK, before1_gK, dw_out, total_25, total_26, total_27, total_28, total_29
-    total_30 = du_out.clone()
+    d_alpha = torch.addcmul(dw_out, before16_gK, total_24).addcmul_(before8_gK, total_25).addcmul_(before4_gK, total_26).addcmul_(before2_gK, total_27).addcmul_(before1_gK, total_28)  # gradient of alpha
+    del before16_gK, before8_gK, before4_gK, before2_gK, before1_gK, dw_out, total_24, total_25, total_26, total_27, total_28
+    total_29 = du_out.clone()
     del du_out
-    _blocks(total_30, 1).add_(dk_su_diagonal)
+    Bt_su_diagonal = (_blocks(z, 1) * _blocks(dy_tile, 1)).sum(-1, keepdim=True) * scale  # the weights of the pairs
+    del dy_tile, z
+    dk_su_diagonal = Bt_su_diagonal * _blocks(q_tile, 1)
+    del q_tile, Bt_su_diagonal
+    _blocks(total_29, 1).add_(dk_su_diagonal)
     del dk_su_diagonal
-    _half(total_30, 16, 0).addcmul_(_half(suffix16_gK, 16, 0), dk_su_half16)
+    _half(total_29, 16, 0).addcmul_(_half(suffix16_gK, 16, 0), dk_su_half16)
     del dk_su_half16
-    _half(total_30, 8, 0).addcmul_(_half(suffix8_gK, 8, 0), dk_su_half8)
+    _half(total_29, 8, 0).addcmul_(_half(suffix8_gK, 8, 0), dk_su_half8)
     del dk_su_half8
-    _half(total_30, 4, 0).addcmul_(_half(suffix4_gK, 4, 0), dk_su_half4)
+    _half(total_29, 4, 0).addcmul_(_half(suffix4_gK, 4, 0), dk_su_half4)
     del dk_su_half4
-    _half(total_30, 2, 0).addcmul_(_half(suffix2_gK, 2, 0), dk_su_half2)
+    _half(total_29, 2, 0).addcmul_(_half(suffix2_gK, 2, 0), dk_su_half2)
     del dk_su_half2
-    _half(total_30, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), dk_su_half1)
+    _half(total_29, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), dk_su_half1)
     del dk_su_half1
-    _half(total_30, 16, 0).addcmul_(_half(suffix16_gK, 16, 0), dk_wu_half16)
+    _half(total_29, 16, 0).addcmul_(_half(suffix16_gK, 16, 0), dk_wu_half16)
     del suffix16_gK, dk_wu_half16
-    _half(total_30, 8, 0).addcmul_(_half(suffix8_gK, 8, 0), dk_wu_half8)
+    _half(total_29, 8, 0).addcmul_(_half(suffix8_gK, 8, 0), dk_wu_half8)
     del suffix8_gK, dk_wu_half8
-    _half(total_30, 4, 0).addcmul_(_half(suffix4_gK, 4, 0), dk_wu_half4)
+    _half(total_29, 4, 0).addcmul_(_half(suffix4_gK, 4, 0), dk_wu_half4)
     del suffix4_gK, dk_wu_half4
-    _half(total_30, 2, 0).addcmul_(_half(suffix2_gK, 2, 0), dk_wu_half2)
+    _half(total_29, 2, 0).addcmul_(_half(suffix2_gK, 2, 0), dk_wu_half2)
     del suffix2_gK, dk_wu_half2
-    _half(total_30, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), dk_wu_half1)
+    _half(total_29, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), dk_wu_half1)
     return (
         _tokens(total_5, k.shape[2], k.dtype),
         _tokens(total_6, v.shape[2], v.dtype),
         _tokens(total_7, q.shape[2], q.dtype),
         _tokens(d_log_w, log_w.shape[2], log_w.dtype),
         _tokens(d_alpha, alpha.shape[2], alpha.dtype),
-        _tokens(total_30, beta.shape[2], beta.dtype),
+        _tokens(total_29, beta.shape[2], beta.dtype),
         L_all[0].clone(),
     )
 

@@ -627,6 +627,7 @@ def _m_backward(
     dk_se_diagonal = Bt_se_diagonal * _blocks(q_tile, 1)
     del Bt_se_diagonal
     _blocks(total_5, 1).add_(dk_se_diagonal)
+    del dk_se_diagonal
     part_8 = (_half(n, 16, 0) @ _half(dy_tile, 16, 1).mT).mul_(scale)
     dk_se_half16 = part_8 @ s_half16
     _half(total_5, 16, 0).addcmul_(_half(suffix16_gK, 16, 0), dk_se_half16)
@@ -676,6 +677,7 @@ def _m_backward(
     dq_se_diagonal = B_se_diagonal * _blocks(k_tile, 1)
     del B_se_diagonal
     _blocks(total_6, 1).add_(dq_se_diagonal)
+    del dq_se_diagonal
     dq_se_half16 = part_8.mT @ e_half16
     del part_8
     _half(total_6, 16, 1).addcmul_(_half(prefix16_gK, 16, 1), dq_se_half16)
@@ -711,10 +713,8 @@ def _m_backward(
     _half(total_7, 1, 1).addcmul_(w_half1, dq_we_half1)
     del w_half1, dq_we_half1
     total_8 = q_tile * ds_out
-    del ds_out
+    del q_tile, ds_out
     total_8 -= k_tile * de_out
-    _blocks(total_8, 1).addcmul_(_blocks(q_tile, 1), dq_se_diagonal)
-    del q_tile, dq_se_diagonal
     _half(total_8, 16, 1).addcmul_(s_half16, dq_se_half16)
     del s_half16, dq_se_half16
     _half(total_8, 8, 1).addcmul_(s_half8, dq_se_half8)
@@ -725,8 +725,6 @@ def _m_backward(
     del s_half2, dq_se_half2
     _half(total_8, 1, 1).addcmul_(s_half1, dq_se_half1)
     del s_half1, dq_se_half1
-    _blocks(total_8, 1).addcmul_(_blocks(k_tile, 1), dk_se_diagonal, value=-1)
-    del dk_se_diagonal
     _half(total_8, 16, 0).addcmul_(e_half16, dk_se_half16, value=-1)
     del dk_se_half16
     _half(total_8, 8, 0).addcmul_(e_half8, dk_se_half8, value=-1)
@@ -1289,6 +1287,7 @@ def _m_layer_backward(
     dk_se_diagonal = Bt_se_diagonal * _blocks(s, 1)
     del Bt_se_diagonal
     _blocks(total_5, 1).add_(dk_se_diagonal)
+    del dk_se_diagonal
     part_15 = (_half(n, 16, 0) @ _half(dy_tile, 16, 1).mT).mul_(scale)
     dk_se_half16 = part_15 @ s_half16
     _half(total_5, 16, 0).addcmul_(_half(suffix16_gK, 16, 0), dk_se_half16)
@@ -1361,6 +1360,7 @@ def _m_layer_backward(
     dq_se_diagonal = B_se_diagonal * _blocks(e, 1)
     del B_se_diagonal
     _blocks(total_6, 1).add_(dq_se_diagonal)
+    del dq_se_diagonal
     dq_se_half16 = part_15.mT @ e_half16
     del part_15
     _half(total_6, 16, 1).addcmul_(_half(prefix16_gK, 16, 1), dq_se_half16)
@@ -1430,10 +1430,8 @@ def _m_layer_backward(
     _half(total_7, 1, 1).addcmul_(w_half1, dq_we_half1)
     del w_half1, dq_we_half1
     total_8 = s * ds_out
-    del ds_out
+    del s, ds_out
     total_8 -= e * de_out
-    _blocks(total_8, 1).addcmul_(_blocks(s, 1), dq_se_diagonal)
-    del s, dq_se_diagonal
     _half(total_8, 16, 1).addcmul_(s_half16, dq_se_half16)
     del s_half16, dq_se_half16
     _half(total_8, 8, 1).addcmul_(s_half8, dq_se_half8)
@@ -1444,8 +1442,6 @@ def _m_layer_backward(
     del s_half2, dq_se_half2
     _half(total_8, 1, 1).addcmul_(s_half1, dq_se_half1)
     del s_half1, dq_se_half1
-    _blocks(total_8, 1).addcmul_(_blocks(e, 1), dk_se_diagonal, value=-1)
-    del dk_se_diagonal
     _half(total_8, 16, 0).addcmul_(e_half16, dk_se_half16, value=-1)
     del dk_se_half16
     _half(total_8, 8, 0).addcmul_(e_half8, dk_se_half8, value=-1)

@@ -683,6 +683,7 @@ def _m_backward(
     dk_se_diagonal = Bt_se_diagonal * _blocks(r_tile, 1)
     del Bt_se_diagonal
     _blocks(total_5, 1).add_(dk_se_diagonal)
+    del dk_se_diagonal
     part_6 = _half(v_tile, 16, 0) @ _half(dy_tile, 16, 1).mT
     dk_se_half16 = part_6 @ s_half16
     _half(total_5, 16, 0).addcmul_(_half(suffix16_gK, 16, 0), dk_se_half16)
@@ -809,10 +810,12 @@ def _m_backward(
     dq_su_diagonal = B_su_diagonal * _blocks(u, 1)
     del B_su_diagonal
     _blocks(total_7, 1).add_(dq_su_diagonal)
+    del dq_su_diagonal
     B_se_diagonal = (_blocks(dy_tile, 1) * _blocks(v_tile, 1)).sum(-1, keepdim=True)
     dq_se_diagonal = B_se_diagonal * _blocks(k_tile, 1)
     del B_se_diagonal
     _blocks(total_7, 1).add_(dq_se_diagonal)
+    del dq_se_diagonal
     dw_out = (zeta @ h.mT).mul_(before32_gK)  # through M
     del before32_gK
     w_half16_2 = before16_gK * w
@@ -860,68 +863,55 @@ def _m_backward(
     _half(total_17, 1, 1).add_(dq_we_half1)
     total_18 = r_tile * ds_out
     del ds_out
-    total_19 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
-    _blocks(total_19, 1).add_(dq_su_diagonal)
-    del dq_su_diagonal
-    _blocks(total_19, 1).add_(dq_se_diagonal)
-    del dq_se_diagonal
-    total_18 += r_tile * total_19
-    del total_19
     s_half16_2 = prefix16_gK * r_tile
     del prefix16_gK
-    total_20 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
-    _half(total_20, 16, 1).add_(dq_su_half16)
+    total_19 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    _half(total_19, 16, 1).add_(dq_su_half16)
     del dq_su_half16
-    _half(total_20, 16, 1).add_(dq_se_half16)
+    _half(total_19, 16, 1).add_(dq_se_half16)
     del dq_se_half16
-    total_18 += s_half16_2 * total_20
-    del s_half16_2, total_20
+    total_18 += s_half16_2 * total_19
+    del s_half16_2, total_19
     s_half8_2 = prefix8_gK * r_tile
     del prefix8_gK
-    total_21 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
-    _half(total_21, 8, 1).add_(dq_su_half8)
+    total_20 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    _half(total_20, 8, 1).add_(dq_su_half8)
     del dq_su_half8
-    _half(total_21, 8, 1).add_(dq_se_half8)
+    _half(total_20, 8, 1).add_(dq_se_half8)
     del dq_se_half8
-    total_18 += s_half8_2 * total_21
-    del s_half8_2, total_21
+    total_18 += s_half8_2 * total_20
+    del s_half8_2, total_20
     s_half4_2 = prefix4_gK * r_tile
     del prefix4_gK
-    total_22 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
-    _half(total_22, 4, 1).add_(dq_su_half4)
+    total_21 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    _half(total_21, 4, 1).add_(dq_su_half4)
     del dq_su_half4
-    _half(total_22, 4, 1).add_(dq_se_half4)
+    _half(total_21, 4, 1).add_(dq_se_half4)
     del dq_se_half4
-    total_18 += s_half4_2 * total_22
-    del s_half4_2, total_22
+    total_18 += s_half4_2 * total_21
+    del s_half4_2, total_21
     s_half2_2 = prefix2_gK * r_tile
     del prefix2_gK
-    total_23 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
-    _half(total_23, 2, 1).add_(dq_su_half2)
+    total_22 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    _half(total_22, 2, 1).add_(dq_su_half2)
     del dq_su_half2
-    _half(total_23, 2, 1).add_(dq_se_half2)
+    _half(total_22, 2, 1).add_(dq_se_half2)
     del dq_se_half2
-    total_18 += s_half2_2 * total_23
-    del s_half2_2, total_23
+    total_18 += s_half2_2 * total_22
+    del s_half2_2, total_22
     s_half1_2 = prefix1_gK * r_tile
     del prefix1_gK
-    total_24 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
-    _half(total_24, 1, 1).add_(dq_su_half1)
+    total_23 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    _half(total_23, 1, 1).add_(dq_su_half1)
     del dq_su_half1
-    _half(total_24, 1, 1).add_(dq_se_half1)
+    _half(total_23, 1, 1).add_(dq_se_half1)
     del dq_se_half1
-    total_18 += s_half1_2 * total_24
-    del s_half1_2, total_24
+    total_18 += s_half1_2 * total_23
+    del s_half1_2, total_23
     du_out = (z @ l.mT).mul_(suffix32_gK)  # through L
     del suffix32_gK
     total_18 -= u * du_out
     total_18 -= k_tile * de_out
-    Bt_su_diagonal = (_blocks(z, 1) * _blocks(dy_tile, 1)).sum(-1, keepdim=True)  # the weights of the pairs
-    dk_su_diagonal = Bt_su_diagonal * _blocks(r_tile, 1)
-    del r_tile, Bt_su_diagonal
-    _blocks(total_18, 1).addcmul_(_blocks(u, 1), dk_su_diagonal, value=-1)
-    _blocks(total_18, 1).addcmul_(_blocks(k_tile, 1), dk_se_diagonal, value=-1)
-    del dk_se_diagonal
     dk_su_half16 = part_22.mT @ s_half16
     del s_half16, part_22
     _half(total_18, 16, 0).addcmul_(u_half16, dk_su_half16, value=-1)
@@ -943,7 +933,6 @@ def _m_backward(
     _half(total_18, 2, 0).addcmul_(e_half2, dk_se_half2, value=-1)
     del dk_se_half2
     Bt_su_half1 = (_half(z, 1, 0) * _half(dy_tile, 1, 1)).sum(-1, keepdim=True)  # the weights of the pairs
-    del dy_tile
     dk_su_half1 = Bt_su_half1 * s_half1
     del s_half1, Bt_su_half1
     _half(total_18, 1, 0).addcmul_(u_half1, dk_su_half1, value=-1)
@@ -974,7 +963,7 @@ def _m_backward(
     _half(total_18, 2, 0).addcmul_(e_half2, dk_we_half2, value=-1)
     del e_half2, dk_we_half2
     Bt_wu_half1 = (_half(z, 1, 0) * _half(zeta, 1, 1)).sum(-1, keepdim=True)  # the weights of the pairs
-    del z, zeta
+    del zeta
     dk_wu_half1 = Bt_wu_half1 * w_half1
     del w_half1, Bt_wu_half1
     _half(total_18, 1, 0).addcmul_(u_half1, dk_wu_half1, value=-1)
@@ -989,33 +978,33 @@ def _m_backward(
     del h, l
     d_w_raw = -torch.exp(w_raw_tile) * _running((w * dw_out).addcmul_(w_half16_2, total_13).addcmul_(w_half8_2, total_14).addcmul_(w_half4_2, total_15).addcmul_(w_half2_2, total_16).addcmul_(w_half1_2, total_17), True, True).add_(_running(total_18, True, False)).add_(_valid(part_30, T).sum(3)[:, :, :, None]).add_(_valid(part_31, T).sum(3)[:, :, :, None]).add_((prefix32_gK[:, :, :, -1] * part_32.sum(4))[:, :, :, None])  # gradient of w_raw
     del w_raw_tile, w, prefix32_gK, w_half16_2, total_13, w_half8_2, total_14, w_half4_2, total_15, w_half2_2, total_16, w_half1_2, total_17, total_18, part_30, part_31, part_32
-    total_25 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
-    _half(total_25, 16, 1).add_(dq_wu_half16)
+    total_24 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    _half(total_24, 16, 1).add_(dq_wu_half16)
     del dq_wu_half16
-    _half(total_25, 16, 1).add_(dq_we_half16)
+    _half(total_24, 16, 1).add_(dq_we_half16)
     del dq_we_half16
-    total_26 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
-    _half(total_26, 8, 1).add_(dq_wu_half8)
+    total_25 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    _half(total_25, 8, 1).add_(dq_wu_half8)
     del dq_wu_half8
-    _half(total_26, 8, 1).add_(dq_we_half8)
+    _half(total_25, 8, 1).add_(dq_we_half8)
     del dq_we_half8
-    total_27 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
-    _half(total_27, 4, 1).add_(dq_wu_half4)
+    total_26 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    _half(total_26, 4, 1).add_(dq_wu_half4)
     del dq_wu_half4
-    _half(total_27, 4, 1).add_(dq_we_half4)
+    _half(total_26, 4, 1).add_(dq_we_half4)
     del dq_we_half4
-    total_28 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
-    _half(total_28, 2, 1).add_(dq_wu_half2)
+    total_27 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    _half(total_27, 2, 1).add_(dq_wu_half2)
     del dq_wu_half2
-    _half(total_28, 2, 1).add_(dq_we_half2)
+    _half(total_27, 2, 1).add_(dq_we_half2)
     del dq_we_half2
-    total_29 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
-    _half(total_29, 1, 1).add_(dq_wu_half1)
+    total_28 = torch.zeros(chunks, B, H, 32, K, dtype=dtype, device=device)
+    _half(total_28, 1, 1).add_(dq_wu_half1)
     del dq_wu_half1
-    _half(total_29, 1, 1).add_(dq_we_half1)
+    _half(total_28, 1, 1).add_(dq_we_half1)
     del dq_we_half1
-    dw = torch.addcmul(dw_out, before16_gK, total_25).addcmul_(before8_gK, total_26).addcmul_(before4_gK, total_27).addcmul_(before2_gK, total_28).addcmul_(before1_gK, total_29)  # gradient of w
-    del before16_gK, before8_gK, before4_gK, before2_gK, before1_gK, dw_out, total_25, total_26, total_27, total_28, total_29
+    dw = torch.addcmul(dw_out, before16_gK, total_24).addcmul_(before8_gK, total_25).addcmul_(before4_gK, total_26).addcmul_(before2_gK, total_27).addcmul_(before1_gK, total_28)  # gradient of w
+    del before16_gK, before8_gK, before4_gK, before2_gK, before1_gK, dw_out, total_24, total_25, total_26, total_27, total_28
     part_33 = part.sum(4)[:, :, :, :, None]
     x_2 = torch.sqrt(torch.clamp(part_33, min=1e-24))
     x_3 = torch.where(part_33 == 1e-24, torch.full_like(part_33, 0.5), 0.0)
@@ -1023,40 +1012,44 @@ def _m_backward(
     del x_2, x_3
     part_34 = x_4 * dw
     del x_4
-    total_30 = du_out.clone()
+    total_29 = du_out.clone()
     del du_out
-    _blocks(total_30, 1).add_(dk_su_diagonal)
+    Bt_su_diagonal = (_blocks(z, 1) * _blocks(dy_tile, 1)).sum(-1, keepdim=True)  # the weights of the pairs
+    del dy_tile, z
+    dk_su_diagonal = Bt_su_diagonal * _blocks(r_tile, 1)
+    del r_tile, Bt_su_diagonal
+    _blocks(total_29, 1).add_(dk_su_diagonal)
     del dk_su_diagonal
-    _half(total_30, 16, 0).addcmul_(_half(suffix16_gK, 16, 0), dk_su_half16)
+    _half(total_29, 16, 0).addcmul_(_half(suffix16_gK, 16, 0), dk_su_half16)
     del dk_su_half16
-    _half(total_30, 8, 0).addcmul_(_half(suffix8_gK, 8, 0), dk_su_half8)
+    _half(total_29, 8, 0).addcmul_(_half(suffix8_gK, 8, 0), dk_su_half8)
     del dk_su_half8
-    _half(total_30, 4, 0).addcmul_(_half(suffix4_gK, 4, 0), dk_su_half4)
+    _half(total_29, 4, 0).addcmul_(_half(suffix4_gK, 4, 0), dk_su_half4)
     del dk_su_half4
-    _half(total_30, 2, 0).addcmul_(_half(suffix2_gK, 2, 0), dk_su_half2)
+    _half(total_29, 2, 0).addcmul_(_half(suffix2_gK, 2, 0), dk_su_half2)
     del dk_su_half2
-    _half(total_30, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), dk_su_half1)
+    _half(total_29, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), dk_su_half1)
     del dk_su_half1
-    _half(total_30, 16, 0).addcmul_(_half(suffix16_gK, 16, 0), dk_wu_half16)
+    _half(total_29, 16, 0).addcmul_(_half(suffix16_gK, 16, 0), dk_wu_half16)
     del suffix16_gK, dk_wu_half16
-    _half(total_30, 8, 0).addcmul_(_half(suffix8_gK, 8, 0), dk_wu_half8)
+    _half(total_29, 8, 0).addcmul_(_half(suffix8_gK, 8, 0), dk_wu_half8)
     del suffix8_gK, dk_wu_half8
-    _half(total_30, 4, 0).addcmul_(_half(suffix4_gK, 4, 0), dk_wu_half4)
+    _half(total_29, 4, 0).addcmul_(_half(suffix4_gK, 4, 0), dk_wu_half4)
     del suffix4_gK, dk_wu_half4
-    _half(total_30, 2, 0).addcmul_(_half(suffix2_gK, 2, 0), dk_wu_half2)
+    _half(total_29, 2, 0).addcmul_(_half(suffix2_gK, 2, 0), dk_wu_half2)
     del suffix2_gK, dk_wu_half2
-    _half(total_30, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), dk_wu_half1)
+    _half(total_29, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), dk_wu_half1)
     del suffix1_gK, dk_wu_half1
-    x_5 = -eta_tile * (1.0 / torch.sqrt(torch.clamp(part.sum(4)[:, :, :, :, None], min=1e-24))) * total_30
+    x_5 = -eta_tile * (1.0 / torch.sqrt(torch.clamp(part.sum(4)[:, :, :, :, None], min=1e-24))) * total_29
     x_6 = torch.sqrt(torch.clamp(part_33, min=1e-24))
     x_7 = -eta_tile * (-kappa_tile / (x_6 * x_6)) * (0.5 / x_6)
     del eta_tile, x_6
     x_8 = torch.where(part_33 == 1e-24, torch.full_like(part_33, 0.5), 0.0)
-    x_9 = x_7 * torch.where(part_33 > 1e-24, 1.0, x_8) * total_30
+    x_9 = x_7 * torch.where(part_33 > 1e-24, 1.0, x_8) * total_29
     del part_33, x_7, x_8
     d_kappa = (1.0 / torch.sqrt(torch.clamp(part.sum(4)[:, :, :, :, None], min=1e-24)) * dw) + ((kappa_tile + kappa_tile) * part_34.sum(4)[:, :, :, :, None]) + x_5 + ((kappa_tile + kappa_tile) * x_9.sum(4)[:, :, :, :, None])  # gradient of kappa
     del dw, part_34, x_5, x_9
-    x_10 = -(kappa_tile / torch.sqrt(torch.clamp(part.sum(4)[:, :, :, :, None], min=1e-24))) * total_30
+    x_10 = -(kappa_tile / torch.sqrt(torch.clamp(part.sum(4)[:, :, :, :, None], min=1e-24))) * total_29
     return (
         _tokens(total_5, k.shape[2], k.dtype),
         _tokens(total_6, v.shape[2], v.dtype),

@@ -7,7 +7,7 @@ import torch
 
 from eosc.algebra.scalar import Arg, fn
 from eosc.ir.evaluate import evaluate
-from eosc.ir.nodes import Algorithm, Array, Load, Map, Per, Value
+from eosc.ir.nodes import Algorithm, Array, Let, Load, Map, Per, Use, Value, walk
 from eosc.lowering.delta import adjoint, chunk, token
 from eosc.lowering.delta.scan import DeltaScan
 from eosc.lowering.parts import Form
@@ -167,3 +167,20 @@ def test_chunk(form: Form, decays: str, tied: bool, inclusive: bool) -> None:
 def test_extreme_decays_with_halving(decays: str, tied: bool, gates: str) -> None:
     scan, form = scan_of(decays, tied), Form(16, 1)
     check(scan, 40, gates, chunk.forward(scan, form), adjoint.backward(scan, form))
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_what_a_token_reads_of_itself_is_in_no_gradient_of_a_decay(tied: bool) -> None:
+    """Its two sides would cancel; rounded each in its own way, they would not."""
+    last = adjoint.backward(scan_of("K", tied), Form(16, 1)).launches[-1]
+    lets = {each.name: each.value for each in last.body if isinstance(each, Let)}
+    behind = {"dgK"}
+    waiting = ["dgK"]
+    while waiting:
+        used = {each.name for each in walk(lets[waiting.pop()]) if isinstance(each, Use)}
+        waiting += used & {*lets} - behind
+        behind |= used
+    own = [name for name in lets if name.endswith("_diagonal")]
+    assert own
+    assert any(name.endswith("_half8") for name in behind)
+    assert not {*own} & behind

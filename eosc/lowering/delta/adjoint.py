@@ -11,7 +11,8 @@ erasures that is read by s and by w and written by e and by u:
     ds += sum_j D(j, i] e_j (x_j dy_i)   dw += sum_j D(j, i) e_j (x_j zeta_i)   ...
 
 The gradient of a log-decay at t sums over the pairs of a write before t and a read from t on, each
-kind where it is formed (docs/adr/0003).
+kind where it is formed (docs/adr/0003). With a decay over K, a token's read of its own write is none
+of them: where no decay stands between a pair, what the two would give cancels, but their rounding not.
 """
 
 from __future__ import annotations
@@ -269,7 +270,7 @@ class _Adjoint:
             yield Let(f"dq_{tag}", dot(Use(f"B_{tag}", dims=("i", "j")), k, "j", ("i", K)))
             of_read.append(Use(f"dq_{tag}", dims=("i", K)))
         inner = total(of_read)
-        if self.need_key:
+        if self.need_key and level.split:
             self.rows[read.name].append(product(q, inner, dims=("i", K)))
         row = own.rows(level, "K")
         self.gradient[read.name].append(product(row, inner, dims=("i", K)))
@@ -298,7 +299,7 @@ class _Adjoint:
                 pairs = Use(f"pairs_{tag}", dims=("j", "i"))
                 self.rows[read.name].append(summed(pairs, "j"))
                 self.columns.append(renamed(summed(pairs, "i"), "j", "i"))
-            if self.need_key:
+            if self.need_key and level.split:
                 self.columns.append(renamed(product(k, dk, dims=("j", K)), "j", "i"))
             if not parts.scan.tied and write.name == "e":
                 yield Let(f"At_{tag}", self._masked(read, level, score), "scores of the pairs")
