@@ -11,8 +11,9 @@ erasures that is read by s and by w and written by e and by u:
     ds += sum_j D(j, i] e_j (x_j dy_i)   dw += sum_j D(j, i) e_j (x_j zeta_i)   ...
 
 The gradient of a log-decay at t sums over the pairs of a write before t and a read from t on, each
-kind where it is formed (docs/adr/0003). With a decay over K, a token's read of its own write is none
-of them: where no decay stands between a pair, what the two would give cancels, but their rounding not.
+kind where it is formed (docs/adr/0003). With a decay over K, what a token reads of its own write is
+none of them: no decay stands between the two, so what they would give cancels, but its rounding
+would not.
 """
 
 from __future__ import annotations
