@@ -4,9 +4,9 @@ A walk whose decay varies over K is cut along K, so that each factor of the deca
 A launch over chunks is split by what its stores sum over, so that each part can be cut:
 
 A store that sums over V alone can have its K shared out among programs, and the other way round.
-What has no feature axis and is linear in its sums over K goes with the first: each program stores
-its part of the sum. Chunks are independent here, so each part is a launch of its own that makes
-what it needs.
+What has no feature axis goes with the first, too: where it is linear in its sums over K, each
+program stores its part, and where it has nothing of K, one program stores it. Chunks are independent
+here, so each part is a launch of its own that makes what it needs.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ def _parts(kernel: Kernel, key: str, value: str) -> list[Kernel]:
             over, shown = _contracted(each.value, lets), _shown(each.value, lets)
             free = [axis for axis in (key, value) if axis in shown and axis not in over]
             plain = not {key, value} & {*each.value.dims}
-            if not free and plain and shares.adds(each.value):
+            apart = key not in over | shown
+            if not free and plain and (apart or shares.adds(each.value)):
                 free = [key]
             groups[free[0] if free else "whole"].append(each)
     if groups[key]:
