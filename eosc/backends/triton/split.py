@@ -5,8 +5,8 @@ A launch over chunks is split by what its stores sum over, so that each part can
 
 A store that sums over V alone can have its K shared out among programs, and the other way round.
 What has no feature axis goes with the first, too: where it is linear in its sums over K, each
-program stores its part, and where it has nothing of K, one program stores it. Chunks are independent
-here, so each part is a launch of its own that makes what it needs.
+program stores its part, and where it has nothing of K, one program stores it. Chunks are
+independent here, so each part is a launch of its own that makes what it needs.
 """
 
 from __future__ import annotations
