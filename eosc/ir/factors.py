@@ -1,11 +1,11 @@
-"""The factors of a pointwise value, and which of them are of tokens alone."""
+"""What values are of: the factors of a product, tokens alone, or operands at a token."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from eosc.algebra.scalar import Fn, S, args_of
-from eosc.ir.nodes import TIME, Map, Value
+from eosc.ir.nodes import TIME, Load, Map, Size, Sum, Value
 
 
 def multiplied(fn: S) -> tuple[int, list[S]]:
@@ -32,3 +32,15 @@ def scaled_by_tokens(value: Value) -> bool:
         return False
     args = dict(value.args)
     return any(of_tokens(each, args) for each in multiplied(value.fn)[1])
+
+
+def of_operands(value: Value, operands: Container[str]) -> bool:
+    """Whether a value is a function of what the operands hold at its token."""
+    match value:
+        case Load(array=array):
+            return array in operands
+        case Map(args=args):
+            return all(isinstance(arg, Size) or of_operands(arg, operands) for _, arg in args)
+        case Sum(arg=arg, over=over):
+            return not {*over} & {*TIME} and of_operands(arg, operands)
+    return False

@@ -69,25 +69,25 @@ def _planned(system: System, numbers: tuple[str, ...]) -> Program:
         steps += _distinct(found, steps)
         notes += [each for each in found.notes if each not in notes]
         left = replace(left, output=found.output)
-    apart = _apart(system, steps)
-    done = tuple(_widened(each, left.output, apart) for each in steps)
+    done = tuple(_widened(each, left.output) for each in _phased(system, steps))
     return Program(system.mixer, system, done, left.output, notes=tuple(notes), turns=system.turns)
 
 
-def _apart(system: System, steps: Iterable[Step]) -> set[str]:
-    """The phases for whose angles every scan that turns by them has a gradient of its own."""
+def _phased(system: System, steps: list[Step]) -> list[Step]:
+    """The steps; scans have gradients of an angle if all that turn by its phase have them."""
     parts = {part: each.phase for each in system.turns for part in each.parts}
     scans = [each for each in steps if isinstance(each, ScanStep)]
-    mixed = {parts.get(name, "") for each in scans if not each.phase for name in each.memories}
-    return {each.phase for each in scans} - mixed - {""}
+    mixed = {parts.get(name) for each in scans if not each.phase for name in each.memories}
+    return [
+        replace(each, phase="") if isinstance(each, ScanStep) and each.phase in mixed else each
+        for each in steps
+    ]
 
 
-def _widened(step: Step, output: Term, apart: set[str]) -> Step:
+def _widened(step: Step, output: Term) -> Step:
     """The step; a scan whose readouts are computed with keeps them in full precision."""
     if not isinstance(step, ScanStep):
         return step
-    if step.phase not in apart:
-        step = replace(step, phase="")
     results = step.layout.results if step.layout else (step.result,)
     last = isinstance(output, Read) and results == (output.name,)
     return step if last else replace(step, scan=replace(step.scan, wide=True))

@@ -353,28 +353,22 @@ def _scan_context(step: ScanStep) -> dict[str, Any]:
         "restored": ", ".join([*restored, "initial_state", "cu_seqlens"]),
         "gradients": ", ".join([*gradients, "d_initial_state"]),
         "returned": ", ".join([*returned, "d_initial_state", "None", "None"]),
-        "turned": _turned(step, {each.name: text for text, each in given}),
+        "turned": _turned(step, {each.name: text for text, each in given}, trained),
     }
 
 
-def _turned(step: ScanStep, texts: dict[str, str]) -> dict[str, Any] | None:
+def _turned(step: ScanStep, texts: dict[str, str], trained: list[str]) -> dict[str, Any] | None:
     """What the gradient of an angle needs of a scan; None where the scan has none.
 
-    texts: of each operand, its name.
+    texts: of each operand, its name; trained: those with a gradient, in order.
     """
     scan = step.scan
     if not step.phase:
         return None
     assert isinstance(scan, Scan), "packed memories are a scan of the decay family"
     assert isinstance(scan.shrink, Load) and isinstance(scan.log_key, Load), "keys are packed"
-    shrink, log = scan.shrink.array, scan.log_key.array
-    given = [f"ctx.{texts[e.name]}" if e.per is Per.CALL else texts[e.name] for e in scan.operands]
-    return {
-        "shrink": texts[shrink],
-        "log": texts[log],
-        "given": ", ".join([*given, "initial_state", "cu_seqlens"]),
-        "place": [each for each in texts if each in scan.trainable].index(log),
-    }
+    log = texts[scan.log_key.array]
+    return {"shrink": texts[scan.shrink.array], "log": log, "place": trained.index(log)}
 
 
 def _config_sizes(sizes: list[str]) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from eosc.ir.build import with_operands
+from eosc.ir.factors import of_operands
 from eosc.ir.nodes import (
     TIME,
     Algorithm,
@@ -21,7 +22,6 @@ from eosc.ir.nodes import (
     Load,
     Per,
     Precision,
-    State,
     Statement,
     Store,
     Sum,
@@ -55,8 +55,14 @@ def apart(algorithm: Algorithm) -> Algorithm:
     if not through or not earlier or any(len(each) != 1 for each in features.values()):
         return algorithm
     rest = tuple(each for each in last.body if each not in through)
-    handed = tuple(Store(name, Use(name, dims=lets[name].dims)) for name in names)
-    sums = {value: f"sum_{n}" for n, value in enumerate(_sums(rest), 1)}
+    # What is stored already is loaded from there.
+    made = [name for name in names if not isinstance(lets[name], Load)]
+    handed = tuple(Store(name, Use(name, dims=lets[name].dims)) for name in made)
+    there = {name: lets[name] for name in names} | {
+        name: Load(name, dims=lets[name].dims) for name in made
+    }
+    inputs = {each.name for each in algorithm.inputs}
+    sums = {value: f"sum_{n}" for n, value in enumerate(_sums(rest, inputs), 1)}
     loads: dict[Value, Value] = {v: Load(name, dims=v.dims) for v, name in sums.items()}
     body = [replace(each, value=with_operands(each.value, loads)) for each in (*rest, *handed)]
     place = earlier[-1]
@@ -69,11 +75,11 @@ def apart(algorithm: Algorithm) -> Algorithm:
         last.chunk,
         1,
         (),
-        (*(Let(name, Load(name, dims=lets[name].dims)) for name in names), *through),
+        (*(Let(name, value) for name, value in there.items()), *through),
         parallel=True,
         doc="gradients through sums over an axis",
     )
-    scratch = [Array(name, tuple(axes), Per.TOKEN) for name, axes in features.items()]
+    scratch = [Array(name, tuple(features[name]), Per.TOKEN) for name in made]
     scratch += [Array(name, (), Per.TOKEN, Precision.ACCUMULATOR) for name in sums.values()]
     return replace(
         algorithm,
@@ -96,7 +102,7 @@ def _used(value: Value) -> Iterator[str]:
     return (each.name for each in walk(value) if isinstance(each, Use))
 
 
-def _sums(body: tuple[Statement, ...]) -> tuple[Value, ...]:
+def _sums(body: tuple[Statement, ...], inputs: set[str]) -> tuple[Value, ...]:
     """The sums over features of what operands hold at a token, as far as anything needs them."""
     names = needed(body)
     found: dict[Value, None] = {}
@@ -104,8 +110,7 @@ def _sums(body: tuple[Statement, ...]) -> tuple[Value, ...]:
         if isinstance(statement, Let) and statement.name not in names:
             continue
         for each in walk(statement.value):
-            if isinstance(each, Sum) and each.dims == ("i",) and not {*each.over} & {*TIME}:
-                if not any(isinstance(part, Use | State) for part in walk(each)):
-                    found[each] = None
+            if isinstance(each, Sum) and each.dims == ("i",) and of_operands(each, inputs):
+                found[each] = None
     inner = {part for each in found for part in walk(each) if part is not each}
     return tuple(each for each in found if each not in inner)

@@ -51,16 +51,13 @@ def algorithms(
     for use, lower in (("forward", ahead), ("backward", back)):
         main = lower(scan, next(iter(forms.values()))).launches[-1].name
         lengths = sorted({row.chunk for row in listed if row.kernel == main and row.chunk})
-        found[use] = {length: lower(scan, forms[length]) for length in lengths}
+        found[use] = {length: apart(lower(scan, forms[length])) for length in lengths}
         erasing = isinstance(scan, DeltaScan)
         if not isinstance(scan, Scan) or not (scan.vector or erasing):
             continue
         for length, each in found[use].items():
-            if erasing:
-                each = apart(each)
             if scan.vector and family(scan).checked and guardable(scan, forms[length]):
-                mild = lower(scan, Form(length, length))
-                each = guarded(scan, each, apart(mild) if erasing else mild)
+                each = guarded(scan, each, apart(lower(scan, Form(length, length))))
             if erasing:
                 each = taken_out(each)
             found[use][length] = split(each, scan)

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from eosc.ir.build import with_operands
+from eosc.ir.factors import of_operands
 from eosc.ir.nodes import (
     Algorithm,
     Array,
@@ -50,7 +51,7 @@ from eosc.prove.algorithms.recurrence import (
     array_symbol,
 )
 from eosc.prove.algorithms.scalars import Unreadable
-from eosc.prove.algorithms.structure import bare, check_kernel, lengths, of_operands
+from eosc.prove.algorithms.structure import bare, check_kernel, lengths
 from eosc.prove.algorithms.systems import sides
 from eosc.prove.algorithms.walks import Walks
 from eosc.prove.formula import TIME, Equation, Formula, Problem, Symbol, Time, shifted

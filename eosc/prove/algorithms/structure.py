@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from eosc.ir.nodes import (
-    TIME,
     Algorithm,
     Array,
     Kernel,
     Let,
     Load,
     Map,
-    Size,
     Store,
     Sum,
     Value,
@@ -60,18 +58,6 @@ def _check_shares(kernel: Kernel, arrays: Mapping[str, Array], axis: str) -> Non
 def lengths(algorithm: Algorithm) -> set[int]:
     """The chunk lengths of the kernels."""
     return {each.chunk for each in algorithm.kernels}
-
-
-def of_operands(value: Value, operands: set[str]) -> bool:
-    """Whether a value is a function of what the operands hold at its token."""
-    match value:
-        case Load(array=array):
-            return array in operands
-        case Map(args=args):
-            return all(isinstance(arg, Size) or of_operands(arg, operands) for _, arg in args)
-        case Sum(arg=arg, over=over):
-            return not {*over} & {*TIME} and of_operands(arg, operands)
-    return False
 
 
 def bare(value: Value) -> Value:

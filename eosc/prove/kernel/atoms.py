@@ -216,8 +216,8 @@ class Atoms:
             orders = [(*o, v) for o in orders for v in domains if kinds[v] == kind and v not in o]
             self.spend(len(orders))
             if len(orders) > 1:
-                looks = [self._look(term, order) for order in orders]
-                tied = [o for o, look in zip(orders, looks, strict=True) if look == min(looks)]
+                least = min(looks := [self._look(term, order) for order in orders])
+                tied = [o for o, look in zip(orders, looks, strict=True) if look == least]
                 orders = []
                 for each in tied:
                     if not any(self._mirrored(term, each, other) for other in orders):

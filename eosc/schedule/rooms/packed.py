@@ -117,11 +117,11 @@ class _Packed:
         """
         if len(self.rows) != 2 or not isinstance(scan.log_key, Load):
             return ""
-        pairs = [
-            tuple(cell.recurrence.memory for cell in column)
+        turns = {turn.parts: turn.phase for turn in self.system.turns}
+        turned = {
+            turns.get(tuple(cell.recurrence.memory for cell in column))
             for column in zip(*self.grid.cells, strict=True)
-        ]
-        turned = {turn.phase for turn in self.system.turns if turn.parts in pairs}
+        }
         phase = next((each for each in self.system.phases if {each.name} == turned), None)
         decay = self.prologue.arrays[scan.log_key.array]
         if phase is None or decay.per is not Per.TOKEN or decay.name not in scan.trainable:

@@ -17,6 +17,7 @@ from eosc.prove.algorithms.scalars import Unreadable
 from eosc.prove.algorithms.statement import state_algorithm
 from eosc.recurrence.extract import extract
 from eosc.schedule.plan import plan
+from eosc.schedule.program import ScanStep
 from eosc.schedule.table import rows_of
 from eosc.testing.zoo import mixer, mixer_from
 
@@ -29,15 +30,20 @@ NORMED = """mixer normed:
     oscillation beta[t] in [0, 1]
     kh[t] = l2norm[K](k[t])
     qh[t] = l2norm[K](q[t])
+    vh[t] = l2norm[V](v[t])
     memory m: K, V
-    m[t] = a[t] * m[t-1] + beta[t] * kh[t] * (v[t] - sum[K](kh[t] * (a[t] * m[t-1])))
+    m[t] = a[t] * m[t-1] + beta[t] * kh[t] * (vh[t] - sum[K](kh[t] * (a[t] * m[t-1])))
     output y[t]: V = sum[K](qh[t] * m[t])
 """
 
 
-def scan_of(name: str) -> AnyScan:
+def step_of(name: str) -> ScanStep:
     spec = mixer_from(NORMED) if name == "normed" else mixer(name)
-    return plan(extract(spec)).scans[0].scan
+    return plan(extract(spec)).scans[0]
+
+
+def scan_of(name: str) -> AnyScan:
+    return step_of(name).scan
 
 
 def inputs(algorithm: Algorithm, T: int) -> dict[str, torch.Tensor]:
@@ -60,6 +66,8 @@ def test_the_same_gradients(name: str, T: int) -> None:
     whole = family(scan).backward(scan, Form(8, 1), stored=True)
     parted = apart(whole)
     assert parted.launches[-1].name == BEHIND
+    names = [each.name for each in parted.scratch]
+    assert len(names) == len({*names})
     x = inputs(whole, T)
     want = evaluate(whole, x)
     for key, value in evaluate(parted, x).items():
@@ -68,10 +76,9 @@ def test_the_same_gradients(name: str, T: int) -> None:
 
 @pytest.mark.parametrize("name", ["rwkv7", "normed"])
 def test_programs_share_out_every_gradient(name: str) -> None:
-    scan = scan_of(name)
-    step = plan(extract(mixer_from(NORMED) if name == "normed" else mixer(name))).scans[0]
+    step = step_of(name)
     forms = {each.chunk: each for each in step.forms}
-    for algorithm in algorithms(scan, forms, rows_of(scan))["backward"].values():
+    for algorithm in algorithms(step.scan, forms, rows_of(step.scan))["backward"].values():
         shared = [each for each in algorithm.kernels if each.name.startswith("gradients")]
         assert shared
         assert all(each.blocked for each in shared)
