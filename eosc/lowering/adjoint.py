@@ -41,7 +41,7 @@ from eosc.ir.nodes import (
 )
 from eosc.lowering.chunk import initial_state, segment_ends, states
 from eosc.lowering.cotangent import gradients
-from eosc.lowering.parts import Form, Level, Parts, advance
+from eosc.lowering.parts import Form, Level, Parts, advance, blockable
 from eosc.lowering.scan import Scan
 
 
@@ -119,7 +119,7 @@ def _adjoint_states(parts: Parts, carried: Carried) -> Kernel:
         -1,
         (carried,),
         (keep, *_reads(parts), _retreat(parts)),
-        blocked=(parts.V,),
+        blocked=blockable(parts.scan),
         doc="the adjoint state after each chunk",
     )
 
@@ -160,7 +160,7 @@ def _reverse_ends(
         -1,
         (Carried("L", (K, V), final="end_state", invariant="adjoint from 0"),),
         (*_reads(parts), _retreat(parts)),
-        blocked=(V,),
+        blocked=blockable(parts.scan),
         segmented=True,
         doc="what each segment adds to the adjoint state",
     )

@@ -28,14 +28,12 @@ from eosc.ir.nodes import (
     State,
     Statement,
     Store,
-    Sum,
     Update,
     Use,
     Value,
     at,
-    walk,
 )
-from eosc.lowering.parts import Form, Level, Parts, advance
+from eosc.lowering.parts import Form, Level, Parts, advance, blockable
 from eosc.lowering.scan import Scan
 
 
@@ -76,7 +74,7 @@ def _one_pass(parts: Parts, final: str) -> Kernel:
         1,
         (Carried("M", shape, "start_state", final, invariant="m before the chunk"),),
         (*_operands(parts), *_output(parts, memory), *_advance(parts)),
-        blocked=_blockable(parts.scan),
+        blocked=blockable(parts.scan),
         doc="y and the final state, with the state on chip",
     )
 
@@ -91,7 +89,7 @@ def _outputs(parts: Parts) -> Kernel:
         1,
         (),
         (*_operands(parts), memory, *_output(parts, Use("M", dims=shape))),
-        blocked=_blockable(parts.scan),
+        blocked=blockable(parts.scan),
         parallel=True,
         doc="y, chunk by chunk",
     )
@@ -112,7 +110,7 @@ def segment_ends(
             *(carried for carried, _, _ in decays),
         ),
         (*_writes(parts), *_advance(parts), *(update for _, update, _ in decays)),
-        blocked=_blockable(scan),
+        blocked=blockable(scan),
         segmented=True,
         doc="what each segment adds to the state, and its whole decay",
     )
@@ -137,7 +135,7 @@ def states(scan: Scan, form: Form, final: str | None = None) -> tuple[Kernel, Ar
         1,
         (Carried("M", (parts.K, parts.V), "start_state", final, invariant="m before the chunk"),),
         (keep, *_writes(parts), *_advance(parts)),
-        blocked=_blockable(scan),
+        blocked=blockable(scan),
         doc="the memory before each chunk",
     )
     return kernel, Array("h", (parts.K, parts.V), Per.CHUNK)
@@ -230,10 +228,3 @@ def _advance(parts: Parts) -> Iterator[Statement]:
     memory = State("M", dims=(K, V))
     whole = parts.decay("0KV", START, END)
     yield Update("M", advance(memory, whole, written), "decay, and write")
-
-
-def _blockable(scan: Scan) -> tuple[str, ...]:
-    """V may be shared out among programs unless a prologue of the input sums over it."""
-    parts = (scan.input, *(part for _, part in scan.logs()))
-    whole = any(isinstance(v, Sum) and scan.value in v.over for part in parts for v in walk(part))
-    return () if whole else (scan.value,)

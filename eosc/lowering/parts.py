@@ -15,9 +15,11 @@ from eosc.ir.nodes import (
     LogDecay,
     Point,
     Relation,
+    Sum,
     Use,
     Value,
     at,
+    walk,
 )
 from eosc.lowering.scan import Scan
 
@@ -230,3 +232,9 @@ def advance(state: Value, decay: Value | None, addition: Value) -> Value:
     if decay is None:
         return total((state, addition))
     return total((product(decay, state, dims=state.dims), addition))
+
+
+def blockable(scan: Scan) -> Dims:
+    """V may be shared out among programs unless a prologue sums over it."""
+    sums = (v for _, part in scan.prologues() for v in walk(part) if isinstance(v, Sum))
+    return () if any(scan.value in each.over for each in sums) else (scan.value,)

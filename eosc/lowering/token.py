@@ -31,7 +31,7 @@ from eosc.ir.nodes import (
 )
 from eosc.lowering.chunk import initial_state
 from eosc.lowering.cotangent import gradients
-from eosc.lowering.parts import NOTES, advance
+from eosc.lowering.parts import NOTES, advance, blockable
 from eosc.lowering.scan import Scan
 
 
@@ -43,7 +43,8 @@ def forward(scan: Scan) -> Algorithm:
     read = Store("y", scaled(scan, summed(_outer(_named(scan, "s"), memory, (K, V)), K)), "read")
     body = (*lets(scan, "s", "e", "x"), *((step, read) if scan.inclusive else (read, step)))
     carried = Carried("M", (K, V), "initial_state", "final_state", invariant="m before the token")
-    kernel = Kernel("token_forward", 1, 1, (carried,), body, blocked=(V,), doc="one step a token")
+    blocked = blockable(scan)
+    kernel = Kernel("token_forward", 1, 1, (carried,), body, blocked, doc="one step a token")
     final = Array("final_state", (K, V), Per.SEQUENCE, Precision.ACCUMULATOR)
     return Algorithm(
         "token_forward",
@@ -68,7 +69,7 @@ def backward(scan: Scan) -> Algorithm:
             *lets(scan, "e", "x"),
             Update("M", advance(memory, decay(scan), _write(scan)), "decay, and write"),
         ),
-        blocked=(V,),
+        blocked=blockable(scan),
         doc="recompute the memory before each token",
     )
     kept = decay(scan)

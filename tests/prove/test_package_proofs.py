@@ -95,6 +95,16 @@ def test_erasures_that_no_mixer_of_the_zoo_has_are_proved(update: str, read: str
     assert len(found.lines) == 4
 
 
+@pytest.mark.parametrize("update", ["k[t] * vh[t]", "k[t] * (vh[t] - sum[K](k[t] * m[t-1]))"])
+def test_inputs_that_are_normalised_are_proved_in_every_use(update: str) -> None:
+    """A norm over V needs all of it: no program of any launch has a block, of a step neither."""
+    spec = VARIANT.format(f"m[t-1] + {update}", "t")
+    spec = spec.replace("    memory", "    vh[t] = l2norm[V](v[t])\n    memory")
+    found = proofs.certify([("variant", PIPELINE.program(zoo.mixer_from(spec)))], triton=True)
+    assert [line for line in found.lines if line.unproved or line.conditions] == []
+    assert any("step" in line.subject for line in found.lines)
+
+
 def test_the_gradient_of_a_norm_needs_no_condition() -> None:
     """It divides by the root of a sum of squares, which has a bound below it."""
     found = proofs.certify([("rwkv7", PIPELINE.program(zoo.mixer("rwkv7")))], triton=False)

@@ -50,7 +50,7 @@ from eosc.lowering.cotangent import gradients
 from eosc.lowering.delta.chunk import solve, states
 from eosc.lowering.delta.parts import DeltaParts, Side, once
 from eosc.lowering.delta.scan import DeltaScan
-from eosc.lowering.parts import Form, Level, advance
+from eosc.lowering.parts import Form, Level, advance, blockable
 
 
 def backward(scan: DeltaScan, form: Form, stored: bool = True) -> Algorithm:
@@ -152,7 +152,7 @@ def _adjoint_states(parts: DeltaParts) -> Kernel:
         -1,
         (Carried("L", (K, V), "d_final_state", "d_initial_state", invariant=invariant),),
         tuple(body),
-        blocked=(V,),
+        blocked=blockable(parts.scan),
         doc="the adjoint state after each chunk",
     )
 

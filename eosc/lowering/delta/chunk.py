@@ -33,16 +33,14 @@ from eosc.ir.nodes import (
     State,
     Statement,
     Store,
-    Sum,
     Update,
     Use,
     Value,
-    walk,
 )
 from eosc.lowering.chunk import initial_state
 from eosc.lowering.delta.parts import DeltaParts, Side, once
 from eosc.lowering.delta.scan import DeltaScan
-from eosc.lowering.parts import Form, advance
+from eosc.lowering.parts import Form, advance, blockable
 
 
 def forward(scan: DeltaScan, form: Form, stored: bool = True) -> Algorithm:
@@ -152,9 +150,3 @@ def _read(parts: DeltaParts) -> Iterator[Statement]:
     yield Let("M", Load("h", dims=(K, V)), "memory before the chunk")
     before = dot(parts.opening(read), Use("M", dims=(K, V)), K, ("i", V))
     yield Store("y", total((before, *inside)), "inside the chunk, and from the memory before it")
-
-
-def blockable(scan: DeltaScan) -> tuple[str, ...]:
-    """V may be shared out among programs unless a prologue of the input sums over it."""
-    whole = any(isinstance(v, Sum) and scan.value in v.over for v in walk(scan.input))
-    return () if whole else (scan.value,)

@@ -29,6 +29,7 @@ from eosc.lowering import token
 from eosc.lowering.chunk import initial_state
 from eosc.lowering.cotangent import gradients
 from eosc.lowering.delta.scan import DeltaScan
+from eosc.lowering.parts import blockable
 from eosc.lowering.token import scaled
 
 
@@ -43,7 +44,8 @@ def forward(scan: DeltaScan) -> Algorithm:
     lets = token.lets(one, *_vectors(one))
     body = (*lets, *step, read) if scan.inclusive else (*lets, read, *step)
     carried = Carried("M", (K, V), "initial_state", "final_state", invariant="m before the token")
-    kernel = Kernel("token_forward", 1, 1, (carried,), body, blocked=(V,), doc="one step a token")
+    blocked = blockable(scan)
+    kernel = Kernel("token_forward", 1, 1, (carried,), body, blocked, doc="one step a token")
     final = Array("final_state", (K, V), Per.SEQUENCE, Precision.ACCUMULATOR)
     return Algorithm(
         "token_forward",
@@ -71,7 +73,7 @@ def backward(scan: DeltaScan) -> Algorithm:
             *_erased(one, memory),
             Update("M", _after(one, memory), "decay, erase and write"),
         ),
-        blocked=(V,),
+        blocked=blockable(scan),
         doc="recompute the memory before each token",
     )
     written = scaled(scan, _outer(scan, _use(one, "s"), Use("dy", dims=(V,))))
