@@ -212,7 +212,7 @@ def _delta_rows(structure: str) -> tuple[Row, ...]:
 
 # A thread has all tokens of its columns. Fastest on an H200 at 16 bits, B8_T2048_D2048.
 LINES = ((1, 16, 2, 128, 1),)
-FIELDS = ((16, 4, 4, 16, 1), (32, 8, 8, 16, 4), (128, 4, 4, 16, 8), (256, 2, 2, 16, 8))
+FIELDS = ((16, 8, 4, 16, 1), (32, 8, 8, 16, 4), (128, 4, 4, 16, 8), (256, 2, 2, 16, 8))
 
 TABLE: tuple[Row, ...] = (
     *_rows("pairwise"),

@@ -27,7 +27,7 @@ FORMS = {
 # Of each scan: (kernel, arch, bytes an element, K, V, chunk, block, warps, stages, precision).
 ROWS = {
     "m": (
-        ('element_forward', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
+        ('element_forward', '', 0, 16, 1048576, 8, 16, 1, 1, 'ieee'),
         ('element_ends', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
         ('element_states', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
         ('element_ends_adjoint', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),

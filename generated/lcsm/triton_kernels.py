@@ -15,7 +15,7 @@ import triton.language as tl
 
 # kernel, arch, bytes, K up to, V up to; chunk, block of V, warps, stages, fp32 products
 _TABLE = (
-    ('element_forward', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
+    ('element_forward', '', 0, 16, 1048576, 8, 16, 1, 1, 'ieee'),
     ('element_ends', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
     ('element_states', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
     ('element_ends_adjoint', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
@@ -236,6 +236,21 @@ def _end(after, last):
     """The state where `last`. The others become -0.0, whose sum with anything is no operation."""
     nothing = tl.full(after.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
     return tl.sum(tl.where(last, after, nothing), 0)
+
+
+@triton.jit
+def _across(x, EXACT: tl.constexpr):
+    """The sum over the last axis of three, whose entries lie in different lanes.
+
+    As a product with ones it takes no shuffles; its terms are rounded as tf32 rounds, to 2^-11.
+    """
+    if EXACT or x.shape[0] * x.shape[1] < 16 or x.shape[2] < 16:
+        return tl.sum(x, 2)
+    else:
+        rows = tl.reshape(x, [x.shape[0] * x.shape[1], x.shape[2]])
+        ones = tl.full([x.shape[2], 8], 1.0, tl.float32)
+        found = tl.max(tl.dot(rows, ones, input_precision="tf32"), 1)
+        return tl.reshape(found, [x.shape[0], x.shape[1]])
 
 
 def _padded(n: int) -> int:
@@ -489,21 +504,36 @@ def _m_element_ends_kernel(
     load_3 = tl.load(o_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load o [BLOCK_K, BLOCK_V]
     a = _exp(0.0625 * _logsigmoid(load_3.to(tl.float32)))  # decay [BLOCK_K, BLOCK_V]  # line 50
     chunks = tl.cdiv(left, C)
+    ahead = 0  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = token < left - ahead * C
+    load_ahead = tl.load(e_raw_ptr + start_ahead * e_raw_ptr_t + (token * e_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load e_raw [C, BLOCK_K]
+    load_ahead_2 = tl.load(i_raw_ptr + start_ahead * i_raw_ptr_t + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
+    load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
+    load_2 = load_ahead_2.to(tl.float32)  # [C, BLOCK_V]
+    ahead = 1  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = token < left - ahead * C
+    load_ahead = tl.load(e_raw_ptr + start_ahead * e_raw_ptr_t + (token * e_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load e_raw [C, BLOCK_K]
+    load_ahead_2 = tl.load(i_raw_ptr + start_ahead * i_raw_ptr_t + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
     for step in range(chunks):
         c = step
         rest = left - c * C
         valid = token < rest
         start = first + c * C
-        e_raw_ptr_c = e_raw_ptr + start * e_raw_ptr_t  # first token of the chunk
-        load = tl.load(e_raw_ptr_c + (token * e_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load e_raw [C, BLOCK_K]
-        i_raw_ptr_c = i_raw_ptr + start * i_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(i_raw_ptr_c + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
-        w = load.to(tl.float32)[:, :, None] * load_2.to(tl.float32)[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 45
+        w = load[:, :, None] * load_2[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 45
         after = _states_after(tl.where(valid[:, None, None], tl.broadcast_to(a[None, :, :], [C, BLOCK_K, BLOCK_V]), 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
         M_next = _end(after, (token == C - 1)[:, None, None])  # decay, and write [BLOCK_K, BLOCK_V]
         M = M_next
         P_next = P * _whole(tl.where(valid[:, None, None], tl.broadcast_to(a[None, :, :], [C, BLOCK_K, BLOCK_V]), 1.0))  # the decay of the whole segment [BLOCK_K, BLOCK_V]
         P = P_next
+        load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
+        load_2 = load_ahead_2.to(tl.float32)  # [C, BLOCK_V]
+        ahead = c + 2  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = token < left - ahead * C
+        load_ahead = tl.load(e_raw_ptr + start_ahead * e_raw_ptr_t + (token * e_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load e_raw [C, BLOCK_K]
+        load_ahead_2 = tl.load(i_raw_ptr + start_ahead * i_raw_ptr_t + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
     tl.store(start_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(start_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
     tl.store(segment_decay_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], P.to(segment_decay_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
@@ -576,25 +606,43 @@ def _m_element_forward_kernel(
     load_3 = tl.load(o_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load o [BLOCK_K, BLOCK_V]
     a = _exp(0.0625 * _logsigmoid(load_3.to(tl.float32)))  # decay [BLOCK_K, BLOCK_V]  # line 50
     chunks = tl.cdiv(left, C)
+    ahead = 0  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = token < left - ahead * C
+    s_ahead = tl.load(s_raw_ptr + start_ahead * s_raw_ptr_t + (token * s_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load s_raw [C, BLOCK_K]  # line 46
+    load_ahead = tl.load(e_raw_ptr + start_ahead * e_raw_ptr_t + (token * e_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load e_raw [C, BLOCK_K]
+    load_ahead_2 = tl.load(i_raw_ptr + start_ahead * i_raw_ptr_t + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
+    s = s_ahead.to(tl.float32)  # [C, BLOCK_K]
+    load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
+    load_2 = load_ahead_2.to(tl.float32)  # [C, BLOCK_V]
+    ahead = 1  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = token < left - ahead * C
+    s_ahead = tl.load(s_raw_ptr + start_ahead * s_raw_ptr_t + (token * s_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load s_raw [C, BLOCK_K]  # line 46
+    load_ahead = tl.load(e_raw_ptr + start_ahead * e_raw_ptr_t + (token * e_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load e_raw [C, BLOCK_K]
+    load_ahead_2 = tl.load(i_raw_ptr + start_ahead * i_raw_ptr_t + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
     for step in range(chunks):
         c = step
         rest = left - c * C
         valid = token < rest
         start = first + c * C
-        s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
-        s = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load s_raw [C, BLOCK_K]  # line 46
-        e_raw_ptr_c = e_raw_ptr + start * e_raw_ptr_t  # first token of the chunk
-        load = tl.load(e_raw_ptr_c + (token * e_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load e_raw [C, BLOCK_K]
-        i_raw_ptr_c = i_raw_ptr + start * i_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(i_raw_ptr_c + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
-        w = load.to(tl.float32)[:, :, None] * load_2.to(tl.float32)[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 45
+        w = load[:, :, None] * load_2[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 45
         after = _states_after(tl.where(valid[:, None, None], tl.broadcast_to(a[None, :, :], [C, BLOCK_K, BLOCK_V]), 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
-        map_2 = s.to(tl.float32)[:, :, None] * after  # [C, BLOCK_K, BLOCK_V]
+        map_2 = s[:, :, None] * after  # [C, BLOCK_K, BLOCK_V]
         y_new = tl.sum(map_2, 1)  # read [C, BLOCK_V]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_V]
         M = M_next
+        s = s_ahead.to(tl.float32)  # [C, BLOCK_K]
+        load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
+        load_2 = load_ahead_2.to(tl.float32)  # [C, BLOCK_V]
+        ahead = c + 2  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = token < left - ahead * C
+        s_ahead = tl.load(s_raw_ptr + start_ahead * s_raw_ptr_t + (token * s_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load s_raw [C, BLOCK_K]  # line 46
+        load_ahead = tl.load(e_raw_ptr + start_ahead * e_raw_ptr_t + (token * e_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load e_raw [C, BLOCK_K]
+        load_ahead_2 = tl.load(i_raw_ptr + start_ahead * i_raw_ptr_t + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
     if final_state_ptr is not None:
         if last:
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -631,20 +679,35 @@ def _m_element_states_kernel(
     load_3 = tl.load(o_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load o [BLOCK_K, BLOCK_V]
     a = _exp(0.0625 * _logsigmoid(load_3.to(tl.float32)))  # decay [BLOCK_K, BLOCK_V]  # line 50
     chunks = tl.cdiv(left, C)
+    ahead = 0  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = token < left - ahead * C
+    load_ahead = tl.load(e_raw_ptr + start_ahead * e_raw_ptr_t + (token * e_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load e_raw [C, BLOCK_K]
+    load_ahead_2 = tl.load(i_raw_ptr + start_ahead * i_raw_ptr_t + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
+    load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
+    load_2 = load_ahead_2.to(tl.float32)  # [C, BLOCK_V]
+    ahead = 1  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = token < left - ahead * C
+    load_ahead = tl.load(e_raw_ptr + start_ahead * e_raw_ptr_t + (token * e_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load e_raw [C, BLOCK_K]
+    load_ahead_2 = tl.load(i_raw_ptr + start_ahead * i_raw_ptr_t + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
     for step in range(chunks):
         c = step
         rest = left - c * C
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-        e_raw_ptr_c = e_raw_ptr + start * e_raw_ptr_t  # first token of the chunk
-        load = tl.load(e_raw_ptr_c + (token * e_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load e_raw [C, BLOCK_K]
-        i_raw_ptr_c = i_raw_ptr + start * i_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(i_raw_ptr_c + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
-        w = load.to(tl.float32)[:, :, None] * load_2.to(tl.float32)[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 45
+        w = load[:, :, None] * load_2[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 45
         after = _states_after(tl.where(valid[:, None, None], tl.broadcast_to(a[None, :, :], [C, BLOCK_K, BLOCK_V]), 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
         M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_V]
         M = M_next
+        load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
+        load_2 = load_ahead_2.to(tl.float32)  # [C, BLOCK_V]
+        ahead = c + 2  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = token < left - ahead * C
+        load_ahead = tl.load(e_raw_ptr + start_ahead * e_raw_ptr_t + (token * e_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load e_raw [C, BLOCK_K]
+        load_ahead_2 = tl.load(i_raw_ptr + start_ahead * i_raw_ptr_t + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
 
 
 @_Kernel
@@ -673,20 +736,35 @@ def _m_element_ends_adjoint_kernel(
     load = tl.load(o_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load o [BLOCK_K, BLOCK_V]
     a = _exp(0.0625 * _logsigmoid(load.to(tl.float32)))  # decay [BLOCK_K, BLOCK_V]  # line 50
     chunks = tl.cdiv(left, C)
+    ahead = chunks - 1  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+    s_ahead = tl.load(s_raw_ptr + start_ahead * s_raw_ptr_t + (token * s_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load s_raw [C, BLOCK_K]  # line 46
+    dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    s = s_ahead.to(tl.float32)  # [C, BLOCK_K]
+    dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_V]
+    ahead = chunks - 2  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+    s_ahead = tl.load(s_raw_ptr + start_ahead * s_raw_ptr_t + (token * s_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load s_raw [C, BLOCK_K]  # line 46
+    dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     for step in range(chunks):
         c = chunks - 1 - step
         rest = left - c * C
         valid = token < rest
         start = first + c * C
-        s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
-        s = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load s_raw [C, BLOCK_K]  # line 46
-        dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        u = s.to(tl.float32)[:, :, None] * dy_2.to(tl.float32)[:, None, :]  # gradient of what is read [C, BLOCK_K, BLOCK_V]
+        u = s[:, :, None] * dy_2[:, None, :]  # gradient of what is read [C, BLOCK_K, BLOCK_V]
         r = a[None, :, :] * u  # what it adds to the adjoint [C, BLOCK_K, BLOCK_V]
         after = _states_after(tl.where(valid[:, None, None], tl.broadcast_to(a[None, :, :], [C, BLOCK_K, BLOCK_V]), 1.0), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # [C, BLOCK_K, BLOCK_V]
         L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
         L = L_next
+        s = s_ahead.to(tl.float32)  # [C, BLOCK_K]
+        dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_V]
+        ahead = c - 2  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+        s_ahead = tl.load(s_raw_ptr + start_ahead * s_raw_ptr_t + (token * s_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load s_raw [C, BLOCK_K]  # line 46
+        dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     tl.store(end_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
@@ -768,34 +846,46 @@ def _m_element_backward_kernel(
     load_3 = tl.load(o_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load o [BLOCK_K, BLOCK_V]
     a = _exp(0.0625 * _logsigmoid(load_3.to(tl.float32)))  # decay [BLOCK_K, BLOCK_V]  # line 50
     chunks = tl.cdiv(left, C)
+    ahead = chunks - 1  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+    s_ahead = tl.load(s_raw_ptr + start_ahead * s_raw_ptr_t + (token * s_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load s_raw [C, BLOCK_K]  # line 46
+    load_ahead = tl.load(e_raw_ptr + start_ahead * e_raw_ptr_t + (token * e_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load e_raw [C, BLOCK_K]
+    load_ahead_2 = tl.load(i_raw_ptr + start_ahead * i_raw_ptr_t + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
+    dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    M_ahead = tl.load(h_2_ptr + _row(first_chunk + tl.maximum(tl.minimum(ahead, chunks - 1), 0), h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+    s = s_ahead.to(tl.float32)  # [C, BLOCK_K]
+    load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
+    load_2 = load_ahead_2.to(tl.float32)  # [C, BLOCK_V]
+    dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_V]
+    M = M_ahead.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    ahead = chunks - 2  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+    s_ahead = tl.load(s_raw_ptr + start_ahead * s_raw_ptr_t + (token * s_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load s_raw [C, BLOCK_K]  # line 46
+    load_ahead = tl.load(e_raw_ptr + start_ahead * e_raw_ptr_t + (token * e_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load e_raw [C, BLOCK_K]
+    load_ahead_2 = tl.load(i_raw_ptr + start_ahead * i_raw_ptr_t + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
+    dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    M_ahead = tl.load(h_2_ptr + _row(first_chunk + tl.maximum(tl.minimum(ahead, chunks - 1), 0), h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     for step in range(chunks):
         c = chunks - 1 - step
         rest = left - c * C
         valid = token < rest
         start = first + c * C
-        s_raw_ptr_c = s_raw_ptr + start * s_raw_ptr_t  # first token of the chunk
-        s = tl.load(s_raw_ptr_c + (token * s_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load s_raw [C, BLOCK_K]  # line 46
-        e_raw_ptr_c = e_raw_ptr + start * e_raw_ptr_t  # first token of the chunk
-        load = tl.load(e_raw_ptr_c + (token * e_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load e_raw [C, BLOCK_K]
-        i_raw_ptr_c = i_raw_ptr + start * i_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(i_raw_ptr_c + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
-        w = load.to(tl.float32)[:, :, None] * load_2.to(tl.float32)[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 45
-        dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        u = s.to(tl.float32)[:, :, None] * dy_2.to(tl.float32)[:, None, :]  # gradient of what is read [C, BLOCK_K, BLOCK_V]
+        w = load[:, :, None] * load_2[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 45
+        u = s[:, :, None] * dy_2[:, None, :]  # gradient of what is read [C, BLOCK_K, BLOCK_V]
         r = a[None, :, :] * u  # what it adds to the adjoint [C, BLOCK_K, BLOCK_V]
-        M = tl.load(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
         before, after = _states(tl.where(valid[:, None, None], tl.broadcast_to(a[None, :, :], [C, BLOCK_K, BLOCK_V]), 1.0), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # each token [C, BLOCK_K, BLOCK_V]
         l = u + before  # adjoint of the memory [C, BLOCK_K, BLOCK_V]
         before_2, after_2 = _states(tl.where(valid[:, None, None], tl.broadcast_to(a[None, :, :], [C, BLOCK_K, BLOCK_V]), 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # each token [C, BLOCK_K, BLOCK_V]
-        map_2 = dy_2.to(tl.float32)[:, None, :] * after_2  # [C, BLOCK_K, BLOCK_V]
-        ds = tl.sum(map_2, 2)  # gradient of the shrink [C, BLOCK_K]
+        map_2 = dy_2[:, None, :] * after_2  # [C, BLOCK_K, BLOCK_V]
+        ds = _across(map_2, EXACT)  # gradient of the shrink [C, BLOCK_K]
         dg = a[None, :, :] * before_2 * l  # gradient of the log-decay [C, BLOCK_K, BLOCK_V]
-        map_3 = load_2.to(tl.float32)[:, None, :] * l  # [C, BLOCK_K, BLOCK_V]
-        d_e_raw_new = tl.sum(map_3, 2)  # gradient of e_raw [C, BLOCK_K]
+        map_3 = load_2[:, None, :] * l  # [C, BLOCK_K, BLOCK_V]
+        d_e_raw_new = _across(map_3, EXACT)  # gradient of e_raw [C, BLOCK_K]
         d_e_raw_ptr_c = d_e_raw_ptr + start * d_e_raw_ptr_t  # first token of the chunk
         tl.store(d_e_raw_ptr_c + (token * d_e_raw_ptr_t)[:, None] + at_K[None, :], d_e_raw_new.to(d_e_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-        map_4 = load.to(tl.float32)[:, :, None] * l  # [C, BLOCK_K, BLOCK_V]
+        map_4 = load[:, :, None] * l  # [C, BLOCK_K, BLOCK_V]
         d_i_raw_new = tl.sum(map_4, 1)  # gradient of i_raw [C, BLOCK_V]
         d_i_raw_ptr_c = d_i_raw_ptr + start * d_i_raw_ptr_t  # first token of the chunk
         tl.store(d_i_raw_ptr_c + (token * d_i_raw_ptr_t)[:, None] + at_V[None, :], d_i_raw_new.to(d_i_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
@@ -810,6 +900,19 @@ def _m_element_backward_kernel(
         d_o_2 = d_o_next
         L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
         L = L_next
+        s = s_ahead.to(tl.float32)  # [C, BLOCK_K]
+        load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
+        load_2 = load_ahead_2.to(tl.float32)  # [C, BLOCK_V]
+        dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_V]
+        M = M_ahead.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+        ahead = c - 2  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+        s_ahead = tl.load(s_raw_ptr + start_ahead * s_raw_ptr_t + (token * s_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load s_raw [C, BLOCK_K]  # line 46
+        load_ahead = tl.load(e_raw_ptr + start_ahead * e_raw_ptr_t + (token * e_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load e_raw [C, BLOCK_K]
+        load_ahead_2 = tl.load(i_raw_ptr + start_ahead * i_raw_ptr_t + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
+        dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+        M_ahead = tl.load(h_2_ptr + _row(first_chunk + tl.maximum(tl.minimum(ahead, chunks - 1), 0), h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     if d_initial_state_ptr is not None:
         if (segment == 0):
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])

@@ -15,7 +15,7 @@ import triton.language as tl
 
 # kernel, arch, bytes, K up to, V up to; chunk, block of V, warps, stages, fp32 products
 _TABLE = (
-    ('element_forward', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
+    ('element_forward', '', 0, 16, 1048576, 8, 16, 1, 1, 'ieee'),
     ('element_ends', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
     ('element_states', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
     ('element_ends_adjoint', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
@@ -236,6 +236,21 @@ def _end(after, last):
     """The state where `last`. The others become -0.0, whose sum with anything is no operation."""
     nothing = tl.full(after.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
     return tl.sum(tl.where(last, after, nothing), 0)
+
+
+@triton.jit
+def _across(x, EXACT: tl.constexpr):
+    """The sum over the last axis of three, whose entries lie in different lanes.
+
+    As a product with ones it takes no shuffles; its terms are rounded as tf32 rounds, to 2^-11.
+    """
+    if EXACT or x.shape[0] * x.shape[1] < 16 or x.shape[2] < 16:
+        return tl.sum(x, 2)
+    else:
+        rows = tl.reshape(x, [x.shape[0] * x.shape[1], x.shape[2]])
+        ones = tl.full([x.shape[2], 8], 1.0, tl.float32)
+        found = tl.max(tl.dot(rows, ones, input_precision="tf32"), 1)
+        return tl.reshape(found, [x.shape[0], x.shape[1]])
 
 
 def _padded(n: int) -> int:
@@ -489,25 +504,32 @@ def _m_element_ends_kernel(
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)  # m from 0 [BLOCK_K, BLOCK_V]
     P = tl.full([BLOCK_K, BLOCK_V], 1.0, tl.float32)  # [BLOCK_K, BLOCK_V]
-    load_4 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
-    load_5 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
-    map_3 = _exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    load_2 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
+    load_3 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
+    map_3 = _exp(load_3.to(tl.float32))  # [BLOCK_K, BLOCK_V]
     rate = map_3 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
     chunks = tl.cdiv(left, C)
+    ahead = 0  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = token < left - ahead * C
+    load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+    load_ahead_2 = tl.load(u_ptr + start_ahead * u_ptr_t + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
+    load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
+    load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
+    map_2 = load_ahead_2.to(tl.float32) * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+    map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+    ahead = 1  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = token < left - ahead * C
+    load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+    load_ahead_2 = tl.load(u_ptr + start_ahead * u_ptr_t + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
+    load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
     for step in range(chunks):
         c = step
         rest = left - c * C
         valid = token < rest
         start = first + c * C
-        b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
-        load = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
-        u_ptr_c = u_ptr + start * u_ptr_t  # first token of the chunk
-        load_2 = tl.load(u_ptr_c + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
-        d_ptr_c = d_ptr + start * d_ptr_t  # first token of the chunk
-        load_3 = tl.load(d_ptr_c + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
-        map_2 = load_2.to(tl.float32) * _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
-        w = load.to(tl.float32)[:, :, None] * map_2[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 8
-        map_4 = _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
+        w = load[:, :, None] * map_2[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 8
         inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
         a = _exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
         after = _states_after(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
@@ -515,6 +537,15 @@ def _m_element_ends_kernel(
         M = M_next
         P_next = P * _whole(a)  # the decay of the whole segment [BLOCK_K, BLOCK_V]
         P = P_next
+        load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
+        map_2 = load_ahead_2.to(tl.float32) * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+        map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+        ahead = c + 2  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = token < left - ahead * C
+        load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+        load_ahead_2 = tl.load(u_ptr + start_ahead * u_ptr_t + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
+        load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
     tl.store(start_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(start_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
     tl.store(segment_decay_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], P.to(segment_decay_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
@@ -587,36 +618,55 @@ def _m_element_forward_kernel(
         M = tl.load(start_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
     else:
         M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
-    load_4 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
-    load_5 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
-    map_3 = _exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    load_2 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
+    load_3 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
+    map_3 = _exp(load_3.to(tl.float32))  # [BLOCK_K, BLOCK_V]
     rate = map_3 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
     chunks = tl.cdiv(left, C)
+    ahead = 0  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = token < left - ahead * C
+    s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
+    load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+    load_ahead_2 = tl.load(u_ptr + start_ahead * u_ptr_t + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
+    load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
+    s = s_ahead.to(tl.float32)  # [C, BLOCK_K]
+    load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
+    map_2 = load_ahead_2.to(tl.float32) * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+    map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+    ahead = 1  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = token < left - ahead * C
+    s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
+    load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+    load_ahead_2 = tl.load(u_ptr + start_ahead * u_ptr_t + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
+    load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
     for step in range(chunks):
         c = step
         rest = left - c * C
         valid = token < rest
         start = first + c * C
-        c_2_ptr_c = c_2_ptr + start * c_2_ptr_t  # first token of the chunk
-        s = tl.load(c_2_ptr_c + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
-        b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
-        load = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
-        u_ptr_c = u_ptr + start * u_ptr_t  # first token of the chunk
-        load_2 = tl.load(u_ptr_c + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
-        d_ptr_c = d_ptr + start * d_ptr_t  # first token of the chunk
-        load_3 = tl.load(d_ptr_c + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
-        map_2 = load_2.to(tl.float32) * _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
-        w = load.to(tl.float32)[:, :, None] * map_2[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 8
-        map_4 = _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
+        w = load[:, :, None] * map_2[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 8
         inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
         a = _exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
         after = _states_after(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
-        map_5 = s.to(tl.float32)[:, :, None] * after  # [C, BLOCK_K, BLOCK_V]
+        map_5 = s[:, :, None] * after  # [C, BLOCK_K, BLOCK_V]
         y_new = tl.sum(map_5, 1)  # read [C, BLOCK_V]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_V]
         M = M_next
+        s = s_ahead.to(tl.float32)  # [C, BLOCK_K]
+        load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
+        map_2 = load_ahead_2.to(tl.float32) * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+        map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+        ahead = c + 2  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = token < left - ahead * C
+        s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
+        load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+        load_ahead_2 = tl.load(u_ptr + start_ahead * u_ptr_t + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
+        load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
     if final_state_ptr is not None:
         if last:
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -653,31 +703,47 @@ def _m_element_states_kernel(
         M = tl.load(start_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
     else:
         M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
-    load_4 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
-    load_5 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
-    map_3 = _exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    load_2 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
+    load_3 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
+    map_3 = _exp(load_3.to(tl.float32))  # [BLOCK_K, BLOCK_V]
     rate = map_3 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
     chunks = tl.cdiv(left, C)
+    ahead = 0  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = token < left - ahead * C
+    load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+    load_ahead_2 = tl.load(u_ptr + start_ahead * u_ptr_t + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
+    load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
+    load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
+    map_2 = load_ahead_2.to(tl.float32) * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+    map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+    ahead = 1  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = token < left - ahead * C
+    load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+    load_ahead_2 = tl.load(u_ptr + start_ahead * u_ptr_t + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
+    load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
     for step in range(chunks):
         c = step
         rest = left - c * C
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-        b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
-        load = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
-        u_ptr_c = u_ptr + start * u_ptr_t  # first token of the chunk
-        load_2 = tl.load(u_ptr_c + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
-        d_ptr_c = d_ptr + start * d_ptr_t  # first token of the chunk
-        load_3 = tl.load(d_ptr_c + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
-        map_2 = load_2.to(tl.float32) * _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
-        w = load.to(tl.float32)[:, :, None] * map_2[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 8
-        map_4 = _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
+        w = load[:, :, None] * map_2[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 8
         inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
         a = _exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
         after = _states_after(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
         M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_V]
         M = M_next
+        load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
+        map_2 = load_ahead_2.to(tl.float32) * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+        map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+        ahead = c + 2  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = token < left - ahead * C
+        load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+        load_ahead_2 = tl.load(u_ptr + start_ahead * u_ptr_t + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
+        load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
 
 
 @_Kernel
@@ -710,27 +776,44 @@ def _m_element_ends_adjoint_kernel(
     load = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
     map_2 = _exp(load.to(tl.float32))  # [BLOCK_K, BLOCK_V]
     rate = map_2 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
-    load_3 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
+    load_2 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
     chunks = tl.cdiv(left, C)
+    ahead = chunks - 1  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+    s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
+    load_ahead = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
+    dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    s = s_ahead.to(tl.float32)  # [C, BLOCK_K]
+    map_3 = _softplus(load_ahead.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+    dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_V]
+    ahead = chunks - 2  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+    s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
+    load_ahead = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
+    dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     for step in range(chunks):
         c = chunks - 1 - step
         rest = left - c * C
         valid = token < rest
         start = first + c * C
-        c_2_ptr_c = c_2_ptr + start * c_2_ptr_t  # first token of the chunk
-        s = tl.load(c_2_ptr_c + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
-        d_ptr_c = d_ptr + start * d_ptr_t  # first token of the chunk
-        load_2 = tl.load(d_ptr_c + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
-        map_3 = _softplus(load_2.to(tl.float32) + load_3.to(tl.float32)[None, :])  # [C, BLOCK_V]
         inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_V]
         a = _exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
-        dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        u_2 = s.to(tl.float32)[:, :, None] * dy_2.to(tl.float32)[:, None, :]  # gradient of what is read [C, BLOCK_K, BLOCK_V]
+        u_2 = s[:, :, None] * dy_2[:, None, :]  # gradient of what is read [C, BLOCK_K, BLOCK_V]
         r = a * u_2  # what it adds to the adjoint [C, BLOCK_K, BLOCK_V]
         after = _states_after(a, r, L[None, :, :], (token == C - 1)[:, None, None], True)  # [C, BLOCK_K, BLOCK_V]
         L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
         L = L_next
+        s = s_ahead.to(tl.float32)  # [C, BLOCK_K]
+        map_3 = _softplus(load_ahead.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+        dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_V]
+        ahead = c - 2  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+        s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
+        load_ahead = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
+        dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     tl.store(end_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
@@ -814,77 +897,110 @@ def _m_element_backward_kernel(
         L = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
     d_d_bias_2 = tl.full([BLOCK_V], 0.0, tl.float32)  # of later tokens [BLOCK_V]
     d_A_log_2 = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)  # of later tokens [BLOCK_K, BLOCK_V]
-    load_4 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
-    load_5 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
-    map_3 = _exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    load_2 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
+    load_3 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
+    map_3 = _exp(load_3.to(tl.float32))  # [BLOCK_K, BLOCK_V]
     rate = map_3 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
     chunks = tl.cdiv(left, C)
+    ahead = chunks - 1  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+    s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
+    load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+    load_ahead_2 = tl.load(u_ptr + start_ahead * u_ptr_t + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
+    load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
+    dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    M_ahead = tl.load(h_2_ptr + _row(first_chunk + tl.maximum(tl.minimum(ahead, chunks - 1), 0), h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+    s = s_ahead.to(tl.float32)  # [C, BLOCK_K]
+    load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
+    map_2 = load_ahead_2.to(tl.float32) * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+    map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+    dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_V]
+    M = M_ahead.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    part_11_0 = load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]
+    part_11_1 = _exp(-tl.abs(part_11_0))
+    map_7 = load_ahead_2.to(tl.float32) * _ratio(tl.where(part_11_0 >= 0.0, 1.0, part_11_1), 1.0 + part_11_1)  # [C, BLOCK_V]
+    part_14_0 = load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]
+    part_14_1 = _exp(-tl.abs(part_14_0))
+    map_10 = _ratio(tl.where(part_14_0 >= 0.0, 1.0, part_14_1), 1.0 + part_14_1)  # [C, BLOCK_V]
+    ahead = chunks - 2  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+    s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
+    load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+    load_ahead_2 = tl.load(u_ptr + start_ahead * u_ptr_t + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
+    load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
+    dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    M_ahead = tl.load(h_2_ptr + _row(first_chunk + tl.maximum(tl.minimum(ahead, chunks - 1), 0), h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     for step in range(chunks):
         c = chunks - 1 - step
         rest = left - c * C
         valid = token < rest
         start = first + c * C
-        c_2_ptr_c = c_2_ptr + start * c_2_ptr_t  # first token of the chunk
-        s = tl.load(c_2_ptr_c + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
-        b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
-        load = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
-        u_ptr_c = u_ptr + start * u_ptr_t  # first token of the chunk
-        load_2 = tl.load(u_ptr_c + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
-        d_ptr_c = d_ptr + start * d_ptr_t  # first token of the chunk
-        load_3 = tl.load(d_ptr_c + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
-        map_2 = load_2.to(tl.float32) * _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
-        w = load.to(tl.float32)[:, :, None] * map_2[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 8
-        map_4 = _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
+        w = load[:, :, None] * map_2[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 8
         inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
         a = _exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
-        dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        u_2 = s.to(tl.float32)[:, :, None] * dy_2.to(tl.float32)[:, None, :]  # gradient of what is read [C, BLOCK_K, BLOCK_V]
+        u_2 = s[:, :, None] * dy_2[:, None, :]  # gradient of what is read [C, BLOCK_K, BLOCK_V]
         r = a * u_2  # what it adds to the adjoint [C, BLOCK_K, BLOCK_V]
-        M = tl.load(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
         before, after = _states(a, r, L[None, :, :], (token == C - 1)[:, None, None], True)  # each token [C, BLOCK_K, BLOCK_V]
         l = u_2 + before  # adjoint of the memory [C, BLOCK_K, BLOCK_V]
         before_2, after_2 = _states(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # each token [C, BLOCK_K, BLOCK_V]
-        map_5 = dy_2.to(tl.float32)[:, None, :] * after_2  # [C, BLOCK_K, BLOCK_V]
-        ds = tl.sum(map_5, 2)  # gradient of the shrink [C, BLOCK_K]
+        map_5 = dy_2[:, None, :] * after_2  # [C, BLOCK_K, BLOCK_V]
+        ds = _across(map_5, EXACT)  # gradient of the shrink [C, BLOCK_K]
         dg = a * before_2 * l  # gradient of the log-decay [C, BLOCK_K, BLOCK_V]
         map_6 = map_2[:, None, :] * l  # [C, BLOCK_K, BLOCK_V]
-        d_b_new = tl.sum(map_6, 2)  # gradient of b [C, BLOCK_K]
+        d_b_new = _across(map_6, EXACT)  # gradient of b [C, BLOCK_K]
         d_b_ptr_c = d_b_ptr + start * d_b_ptr_t  # first token of the chunk
         tl.store(d_b_ptr_c + (token * d_b_ptr_t)[:, None] + at_K[None, :], d_b_new.to(d_b_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-        map_7 = load.to(tl.float32)[:, :, None] * l  # [C, BLOCK_K, BLOCK_V]
-        sum_2 = tl.sum(map_7, 1)  # [C, BLOCK_V]
-        part_12_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_12_1 = _exp(-tl.abs(part_12_0))
-        part_12_2 = load_2.to(tl.float32) * _ratio(tl.where(part_12_0 >= 0.0, 1.0, part_12_1), 1.0 + part_12_1)
-        map_8 = part_12_2 * sum_2  # [C, BLOCK_V]
-        map_9 = -map_3[None, :, :] * dg  # [C, BLOCK_K, BLOCK_V]
-        sum_3 = tl.sum(map_9, 1)  # [C, BLOCK_V]
-        part_14_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_14_1 = _exp(-tl.abs(part_14_0))
-        map_10 = _ratio(tl.where(part_14_0 >= 0.0, 1.0, part_14_1), 1.0 + part_14_1) * sum_3  # [C, BLOCK_V]
-        d_d_new = map_8 + map_10  # gradient of d [C, BLOCK_V]
+        map_8 = load[:, :, None] * l  # [C, BLOCK_K, BLOCK_V]
+        sum_2 = tl.sum(map_8, 1)  # [C, BLOCK_V]
+        map_9 = map_7 * sum_2  # [C, BLOCK_V]
+        map_11 = -map_3[None, :, :] * dg  # [C, BLOCK_K, BLOCK_V]
+        sum_3 = tl.sum(map_11, 1)  # [C, BLOCK_V]
+        map_12 = map_10 * sum_3  # [C, BLOCK_V]
+        d_d_new = map_9 + map_12  # gradient of d [C, BLOCK_V]
         d_d_ptr_c = d_d_ptr + start * d_d_ptr_t  # first token of the chunk
         tl.store(d_d_ptr_c + (token * d_d_ptr_t)[:, None] + at_V[None, :], d_d_new.to(d_d_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        sum_4 = tl.sum(map_8, 0)  # [BLOCK_V]
-        inner_2 = tl.where(valid[:, None], map_10, 0.0)  # [C, BLOCK_V]
+        sum_4 = tl.sum(map_9, 0)  # [BLOCK_V]
+        inner_2 = tl.where(valid[:, None], map_12, 0.0)  # [C, BLOCK_V]
         sum_5 = tl.sum(inner_2, 0)  # [BLOCK_V]
-        map_11 = sum_4 + sum_5  # [BLOCK_V]
-        d_d_bias_next = d_d_bias_2 + map_11  # gradient of d_bias [BLOCK_V]
+        map_13 = sum_4 + sum_5  # [BLOCK_V]
+        d_d_bias_next = d_d_bias_2 + map_13  # gradient of d_bias [BLOCK_V]
         d_d_bias_2 = d_d_bias_next
-        d_u_new = _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]) * sum_2  # gradient of u [C, BLOCK_V]
+        d_u_new = map_4 * sum_2  # gradient of u [C, BLOCK_V]
         d_u_ptr_c = d_u_ptr + start * d_u_ptr_t  # first token of the chunk
         tl.store(d_u_ptr_c + (token * d_u_ptr_t)[:, None] + at_V[None, :], d_u_new.to(d_u_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         d_c_ptr_c = d_c_ptr + start * d_c_ptr_t  # first token of the chunk
         tl.store(d_c_ptr_c + (token * d_c_ptr_t)[:, None] + at_K[None, :], ds.to(d_c_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-        map_12 = -map_4[:, None, :] * dg  # [C, BLOCK_K, BLOCK_V]
-        inner_3 = tl.where(valid[:, None, None], map_12, 0.0)  # [C, BLOCK_K, BLOCK_V]
+        map_14 = -map_4[:, None, :] * dg  # [C, BLOCK_K, BLOCK_V]
+        inner_3 = tl.where(valid[:, None, None], map_14, 0.0)  # [C, BLOCK_K, BLOCK_V]
         sum_6 = tl.sum(inner_3, 0)  # [BLOCK_K, BLOCK_V]
-        map_13 = _exp(load_5.to(tl.float32)) * sum_6  # [BLOCK_K, BLOCK_V]
-        d_A_log_next = d_A_log_2 + map_13  # gradient of A_log [BLOCK_K, BLOCK_V]
+        map_15 = _exp(load_3.to(tl.float32)) * sum_6  # [BLOCK_K, BLOCK_V]
+        d_A_log_next = d_A_log_2 + map_15  # gradient of A_log [BLOCK_K, BLOCK_V]
         d_A_log_2 = d_A_log_next
         L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
         L = L_next
+        s = s_ahead.to(tl.float32)  # [C, BLOCK_K]
+        load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
+        map_2 = load_ahead_2.to(tl.float32) * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+        map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+        dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_V]
+        M = M_ahead.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+        part_11_0 = load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]
+        part_11_1 = _exp(-tl.abs(part_11_0))
+        map_7 = load_ahead_2.to(tl.float32) * _ratio(tl.where(part_11_0 >= 0.0, 1.0, part_11_1), 1.0 + part_11_1)  # [C, BLOCK_V]
+        part_14_0 = load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]
+        part_14_1 = _exp(-tl.abs(part_14_0))
+        map_10 = _ratio(tl.where(part_14_0 >= 0.0, 1.0, part_14_1), 1.0 + part_14_1)  # [C, BLOCK_V]
+        ahead = c - 2  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+        s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
+        load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+        load_ahead_2 = tl.load(u_ptr + start_ahead * u_ptr_t + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
+        load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
+        dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+        M_ahead = tl.load(h_2_ptr + _row(first_chunk + tl.maximum(tl.minimum(ahead, chunks - 1), 0), h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     if d_initial_state_ptr is not None:
         if (segment == 0):
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -984,27 +1100,34 @@ def _m_layer_element_ends_kernel(
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)  # m from 0 [BLOCK_K, BLOCK_V]
     P = tl.full([BLOCK_K, BLOCK_V], 1.0, tl.float32)  # [BLOCK_K, BLOCK_V]
-    load_4 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
-    load_5 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
-    map_3 = _exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    load_2 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
+    load_3 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
+    map_3 = _exp(load_3.to(tl.float32))  # [BLOCK_K, BLOCK_V]
     rate = map_3 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
     chunks = tl.cdiv(left, C)
+    ahead = 0  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = token < left - ahead * C
+    load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+    load_ahead_2 = tl.load(u_raw_ptr + start_ahead * u_raw_ptr_t + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
+    load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
+    load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
+    part_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+    part_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_0), 1.0 + part_0)
+    map_2 = load_ahead_2.to(tl.float32) * part_1 * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+    map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+    ahead = 1  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = token < left - ahead * C
+    load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+    load_ahead_2 = tl.load(u_raw_ptr + start_ahead * u_raw_ptr_t + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
+    load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
     for step in range(chunks):
         c = step
         rest = left - c * C
         valid = token < rest
         start = first + c * C
-        b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
-        load = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
-        u_raw_ptr_c = u_raw_ptr + start * u_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(u_raw_ptr_c + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
-        d_ptr_c = d_ptr + start * d_ptr_t  # first token of the chunk
-        load_3 = tl.load(d_ptr_c + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
-        part_0 = _exp(-tl.abs(load_2.to(tl.float32)))
-        part_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_0), 1.0 + part_0)
-        map_2 = load_2.to(tl.float32) * part_1 * _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
-        w = load.to(tl.float32)[:, :, None] * map_2[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 8
-        map_4 = _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
+        w = load[:, :, None] * map_2[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 8
         inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
         a = _exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
         after = _states_after(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
@@ -1012,6 +1135,17 @@ def _m_layer_element_ends_kernel(
         M = M_next
         P_next = P * _whole(a)  # the decay of the whole segment [BLOCK_K, BLOCK_V]
         P = P_next
+        load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
+        part_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+        part_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_0), 1.0 + part_0)
+        map_2 = load_ahead_2.to(tl.float32) * part_1 * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+        map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+        ahead = c + 2  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = token < left - ahead * C
+        load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+        load_ahead_2 = tl.load(u_raw_ptr + start_ahead * u_raw_ptr_t + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
+        load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
     tl.store(start_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(start_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
     tl.store(segment_decay_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], P.to(segment_decay_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
@@ -1084,38 +1218,59 @@ def _m_layer_element_forward_kernel(
         M = tl.load(start_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
     else:
         M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
-    load_4 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
-    load_5 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
-    map_3 = _exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    load_2 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
+    load_3 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
+    map_3 = _exp(load_3.to(tl.float32))  # [BLOCK_K, BLOCK_V]
     rate = map_3 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
     chunks = tl.cdiv(left, C)
+    ahead = 0  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = token < left - ahead * C
+    s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
+    load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+    load_ahead_2 = tl.load(u_raw_ptr + start_ahead * u_raw_ptr_t + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
+    load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
+    s = s_ahead.to(tl.float32)  # [C, BLOCK_K]
+    load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
+    part_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+    part_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_0), 1.0 + part_0)
+    map_2 = load_ahead_2.to(tl.float32) * part_1 * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+    map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+    ahead = 1  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = token < left - ahead * C
+    s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
+    load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+    load_ahead_2 = tl.load(u_raw_ptr + start_ahead * u_raw_ptr_t + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
+    load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
     for step in range(chunks):
         c = step
         rest = left - c * C
         valid = token < rest
         start = first + c * C
-        c_2_ptr_c = c_2_ptr + start * c_2_ptr_t  # first token of the chunk
-        s = tl.load(c_2_ptr_c + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
-        b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
-        load = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
-        u_raw_ptr_c = u_raw_ptr + start * u_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(u_raw_ptr_c + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
-        d_ptr_c = d_ptr + start * d_ptr_t  # first token of the chunk
-        load_3 = tl.load(d_ptr_c + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
-        part_0 = _exp(-tl.abs(load_2.to(tl.float32)))
-        part_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_0), 1.0 + part_0)
-        map_2 = load_2.to(tl.float32) * part_1 * _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
-        w = load.to(tl.float32)[:, :, None] * map_2[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 8
-        map_4 = _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
+        w = load[:, :, None] * map_2[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 8
         inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
         a = _exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
         after = _states_after(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
-        map_5 = s.to(tl.float32)[:, :, None] * after  # [C, BLOCK_K, BLOCK_V]
+        map_5 = s[:, :, None] * after  # [C, BLOCK_K, BLOCK_V]
         y_new = tl.sum(map_5, 1)  # read [C, BLOCK_V]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_V]
         M = M_next
+        s = s_ahead.to(tl.float32)  # [C, BLOCK_K]
+        load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
+        part_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+        part_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_0), 1.0 + part_0)
+        map_2 = load_ahead_2.to(tl.float32) * part_1 * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+        map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+        ahead = c + 2  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = token < left - ahead * C
+        s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
+        load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+        load_ahead_2 = tl.load(u_raw_ptr + start_ahead * u_raw_ptr_t + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
+        load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
     if final_state_ptr is not None:
         if last:
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -1152,33 +1307,51 @@ def _m_layer_element_states_kernel(
         M = tl.load(start_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the chunk [BLOCK_K, BLOCK_V]
     else:
         M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
-    load_4 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
-    load_5 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
-    map_3 = _exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    load_2 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
+    load_3 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
+    map_3 = _exp(load_3.to(tl.float32))  # [BLOCK_K, BLOCK_V]
     rate = map_3 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
     chunks = tl.cdiv(left, C)
+    ahead = 0  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = token < left - ahead * C
+    load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+    load_ahead_2 = tl.load(u_raw_ptr + start_ahead * u_raw_ptr_t + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
+    load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
+    load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
+    part_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+    part_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_0), 1.0 + part_0)
+    map_2 = load_ahead_2.to(tl.float32) * part_1 * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+    map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+    ahead = 1  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = token < left - ahead * C
+    load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+    load_ahead_2 = tl.load(u_raw_ptr + start_ahead * u_raw_ptr_t + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
+    load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
     for step in range(chunks):
         c = step
         rest = left - c * C
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
-        b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
-        load = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
-        u_raw_ptr_c = u_raw_ptr + start * u_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(u_raw_ptr_c + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
-        d_ptr_c = d_ptr + start * d_ptr_t  # first token of the chunk
-        load_3 = tl.load(d_ptr_c + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
-        part_0 = _exp(-tl.abs(load_2.to(tl.float32)))
-        part_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_0), 1.0 + part_0)
-        map_2 = load_2.to(tl.float32) * part_1 * _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
-        w = load.to(tl.float32)[:, :, None] * map_2[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 8
-        map_4 = _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
+        w = load[:, :, None] * map_2[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 8
         inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
         a = _exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
         after = _states_after(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
         M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_V]
         M = M_next
+        load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
+        part_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+        part_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_0), 1.0 + part_0)
+        map_2 = load_ahead_2.to(tl.float32) * part_1 * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+        map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+        ahead = c + 2  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = token < left - ahead * C
+        load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+        load_ahead_2 = tl.load(u_raw_ptr + start_ahead * u_raw_ptr_t + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
+        load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
 
 
 @_Kernel
@@ -1211,27 +1384,44 @@ def _m_layer_element_ends_adjoint_kernel(
     load = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
     map_2 = _exp(load.to(tl.float32))  # [BLOCK_K, BLOCK_V]
     rate = map_2 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
-    load_3 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
+    load_2 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
     chunks = tl.cdiv(left, C)
+    ahead = chunks - 1  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+    s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
+    load_ahead = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
+    dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    s = s_ahead.to(tl.float32)  # [C, BLOCK_K]
+    map_3 = _softplus(load_ahead.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+    dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_V]
+    ahead = chunks - 2  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+    s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
+    load_ahead = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
+    dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     for step in range(chunks):
         c = chunks - 1 - step
         rest = left - c * C
         valid = token < rest
         start = first + c * C
-        c_2_ptr_c = c_2_ptr + start * c_2_ptr_t  # first token of the chunk
-        s = tl.load(c_2_ptr_c + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
-        d_ptr_c = d_ptr + start * d_ptr_t  # first token of the chunk
-        load_2 = tl.load(d_ptr_c + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
-        map_3 = _softplus(load_2.to(tl.float32) + load_3.to(tl.float32)[None, :])  # [C, BLOCK_V]
         inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_V]
         a = _exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
-        dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        u = s.to(tl.float32)[:, :, None] * dy_2.to(tl.float32)[:, None, :]  # gradient of what is read [C, BLOCK_K, BLOCK_V]
+        u = s[:, :, None] * dy_2[:, None, :]  # gradient of what is read [C, BLOCK_K, BLOCK_V]
         r = a * u  # what it adds to the adjoint [C, BLOCK_K, BLOCK_V]
         after = _states_after(a, r, L[None, :, :], (token == C - 1)[:, None, None], True)  # [C, BLOCK_K, BLOCK_V]
         L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
         L = L_next
+        s = s_ahead.to(tl.float32)  # [C, BLOCK_K]
+        map_3 = _softplus(load_ahead.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+        dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_V]
+        ahead = c - 2  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+        s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
+        load_ahead = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
+        dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     tl.store(end_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
@@ -1316,86 +1506,128 @@ def _m_layer_element_backward_kernel(
         L = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
     d_d_bias_2 = tl.full([BLOCK_V], 0.0, tl.float32)  # of later tokens [BLOCK_V]
     d_A_log_2 = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)  # of later tokens [BLOCK_K, BLOCK_V]
-    load_4 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
-    load_5 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
-    map_3 = _exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    load_2 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
+    load_3 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
+    map_3 = _exp(load_3.to(tl.float32))  # [BLOCK_K, BLOCK_V]
     rate = map_3 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
     chunks = tl.cdiv(left, C)
+    ahead = chunks - 1  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+    s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
+    load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+    load_ahead_2 = tl.load(u_raw_ptr + start_ahead * u_raw_ptr_t + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
+    load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
+    dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    M_ahead = tl.load(h_2_ptr + _row(first_chunk + tl.maximum(tl.minimum(ahead, chunks - 1), 0), h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+    s = s_ahead.to(tl.float32)  # [C, BLOCK_K]
+    load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
+    part_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+    part_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_0), 1.0 + part_0)
+    map_2 = load_ahead_2.to(tl.float32) * part_1 * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+    map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+    dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_V]
+    M = M_ahead.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    part_11_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+    part_11_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_11_0), 1.0 + part_11_0)
+    part_11_2 = load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]
+    part_11_3 = _exp(-tl.abs(part_11_2))
+    map_7 = load_ahead_2.to(tl.float32) * part_11_1 * _ratio(tl.where(part_11_2 >= 0.0, 1.0, part_11_3), 1.0 + part_11_3)  # [C, BLOCK_V]
+    part_14_0 = load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]
+    part_14_1 = _exp(-tl.abs(part_14_0))
+    map_10 = _ratio(tl.where(part_14_0 >= 0.0, 1.0, part_14_1), 1.0 + part_14_1)  # [C, BLOCK_V]
+    part_20_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+    part_20_1 = 1.0 + part_20_0
+    part_20_2 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_20_0), part_20_1)
+    part_20_3 = _ratio(tl.where(-load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_20_0), part_20_1)
+    map_14 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]) * (part_20_2 * (1.0 + load_ahead_2.to(tl.float32) * part_20_3))  # [C, BLOCK_V]
+    ahead = chunks - 2  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+    s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
+    load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+    load_ahead_2 = tl.load(u_raw_ptr + start_ahead * u_raw_ptr_t + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
+    load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
+    dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    M_ahead = tl.load(h_2_ptr + _row(first_chunk + tl.maximum(tl.minimum(ahead, chunks - 1), 0), h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     for step in range(chunks):
         c = chunks - 1 - step
         rest = left - c * C
         valid = token < rest
         start = first + c * C
-        c_2_ptr_c = c_2_ptr + start * c_2_ptr_t  # first token of the chunk
-        s = tl.load(c_2_ptr_c + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
-        b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
-        load = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
-        u_raw_ptr_c = u_raw_ptr + start * u_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(u_raw_ptr_c + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
-        d_ptr_c = d_ptr + start * d_ptr_t  # first token of the chunk
-        load_3 = tl.load(d_ptr_c + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
-        part_0 = _exp(-tl.abs(load_2.to(tl.float32)))
-        part_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_0), 1.0 + part_0)
-        map_2 = load_2.to(tl.float32) * part_1 * _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
-        w = load.to(tl.float32)[:, :, None] * map_2[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 8
-        map_4 = _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :])  # [C, BLOCK_V]
+        w = load[:, :, None] * map_2[:, None, :]  # write [C, BLOCK_K, BLOCK_V]  # line 8
         inner = tl.where(valid[:, None], map_4, 0.0)  # [C, BLOCK_V]
         a = _exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
-        dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        u = s.to(tl.float32)[:, :, None] * dy_2.to(tl.float32)[:, None, :]  # gradient of what is read [C, BLOCK_K, BLOCK_V]
+        u = s[:, :, None] * dy_2[:, None, :]  # gradient of what is read [C, BLOCK_K, BLOCK_V]
         r = a * u  # what it adds to the adjoint [C, BLOCK_K, BLOCK_V]
-        M = tl.load(h_2_ptr + _row(first_chunk + c, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
         before, after = _states(a, r, L[None, :, :], (token == C - 1)[:, None, None], True)  # each token [C, BLOCK_K, BLOCK_V]
         l = u + before  # adjoint of the memory [C, BLOCK_K, BLOCK_V]
         before_2, after_2 = _states(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # each token [C, BLOCK_K, BLOCK_V]
-        map_5 = dy_2.to(tl.float32)[:, None, :] * after_2  # [C, BLOCK_K, BLOCK_V]
-        ds = tl.sum(map_5, 2)  # gradient of the shrink [C, BLOCK_K]
+        map_5 = dy_2[:, None, :] * after_2  # [C, BLOCK_K, BLOCK_V]
+        ds = _across(map_5, EXACT)  # gradient of the shrink [C, BLOCK_K]
         dg = a * before_2 * l  # gradient of the log-decay [C, BLOCK_K, BLOCK_V]
         map_6 = map_2[:, None, :] * l  # [C, BLOCK_K, BLOCK_V]
-        d_b_new = tl.sum(map_6, 2)  # gradient of b [C, BLOCK_K]
+        d_b_new = _across(map_6, EXACT)  # gradient of b [C, BLOCK_K]
         d_b_ptr_c = d_b_ptr + start * d_b_ptr_t  # first token of the chunk
         tl.store(d_b_ptr_c + (token * d_b_ptr_t)[:, None] + at_K[None, :], d_b_new.to(d_b_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-        map_7 = load.to(tl.float32)[:, :, None] * l  # [C, BLOCK_K, BLOCK_V]
-        sum_2 = tl.sum(map_7, 1)  # [C, BLOCK_V]
-        part_12_0 = _exp(-tl.abs(load_2.to(tl.float32)))
-        part_12_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_12_0), 1.0 + part_12_0)
-        part_12_2 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_12_3 = _exp(-tl.abs(part_12_2))
-        part_12_4 = load_2.to(tl.float32) * part_12_1 * _ratio(tl.where(part_12_2 >= 0.0, 1.0, part_12_3), 1.0 + part_12_3)
-        map_8 = part_12_4 * sum_2  # [C, BLOCK_V]
-        map_9 = -map_3[None, :, :] * dg  # [C, BLOCK_K, BLOCK_V]
-        sum_3 = tl.sum(map_9, 1)  # [C, BLOCK_V]
-        part_14_0 = load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]
-        part_14_1 = _exp(-tl.abs(part_14_0))
-        map_10 = _ratio(tl.where(part_14_0 >= 0.0, 1.0, part_14_1), 1.0 + part_14_1) * sum_3  # [C, BLOCK_V]
-        d_d_new = map_8 + map_10  # gradient of d [C, BLOCK_V]
+        map_8 = load[:, :, None] * l  # [C, BLOCK_K, BLOCK_V]
+        sum_2 = tl.sum(map_8, 1)  # [C, BLOCK_V]
+        map_9 = map_7 * sum_2  # [C, BLOCK_V]
+        map_11 = -map_3[None, :, :] * dg  # [C, BLOCK_K, BLOCK_V]
+        sum_3 = tl.sum(map_11, 1)  # [C, BLOCK_V]
+        map_12 = map_10 * sum_3  # [C, BLOCK_V]
+        d_d_new = map_9 + map_12  # gradient of d [C, BLOCK_V]
         d_d_ptr_c = d_d_ptr + start * d_d_ptr_t  # first token of the chunk
         tl.store(d_d_ptr_c + (token * d_d_ptr_t)[:, None] + at_V[None, :], d_d_new.to(d_d_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        sum_4 = tl.sum(map_8, 0)  # [BLOCK_V]
-        inner_2 = tl.where(valid[:, None], map_10, 0.0)  # [C, BLOCK_V]
+        sum_4 = tl.sum(map_9, 0)  # [BLOCK_V]
+        inner_2 = tl.where(valid[:, None], map_12, 0.0)  # [C, BLOCK_V]
         sum_5 = tl.sum(inner_2, 0)  # [BLOCK_V]
-        map_11 = sum_4 + sum_5  # [BLOCK_V]
-        d_d_bias_next = d_d_bias_2 + map_11  # gradient of d_bias [BLOCK_V]
+        map_13 = sum_4 + sum_5  # [BLOCK_V]
+        d_d_bias_next = d_d_bias_2 + map_13  # gradient of d_bias [BLOCK_V]
         d_d_bias_2 = d_d_bias_next
-        part_18_0 = _exp(-tl.abs(load_2.to(tl.float32)))
-        part_18_1 = 1.0 + part_18_0
-        part_18_2 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_18_0), part_18_1)
-        part_18_3 = _ratio(tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_18_0), part_18_1)
-        part_18_4 = _softplus(load_3.to(tl.float32) + load_4.to(tl.float32)[None, :]) * (part_18_2 * (1.0 + load_2.to(tl.float32) * part_18_3))
-        d_u_raw_new = part_18_4 * sum_2  # gradient of u_raw [C, BLOCK_V]
+        d_u_raw_new = map_14 * sum_2  # gradient of u_raw [C, BLOCK_V]
         d_u_raw_ptr_c = d_u_raw_ptr + start * d_u_raw_ptr_t  # first token of the chunk
         tl.store(d_u_raw_ptr_c + (token * d_u_raw_ptr_t)[:, None] + at_V[None, :], d_u_raw_new.to(d_u_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         d_c_ptr_c = d_c_ptr + start * d_c_ptr_t  # first token of the chunk
         tl.store(d_c_ptr_c + (token * d_c_ptr_t)[:, None] + at_K[None, :], ds.to(d_c_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-        map_12 = -map_4[:, None, :] * dg  # [C, BLOCK_K, BLOCK_V]
-        inner_3 = tl.where(valid[:, None, None], map_12, 0.0)  # [C, BLOCK_K, BLOCK_V]
+        map_15 = -map_4[:, None, :] * dg  # [C, BLOCK_K, BLOCK_V]
+        inner_3 = tl.where(valid[:, None, None], map_15, 0.0)  # [C, BLOCK_K, BLOCK_V]
         sum_6 = tl.sum(inner_3, 0)  # [BLOCK_K, BLOCK_V]
-        map_13 = _exp(load_5.to(tl.float32)) * sum_6  # [BLOCK_K, BLOCK_V]
-        d_A_log_next = d_A_log_2 + map_13  # gradient of A_log [BLOCK_K, BLOCK_V]
+        map_16 = _exp(load_3.to(tl.float32)) * sum_6  # [BLOCK_K, BLOCK_V]
+        d_A_log_next = d_A_log_2 + map_16  # gradient of A_log [BLOCK_K, BLOCK_V]
         d_A_log_2 = d_A_log_next
         L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
         L = L_next
+        s = s_ahead.to(tl.float32)  # [C, BLOCK_K]
+        load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
+        part_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+        part_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_0), 1.0 + part_0)
+        map_2 = load_ahead_2.to(tl.float32) * part_1 * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+        map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+        dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_V]
+        M = M_ahead.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+        part_11_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+        part_11_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_11_0), 1.0 + part_11_0)
+        part_11_2 = load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]
+        part_11_3 = _exp(-tl.abs(part_11_2))
+        map_7 = load_ahead_2.to(tl.float32) * part_11_1 * _ratio(tl.where(part_11_2 >= 0.0, 1.0, part_11_3), 1.0 + part_11_3)  # [C, BLOCK_V]
+        part_14_0 = load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]
+        part_14_1 = _exp(-tl.abs(part_14_0))
+        map_10 = _ratio(tl.where(part_14_0 >= 0.0, 1.0, part_14_1), 1.0 + part_14_1)  # [C, BLOCK_V]
+        part_20_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+        part_20_1 = 1.0 + part_20_0
+        part_20_2 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_20_0), part_20_1)
+        part_20_3 = _ratio(tl.where(-load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_20_0), part_20_1)
+        map_14 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]) * (part_20_2 * (1.0 + load_ahead_2.to(tl.float32) * part_20_3))  # [C, BLOCK_V]
+        ahead = c - 2  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+        s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
+        load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+        load_ahead_2 = tl.load(u_raw_ptr + start_ahead * u_raw_ptr_t + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
+        load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
+        dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+        M_ahead = tl.load(h_2_ptr + _row(first_chunk + tl.maximum(tl.minimum(ahead, chunks - 1), 0), h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     if d_initial_state_ptr is not None:
         if (segment == 0):
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])

@@ -15,7 +15,7 @@ import triton.language as tl
 
 # kernel, arch, bytes, K up to, V up to; chunk, block of V, warps, stages, fp32 products
 _TABLE = (
-    ('element_forward', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
+    ('element_forward', '', 0, 16, 1048576, 8, 16, 1, 1, 'ieee'),
     ('element_ends', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
     ('element_states', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
     ('element_ends_adjoint', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
@@ -259,6 +259,21 @@ def _end(after, last):
     """The state where `last`. The others become -0.0, whose sum with anything is no operation."""
     nothing = tl.full(after.shape, 0x80000000, tl.uint32).to(tl.float32, bitcast=True)
     return tl.sum(tl.where(last, after, nothing), 0)
+
+
+@triton.jit
+def _across(x, EXACT: tl.constexpr):
+    """The sum over the last axis of three, whose entries lie in different lanes.
+
+    As a product with ones it takes no shuffles; its terms are rounded as tf32 rounds, to 2^-11.
+    """
+    if EXACT or x.shape[0] * x.shape[1] < 16 or x.shape[2] < 16:
+        return tl.sum(x, 2)
+    else:
+        rows = tl.reshape(x, [x.shape[0] * x.shape[1], x.shape[2]])
+        ones = tl.full([x.shape[2], 8], 1.0, tl.float32)
+        found = tl.max(tl.dot(rows, ones, input_precision="tf32"), 1)
+        return tl.reshape(found, [x.shape[0], x.shape[1]])
 
 
 def _tile(n: int, dtype: torch.dtype) -> int:
@@ -513,27 +528,46 @@ def _g_element_ends_kernel(
     M = tl.full([BLOCK_K, BLOCK_s_Kp], 0.0, tl.float32)  # m from 0 [BLOCK_K, BLOCK_s_Kp]
     P = 1.0
     chunks = tl.cdiv(left, C)
+    ahead = 0  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = token < left - ahead * C
+    load_ahead = tl.load(beta_ptr + start_ahead * beta_ptr_t + (token * beta_ptr_t), mask=valid_ahead, other=0.0)  # load beta [C]
+    load_ahead_2 = tl.load(k_ptr + start_ahead * k_ptr_t + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+    load_ahead_4 = tl.load(log_a_ptr + start_ahead * log_a_ptr_t + (token * log_a_ptr_t), mask=valid_ahead, other=0.0).to(tl.float32)  # load log_a [C]
+    map_2 = load_ahead.to(tl.float32)[:, None] * load_ahead_2.to(tl.float32)  # [C, BLOCK_K]
+    load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
+    a = _exp(load_ahead_4)  # decay [C]  # line 7
+    use = a  # [C]
+    ahead = 1  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = token < left - ahead * C
+    load_ahead = tl.load(beta_ptr + start_ahead * beta_ptr_t + (token * beta_ptr_t), mask=valid_ahead, other=0.0)  # load beta [C]
+    load_ahead_2 = tl.load(k_ptr + start_ahead * k_ptr_t + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+    load_ahead_4 = tl.load(log_a_ptr + start_ahead * log_a_ptr_t + (token * log_a_ptr_t), mask=valid_ahead, other=0.0).to(tl.float32)  # load log_a [C]
     for step in range(chunks):
         c = step
         rest = left - c * C
         valid = token < rest
         start = first + c * C
-        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-        load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-        map_2 = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # [C, BLOCK_K]
-        part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
-        load_3 = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
-        w = map_2[:, :, None] * load_3.to(tl.float32)[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
-        log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-        load_4 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-        a = _exp(load_4)  # decay [C]  # line 7
-        after = _states_after(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
+        w = map_2[:, :, None] * load[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
+        after = _states_after(tl.broadcast_to(use[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
         M_next = _end(after, (token == C - 1)[:, None, None])  # decay, and write [BLOCK_K, BLOCK_s_Kp]
         M = M_next
-        P_next = P * _whole(a)  # the decay of the whole segment
+        P_next = P * _whole(use)  # the decay of the whole segment
         P = P_next
+        map_2 = load_ahead.to(tl.float32)[:, None] * load_ahead_2.to(tl.float32)  # [C, BLOCK_K]
+        load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
+        a = _exp(load_ahead_4)  # decay [C]  # line 7
+        use = a  # [C]
+        ahead = c + 2  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = token < left - ahead * C
+        load_ahead = tl.load(beta_ptr + start_ahead * beta_ptr_t + (token * beta_ptr_t), mask=valid_ahead, other=0.0)  # load beta [C]
+        load_ahead_2 = tl.load(k_ptr + start_ahead * k_ptr_t + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+        load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+        load_ahead_4 = tl.load(log_a_ptr + start_ahead * log_a_ptr_t + (token * log_a_ptr_t), mask=valid_ahead, other=0.0).to(tl.float32)  # load log_a [C]
     tl.store(start_state_ptr + _row(slot, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], M.to(start_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
     if (block == 0):
         tl.store(segment_decay_ptr + _row(slot, h, H) * (1), P)
@@ -606,27 +640,46 @@ def _g_element_forward_kernel(
     else:
         M = tl.full([BLOCK_K, BLOCK_s_Kp], 0.0, tl.float32)
     chunks = tl.cdiv(left, C)
+    ahead = 0  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = token < left - ahead * C
+    load_ahead = tl.load(beta_ptr + start_ahead * beta_ptr_t + (token * beta_ptr_t), mask=valid_ahead, other=0.0)  # load beta [C]
+    load_ahead_2 = tl.load(k_ptr + start_ahead * k_ptr_t + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+    load_ahead_4 = tl.load(log_a_ptr + start_ahead * log_a_ptr_t + (token * log_a_ptr_t), mask=valid_ahead, other=0.0).to(tl.float32)  # load log_a [C]
+    map_2 = load_ahead.to(tl.float32)[:, None] * load_ahead_2.to(tl.float32)  # [C, BLOCK_K]
+    load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
+    a = _exp(load_ahead_4)  # decay [C]  # line 7
+    use = a  # [C]
+    ahead = 1  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = token < left - ahead * C
+    load_ahead = tl.load(beta_ptr + start_ahead * beta_ptr_t + (token * beta_ptr_t), mask=valid_ahead, other=0.0)  # load beta [C]
+    load_ahead_2 = tl.load(k_ptr + start_ahead * k_ptr_t + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+    load_ahead_4 = tl.load(log_a_ptr + start_ahead * log_a_ptr_t + (token * log_a_ptr_t), mask=valid_ahead, other=0.0).to(tl.float32)  # load log_a [C]
     for step in range(chunks):
         c = step
         rest = left - c * C
         valid = token < rest
         start = first + c * C
-        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-        load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-        map_2 = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # [C, BLOCK_K]
-        part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
-        load_3 = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
-        w = map_2[:, :, None] * load_3.to(tl.float32)[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
-        log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-        load_4 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-        a = _exp(load_4)  # decay [C]  # line 7
-        after = _states_after(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
+        w = map_2[:, :, None] * load[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
+        after = _states_after(tl.broadcast_to(use[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], after.to(y_ptr.dtype.element_ty), mask=valid[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :])
         M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_s_Kp]
         M = M_next
+        map_2 = load_ahead.to(tl.float32)[:, None] * load_ahead_2.to(tl.float32)  # [C, BLOCK_K]
+        load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
+        a = _exp(load_ahead_4)  # decay [C]  # line 7
+        use = a  # [C]
+        ahead = c + 2  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = token < left - ahead * C
+        load_ahead = tl.load(beta_ptr + start_ahead * beta_ptr_t + (token * beta_ptr_t), mask=valid_ahead, other=0.0)  # load beta [C]
+        load_ahead_2 = tl.load(k_ptr + start_ahead * k_ptr_t + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+        load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+        load_ahead_4 = tl.load(log_a_ptr + start_ahead * log_a_ptr_t + (token * log_a_ptr_t), mask=valid_ahead, other=0.0).to(tl.float32)  # load log_a [C]
     if final_state_ptr is not None:
         if last:
             tl.store(final_state_ptr + _row(n, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
@@ -663,26 +716,45 @@ def _g_element_states_kernel(
     else:
         M = tl.full([BLOCK_K, BLOCK_s_Kp], 0.0, tl.float32)
     chunks = tl.cdiv(left, C)
+    ahead = 0  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = token < left - ahead * C
+    load_ahead = tl.load(beta_ptr + start_ahead * beta_ptr_t + (token * beta_ptr_t), mask=valid_ahead, other=0.0)  # load beta [C]
+    load_ahead_2 = tl.load(k_ptr + start_ahead * k_ptr_t + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+    load_ahead_4 = tl.load(log_a_ptr + start_ahead * log_a_ptr_t + (token * log_a_ptr_t), mask=valid_ahead, other=0.0).to(tl.float32)  # load log_a [C]
+    map_2 = load_ahead.to(tl.float32)[:, None] * load_ahead_2.to(tl.float32)  # [C, BLOCK_K]
+    load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
+    a = _exp(load_ahead_4)  # decay [C]  # line 7
+    use = a  # [C]
+    ahead = 1  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = token < left - ahead * C
+    load_ahead = tl.load(beta_ptr + start_ahead * beta_ptr_t + (token * beta_ptr_t), mask=valid_ahead, other=0.0)  # load beta [C]
+    load_ahead_2 = tl.load(k_ptr + start_ahead * k_ptr_t + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+    load_ahead_4 = tl.load(log_a_ptr + start_ahead * log_a_ptr_t + (token * log_a_ptr_t), mask=valid_ahead, other=0.0).to(tl.float32)  # load log_a [C]
     for step in range(chunks):
         c = step
         rest = left - c * C
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
-        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-        load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-        map_2 = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # [C, BLOCK_K]
-        part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
-        load_3 = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
-        w = map_2[:, :, None] * load_3.to(tl.float32)[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
-        log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-        load_4 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-        a = _exp(load_4)  # decay [C]  # line 7
-        after = _states_after(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
+        w = map_2[:, :, None] * load[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
+        after = _states_after(tl.broadcast_to(use[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
         M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_s_Kp]
         M = M_next
+        map_2 = load_ahead.to(tl.float32)[:, None] * load_ahead_2.to(tl.float32)  # [C, BLOCK_K]
+        load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
+        a = _exp(load_ahead_4)  # decay [C]  # line 7
+        use = a  # [C]
+        ahead = c + 2  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = token < left - ahead * C
+        load_ahead = tl.load(beta_ptr + start_ahead * beta_ptr_t + (token * beta_ptr_t), mask=valid_ahead, other=0.0)  # load beta [C]
+        load_ahead_2 = tl.load(k_ptr + start_ahead * k_ptr_t + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+        load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+        load_ahead_4 = tl.load(log_a_ptr + start_ahead * log_a_ptr_t + (token * log_a_ptr_t), mask=valid_ahead, other=0.0).to(tl.float32)  # load log_a [C]
 
 
 @_Kernel
@@ -708,20 +780,36 @@ def _g_element_ends_adjoint_kernel(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     L = tl.full([BLOCK_K, BLOCK_s_Kp], 0.0, tl.float32)  # adjoint from 0 [BLOCK_K, BLOCK_s_Kp]
     chunks = tl.cdiv(left, C)
+    ahead = chunks - 1  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+    load_ahead = tl.load(log_a_ptr + start_ahead * log_a_ptr_t + (token * log_a_ptr_t), mask=valid_ahead, other=0.0).to(tl.float32)  # load log_a [C]
+    dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid_ahead[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
+    a = _exp(load_ahead)  # decay [C]  # line 7
+    dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_K, BLOCK_s_Kp]
+    use = a  # [C]
+    ahead = chunks - 2  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+    load_ahead = tl.load(log_a_ptr + start_ahead * log_a_ptr_t + (token * log_a_ptr_t), mask=valid_ahead, other=0.0).to(tl.float32)  # load log_a [C]
+    dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid_ahead[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
     for step in range(chunks):
         c = chunks - 1 - step
         rest = left - c * C
         valid = token < rest
         start = first + c * C
-        log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-        load = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-        a = _exp(load)  # decay [C]  # line 7
-        dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
-        r = a[:, None, None] * dy_2.to(tl.float32)  # what it adds to the adjoint [C, BLOCK_K, BLOCK_s_Kp]
-        after = _states_after(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # [C, BLOCK_K, BLOCK_s_Kp]
+        r = use[:, None, None] * dy_2  # what it adds to the adjoint [C, BLOCK_K, BLOCK_s_Kp]
+        after = _states_after(tl.broadcast_to(use[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # [C, BLOCK_K, BLOCK_s_Kp]
         L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_s_Kp]
         L = L_next
+        a = _exp(load_ahead)  # decay [C]  # line 7
+        dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_K, BLOCK_s_Kp]
+        use = a  # [C]
+        ahead = c - 2  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+        load_ahead = tl.load(log_a_ptr + start_ahead * log_a_ptr_t + (token * log_a_ptr_t), mask=valid_ahead, other=0.0).to(tl.float32)  # load log_a [C]
+        dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid_ahead[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
     tl.store(end_state_ptr + _row(slot, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
 
 
@@ -804,38 +892,51 @@ def _g_element_backward_kernel(
     else:
         L = tl.full([BLOCK_K, BLOCK_s_Kp], 0.0, tl.float32)
     chunks = tl.cdiv(left, C)
+    ahead = chunks - 1  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+    load_ahead = tl.load(beta_ptr + start_ahead * beta_ptr_t + (token * beta_ptr_t), mask=valid_ahead, other=0.0)  # load beta [C]
+    load_ahead_2 = tl.load(k_ptr + start_ahead * k_ptr_t + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+    load_ahead_4 = tl.load(log_a_ptr + start_ahead * log_a_ptr_t + (token * log_a_ptr_t), mask=valid_ahead, other=0.0).to(tl.float32)  # load log_a [C]
+    dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid_ahead[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
+    M_ahead = tl.load(h_2_ptr + _row(first_chunk + tl.maximum(tl.minimum(ahead, chunks - 1), 0), h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], mask=in_K[:, None] & in_s_Kp[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_s_Kp]
+    map_2 = load_ahead.to(tl.float32)[:, None] * load_ahead_2.to(tl.float32)  # [C, BLOCK_K]
+    load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
+    a = _exp(load_ahead_4)  # decay [C]  # line 7
+    dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_K, BLOCK_s_Kp]
+    use = a  # [C]
+    M = M_ahead.to(tl.float32)  # [BLOCK_K, BLOCK_s_Kp]
+    load_2 = load_ahead_2.to(tl.float32)  # [C, BLOCK_K]
+    load_3 = load_ahead.to(tl.float32)  # [C]
+    ahead = chunks - 2  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+    load_ahead = tl.load(beta_ptr + start_ahead * beta_ptr_t + (token * beta_ptr_t), mask=valid_ahead, other=0.0)  # load beta [C]
+    load_ahead_2 = tl.load(k_ptr + start_ahead * k_ptr_t + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+    load_ahead_4 = tl.load(log_a_ptr + start_ahead * log_a_ptr_t + (token * log_a_ptr_t), mask=valid_ahead, other=0.0).to(tl.float32)  # load log_a [C]
+    dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid_ahead[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
+    M_ahead = tl.load(h_2_ptr + _row(first_chunk + tl.maximum(tl.minimum(ahead, chunks - 1), 0), h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], mask=in_K[:, None] & in_s_Kp[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_s_Kp]
     for step in range(chunks):
         c = chunks - 1 - step
         rest = left - c * C
         valid = token < rest
         start = first + c * C
-        beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
-        load = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
-        k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-        map_2 = load.to(tl.float32)[:, None] * load_2.to(tl.float32)  # [C, BLOCK_K]
-        part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
-        load_3 = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
-        w = map_2[:, :, None] * load_3.to(tl.float32)[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
-        log_a_ptr_c = log_a_ptr + start * log_a_ptr_t  # first token of the chunk
-        load_4 = tl.load(log_a_ptr_c + (token * log_a_ptr_t), mask=valid, other=0.0).to(tl.float32)  # load log_a [C]
-        a = _exp(load_4)  # decay [C]  # line 7
-        dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
-        r = a[:, None, None] * dy_2.to(tl.float32)  # what it adds to the adjoint [C, BLOCK_K, BLOCK_s_Kp]
-        M = tl.load(h_2_ptr + _row(first_chunk + c, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], mask=in_K[:, None] & in_s_Kp[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_s_Kp]
-        before, after = _states(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # each token [C, BLOCK_K, BLOCK_s_Kp]
-        l = dy_2.to(tl.float32) + before  # adjoint of the memory [C, BLOCK_K, BLOCK_s_Kp]
-        before_2, after_2 = _states(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # each token [C, BLOCK_K, BLOCK_s_Kp]
-        map_3 = a[:, None, None] * before_2 * l  # [C, BLOCK_K, BLOCK_s_Kp]
+        w = map_2[:, :, None] * load[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
+        r = use[:, None, None] * dy_2  # what it adds to the adjoint [C, BLOCK_K, BLOCK_s_Kp]
+        before, after = _states(tl.broadcast_to(use[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # each token [C, BLOCK_K, BLOCK_s_Kp]
+        l = dy_2 + before  # adjoint of the memory [C, BLOCK_K, BLOCK_s_Kp]
+        before_2, after_2 = _states(tl.broadcast_to(use[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # each token [C, BLOCK_K, BLOCK_s_Kp]
+        map_3 = use[:, None, None] * before_2 * l  # [C, BLOCK_K, BLOCK_s_Kp]
         dg = tl.sum(tl.sum(map_3, 2), 1)  # gradient of the log-decay [C]
-        map_4 = load_3.to(tl.float32)[:, None, :] * l  # [C, BLOCK_K, BLOCK_s_Kp]
-        sum_2 = tl.sum(map_4, 2)  # [C, BLOCK_K]
-        map_5 = load_2.to(tl.float32) * sum_2  # [C, BLOCK_K]
+        map_4 = load[:, None, :] * l  # [C, BLOCK_K, BLOCK_s_Kp]
+        sum_2 = _across(map_4, EXACT)  # [C, BLOCK_K]
+        map_5 = load_2 * sum_2  # [C, BLOCK_K]
         d_beta_new = tl.sum(map_5, 1)  # gradient of beta [C]
         d_beta_ptr_c = d_beta_ptr + start * d_beta_ptr_t  # first token of the chunk
         tl.store(d_beta_ptr_c + (token * d_beta_ptr_t), d_beta_new.to(d_beta_ptr.dtype.element_ty), mask=valid)
-        d_k_new = load.to(tl.float32)[:, None] * sum_2  # gradient of k [C, BLOCK_K]
+        d_k_new = load_3[:, None] * sum_2  # gradient of k [C, BLOCK_K]
         d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
         tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], d_k_new.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
         map_6 = map_2[:, :, None] * l  # [C, BLOCK_K, BLOCK_s_Kp]
@@ -846,6 +947,23 @@ def _g_element_backward_kernel(
         tl.store(d_log_a_ptr_c + (token * d_log_a_ptr_t), dg.to(d_log_a_ptr.dtype.element_ty), mask=valid)
         L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_s_Kp]
         L = L_next
+        map_2 = load_ahead.to(tl.float32)[:, None] * load_ahead_2.to(tl.float32)  # [C, BLOCK_K]
+        load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
+        a = _exp(load_ahead_4)  # decay [C]  # line 7
+        dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_K, BLOCK_s_Kp]
+        use = a  # [C]
+        M = M_ahead.to(tl.float32)  # [BLOCK_K, BLOCK_s_Kp]
+        load_2 = load_ahead_2.to(tl.float32)  # [C, BLOCK_K]
+        load_3 = load_ahead.to(tl.float32)  # [C]
+        ahead = c - 2  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+        load_ahead = tl.load(beta_ptr + start_ahead * beta_ptr_t + (token * beta_ptr_t), mask=valid_ahead, other=0.0)  # load beta [C]
+        load_ahead_2 = tl.load(k_ptr + start_ahead * k_ptr_t + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+        load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+        load_ahead_4 = tl.load(log_a_ptr + start_ahead * log_a_ptr_t + (token * log_a_ptr_t), mask=valid_ahead, other=0.0).to(tl.float32)  # load log_a [C]
+        dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid_ahead[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
+        M_ahead = tl.load(h_2_ptr + _row(first_chunk + tl.maximum(tl.minimum(ahead, chunks - 1), 0), h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], mask=in_K[:, None] & in_s_Kp[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_s_Kp]
     if d_initial_state_ptr is not None:
         if (segment == 0):
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
@@ -1460,39 +1578,68 @@ def _g_layer_element_ends_kernel(
     M = tl.full([BLOCK_K, BLOCK_s_Kp], 0.0, tl.float32)  # m from 0 [BLOCK_K, BLOCK_s_Kp]
     P = 1.0
     chunks = tl.cdiv(left, C)
+    ahead = 0  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = token < left - ahead * C
+    load_ahead = tl.load(beta_raw_ptr + start_ahead * beta_raw_ptr_t + (token * beta_raw_ptr_t), mask=valid_ahead, other=0.0)  # load beta_raw [C]
+    load_ahead_2 = tl.load(k_raw_ptr + start_ahead * k_raw_ptr_t + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+    load_ahead_4 = tl.load(a_raw_ptr + start_ahead * a_raw_ptr_t + (token * a_raw_ptr_t), mask=valid_ahead, other=0.0)  # load a_raw [C]
+    part_2_0 = _exp(-tl.abs(load_ahead.to(tl.float32)))
+    map_2 = _ratio(tl.where(load_ahead.to(tl.float32) >= 0.0, 1.0, part_2_0), 1.0 + part_2_0)  # [C]
+    part_3_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+    part_3_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_3_0), 1.0 + part_3_0)
+    map_3 = load_ahead_2.to(tl.float32) * part_3_1  # [C, BLOCK_K]
+    part_4_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+    part_4_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_4_0), 1.0 + part_4_0)
+    part_4_2 = load_ahead_2.to(tl.float32) * part_4_1
+    map_4 = part_4_2 * part_4_2  # [C, BLOCK_K]
+    load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
+    part_8_0 = _exp(-tl.abs(load_ahead_4.to(tl.float32)))
+    a = _ratio(tl.where(load_ahead_4.to(tl.float32) >= 0.0, 1.0, part_8_0), 1.0 + part_8_0)  # decay [C]  # line 7
+    use = a  # [C]
+    ahead = 1  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = token < left - ahead * C
+    load_ahead = tl.load(beta_raw_ptr + start_ahead * beta_raw_ptr_t + (token * beta_raw_ptr_t), mask=valid_ahead, other=0.0)  # load beta_raw [C]
+    load_ahead_2 = tl.load(k_raw_ptr + start_ahead * k_raw_ptr_t + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+    load_ahead_4 = tl.load(a_raw_ptr + start_ahead * a_raw_ptr_t + (token * a_raw_ptr_t), mask=valid_ahead, other=0.0)  # load a_raw [C]
     for step in range(chunks):
         c = step
         rest = left - c * C
         valid = token < rest
         start = first + c * C
-        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
-        load = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-        part_2_0 = _exp(-tl.abs(load.to(tl.float32)))
-        map_2 = _ratio(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0), 1.0 + part_2_0)  # [C]
-        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-        part_3_0 = _exp(-tl.abs(load_2.to(tl.float32)))
-        part_3_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0), 1.0 + part_3_0)
-        part_3_2 = load_2.to(tl.float32) * part_3_1
-        map_3 = part_3_2 * part_3_2  # [C, BLOCK_K]
-        inner = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
+        inner = tl.where(in_K[None, :], map_4, 0.0)  # [C, BLOCK_K]
         sum_2 = tl.sum(inner, 1)  # [C]
-        map_4 = tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
-        part_5_0 = _exp(-tl.abs(load_2.to(tl.float32)))
-        part_5_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0), 1.0 + part_5_0)
-        map_5 = map_2[:, None] * _ratio(load_2.to(tl.float32) * part_5_1, map_4[:, None])  # [C, BLOCK_K]
-        part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
-        load_3 = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
-        w = map_5[:, :, None] * load_3.to(tl.float32)[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
-        a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-        load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
-        part_7_0 = _exp(-tl.abs(load_4.to(tl.float32)))
-        a = _ratio(tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_7_0), 1.0 + part_7_0)  # decay [C]  # line 7
-        after = _states_after(tl.where(valid[:, None, None], tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
+        map_5 = tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
+        map_6 = map_2[:, None] * _ratio(map_3, map_5[:, None])  # [C, BLOCK_K]
+        w = map_6[:, :, None] * load[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
+        after = _states_after(tl.where(valid[:, None, None], tl.broadcast_to(use[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
         M_next = _end(after, (token == C - 1)[:, None, None])  # decay, and write [BLOCK_K, BLOCK_s_Kp]
         M = M_next
-        P_next = P * _whole(tl.where(valid, a, 1.0))  # the decay of the whole segment
+        P_next = P * _whole(tl.where(valid, use, 1.0))  # the decay of the whole segment
         P = P_next
+        part_2_0 = _exp(-tl.abs(load_ahead.to(tl.float32)))
+        map_2 = _ratio(tl.where(load_ahead.to(tl.float32) >= 0.0, 1.0, part_2_0), 1.0 + part_2_0)  # [C]
+        part_3_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+        part_3_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_3_0), 1.0 + part_3_0)
+        map_3 = load_ahead_2.to(tl.float32) * part_3_1  # [C, BLOCK_K]
+        part_4_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+        part_4_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_4_0), 1.0 + part_4_0)
+        part_4_2 = load_ahead_2.to(tl.float32) * part_4_1
+        map_4 = part_4_2 * part_4_2  # [C, BLOCK_K]
+        load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
+        part_8_0 = _exp(-tl.abs(load_ahead_4.to(tl.float32)))
+        a = _ratio(tl.where(load_ahead_4.to(tl.float32) >= 0.0, 1.0, part_8_0), 1.0 + part_8_0)  # decay [C]  # line 7
+        use = a  # [C]
+        ahead = c + 2  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = token < left - ahead * C
+        load_ahead = tl.load(beta_raw_ptr + start_ahead * beta_raw_ptr_t + (token * beta_raw_ptr_t), mask=valid_ahead, other=0.0)  # load beta_raw [C]
+        load_ahead_2 = tl.load(k_raw_ptr + start_ahead * k_raw_ptr_t + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+        load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+        load_ahead_4 = tl.load(a_raw_ptr + start_ahead * a_raw_ptr_t + (token * a_raw_ptr_t), mask=valid_ahead, other=0.0)  # load a_raw [C]
     tl.store(start_state_ptr + _row(slot, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], M.to(start_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
     if (block == 0):
         tl.store(segment_decay_ptr + _row(slot, h, H) * (1), P)
@@ -1565,39 +1712,68 @@ def _g_layer_element_forward_kernel(
     else:
         M = tl.full([BLOCK_K, BLOCK_s_Kp], 0.0, tl.float32)
     chunks = tl.cdiv(left, C)
+    ahead = 0  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = token < left - ahead * C
+    load_ahead = tl.load(beta_raw_ptr + start_ahead * beta_raw_ptr_t + (token * beta_raw_ptr_t), mask=valid_ahead, other=0.0)  # load beta_raw [C]
+    load_ahead_2 = tl.load(k_raw_ptr + start_ahead * k_raw_ptr_t + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+    load_ahead_4 = tl.load(a_raw_ptr + start_ahead * a_raw_ptr_t + (token * a_raw_ptr_t), mask=valid_ahead, other=0.0)  # load a_raw [C]
+    part_2_0 = _exp(-tl.abs(load_ahead.to(tl.float32)))
+    map_2 = _ratio(tl.where(load_ahead.to(tl.float32) >= 0.0, 1.0, part_2_0), 1.0 + part_2_0)  # [C]
+    part_3_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+    part_3_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_3_0), 1.0 + part_3_0)
+    map_3 = load_ahead_2.to(tl.float32) * part_3_1  # [C, BLOCK_K]
+    part_4_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+    part_4_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_4_0), 1.0 + part_4_0)
+    part_4_2 = load_ahead_2.to(tl.float32) * part_4_1
+    map_4 = part_4_2 * part_4_2  # [C, BLOCK_K]
+    load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
+    part_8_0 = _exp(-tl.abs(load_ahead_4.to(tl.float32)))
+    a = _ratio(tl.where(load_ahead_4.to(tl.float32) >= 0.0, 1.0, part_8_0), 1.0 + part_8_0)  # decay [C]  # line 7
+    use = a  # [C]
+    ahead = 1  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = token < left - ahead * C
+    load_ahead = tl.load(beta_raw_ptr + start_ahead * beta_raw_ptr_t + (token * beta_raw_ptr_t), mask=valid_ahead, other=0.0)  # load beta_raw [C]
+    load_ahead_2 = tl.load(k_raw_ptr + start_ahead * k_raw_ptr_t + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+    load_ahead_4 = tl.load(a_raw_ptr + start_ahead * a_raw_ptr_t + (token * a_raw_ptr_t), mask=valid_ahead, other=0.0)  # load a_raw [C]
     for step in range(chunks):
         c = step
         rest = left - c * C
         valid = token < rest
         start = first + c * C
-        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
-        load = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-        part_2_0 = _exp(-tl.abs(load.to(tl.float32)))
-        map_2 = _ratio(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0), 1.0 + part_2_0)  # [C]
-        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-        part_3_0 = _exp(-tl.abs(load_2.to(tl.float32)))
-        part_3_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0), 1.0 + part_3_0)
-        part_3_2 = load_2.to(tl.float32) * part_3_1
-        map_3 = part_3_2 * part_3_2  # [C, BLOCK_K]
-        inner = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
+        inner = tl.where(in_K[None, :], map_4, 0.0)  # [C, BLOCK_K]
         sum_2 = tl.sum(inner, 1)  # [C]
-        map_4 = tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
-        part_5_0 = _exp(-tl.abs(load_2.to(tl.float32)))
-        part_5_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0), 1.0 + part_5_0)
-        map_5 = map_2[:, None] * _ratio(load_2.to(tl.float32) * part_5_1, map_4[:, None])  # [C, BLOCK_K]
-        part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
-        load_3 = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
-        w = map_5[:, :, None] * load_3.to(tl.float32)[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
-        a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-        load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
-        part_7_0 = _exp(-tl.abs(load_4.to(tl.float32)))
-        a = _ratio(tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_7_0), 1.0 + part_7_0)  # decay [C]  # line 7
-        after = _states_after(tl.where(valid[:, None, None], tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
+        map_5 = tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
+        map_6 = map_2[:, None] * _ratio(map_3, map_5[:, None])  # [C, BLOCK_K]
+        w = map_6[:, :, None] * load[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
+        after = _states_after(tl.where(valid[:, None, None], tl.broadcast_to(use[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], after.to(y_ptr.dtype.element_ty), mask=valid[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :])
         M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_s_Kp]
         M = M_next
+        part_2_0 = _exp(-tl.abs(load_ahead.to(tl.float32)))
+        map_2 = _ratio(tl.where(load_ahead.to(tl.float32) >= 0.0, 1.0, part_2_0), 1.0 + part_2_0)  # [C]
+        part_3_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+        part_3_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_3_0), 1.0 + part_3_0)
+        map_3 = load_ahead_2.to(tl.float32) * part_3_1  # [C, BLOCK_K]
+        part_4_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+        part_4_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_4_0), 1.0 + part_4_0)
+        part_4_2 = load_ahead_2.to(tl.float32) * part_4_1
+        map_4 = part_4_2 * part_4_2  # [C, BLOCK_K]
+        load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
+        part_8_0 = _exp(-tl.abs(load_ahead_4.to(tl.float32)))
+        a = _ratio(tl.where(load_ahead_4.to(tl.float32) >= 0.0, 1.0, part_8_0), 1.0 + part_8_0)  # decay [C]  # line 7
+        use = a  # [C]
+        ahead = c + 2  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = token < left - ahead * C
+        load_ahead = tl.load(beta_raw_ptr + start_ahead * beta_raw_ptr_t + (token * beta_raw_ptr_t), mask=valid_ahead, other=0.0)  # load beta_raw [C]
+        load_ahead_2 = tl.load(k_raw_ptr + start_ahead * k_raw_ptr_t + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+        load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+        load_ahead_4 = tl.load(a_raw_ptr + start_ahead * a_raw_ptr_t + (token * a_raw_ptr_t), mask=valid_ahead, other=0.0)  # load a_raw [C]
     if final_state_ptr is not None:
         if last:
             tl.store(final_state_ptr + _row(n, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
@@ -1635,38 +1811,67 @@ def _g_layer_element_states_kernel(
     else:
         M = tl.full([BLOCK_K, BLOCK_s_Kp], 0.0, tl.float32)
     chunks = tl.cdiv(left, C)
+    ahead = 0  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = token < left - ahead * C
+    load_ahead = tl.load(beta_raw_ptr + start_ahead * beta_raw_ptr_t + (token * beta_raw_ptr_t), mask=valid_ahead, other=0.0)  # load beta_raw [C]
+    load_ahead_2 = tl.load(k_raw_ptr + start_ahead * k_raw_ptr_t + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+    load_ahead_4 = tl.load(a_raw_ptr + start_ahead * a_raw_ptr_t + (token * a_raw_ptr_t), mask=valid_ahead, other=0.0)  # load a_raw [C]
+    part_2_0 = _exp(-tl.abs(load_ahead.to(tl.float32)))
+    map_2 = _ratio(tl.where(load_ahead.to(tl.float32) >= 0.0, 1.0, part_2_0), 1.0 + part_2_0)  # [C]
+    part_3_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+    part_3_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_3_0), 1.0 + part_3_0)
+    map_3 = load_ahead_2.to(tl.float32) * part_3_1  # [C, BLOCK_K]
+    part_4_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+    part_4_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_4_0), 1.0 + part_4_0)
+    part_4_2 = load_ahead_2.to(tl.float32) * part_4_1
+    map_4 = part_4_2 * part_4_2  # [C, BLOCK_K]
+    load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
+    part_8_0 = _exp(-tl.abs(load_ahead_4.to(tl.float32)))
+    a = _ratio(tl.where(load_ahead_4.to(tl.float32) >= 0.0, 1.0, part_8_0), 1.0 + part_8_0)  # decay [C]  # line 7
+    use = a  # [C]
+    ahead = 1  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = token < left - ahead * C
+    load_ahead = tl.load(beta_raw_ptr + start_ahead * beta_raw_ptr_t + (token * beta_raw_ptr_t), mask=valid_ahead, other=0.0)  # load beta_raw [C]
+    load_ahead_2 = tl.load(k_raw_ptr + start_ahead * k_raw_ptr_t + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+    load_ahead_4 = tl.load(a_raw_ptr + start_ahead * a_raw_ptr_t + (token * a_raw_ptr_t), mask=valid_ahead, other=0.0)  # load a_raw [C]
     for step in range(chunks):
         c = step
         rest = left - c * C
         valid = token < rest
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
-        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
-        load = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-        part_2_0 = _exp(-tl.abs(load.to(tl.float32)))
-        map_2 = _ratio(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0), 1.0 + part_2_0)  # [C]
-        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-        part_3_0 = _exp(-tl.abs(load_2.to(tl.float32)))
-        part_3_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0), 1.0 + part_3_0)
-        part_3_2 = load_2.to(tl.float32) * part_3_1
-        map_3 = part_3_2 * part_3_2  # [C, BLOCK_K]
-        inner = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
+        inner = tl.where(in_K[None, :], map_4, 0.0)  # [C, BLOCK_K]
         sum_2 = tl.sum(inner, 1)  # [C]
-        map_4 = tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
-        part_5_0 = _exp(-tl.abs(load_2.to(tl.float32)))
-        part_5_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0), 1.0 + part_5_0)
-        map_5 = map_2[:, None] * _ratio(load_2.to(tl.float32) * part_5_1, map_4[:, None])  # [C, BLOCK_K]
-        part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
-        load_3 = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
-        w = map_5[:, :, None] * load_3.to(tl.float32)[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
-        a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-        load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
-        part_7_0 = _exp(-tl.abs(load_4.to(tl.float32)))
-        a = _ratio(tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_7_0), 1.0 + part_7_0)  # decay [C]  # line 7
-        after = _states_after(tl.where(valid[:, None, None], tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
+        map_5 = tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
+        map_6 = map_2[:, None] * _ratio(map_3, map_5[:, None])  # [C, BLOCK_K]
+        w = map_6[:, :, None] * load[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
+        after = _states_after(tl.where(valid[:, None, None], tl.broadcast_to(use[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
         M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_s_Kp]
         M = M_next
+        part_2_0 = _exp(-tl.abs(load_ahead.to(tl.float32)))
+        map_2 = _ratio(tl.where(load_ahead.to(tl.float32) >= 0.0, 1.0, part_2_0), 1.0 + part_2_0)  # [C]
+        part_3_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+        part_3_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_3_0), 1.0 + part_3_0)
+        map_3 = load_ahead_2.to(tl.float32) * part_3_1  # [C, BLOCK_K]
+        part_4_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+        part_4_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_4_0), 1.0 + part_4_0)
+        part_4_2 = load_ahead_2.to(tl.float32) * part_4_1
+        map_4 = part_4_2 * part_4_2  # [C, BLOCK_K]
+        load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
+        part_8_0 = _exp(-tl.abs(load_ahead_4.to(tl.float32)))
+        a = _ratio(tl.where(load_ahead_4.to(tl.float32) >= 0.0, 1.0, part_8_0), 1.0 + part_8_0)  # decay [C]  # line 7
+        use = a  # [C]
+        ahead = c + 2  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = token < left - ahead * C
+        load_ahead = tl.load(beta_raw_ptr + start_ahead * beta_raw_ptr_t + (token * beta_raw_ptr_t), mask=valid_ahead, other=0.0)  # load beta_raw [C]
+        load_ahead_2 = tl.load(k_raw_ptr + start_ahead * k_raw_ptr_t + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+        load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+        load_ahead_4 = tl.load(a_raw_ptr + start_ahead * a_raw_ptr_t + (token * a_raw_ptr_t), mask=valid_ahead, other=0.0)  # load a_raw [C]
 
 
 @_Kernel
@@ -1692,21 +1897,38 @@ def _g_layer_element_ends_adjoint_kernel(
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     L = tl.full([BLOCK_K, BLOCK_s_Kp], 0.0, tl.float32)  # adjoint from 0 [BLOCK_K, BLOCK_s_Kp]
     chunks = tl.cdiv(left, C)
+    ahead = chunks - 1  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+    load_ahead = tl.load(a_raw_ptr + start_ahead * a_raw_ptr_t + (token * a_raw_ptr_t), mask=valid_ahead, other=0.0)  # load a_raw [C]
+    dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid_ahead[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
+    part_2_0 = _exp(-tl.abs(load_ahead.to(tl.float32)))
+    a = _ratio(tl.where(load_ahead.to(tl.float32) >= 0.0, 1.0, part_2_0), 1.0 + part_2_0)  # decay [C]  # line 7
+    dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_K, BLOCK_s_Kp]
+    use = a  # [C]
+    ahead = chunks - 2  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+    load_ahead = tl.load(a_raw_ptr + start_ahead * a_raw_ptr_t + (token * a_raw_ptr_t), mask=valid_ahead, other=0.0)  # load a_raw [C]
+    dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid_ahead[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
     for step in range(chunks):
         c = chunks - 1 - step
         rest = left - c * C
         valid = token < rest
         start = first + c * C
-        a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-        load = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
-        part_2_0 = _exp(-tl.abs(load.to(tl.float32)))
-        a = _ratio(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0), 1.0 + part_2_0)  # decay [C]  # line 7
-        dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
-        r = a[:, None, None] * dy_2.to(tl.float32)  # what it adds to the adjoint [C, BLOCK_K, BLOCK_s_Kp]
-        after = _states_after(tl.where(valid[:, None, None], tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # [C, BLOCK_K, BLOCK_s_Kp]
+        r = use[:, None, None] * dy_2  # what it adds to the adjoint [C, BLOCK_K, BLOCK_s_Kp]
+        after = _states_after(tl.where(valid[:, None, None], tl.broadcast_to(use[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # [C, BLOCK_K, BLOCK_s_Kp]
         L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_s_Kp]
         L = L_next
+        part_2_0 = _exp(-tl.abs(load_ahead.to(tl.float32)))
+        a = _ratio(tl.where(load_ahead.to(tl.float32) >= 0.0, 1.0, part_2_0), 1.0 + part_2_0)  # decay [C]  # line 7
+        dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_K, BLOCK_s_Kp]
+        use = a  # [C]
+        ahead = c - 2  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+        load_ahead = tl.load(a_raw_ptr + start_ahead * a_raw_ptr_t + (token * a_raw_ptr_t), mask=valid_ahead, other=0.0)  # load a_raw [C]
+        dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid_ahead[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
     tl.store(end_state_ptr + _row(slot, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
 
 
@@ -1790,89 +2012,146 @@ def _g_layer_element_backward_kernel(
     else:
         L = tl.full([BLOCK_K, BLOCK_s_Kp], 0.0, tl.float32)
     chunks = tl.cdiv(left, C)
+    ahead = chunks - 1  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+    load_ahead = tl.load(beta_raw_ptr + start_ahead * beta_raw_ptr_t + (token * beta_raw_ptr_t), mask=valid_ahead, other=0.0)  # load beta_raw [C]
+    load_ahead_2 = tl.load(k_raw_ptr + start_ahead * k_raw_ptr_t + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+    load_ahead_4 = tl.load(a_raw_ptr + start_ahead * a_raw_ptr_t + (token * a_raw_ptr_t), mask=valid_ahead, other=0.0)  # load a_raw [C]
+    dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid_ahead[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
+    M_ahead = tl.load(h_2_ptr + _row(first_chunk + tl.maximum(tl.minimum(ahead, chunks - 1), 0), h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], mask=in_K[:, None] & in_s_Kp[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_s_Kp]
+    part_2_0 = _exp(-tl.abs(load_ahead.to(tl.float32)))
+    map_2 = _ratio(tl.where(load_ahead.to(tl.float32) >= 0.0, 1.0, part_2_0), 1.0 + part_2_0)  # [C]
+    part_3_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+    part_3_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_3_0), 1.0 + part_3_0)
+    map_3 = load_ahead_2.to(tl.float32) * part_3_1  # [C, BLOCK_K]
+    part_4_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+    part_4_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_4_0), 1.0 + part_4_0)
+    part_4_2 = load_ahead_2.to(tl.float32) * part_4_1
+    map_4 = part_4_2 * part_4_2  # [C, BLOCK_K]
+    load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
+    part_8_0 = _exp(-tl.abs(load_ahead_4.to(tl.float32)))
+    a = _ratio(tl.where(load_ahead_4.to(tl.float32) >= 0.0, 1.0, part_8_0), 1.0 + part_8_0)  # decay [C]  # line 7
+    dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_K, BLOCK_s_Kp]
+    use = a  # [C]
+    M = M_ahead.to(tl.float32)  # [BLOCK_K, BLOCK_s_Kp]
+    part_12_0 = _exp(-tl.abs(load_ahead.to(tl.float32)))
+    part_12_1 = 1.0 + part_12_0
+    part_12_2 = _ratio(tl.where(load_ahead.to(tl.float32) >= 0.0, 1.0, part_12_0), part_12_1)
+    part_12_3 = _ratio(tl.where(-load_ahead.to(tl.float32) >= 0.0, 1.0, part_12_0), part_12_1)
+    map_8 = part_12_2 * part_12_3  # [C]
+    part_16_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+    part_16_1 = 1.0 + part_16_0
+    part_16_2 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_16_0), part_16_1)
+    part_16_3 = _ratio(tl.where(-load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_16_0), part_16_1)
+    map_11 = part_16_2 * (1.0 + load_ahead_2.to(tl.float32) * part_16_3)  # [C, BLOCK_K]
+    part_18_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+    part_18_1 = 1.0 + part_18_0
+    part_18_2 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_18_0), part_18_1)
+    part_18_3 = load_ahead_2.to(tl.float32) * part_18_2
+    part_18_4 = _ratio(tl.where(-load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_18_0), part_18_1)
+    map_13 = (part_18_3 + part_18_3) * (part_18_2 * (1.0 + load_ahead_2.to(tl.float32) * part_18_4))  # [C, BLOCK_K]
+    part_19_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+    part_19_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_19_0), 1.0 + part_19_0)
+    map_14 = -(load_ahead_2.to(tl.float32) * part_19_1)  # [C, BLOCK_K]
+    part_25_0 = _exp(-tl.abs(load_ahead_4.to(tl.float32)))
+    map_19 = _ratio(tl.where(-load_ahead_4.to(tl.float32) >= 0.0, 1.0, part_25_0), 1.0 + part_25_0)  # [C]
+    ahead = chunks - 2  # the chunk whose operands are loaded
+    start_ahead = first + ahead * C
+    valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+    load_ahead = tl.load(beta_raw_ptr + start_ahead * beta_raw_ptr_t + (token * beta_raw_ptr_t), mask=valid_ahead, other=0.0)  # load beta_raw [C]
+    load_ahead_2 = tl.load(k_raw_ptr + start_ahead * k_raw_ptr_t + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+    load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+    load_ahead_4 = tl.load(a_raw_ptr + start_ahead * a_raw_ptr_t + (token * a_raw_ptr_t), mask=valid_ahead, other=0.0)  # load a_raw [C]
+    dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid_ahead[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
+    M_ahead = tl.load(h_2_ptr + _row(first_chunk + tl.maximum(tl.minimum(ahead, chunks - 1), 0), h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], mask=in_K[:, None] & in_s_Kp[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_s_Kp]
     for step in range(chunks):
         c = chunks - 1 - step
         rest = left - c * C
         valid = token < rest
         start = first + c * C
-        beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
-        load = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
-        part_2_0 = _exp(-tl.abs(load.to(tl.float32)))
-        map_2 = _ratio(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_2_0), 1.0 + part_2_0)  # [C]
-        k_raw_ptr_c = k_raw_ptr + start * k_raw_ptr_t  # first token of the chunk
-        load_2 = tl.load(k_raw_ptr_c + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-        part_3_0 = _exp(-tl.abs(load_2.to(tl.float32)))
-        part_3_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0), 1.0 + part_3_0)
-        part_3_2 = load_2.to(tl.float32) * part_3_1
-        map_3 = part_3_2 * part_3_2  # [C, BLOCK_K]
-        inner = tl.where(in_K[None, :], map_3, 0.0)  # [C, BLOCK_K]
+        inner = tl.where(in_K[None, :], map_4, 0.0)  # [C, BLOCK_K]
         sum_2 = tl.sum(inner, 1)  # [C]
-        map_4 = tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
-        part_5_0 = _exp(-tl.abs(load_2.to(tl.float32)))
-        part_5_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_5_0), 1.0 + part_5_0)
-        map_5 = map_2[:, None] * _ratio(load_2.to(tl.float32) * part_5_1, map_4[:, None])  # [C, BLOCK_K]
-        part_ptr_c = part_ptr + start * part_ptr_t  # first token of the chunk
-        load_3 = tl.load(part_ptr_c + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
-        w = map_5[:, :, None] * load_3.to(tl.float32)[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
-        a_raw_ptr_c = a_raw_ptr + start * a_raw_ptr_t  # first token of the chunk
-        load_4 = tl.load(a_raw_ptr_c + (token * a_raw_ptr_t), mask=valid, other=0.0)  # load a_raw [C]
-        part_7_0 = _exp(-tl.abs(load_4.to(tl.float32)))
-        a = _ratio(tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_7_0), 1.0 + part_7_0)  # decay [C]  # line 7
-        dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
-        dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
-        r = a[:, None, None] * dy_2.to(tl.float32)  # what it adds to the adjoint [C, BLOCK_K, BLOCK_s_Kp]
-        M = tl.load(h_2_ptr + _row(first_chunk + c, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], mask=in_K[:, None] & in_s_Kp[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_s_Kp]
-        before, after = _states(tl.where(valid[:, None, None], tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # each token [C, BLOCK_K, BLOCK_s_Kp]
-        l = dy_2.to(tl.float32) + before  # adjoint of the memory [C, BLOCK_K, BLOCK_s_Kp]
-        before_2, after_2 = _states(tl.where(valid[:, None, None], tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # each token [C, BLOCK_K, BLOCK_s_Kp]
-        map_6 = a[:, None, None] * before_2 * l  # [C, BLOCK_K, BLOCK_s_Kp]
-        dg = tl.sum(tl.sum(map_6, 2), 1)  # gradient of the log-decay [C]
-        map_7 = load_3.to(tl.float32)[:, None, :] * l  # [C, BLOCK_K, BLOCK_s_Kp]
-        sum_3 = tl.sum(map_7, 2)  # [C, BLOCK_K]
-        part_12_0 = _exp(-tl.abs(load_2.to(tl.float32)))
-        part_12_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_12_0), 1.0 + part_12_0)
-        map_8 = _ratio(load_2.to(tl.float32) * part_12_1, map_4[:, None]) * sum_3  # [C, BLOCK_K]
-        sum_4 = tl.sum(map_8, 1)  # [C]
-        part_13_0 = _exp(-tl.abs(load.to(tl.float32)))
-        part_13_1 = 1.0 + part_13_0
-        part_13_2 = _ratio(tl.where(load.to(tl.float32) >= 0.0, 1.0, part_13_0), part_13_1) * _ratio(tl.where(-load.to(tl.float32) >= 0.0, 1.0, part_13_0), part_13_1)
-        d_beta_raw_new = part_13_2 * sum_4  # gradient of beta_raw [C]
+        map_5 = tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
+        map_6 = map_2[:, None] * _ratio(map_3, map_5[:, None])  # [C, BLOCK_K]
+        w = map_6[:, :, None] * load[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
+        r = use[:, None, None] * dy_2  # what it adds to the adjoint [C, BLOCK_K, BLOCK_s_Kp]
+        before, after = _states(tl.where(valid[:, None, None], tl.broadcast_to(use[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # each token [C, BLOCK_K, BLOCK_s_Kp]
+        l = dy_2 + before  # adjoint of the memory [C, BLOCK_K, BLOCK_s_Kp]
+        before_2, after_2 = _states(tl.where(valid[:, None, None], tl.broadcast_to(use[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # each token [C, BLOCK_K, BLOCK_s_Kp]
+        map_7 = use[:, None, None] * before_2 * l  # [C, BLOCK_K, BLOCK_s_Kp]
+        dg = tl.sum(tl.sum(map_7, 2), 1)  # gradient of the log-decay [C]
+        map_9 = load[:, None, :] * l  # [C, BLOCK_K, BLOCK_s_Kp]
+        sum_3 = _across(map_9, EXACT)  # [C, BLOCK_K]
+        map_10 = _ratio(map_3, map_5[:, None]) * sum_3  # [C, BLOCK_K]
+        sum_4 = tl.sum(map_10, 1)  # [C]
+        d_beta_raw_new = map_8 * sum_4  # gradient of beta_raw [C]
         d_beta_raw_ptr_c = d_beta_raw_ptr + start * d_beta_raw_ptr_t  # first token of the chunk
         tl.store(d_beta_raw_ptr_c + (token * d_beta_raw_ptr_t), d_beta_raw_new.to(d_beta_raw_ptr.dtype.element_ty), mask=valid)
-        part_14_0 = _exp(-tl.abs(load_2.to(tl.float32)))
-        part_14_1 = 1.0 + part_14_0
-        part_14_2 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_14_0), part_14_1)
-        part_14_3 = _ratio(tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_14_0), part_14_1)
-        part_14_4 = map_2[:, None] * _ratio(1.0, map_4[:, None]) * (part_14_2 * (1.0 + load_2.to(tl.float32) * part_14_3))
-        map_9 = part_14_4 * sum_3  # [C, BLOCK_K]
-        part_15_0 = _exp(-tl.abs(load_2.to(tl.float32)))
-        part_15_1 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_15_0), 1.0 + part_15_0)
-        part_15_2 = _ratio(-(load_2.to(tl.float32) * part_15_1), map_4[:, None] * map_4[:, None])
-        map_10 = map_2[:, None] * part_15_2 * sum_3  # [C, BLOCK_K]
-        sum_5 = tl.sum(map_10, 1)  # [C]
-        part_16_0 = _ratio(0.5, tl.sqrt(tl.maximum(sum_2, 1e-24))) * tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))
-        map_11 = part_16_0 * sum_5  # [C]
-        part_17_0 = _exp(-tl.abs(load_2.to(tl.float32)))
-        part_17_1 = 1.0 + part_17_0
-        part_17_2 = _ratio(tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_17_0), part_17_1)
-        part_17_3 = load_2.to(tl.float32) * part_17_2
-        part_17_4 = _ratio(tl.where(-load_2.to(tl.float32) >= 0.0, 1.0, part_17_0), part_17_1)
-        part_17_5 = (part_17_3 + part_17_3) * (part_17_2 * (1.0 + load_2.to(tl.float32) * part_17_4))
-        map_12 = part_17_5 * map_11[:, None]  # [C, BLOCK_K]
-        d_k_raw_new = map_9 + map_12  # gradient of k_raw [C, BLOCK_K]
+        map_12 = map_2[:, None] * _ratio(1.0, map_5[:, None]) * map_11 * sum_3  # [C, BLOCK_K]
+        map_15 = map_2[:, None] * _ratio(map_14, map_5[:, None] * map_5[:, None]) * sum_3  # [C, BLOCK_K]
+        sum_5 = tl.sum(map_15, 1)  # [C]
+        part_21_0 = _ratio(0.5, tl.sqrt(tl.maximum(sum_2, 1e-24))) * tl.where(sum_2 > 1e-24, 1.0, tl.where(sum_2 == 1e-24, 0.5, 0.0))
+        map_16 = part_21_0 * sum_5  # [C]
+        map_17 = map_13 * map_16[:, None]  # [C, BLOCK_K]
+        d_k_raw_new = map_12 + map_17  # gradient of k_raw [C, BLOCK_K]
         d_k_raw_ptr_c = d_k_raw_ptr + start * d_k_raw_ptr_t  # first token of the chunk
         tl.store(d_k_raw_ptr_c + (token * d_k_raw_ptr_t)[:, None] + at_K[None, :], d_k_raw_new.to(d_k_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-        map_13 = map_5[:, :, None] * l  # [C, BLOCK_K, BLOCK_s_Kp]
-        d_part_new = tl.sum(map_13, 1)  # gradient of part [C, BLOCK_s_Kp]
+        map_18 = map_6[:, :, None] * l  # [C, BLOCK_K, BLOCK_s_Kp]
+        d_part_new = tl.sum(map_18, 1)  # gradient of part [C, BLOCK_s_Kp]
         d_part_ptr_c = d_part_ptr + start * d_part_ptr_t  # first token of the chunk
         tl.store(d_part_ptr_c + (token * d_part_ptr_t)[:, None] + at_s_Kp[None, :], d_part_new.to(d_part_ptr.dtype.element_ty), mask=valid[:, None] & in_s_Kp[None, :])
-        part_20_0 = _exp(-tl.abs(load_4.to(tl.float32)))
-        part_20_1 = _ratio(tl.where(-load_4.to(tl.float32) >= 0.0, 1.0, part_20_0), 1.0 + part_20_0)
-        d_a_raw_new = part_20_1 * dg  # gradient of a_raw [C]
+        d_a_raw_new = map_19 * dg  # gradient of a_raw [C]
         d_a_raw_ptr_c = d_a_raw_ptr + start * d_a_raw_ptr_t  # first token of the chunk
         tl.store(d_a_raw_ptr_c + (token * d_a_raw_ptr_t), d_a_raw_new.to(d_a_raw_ptr.dtype.element_ty), mask=valid)
         L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_s_Kp]
         L = L_next
+        part_2_0 = _exp(-tl.abs(load_ahead.to(tl.float32)))
+        map_2 = _ratio(tl.where(load_ahead.to(tl.float32) >= 0.0, 1.0, part_2_0), 1.0 + part_2_0)  # [C]
+        part_3_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+        part_3_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_3_0), 1.0 + part_3_0)
+        map_3 = load_ahead_2.to(tl.float32) * part_3_1  # [C, BLOCK_K]
+        part_4_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+        part_4_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_4_0), 1.0 + part_4_0)
+        part_4_2 = load_ahead_2.to(tl.float32) * part_4_1
+        map_4 = part_4_2 * part_4_2  # [C, BLOCK_K]
+        load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
+        part_8_0 = _exp(-tl.abs(load_ahead_4.to(tl.float32)))
+        a = _ratio(tl.where(load_ahead_4.to(tl.float32) >= 0.0, 1.0, part_8_0), 1.0 + part_8_0)  # decay [C]  # line 7
+        dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_K, BLOCK_s_Kp]
+        use = a  # [C]
+        M = M_ahead.to(tl.float32)  # [BLOCK_K, BLOCK_s_Kp]
+        part_12_0 = _exp(-tl.abs(load_ahead.to(tl.float32)))
+        part_12_1 = 1.0 + part_12_0
+        part_12_2 = _ratio(tl.where(load_ahead.to(tl.float32) >= 0.0, 1.0, part_12_0), part_12_1)
+        part_12_3 = _ratio(tl.where(-load_ahead.to(tl.float32) >= 0.0, 1.0, part_12_0), part_12_1)
+        map_8 = part_12_2 * part_12_3  # [C]
+        part_16_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+        part_16_1 = 1.0 + part_16_0
+        part_16_2 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_16_0), part_16_1)
+        part_16_3 = _ratio(tl.where(-load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_16_0), part_16_1)
+        map_11 = part_16_2 * (1.0 + load_ahead_2.to(tl.float32) * part_16_3)  # [C, BLOCK_K]
+        part_18_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+        part_18_1 = 1.0 + part_18_0
+        part_18_2 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_18_0), part_18_1)
+        part_18_3 = load_ahead_2.to(tl.float32) * part_18_2
+        part_18_4 = _ratio(tl.where(-load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_18_0), part_18_1)
+        map_13 = (part_18_3 + part_18_3) * (part_18_2 * (1.0 + load_ahead_2.to(tl.float32) * part_18_4))  # [C, BLOCK_K]
+        part_19_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+        part_19_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_19_0), 1.0 + part_19_0)
+        map_14 = -(load_ahead_2.to(tl.float32) * part_19_1)  # [C, BLOCK_K]
+        part_25_0 = _exp(-tl.abs(load_ahead_4.to(tl.float32)))
+        map_19 = _ratio(tl.where(-load_ahead_4.to(tl.float32) >= 0.0, 1.0, part_25_0), 1.0 + part_25_0)  # [C]
+        ahead = c - 2  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+        load_ahead = tl.load(beta_raw_ptr + start_ahead * beta_raw_ptr_t + (token * beta_raw_ptr_t), mask=valid_ahead, other=0.0)  # load beta_raw [C]
+        load_ahead_2 = tl.load(k_raw_ptr + start_ahead * k_raw_ptr_t + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+        load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+        load_ahead_4 = tl.load(a_raw_ptr + start_ahead * a_raw_ptr_t + (token * a_raw_ptr_t), mask=valid_ahead, other=0.0)  # load a_raw [C]
+        dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid_ahead[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
+        M_ahead = tl.load(h_2_ptr + _row(first_chunk + tl.maximum(tl.minimum(ahead, chunks - 1), 0), h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], mask=in_K[:, None] & in_s_Kp[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_s_Kp]
     if d_initial_state_ptr is not None:
         if (segment == 0):
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from eosc.backends.naming import Names, comment, identifier
+from eosc.backends.triton.ahead import Ahead
 from eosc.backends.triton.frame import Frame, Line, NotPrintableError
-from eosc.backends.triton.lines import walked
+from eosc.backends.triton.lines import pipelined, walked
 from eosc.backends.triton.order import arranged
 from eosc.backends.triton.split import GRADIENTS
 from eosc.backends.triton.tiles import Tiles
@@ -35,7 +36,7 @@ LOCALS = (
     "tl triton torch cu T H N C DT FT PRECISION EXACT VARLEN SPLIT SEGMENT SEGMENTS STEPS BLOCK "
     "program block h n segment slot batch first left last token valid rest start c step chunks "
     "first_chunk least lowest group head one SLOTS index indices entry inside row count state "
-    "added run COLUMNS QUICK GROUP places fading earlier later"
+    "added run ahead start_ahead valid_ahead COLUMNS QUICK GROUP places fading earlier later"
 ).split()
 
 RUNNING = (
@@ -145,6 +146,8 @@ class KernelPrinter:
         looped = kernel.parallel and kernel.name not in SHARED_OUT
         self.looped = kernel.blocked[0] if kernel.blocked and looped else ""
         kernel = arranged(kernel, self.looped)
+        if pipelined(kernel):
+            kernel = Ahead(kernel, namer.arrays).parted(kernel)
         self.kernel, self.namer, self.name = kernel, namer, name
         self.step = kernel.chunk == 1
         self.names = Names(
@@ -447,19 +450,39 @@ class KernelPrinter:
     def _loop(self) -> list[Line]:
         tiles = self.tiles
         if self.step:
-            return [(indent + 1, text, spec) for indent, text, spec in tiles.body]
+            return _indented(tiles.body, 1)
         if self.kernel.parallel:
             return self._chunk()
-        order = "step" if self.kernel.direction == 1 else "chunks - 1 - step"
-        lines: list[Line] = [
-            (1, "chunks = tl.cdiv(left, C)", None),
+        forward = self.kernel.direction == 1
+        lines: list[Line] = [(1, "chunks = tl.cdiv(left, C)", None)]
+        if tiles.ahead is not None:
+            lines += self._ahead("0" if forward else "chunks - 1", 1)
+            lines += _indented(tiles.early, 1)
+            lines += self._ahead("1" if forward else "chunks - 2", 1)
+        lines += [
             (1, "for step in range(chunks):", None),
-            (2, f"c = {order}", None),
+            (2, f"c = {'step' if forward else 'chunks - 1 - step'}", None),
             (2, "rest = left - c * C", None),
             (2, "valid = token < rest", None),
             (2, "start = first + c * C", None),
+            *_indented(tiles.body, 2),
         ]
-        return [*lines, *((indent + 2, text, spec) for indent, text, spec in tiles.body)]
+        if tiles.ahead is not None:
+            lines += _indented(tiles.early, 2)
+            lines += self._ahead("c + 2" if forward else "c - 2", 2)
+        return lines
+
+    def _ahead(self, chunk: str, indent: int) -> list[Line]:
+        """Load the operands of a chunk."""
+        valid = "token < left - ahead * C"
+        if self.kernel.direction == -1:
+            valid = f"({valid}) & (token >= -ahead * C)"
+        return [
+            (indent, f"ahead = {chunk}  # the chunk whose operands are loaded", None),
+            (indent, "start_ahead = first + ahead * C", None),
+            (indent, f"valid_ahead = {valid}", None),
+            *_indented(self.tiles.loads, indent),
+        ]
 
     def _chunk(self) -> list[Line]:
         """The body of a program that has one chunk, with a loop over blocks of an axis."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from eosc.backends.naming import Names, comment
+from eosc.backends.triton.ahead import Ahead
 from eosc.backends.triton.frame import Frame, Kind, Line, Tile
 from eosc.backends.triton.layouts import layouts
 from eosc.backends.triton.packs import packs
@@ -31,10 +32,19 @@ from eosc.ir.nodes import (
     walk,
 )
 
+BODY, INNER, LOADS, EARLY = 1, 2, 3, 4
+"""Levels of lines: for each chunk, for each of its blocks; loads ahead, what is made of them."""
+
 
 def walked(kernel: Kernel) -> bool:
     """Whether a kernel walks over the tokens of a chunk: all tokens of a column in one thread."""
     return any(isinstance(each, Recur) for part in kernel.body for each in walk(part.value))
+
+
+def pipelined(kernel: Kernel) -> bool:
+    """Whether a kernel walks over tiles of two axes: its operands are loaded a chunk ahead."""
+    wide = any(len(carried.dims) > 1 for carried in kernel.carried)
+    return walked(kernel) and wide and not kernel.parallel and kernel.chunk != 1
 
 
 class Lines:
@@ -72,6 +82,9 @@ class Lines:
         self.setup: list[Line] = []
         self.body: list[Line] = []
         self.inner: list[Line] = []
+        self.loads: list[Line] = []
+        self.early: list[Line] = []
+        self.ahead = Ahead(kernel, arrays) if pipelined(kernel) else None
         self.blocked = looped
         self.level = 1
         self.layouts = layouts(kernel)
@@ -79,6 +92,7 @@ class Lines:
         self.used: set[str] = set()
         self.loaded: list[str] = []
         self._done: dict[Value, Tile] = {}
+        self._arrived: dict[Value, Tile] = {}
         self._texts: dict[str, str] = {}
         self._walks: dict[str, tuple[str, str]] = {}
         self.walks = walked(kernel)
@@ -92,9 +106,9 @@ class Lines:
     # Lines
 
     def line(self, text: str, note: str = "", spec: int | None = None) -> None:
-        """Add a line before the loop over chunks, in it, or in that over blocks inside it."""
+        """Add a line before the loop over chunks, or where `level` says."""
         note = comment(note)
-        target = (self.setup, self.body, self.inner)[self.level]
+        target = (self.setup, self.body, self.inner, self.loads, self.early)[self.level]
         target.append((0, f"{text}  # {note}" if note else text, spec))
 
     def name(
@@ -117,10 +131,12 @@ class Lines:
         return self._texts.get(text)
 
     def level_of(self, value: Value) -> int:
-        """Where a value is made: 0 before the loop, 1 for each chunk, 2 for each of its blocks."""
+        """Where a value is made: 0 before the loop, or one of the levels above."""
         if self.blocked and self.varies(value):
-            return 2
-        return 0 if self.fixed(value) else 1
+            return INNER
+        if self.fixed(value):
+            return 0
+        return EARLY if self.ahead is not None and self.ahead.made(value) else BODY
 
     def varies(self, value: Value) -> bool:
         """Whether the value depends on the block of the blocked axis."""

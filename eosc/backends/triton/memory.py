@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from eosc.backends.triton.decays import Decays
 from eosc.backends.triton.frame import NotPrintableError, Tile
+from eosc.backends.triton.lines import BODY, INNER, LOADS
 from eosc.ir.nodes import Array, Dims, Load, Per, Value
 
 
@@ -31,7 +32,9 @@ class Memory(Decays):
         pointer = self.parameters[name]
         if self.kernel.chunk == 1:
             return pointer
-        outer, self.level = self.level, 1
+        if self.level == LOADS:
+            return f"{pointer} + start_ahead * {pointer}_t"
+        outer, self.level = self.level, BODY
         text = f"{pointer} + start * {pointer}_t"
         found = self.once(f"{pointer}_c", text, (), "first token of the chunk")
         self.level = outer
@@ -47,7 +50,9 @@ class Memory(Decays):
                 dims = ("i", *dims)
             case Per.CHUNK:
                 count = self._size(array.axes)
-                place = "slot" if self.kernel.parallel else "first_chunk + c"
+                held = "tl.maximum(tl.minimum(ahead, chunks - 1), 0)"
+                chunk = held if self.level == LOADS else "c"
+                place = "slot" if self.kernel.parallel else f"first_chunk + {chunk}"
                 row = self.call("_row", place, "h", "H")
                 pointer = f"{pointer} + {row} * {count}"
         offset = self.offset(array.axes, dims)
@@ -66,6 +71,8 @@ class Memory(Decays):
         dims = value.dims
         where = self.address(array)
         mask = self.within(dims)
+        if self.level == LOADS:
+            mask = mask.replace("valid", "valid_ahead")
         if array.per is Per.CHUNK and self.kernel.parallel:
             # A slot may have no chunk of its own: its scratch was never written.
             index = self.frame.spread(self.frame.index[dims[0]], dims[0], dims)
@@ -80,9 +87,9 @@ class Memory(Decays):
             raise NotPrintableError(f"a store to {array.name}, {array.per}")
         timed = array.per is Per.TOKEN and self.kernel.chunk > 1
         dims: Dims = ("i", *array.axes) if timed else array.axes
-        outer, self.level = self.level, max(1, self.level_of(value))
+        outer, self.level = self.level, INNER if self.level_of(value) == INNER else BODY
         if self.blocked in array.axes:
-            self.level = 2
+            self.level = INNER
         text = self.full(self.value(value), dims) if dims else self.value(value).text
         pointer = self.parameters[array.name]
         if dims:

@@ -14,6 +14,7 @@ from eosc.algebra.print import spell
 from eosc.algebra.scalar import ZERO, substitute
 from eosc.backends.triton.frame import NotPrintableError, Tile
 from eosc.backends.triton.layouts import transposed
+from eosc.backends.triton.lines import EARLY, LOADS
 from eosc.backends.triton.packs import Pack
 from eosc.backends.triton.sums import terms
 from eosc.backends.triton.walks import Walks
@@ -58,6 +59,12 @@ class Tiles(Walks):
 
     def value(self, value: Value, let: Let | None = None) -> Tile:
         """The tile of a value, made the first time it is asked for; `let` names it."""
+        if self.ahead is not None:
+            while isinstance(value, Use) and isinstance(self.values[value.name], Load):
+                let = self.named[value.name]
+                value = let.value
+            if self.ahead.loaded(value):
+                return self._operand(value, let)
         if value not in self._done:
             other = transposed(value) if self.layouts.paired and value.dims == ("i", "j") else None
             if other is not None:
@@ -67,20 +74,41 @@ class Tiles(Walks):
             if let is not None:
                 self._turned = let.name in self.layouts.turned
             tile = self._make(value)
-            if not _SIMPLE.match(tile.text):
-                note, spec = self._note(value), None
-                wish = type(value).__name__.lower()
-                if let is not None:
-                    wish, note = (
-                        let.name,
-                        ": ".join(dict.fromkeys(each for each in (let.note, note) if each)),
-                    )
-                    spec = let.lines[0] if let.lines else None
+            if self.level == EARLY or not _SIMPLE.match(tile.text):
+                wish, note, spec = self._called(value, let)
                 if let is not None and let.name in self.layouts.back and tile.dims != value.dims:
                     tile = Tile(f"tl.trans({tile.text})", value.dims)
                 tile = replace(tile, text=self.name(wish, tile.text, tile.dims, note, spec))
             self._done[value], self.level = tile, outer
         return self._done[value]
+
+    def _called(self, value: Value, let: Let | None) -> tuple[str, str, int | None]:
+        """What a value's variable should be called, its note, and its line of the spec."""
+        note = self._note(value)
+        if let is None:
+            return type(value).__name__.lower(), note, None
+        note = ": ".join(dict.fromkeys(each for each in (let.note, note) if each))
+        return let.name, note, let.lines[0] if let.lines else None
+
+    def _operand(self, value: Value, let: Let | None) -> Tile:
+        """An operand that is loaded a chunk ahead: as it arrives, or this chunk's."""
+        assert isinstance(value, Load)
+        wish, note, spec = self._called(value, let)
+        outer = self.level
+        if value not in self._done:
+            self.level = LOADS
+            tile = self._load(value)
+            name = self.name(f"{wish}_ahead", tile.text, tile.dims, note, spec)
+            self._done[value] = replace(tile, text=name)
+        tile = self._done[value]
+        if outer != EARLY:
+            if value not in self._arrived:
+                self.level = EARLY
+                name = self.name(wish, self.fp32(tile), tile.dims)
+                self._arrived[value] = Tile(name, tile.dims)
+            tile = self._arrived[value]
+        self.level = outer
+        return tile
 
     def let(self, name: str) -> Tile:
         """The tile of a named value, printed the first time."""
@@ -304,6 +332,8 @@ class Tiles(Walks):
         tile = self.guarded(arg, over, tile)
         dims = tile.dims if len(tile.dims) == len(arg.dims) else arg.dims
         text = self.full(replace(tile, text=self.fp32(tile), kind="fp32"), dims)
+        if self.ahead is not None and len(dims) == 3 and over == dims[2:]:
+            return Tile(self.call("_across", text, "EXACT"), dims[:2])
         for dim in sorted(over, key=dims.index, reverse=True):
             text = f"tl.sum({text}, {dims.index(dim)})"
         return Tile(text, tuple(dim for dim in dims if dim not in over))

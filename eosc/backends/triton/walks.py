@@ -9,6 +9,7 @@ from __future__ import annotations
 from eosc.algebra.scalar import ONE, ZERO, Arg, Fn, S, substitute
 from eosc.algebra.simplify import simplify
 from eosc.backends.triton.frame import LOG2E, Tile
+from eosc.backends.triton.lines import BODY
 from eosc.backends.triton.memory import Memory
 from eosc.ir.nodes import TIME, Dims, Map, Recur, Use, Value, walk
 
@@ -82,7 +83,7 @@ class Walks(Memory):
         for arg in args:
             tile = self.guarded(arg, ("i",)) if arg is moving else self.value(arg)
             if arg is least:
-                outer, self.level = self.level, self.level_of(arg)
+                outer, self.level = self.level, 0 if self.fixed(arg) else BODY
                 text = f"{self.fp32(tile)} * {'-' * (sign < 0)}{LOG2E}"
                 tile = Tile(self.once("rate", text, tile.dims, "for a power of 2"), tile.dims)
                 self.level = outer
