@@ -147,16 +147,16 @@ def _rows(structure: str) -> tuple[Row, ...]:
 
 
 def _element_rows(
-    structure: str, shapes: Iterable[tuple[int, int, int, int, int]]
+    structure: str, shapes: Iterable[tuple[int, int, int, int, int, int]]
 ) -> Iterator[Row]:
     """Scans over the tokens of a chunk: tiles of chunk x K x block in registers, no products.
 
-    shapes: the largest K (1 where the memory has one axis), chunks forward and backward, block of
-    V and warps. A main kernel's row decides the chunk of those that are launched with it.
+    shapes: the largest K (1 where the memory has one axis), block of V, chunk and warps forward,
+    chunk and warps backward. A main kernel's row decides the chunk of those launched with it.
     """
-    for key, ahead, back, block, warps in shapes:
+    for key, block, *ahead, chunk_back, warps_back in shapes:
         for kernel in ELEMENT_KERNELS:
-            chunk = ahead if kernel == "element_forward" else back
+            chunk, warps = ahead if kernel == "element_forward" else (chunk_back, warps_back)
             yield Row(kernel, "", structure, 0, key, 1 << 20, chunk, block, warps, 1)
     for key, block in ((1, 256),) if structure == "line" else ((16, 64), (1024, 16)):
         yield Row("element_step", "", structure, 0, key, 1 << 20, 1, block, 4, 1)
@@ -210,9 +210,16 @@ def _delta_rows(structure: str) -> tuple[Row, ...]:
     return tuple(found)
 
 
-# A thread has all tokens of its columns. Fastest on an H200 at 16 bits, B8_T2048_D2048.
-LINES = ((1, 16, 2, 128, 1),)
-FIELDS = ((16, 8, 4, 16, 1), (32, 8, 8, 16, 4), (128, 4, 4, 16, 8), (256, 2, 2, 16, 8))
+# A thread has all tokens of its columns. Fastest of a few on an H200 at 16 bits: T2048_D2048 with a
+# batch of 8, and of 128 / K for memories of two axes.
+LINES = ((1, 128, 16, 1, 2, 1),)
+FIELDS = (
+    (16, 16, 8, 1, 4, 1),
+    (32, 16, 8, 2, 4, 2),
+    (64, 16, 8, 4, 4, 4),
+    (128, 16, 4, 4, 4, 8),
+    (256, 16, 2, 8, 2, 8),
+)
 
 TABLE: tuple[Row, ...] = (
     *_rows("pairwise"),

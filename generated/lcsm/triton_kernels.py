@@ -20,12 +20,17 @@ _TABLE = (
     ('element_states', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
     ('element_ends_adjoint', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
     ('element_backward', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
-    ('element_forward', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
-    ('element_ends', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
-    ('element_states', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
-    ('element_ends_adjoint', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
-    ('element_backward', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
-    ('element_forward', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
+    ('element_forward', '', 0, 32, 1048576, 8, 16, 2, 1, 'ieee'),
+    ('element_ends', '', 0, 32, 1048576, 4, 16, 2, 1, 'ieee'),
+    ('element_states', '', 0, 32, 1048576, 4, 16, 2, 1, 'ieee'),
+    ('element_ends_adjoint', '', 0, 32, 1048576, 4, 16, 2, 1, 'ieee'),
+    ('element_backward', '', 0, 32, 1048576, 4, 16, 2, 1, 'ieee'),
+    ('element_forward', '', 0, 64, 1048576, 8, 16, 4, 1, 'ieee'),
+    ('element_ends', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
+    ('element_states', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
+    ('element_ends_adjoint', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
+    ('element_backward', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
+    ('element_forward', '', 0, 128, 1048576, 4, 16, 4, 1, 'ieee'),
     ('element_ends', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
     ('element_states', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
     ('element_ends_adjoint', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
@@ -511,13 +516,13 @@ def _m_element_ends_kernel(
     load_ahead_2 = tl.load(i_raw_ptr + start_ahead * i_raw_ptr_t + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
     load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
     load_2 = load_ahead_2.to(tl.float32)  # [C, BLOCK_V]
-    ahead = 1  # the chunk whose operands are loaded
-    start_ahead = first + ahead * C
-    valid_ahead = token < left - ahead * C
-    load_ahead = tl.load(e_raw_ptr + start_ahead * e_raw_ptr_t + (token * e_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load e_raw [C, BLOCK_K]
-    load_ahead_2 = tl.load(i_raw_ptr + start_ahead * i_raw_ptr_t + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
     for step in range(chunks):
         c = step
+        ahead = c + 1  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = token < left - ahead * C
+        load_ahead = tl.load(e_raw_ptr + start_ahead * e_raw_ptr_t + (token * e_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load e_raw [C, BLOCK_K]
+        load_ahead_2 = tl.load(i_raw_ptr + start_ahead * i_raw_ptr_t + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
         rest = left - c * C
         valid = token < rest
         start = first + c * C
@@ -529,11 +534,6 @@ def _m_element_ends_kernel(
         P = P_next
         load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
         load_2 = load_ahead_2.to(tl.float32)  # [C, BLOCK_V]
-        ahead = c + 2  # the chunk whose operands are loaded
-        start_ahead = first + ahead * C
-        valid_ahead = token < left - ahead * C
-        load_ahead = tl.load(e_raw_ptr + start_ahead * e_raw_ptr_t + (token * e_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load e_raw [C, BLOCK_K]
-        load_ahead_2 = tl.load(i_raw_ptr + start_ahead * i_raw_ptr_t + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
     tl.store(start_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(start_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
     tl.store(segment_decay_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], P.to(segment_decay_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
@@ -615,14 +615,14 @@ def _m_element_forward_kernel(
     s = s_ahead.to(tl.float32)  # [C, BLOCK_K]
     load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
     load_2 = load_ahead_2.to(tl.float32)  # [C, BLOCK_V]
-    ahead = 1  # the chunk whose operands are loaded
-    start_ahead = first + ahead * C
-    valid_ahead = token < left - ahead * C
-    s_ahead = tl.load(s_raw_ptr + start_ahead * s_raw_ptr_t + (token * s_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load s_raw [C, BLOCK_K]  # line 46
-    load_ahead = tl.load(e_raw_ptr + start_ahead * e_raw_ptr_t + (token * e_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load e_raw [C, BLOCK_K]
-    load_ahead_2 = tl.load(i_raw_ptr + start_ahead * i_raw_ptr_t + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
     for step in range(chunks):
         c = step
+        ahead = c + 1  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = token < left - ahead * C
+        s_ahead = tl.load(s_raw_ptr + start_ahead * s_raw_ptr_t + (token * s_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load s_raw [C, BLOCK_K]  # line 46
+        load_ahead = tl.load(e_raw_ptr + start_ahead * e_raw_ptr_t + (token * e_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load e_raw [C, BLOCK_K]
+        load_ahead_2 = tl.load(i_raw_ptr + start_ahead * i_raw_ptr_t + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
         rest = left - c * C
         valid = token < rest
         start = first + c * C
@@ -637,12 +637,6 @@ def _m_element_forward_kernel(
         s = s_ahead.to(tl.float32)  # [C, BLOCK_K]
         load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
         load_2 = load_ahead_2.to(tl.float32)  # [C, BLOCK_V]
-        ahead = c + 2  # the chunk whose operands are loaded
-        start_ahead = first + ahead * C
-        valid_ahead = token < left - ahead * C
-        s_ahead = tl.load(s_raw_ptr + start_ahead * s_raw_ptr_t + (token * s_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load s_raw [C, BLOCK_K]  # line 46
-        load_ahead = tl.load(e_raw_ptr + start_ahead * e_raw_ptr_t + (token * e_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load e_raw [C, BLOCK_K]
-        load_ahead_2 = tl.load(i_raw_ptr + start_ahead * i_raw_ptr_t + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
     if final_state_ptr is not None:
         if last:
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -686,13 +680,13 @@ def _m_element_states_kernel(
     load_ahead_2 = tl.load(i_raw_ptr + start_ahead * i_raw_ptr_t + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
     load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
     load_2 = load_ahead_2.to(tl.float32)  # [C, BLOCK_V]
-    ahead = 1  # the chunk whose operands are loaded
-    start_ahead = first + ahead * C
-    valid_ahead = token < left - ahead * C
-    load_ahead = tl.load(e_raw_ptr + start_ahead * e_raw_ptr_t + (token * e_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load e_raw [C, BLOCK_K]
-    load_ahead_2 = tl.load(i_raw_ptr + start_ahead * i_raw_ptr_t + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
     for step in range(chunks):
         c = step
+        ahead = c + 1  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = token < left - ahead * C
+        load_ahead = tl.load(e_raw_ptr + start_ahead * e_raw_ptr_t + (token * e_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load e_raw [C, BLOCK_K]
+        load_ahead_2 = tl.load(i_raw_ptr + start_ahead * i_raw_ptr_t + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
         rest = left - c * C
         valid = token < rest
         start = first + c * C
@@ -703,11 +697,6 @@ def _m_element_states_kernel(
         M = M_next
         load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
         load_2 = load_ahead_2.to(tl.float32)  # [C, BLOCK_V]
-        ahead = c + 2  # the chunk whose operands are loaded
-        start_ahead = first + ahead * C
-        valid_ahead = token < left - ahead * C
-        load_ahead = tl.load(e_raw_ptr + start_ahead * e_raw_ptr_t + (token * e_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load e_raw [C, BLOCK_K]
-        load_ahead_2 = tl.load(i_raw_ptr + start_ahead * i_raw_ptr_t + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
 
 
 @_Kernel
@@ -743,13 +732,13 @@ def _m_element_ends_adjoint_kernel(
     dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     s = s_ahead.to(tl.float32)  # [C, BLOCK_K]
     dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_V]
-    ahead = chunks - 2  # the chunk whose operands are loaded
-    start_ahead = first + ahead * C
-    valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
-    s_ahead = tl.load(s_raw_ptr + start_ahead * s_raw_ptr_t + (token * s_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load s_raw [C, BLOCK_K]  # line 46
-    dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     for step in range(chunks):
         c = chunks - 1 - step
+        ahead = c - 1  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+        s_ahead = tl.load(s_raw_ptr + start_ahead * s_raw_ptr_t + (token * s_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load s_raw [C, BLOCK_K]  # line 46
+        dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         rest = left - c * C
         valid = token < rest
         start = first + c * C
@@ -760,11 +749,6 @@ def _m_element_ends_adjoint_kernel(
         L = L_next
         s = s_ahead.to(tl.float32)  # [C, BLOCK_K]
         dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_V]
-        ahead = c - 2  # the chunk whose operands are loaded
-        start_ahead = first + ahead * C
-        valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
-        s_ahead = tl.load(s_raw_ptr + start_ahead * s_raw_ptr_t + (token * s_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load s_raw [C, BLOCK_K]  # line 46
-        dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     tl.store(end_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
@@ -859,16 +843,16 @@ def _m_element_backward_kernel(
     load_2 = load_ahead_2.to(tl.float32)  # [C, BLOCK_V]
     dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_V]
     M = M_ahead.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    ahead = chunks - 2  # the chunk whose operands are loaded
-    start_ahead = first + ahead * C
-    valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
-    s_ahead = tl.load(s_raw_ptr + start_ahead * s_raw_ptr_t + (token * s_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load s_raw [C, BLOCK_K]  # line 46
-    load_ahead = tl.load(e_raw_ptr + start_ahead * e_raw_ptr_t + (token * e_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load e_raw [C, BLOCK_K]
-    load_ahead_2 = tl.load(i_raw_ptr + start_ahead * i_raw_ptr_t + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
-    dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    M_ahead = tl.load(h_2_ptr + _row(first_chunk + tl.maximum(tl.minimum(ahead, chunks - 1), 0), h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     for step in range(chunks):
         c = chunks - 1 - step
+        ahead = c - 1  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+        s_ahead = tl.load(s_raw_ptr + start_ahead * s_raw_ptr_t + (token * s_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load s_raw [C, BLOCK_K]  # line 46
+        load_ahead = tl.load(e_raw_ptr + start_ahead * e_raw_ptr_t + (token * e_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load e_raw [C, BLOCK_K]
+        load_ahead_2 = tl.load(i_raw_ptr + start_ahead * i_raw_ptr_t + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
+        dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+        M_ahead = tl.load(h_2_ptr + _row(first_chunk + tl.maximum(tl.minimum(ahead, chunks - 1), 0), h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
         rest = left - c * C
         valid = token < rest
         start = first + c * C
@@ -905,14 +889,6 @@ def _m_element_backward_kernel(
         load_2 = load_ahead_2.to(tl.float32)  # [C, BLOCK_V]
         dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_V]
         M = M_ahead.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-        ahead = c - 2  # the chunk whose operands are loaded
-        start_ahead = first + ahead * C
-        valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
-        s_ahead = tl.load(s_raw_ptr + start_ahead * s_raw_ptr_t + (token * s_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load s_raw [C, BLOCK_K]  # line 46
-        load_ahead = tl.load(e_raw_ptr + start_ahead * e_raw_ptr_t + (token * e_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load e_raw [C, BLOCK_K]
-        load_ahead_2 = tl.load(i_raw_ptr + start_ahead * i_raw_ptr_t + (token * i_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load i_raw [C, BLOCK_V]
-        dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        M_ahead = tl.load(h_2_ptr + _row(first_chunk + tl.maximum(tl.minimum(ahead, chunks - 1), 0), h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     if d_initial_state_ptr is not None:
         if (segment == 0):
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])

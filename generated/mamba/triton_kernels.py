@@ -20,12 +20,17 @@ _TABLE = (
     ('element_states', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
     ('element_ends_adjoint', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
     ('element_backward', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
-    ('element_forward', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
-    ('element_ends', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
-    ('element_states', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
-    ('element_ends_adjoint', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
-    ('element_backward', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
-    ('element_forward', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
+    ('element_forward', '', 0, 32, 1048576, 8, 16, 2, 1, 'ieee'),
+    ('element_ends', '', 0, 32, 1048576, 4, 16, 2, 1, 'ieee'),
+    ('element_states', '', 0, 32, 1048576, 4, 16, 2, 1, 'ieee'),
+    ('element_ends_adjoint', '', 0, 32, 1048576, 4, 16, 2, 1, 'ieee'),
+    ('element_backward', '', 0, 32, 1048576, 4, 16, 2, 1, 'ieee'),
+    ('element_forward', '', 0, 64, 1048576, 8, 16, 4, 1, 'ieee'),
+    ('element_ends', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
+    ('element_states', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
+    ('element_ends_adjoint', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
+    ('element_backward', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
+    ('element_forward', '', 0, 128, 1048576, 4, 16, 4, 1, 'ieee'),
     ('element_ends', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
     ('element_states', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
     ('element_ends_adjoint', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
@@ -518,14 +523,14 @@ def _m_element_ends_kernel(
     load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
     map_2 = load_ahead_2.to(tl.float32) * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
     map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
-    ahead = 1  # the chunk whose operands are loaded
-    start_ahead = first + ahead * C
-    valid_ahead = token < left - ahead * C
-    load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
-    load_ahead_2 = tl.load(u_ptr + start_ahead * u_ptr_t + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
-    load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
     for step in range(chunks):
         c = step
+        ahead = c + 1  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = token < left - ahead * C
+        load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+        load_ahead_2 = tl.load(u_ptr + start_ahead * u_ptr_t + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
+        load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
         rest = left - c * C
         valid = token < rest
         start = first + c * C
@@ -540,12 +545,6 @@ def _m_element_ends_kernel(
         load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
         map_2 = load_ahead_2.to(tl.float32) * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
         map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
-        ahead = c + 2  # the chunk whose operands are loaded
-        start_ahead = first + ahead * C
-        valid_ahead = token < left - ahead * C
-        load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
-        load_ahead_2 = tl.load(u_ptr + start_ahead * u_ptr_t + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
-        load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
     tl.store(start_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(start_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
     tl.store(segment_decay_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], P.to(segment_decay_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
@@ -634,15 +633,15 @@ def _m_element_forward_kernel(
     load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
     map_2 = load_ahead_2.to(tl.float32) * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
     map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
-    ahead = 1  # the chunk whose operands are loaded
-    start_ahead = first + ahead * C
-    valid_ahead = token < left - ahead * C
-    s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
-    load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
-    load_ahead_2 = tl.load(u_ptr + start_ahead * u_ptr_t + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
-    load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
     for step in range(chunks):
         c = step
+        ahead = c + 1  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = token < left - ahead * C
+        s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
+        load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+        load_ahead_2 = tl.load(u_ptr + start_ahead * u_ptr_t + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
+        load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
         rest = left - c * C
         valid = token < rest
         start = first + c * C
@@ -660,13 +659,6 @@ def _m_element_forward_kernel(
         load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
         map_2 = load_ahead_2.to(tl.float32) * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
         map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
-        ahead = c + 2  # the chunk whose operands are loaded
-        start_ahead = first + ahead * C
-        valid_ahead = token < left - ahead * C
-        s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
-        load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
-        load_ahead_2 = tl.load(u_ptr + start_ahead * u_ptr_t + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
-        load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
     if final_state_ptr is not None:
         if last:
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -717,14 +709,14 @@ def _m_element_states_kernel(
     load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
     map_2 = load_ahead_2.to(tl.float32) * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
     map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
-    ahead = 1  # the chunk whose operands are loaded
-    start_ahead = first + ahead * C
-    valid_ahead = token < left - ahead * C
-    load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
-    load_ahead_2 = tl.load(u_ptr + start_ahead * u_ptr_t + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
-    load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
     for step in range(chunks):
         c = step
+        ahead = c + 1  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = token < left - ahead * C
+        load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+        load_ahead_2 = tl.load(u_ptr + start_ahead * u_ptr_t + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
+        load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
         rest = left - c * C
         valid = token < rest
         start = first + c * C
@@ -738,12 +730,6 @@ def _m_element_states_kernel(
         load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
         map_2 = load_ahead_2.to(tl.float32) * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
         map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
-        ahead = c + 2  # the chunk whose operands are loaded
-        start_ahead = first + ahead * C
-        valid_ahead = token < left - ahead * C
-        load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
-        load_ahead_2 = tl.load(u_ptr + start_ahead * u_ptr_t + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
-        load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
 
 
 @_Kernel
@@ -787,14 +773,14 @@ def _m_element_ends_adjoint_kernel(
     s = s_ahead.to(tl.float32)  # [C, BLOCK_K]
     map_3 = _softplus(load_ahead.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
     dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_V]
-    ahead = chunks - 2  # the chunk whose operands are loaded
-    start_ahead = first + ahead * C
-    valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
-    s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
-    load_ahead = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
-    dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     for step in range(chunks):
         c = chunks - 1 - step
+        ahead = c - 1  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+        s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
+        load_ahead = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
+        dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         rest = left - c * C
         valid = token < rest
         start = first + c * C
@@ -808,12 +794,6 @@ def _m_element_ends_adjoint_kernel(
         s = s_ahead.to(tl.float32)  # [C, BLOCK_K]
         map_3 = _softplus(load_ahead.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
         dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_V]
-        ahead = c - 2  # the chunk whose operands are loaded
-        start_ahead = first + ahead * C
-        valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
-        s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
-        load_ahead = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
-        dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     tl.store(end_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
@@ -923,17 +903,17 @@ def _m_element_backward_kernel(
     part_14_0 = load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]
     part_14_1 = _exp(-tl.abs(part_14_0))
     map_10 = _ratio(tl.where(part_14_0 >= 0.0, 1.0, part_14_1), 1.0 + part_14_1)  # [C, BLOCK_V]
-    ahead = chunks - 2  # the chunk whose operands are loaded
-    start_ahead = first + ahead * C
-    valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
-    s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
-    load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
-    load_ahead_2 = tl.load(u_ptr + start_ahead * u_ptr_t + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
-    load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
-    dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    M_ahead = tl.load(h_2_ptr + _row(first_chunk + tl.maximum(tl.minimum(ahead, chunks - 1), 0), h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     for step in range(chunks):
         c = chunks - 1 - step
+        ahead = c - 1  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+        s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
+        load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+        load_ahead_2 = tl.load(u_ptr + start_ahead * u_ptr_t + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
+        load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
+        dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+        M_ahead = tl.load(h_2_ptr + _row(first_chunk + tl.maximum(tl.minimum(ahead, chunks - 1), 0), h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
         rest = left - c * C
         valid = token < rest
         start = first + c * C
@@ -992,15 +972,6 @@ def _m_element_backward_kernel(
         part_14_0 = load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]
         part_14_1 = _exp(-tl.abs(part_14_0))
         map_10 = _ratio(tl.where(part_14_0 >= 0.0, 1.0, part_14_1), 1.0 + part_14_1)  # [C, BLOCK_V]
-        ahead = c - 2  # the chunk whose operands are loaded
-        start_ahead = first + ahead * C
-        valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
-        s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
-        load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
-        load_ahead_2 = tl.load(u_ptr + start_ahead * u_ptr_t + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
-        load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
-        dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        M_ahead = tl.load(h_2_ptr + _row(first_chunk + tl.maximum(tl.minimum(ahead, chunks - 1), 0), h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     if d_initial_state_ptr is not None:
         if (segment == 0):
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -1116,14 +1087,14 @@ def _m_layer_element_ends_kernel(
     part_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_0), 1.0 + part_0)
     map_2 = load_ahead_2.to(tl.float32) * part_1 * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
     map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
-    ahead = 1  # the chunk whose operands are loaded
-    start_ahead = first + ahead * C
-    valid_ahead = token < left - ahead * C
-    load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
-    load_ahead_2 = tl.load(u_raw_ptr + start_ahead * u_raw_ptr_t + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
-    load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
     for step in range(chunks):
         c = step
+        ahead = c + 1  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = token < left - ahead * C
+        load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+        load_ahead_2 = tl.load(u_raw_ptr + start_ahead * u_raw_ptr_t + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
+        load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
         rest = left - c * C
         valid = token < rest
         start = first + c * C
@@ -1140,12 +1111,6 @@ def _m_layer_element_ends_kernel(
         part_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_0), 1.0 + part_0)
         map_2 = load_ahead_2.to(tl.float32) * part_1 * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
         map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
-        ahead = c + 2  # the chunk whose operands are loaded
-        start_ahead = first + ahead * C
-        valid_ahead = token < left - ahead * C
-        load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
-        load_ahead_2 = tl.load(u_raw_ptr + start_ahead * u_raw_ptr_t + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
-        load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
     tl.store(start_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(start_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
     tl.store(segment_decay_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], P.to(segment_decay_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
@@ -1236,15 +1201,15 @@ def _m_layer_element_forward_kernel(
     part_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_0), 1.0 + part_0)
     map_2 = load_ahead_2.to(tl.float32) * part_1 * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
     map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
-    ahead = 1  # the chunk whose operands are loaded
-    start_ahead = first + ahead * C
-    valid_ahead = token < left - ahead * C
-    s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
-    load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
-    load_ahead_2 = tl.load(u_raw_ptr + start_ahead * u_raw_ptr_t + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
-    load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
     for step in range(chunks):
         c = step
+        ahead = c + 1  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = token < left - ahead * C
+        s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
+        load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+        load_ahead_2 = tl.load(u_raw_ptr + start_ahead * u_raw_ptr_t + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
+        load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
         rest = left - c * C
         valid = token < rest
         start = first + c * C
@@ -1264,13 +1229,6 @@ def _m_layer_element_forward_kernel(
         part_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_0), 1.0 + part_0)
         map_2 = load_ahead_2.to(tl.float32) * part_1 * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
         map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
-        ahead = c + 2  # the chunk whose operands are loaded
-        start_ahead = first + ahead * C
-        valid_ahead = token < left - ahead * C
-        s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
-        load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
-        load_ahead_2 = tl.load(u_raw_ptr + start_ahead * u_raw_ptr_t + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
-        load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
     if final_state_ptr is not None:
         if last:
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -1323,14 +1281,14 @@ def _m_layer_element_states_kernel(
     part_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_0), 1.0 + part_0)
     map_2 = load_ahead_2.to(tl.float32) * part_1 * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
     map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
-    ahead = 1  # the chunk whose operands are loaded
-    start_ahead = first + ahead * C
-    valid_ahead = token < left - ahead * C
-    load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
-    load_ahead_2 = tl.load(u_raw_ptr + start_ahead * u_raw_ptr_t + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
-    load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
     for step in range(chunks):
         c = step
+        ahead = c + 1  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = token < left - ahead * C
+        load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+        load_ahead_2 = tl.load(u_raw_ptr + start_ahead * u_raw_ptr_t + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
+        load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
         rest = left - c * C
         valid = token < rest
         start = first + c * C
@@ -1346,12 +1304,6 @@ def _m_layer_element_states_kernel(
         part_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_0), 1.0 + part_0)
         map_2 = load_ahead_2.to(tl.float32) * part_1 * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
         map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
-        ahead = c + 2  # the chunk whose operands are loaded
-        start_ahead = first + ahead * C
-        valid_ahead = token < left - ahead * C
-        load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
-        load_ahead_2 = tl.load(u_raw_ptr + start_ahead * u_raw_ptr_t + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
-        load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
 
 
 @_Kernel
@@ -1395,14 +1347,14 @@ def _m_layer_element_ends_adjoint_kernel(
     s = s_ahead.to(tl.float32)  # [C, BLOCK_K]
     map_3 = _softplus(load_ahead.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
     dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_V]
-    ahead = chunks - 2  # the chunk whose operands are loaded
-    start_ahead = first + ahead * C
-    valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
-    s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
-    load_ahead = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
-    dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     for step in range(chunks):
         c = chunks - 1 - step
+        ahead = c - 1  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+        s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
+        load_ahead = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
+        dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         rest = left - c * C
         valid = token < rest
         start = first + c * C
@@ -1416,12 +1368,6 @@ def _m_layer_element_ends_adjoint_kernel(
         s = s_ahead.to(tl.float32)  # [C, BLOCK_K]
         map_3 = _softplus(load_ahead.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
         dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_V]
-        ahead = c - 2  # the chunk whose operands are loaded
-        start_ahead = first + ahead * C
-        valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
-        s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
-        load_ahead = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
-        dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
     tl.store(end_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
 
@@ -1541,17 +1487,17 @@ def _m_layer_element_backward_kernel(
     part_20_2 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_20_0), part_20_1)
     part_20_3 = _ratio(tl.where(-load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_20_0), part_20_1)
     map_14 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]) * (part_20_2 * (1.0 + load_ahead_2.to(tl.float32) * part_20_3))  # [C, BLOCK_V]
-    ahead = chunks - 2  # the chunk whose operands are loaded
-    start_ahead = first + ahead * C
-    valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
-    s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
-    load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
-    load_ahead_2 = tl.load(u_raw_ptr + start_ahead * u_raw_ptr_t + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
-    load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
-    dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-    M_ahead = tl.load(h_2_ptr + _row(first_chunk + tl.maximum(tl.minimum(ahead, chunks - 1), 0), h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     for step in range(chunks):
         c = chunks - 1 - step
+        ahead = c - 1  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+        s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
+        load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
+        load_ahead_2 = tl.load(u_raw_ptr + start_ahead * u_raw_ptr_t + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
+        load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
+        dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+        M_ahead = tl.load(h_2_ptr + _row(first_chunk + tl.maximum(tl.minimum(ahead, chunks - 1), 0), h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
         rest = left - c * C
         valid = token < rest
         start = first + c * C
@@ -1619,15 +1565,6 @@ def _m_layer_element_backward_kernel(
         part_20_2 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_20_0), part_20_1)
         part_20_3 = _ratio(tl.where(-load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_20_0), part_20_1)
         map_14 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]) * (part_20_2 * (1.0 + load_ahead_2.to(tl.float32) * part_20_3))  # [C, BLOCK_V]
-        ahead = c - 2  # the chunk whose operands are loaded
-        start_ahead = first + ahead * C
-        valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
-        s_ahead = tl.load(c_2_ptr + start_ahead * c_2_ptr_t + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 9
-        load_ahead = tl.load(b_ptr + start_ahead * b_ptr_t + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
-        load_ahead_2 = tl.load(u_raw_ptr + start_ahead * u_raw_ptr_t + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
-        load_ahead_3 = tl.load(d_ptr + start_ahead * d_ptr_t + (token * d_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # load d [C, BLOCK_V]
-        dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid_ahead[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
-        M_ahead = tl.load(h_2_ptr + _row(first_chunk + tl.maximum(tl.minimum(ahead, chunks - 1), 0), h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     if d_initial_state_ptr is not None:
         if (segment == 0):
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])

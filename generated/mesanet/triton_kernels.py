@@ -20,12 +20,17 @@ _TABLE = (
     ('element_states', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
     ('element_ends_adjoint', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
     ('element_backward', '', 0, 16, 1048576, 4, 16, 1, 1, 'ieee'),
-    ('element_forward', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
-    ('element_ends', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
-    ('element_states', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
-    ('element_ends_adjoint', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
-    ('element_backward', '', 0, 32, 1048576, 8, 16, 4, 1, 'ieee'),
-    ('element_forward', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
+    ('element_forward', '', 0, 32, 1048576, 8, 16, 2, 1, 'ieee'),
+    ('element_ends', '', 0, 32, 1048576, 4, 16, 2, 1, 'ieee'),
+    ('element_states', '', 0, 32, 1048576, 4, 16, 2, 1, 'ieee'),
+    ('element_ends_adjoint', '', 0, 32, 1048576, 4, 16, 2, 1, 'ieee'),
+    ('element_backward', '', 0, 32, 1048576, 4, 16, 2, 1, 'ieee'),
+    ('element_forward', '', 0, 64, 1048576, 8, 16, 4, 1, 'ieee'),
+    ('element_ends', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
+    ('element_states', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
+    ('element_ends_adjoint', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
+    ('element_backward', '', 0, 64, 1048576, 4, 16, 4, 1, 'ieee'),
+    ('element_forward', '', 0, 128, 1048576, 4, 16, 4, 1, 'ieee'),
     ('element_ends', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
     ('element_states', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
     ('element_ends_adjoint', '', 0, 128, 1048576, 4, 16, 8, 1, 'ieee'),
@@ -539,15 +544,15 @@ def _g_element_ends_kernel(
     load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
     a = _exp(load_ahead_4)  # decay [C]  # line 7
     use = a  # [C]
-    ahead = 1  # the chunk whose operands are loaded
-    start_ahead = first + ahead * C
-    valid_ahead = token < left - ahead * C
-    load_ahead = tl.load(beta_ptr + start_ahead * beta_ptr_t + (token * beta_ptr_t), mask=valid_ahead, other=0.0)  # load beta [C]
-    load_ahead_2 = tl.load(k_ptr + start_ahead * k_ptr_t + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-    load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
-    load_ahead_4 = tl.load(log_a_ptr + start_ahead * log_a_ptr_t + (token * log_a_ptr_t), mask=valid_ahead, other=0.0).to(tl.float32)  # load log_a [C]
     for step in range(chunks):
         c = step
+        ahead = c + 1  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = token < left - ahead * C
+        load_ahead = tl.load(beta_ptr + start_ahead * beta_ptr_t + (token * beta_ptr_t), mask=valid_ahead, other=0.0)  # load beta [C]
+        load_ahead_2 = tl.load(k_ptr + start_ahead * k_ptr_t + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+        load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+        load_ahead_4 = tl.load(log_a_ptr + start_ahead * log_a_ptr_t + (token * log_a_ptr_t), mask=valid_ahead, other=0.0).to(tl.float32)  # load log_a [C]
         rest = left - c * C
         valid = token < rest
         start = first + c * C
@@ -561,13 +566,6 @@ def _g_element_ends_kernel(
         load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
         a = _exp(load_ahead_4)  # decay [C]  # line 7
         use = a  # [C]
-        ahead = c + 2  # the chunk whose operands are loaded
-        start_ahead = first + ahead * C
-        valid_ahead = token < left - ahead * C
-        load_ahead = tl.load(beta_ptr + start_ahead * beta_ptr_t + (token * beta_ptr_t), mask=valid_ahead, other=0.0)  # load beta [C]
-        load_ahead_2 = tl.load(k_ptr + start_ahead * k_ptr_t + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-        load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
-        load_ahead_4 = tl.load(log_a_ptr + start_ahead * log_a_ptr_t + (token * log_a_ptr_t), mask=valid_ahead, other=0.0).to(tl.float32)  # load log_a [C]
     tl.store(start_state_ptr + _row(slot, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], M.to(start_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
     if (block == 0):
         tl.store(segment_decay_ptr + _row(slot, h, H) * (1), P)
@@ -651,15 +649,15 @@ def _g_element_forward_kernel(
     load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
     a = _exp(load_ahead_4)  # decay [C]  # line 7
     use = a  # [C]
-    ahead = 1  # the chunk whose operands are loaded
-    start_ahead = first + ahead * C
-    valid_ahead = token < left - ahead * C
-    load_ahead = tl.load(beta_ptr + start_ahead * beta_ptr_t + (token * beta_ptr_t), mask=valid_ahead, other=0.0)  # load beta [C]
-    load_ahead_2 = tl.load(k_ptr + start_ahead * k_ptr_t + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-    load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
-    load_ahead_4 = tl.load(log_a_ptr + start_ahead * log_a_ptr_t + (token * log_a_ptr_t), mask=valid_ahead, other=0.0).to(tl.float32)  # load log_a [C]
     for step in range(chunks):
         c = step
+        ahead = c + 1  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = token < left - ahead * C
+        load_ahead = tl.load(beta_ptr + start_ahead * beta_ptr_t + (token * beta_ptr_t), mask=valid_ahead, other=0.0)  # load beta [C]
+        load_ahead_2 = tl.load(k_ptr + start_ahead * k_ptr_t + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+        load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+        load_ahead_4 = tl.load(log_a_ptr + start_ahead * log_a_ptr_t + (token * log_a_ptr_t), mask=valid_ahead, other=0.0).to(tl.float32)  # load log_a [C]
         rest = left - c * C
         valid = token < rest
         start = first + c * C
@@ -673,13 +671,6 @@ def _g_element_forward_kernel(
         load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
         a = _exp(load_ahead_4)  # decay [C]  # line 7
         use = a  # [C]
-        ahead = c + 2  # the chunk whose operands are loaded
-        start_ahead = first + ahead * C
-        valid_ahead = token < left - ahead * C
-        load_ahead = tl.load(beta_ptr + start_ahead * beta_ptr_t + (token * beta_ptr_t), mask=valid_ahead, other=0.0)  # load beta [C]
-        load_ahead_2 = tl.load(k_ptr + start_ahead * k_ptr_t + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-        load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
-        load_ahead_4 = tl.load(log_a_ptr + start_ahead * log_a_ptr_t + (token * log_a_ptr_t), mask=valid_ahead, other=0.0).to(tl.float32)  # load log_a [C]
     if final_state_ptr is not None:
         if last:
             tl.store(final_state_ptr + _row(n, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
@@ -727,15 +718,15 @@ def _g_element_states_kernel(
     load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
     a = _exp(load_ahead_4)  # decay [C]  # line 7
     use = a  # [C]
-    ahead = 1  # the chunk whose operands are loaded
-    start_ahead = first + ahead * C
-    valid_ahead = token < left - ahead * C
-    load_ahead = tl.load(beta_ptr + start_ahead * beta_ptr_t + (token * beta_ptr_t), mask=valid_ahead, other=0.0)  # load beta [C]
-    load_ahead_2 = tl.load(k_ptr + start_ahead * k_ptr_t + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-    load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
-    load_ahead_4 = tl.load(log_a_ptr + start_ahead * log_a_ptr_t + (token * log_a_ptr_t), mask=valid_ahead, other=0.0).to(tl.float32)  # load log_a [C]
     for step in range(chunks):
         c = step
+        ahead = c + 1  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = token < left - ahead * C
+        load_ahead = tl.load(beta_ptr + start_ahead * beta_ptr_t + (token * beta_ptr_t), mask=valid_ahead, other=0.0)  # load beta [C]
+        load_ahead_2 = tl.load(k_ptr + start_ahead * k_ptr_t + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+        load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+        load_ahead_4 = tl.load(log_a_ptr + start_ahead * log_a_ptr_t + (token * log_a_ptr_t), mask=valid_ahead, other=0.0).to(tl.float32)  # load log_a [C]
         rest = left - c * C
         valid = token < rest
         start = first + c * C
@@ -748,13 +739,6 @@ def _g_element_states_kernel(
         load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
         a = _exp(load_ahead_4)  # decay [C]  # line 7
         use = a  # [C]
-        ahead = c + 2  # the chunk whose operands are loaded
-        start_ahead = first + ahead * C
-        valid_ahead = token < left - ahead * C
-        load_ahead = tl.load(beta_ptr + start_ahead * beta_ptr_t + (token * beta_ptr_t), mask=valid_ahead, other=0.0)  # load beta [C]
-        load_ahead_2 = tl.load(k_ptr + start_ahead * k_ptr_t + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-        load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
-        load_ahead_4 = tl.load(log_a_ptr + start_ahead * log_a_ptr_t + (token * log_a_ptr_t), mask=valid_ahead, other=0.0).to(tl.float32)  # load log_a [C]
 
 
 @_Kernel
@@ -788,13 +772,13 @@ def _g_element_ends_adjoint_kernel(
     a = _exp(load_ahead)  # decay [C]  # line 7
     dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_K, BLOCK_s_Kp]
     use = a  # [C]
-    ahead = chunks - 2  # the chunk whose operands are loaded
-    start_ahead = first + ahead * C
-    valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
-    load_ahead = tl.load(log_a_ptr + start_ahead * log_a_ptr_t + (token * log_a_ptr_t), mask=valid_ahead, other=0.0).to(tl.float32)  # load log_a [C]
-    dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid_ahead[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
     for step in range(chunks):
         c = chunks - 1 - step
+        ahead = c - 1  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+        load_ahead = tl.load(log_a_ptr + start_ahead * log_a_ptr_t + (token * log_a_ptr_t), mask=valid_ahead, other=0.0).to(tl.float32)  # load log_a [C]
+        dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid_ahead[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
         rest = left - c * C
         valid = token < rest
         start = first + c * C
@@ -805,11 +789,6 @@ def _g_element_ends_adjoint_kernel(
         a = _exp(load_ahead)  # decay [C]  # line 7
         dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_K, BLOCK_s_Kp]
         use = a  # [C]
-        ahead = c - 2  # the chunk whose operands are loaded
-        start_ahead = first + ahead * C
-        valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
-        load_ahead = tl.load(log_a_ptr + start_ahead * log_a_ptr_t + (token * log_a_ptr_t), mask=valid_ahead, other=0.0).to(tl.float32)  # load log_a [C]
-        dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid_ahead[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
     tl.store(end_state_ptr + _row(slot, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
 
 
@@ -909,17 +888,17 @@ def _g_element_backward_kernel(
     M = M_ahead.to(tl.float32)  # [BLOCK_K, BLOCK_s_Kp]
     load_2 = load_ahead_2.to(tl.float32)  # [C, BLOCK_K]
     load_3 = load_ahead.to(tl.float32)  # [C]
-    ahead = chunks - 2  # the chunk whose operands are loaded
-    start_ahead = first + ahead * C
-    valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
-    load_ahead = tl.load(beta_ptr + start_ahead * beta_ptr_t + (token * beta_ptr_t), mask=valid_ahead, other=0.0)  # load beta [C]
-    load_ahead_2 = tl.load(k_ptr + start_ahead * k_ptr_t + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-    load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
-    load_ahead_4 = tl.load(log_a_ptr + start_ahead * log_a_ptr_t + (token * log_a_ptr_t), mask=valid_ahead, other=0.0).to(tl.float32)  # load log_a [C]
-    dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid_ahead[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
-    M_ahead = tl.load(h_2_ptr + _row(first_chunk + tl.maximum(tl.minimum(ahead, chunks - 1), 0), h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], mask=in_K[:, None] & in_s_Kp[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_s_Kp]
     for step in range(chunks):
         c = chunks - 1 - step
+        ahead = c - 1  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+        load_ahead = tl.load(beta_ptr + start_ahead * beta_ptr_t + (token * beta_ptr_t), mask=valid_ahead, other=0.0)  # load beta [C]
+        load_ahead_2 = tl.load(k_ptr + start_ahead * k_ptr_t + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+        load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+        load_ahead_4 = tl.load(log_a_ptr + start_ahead * log_a_ptr_t + (token * log_a_ptr_t), mask=valid_ahead, other=0.0).to(tl.float32)  # load log_a [C]
+        dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid_ahead[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
+        M_ahead = tl.load(h_2_ptr + _row(first_chunk + tl.maximum(tl.minimum(ahead, chunks - 1), 0), h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], mask=in_K[:, None] & in_s_Kp[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_s_Kp]
         rest = left - c * C
         valid = token < rest
         start = first + c * C
@@ -955,15 +934,6 @@ def _g_element_backward_kernel(
         M = M_ahead.to(tl.float32)  # [BLOCK_K, BLOCK_s_Kp]
         load_2 = load_ahead_2.to(tl.float32)  # [C, BLOCK_K]
         load_3 = load_ahead.to(tl.float32)  # [C]
-        ahead = c - 2  # the chunk whose operands are loaded
-        start_ahead = first + ahead * C
-        valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
-        load_ahead = tl.load(beta_ptr + start_ahead * beta_ptr_t + (token * beta_ptr_t), mask=valid_ahead, other=0.0)  # load beta [C]
-        load_ahead_2 = tl.load(k_ptr + start_ahead * k_ptr_t + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
-        load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
-        load_ahead_4 = tl.load(log_a_ptr + start_ahead * log_a_ptr_t + (token * log_a_ptr_t), mask=valid_ahead, other=0.0).to(tl.float32)  # load log_a [C]
-        dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid_ahead[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
-        M_ahead = tl.load(h_2_ptr + _row(first_chunk + tl.maximum(tl.minimum(ahead, chunks - 1), 0), h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], mask=in_K[:, None] & in_s_Kp[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_s_Kp]
     if d_initial_state_ptr is not None:
         if (segment == 0):
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
@@ -1598,15 +1568,15 @@ def _g_layer_element_ends_kernel(
     part_8_0 = _exp(-tl.abs(load_ahead_4.to(tl.float32)))
     a = _ratio(tl.where(load_ahead_4.to(tl.float32) >= 0.0, 1.0, part_8_0), 1.0 + part_8_0)  # decay [C]  # line 7
     use = a  # [C]
-    ahead = 1  # the chunk whose operands are loaded
-    start_ahead = first + ahead * C
-    valid_ahead = token < left - ahead * C
-    load_ahead = tl.load(beta_raw_ptr + start_ahead * beta_raw_ptr_t + (token * beta_raw_ptr_t), mask=valid_ahead, other=0.0)  # load beta_raw [C]
-    load_ahead_2 = tl.load(k_raw_ptr + start_ahead * k_raw_ptr_t + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-    load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
-    load_ahead_4 = tl.load(a_raw_ptr + start_ahead * a_raw_ptr_t + (token * a_raw_ptr_t), mask=valid_ahead, other=0.0)  # load a_raw [C]
     for step in range(chunks):
         c = step
+        ahead = c + 1  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = token < left - ahead * C
+        load_ahead = tl.load(beta_raw_ptr + start_ahead * beta_raw_ptr_t + (token * beta_raw_ptr_t), mask=valid_ahead, other=0.0)  # load beta_raw [C]
+        load_ahead_2 = tl.load(k_raw_ptr + start_ahead * k_raw_ptr_t + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+        load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+        load_ahead_4 = tl.load(a_raw_ptr + start_ahead * a_raw_ptr_t + (token * a_raw_ptr_t), mask=valid_ahead, other=0.0)  # load a_raw [C]
         rest = left - c * C
         valid = token < rest
         start = first + c * C
@@ -1633,13 +1603,6 @@ def _g_layer_element_ends_kernel(
         part_8_0 = _exp(-tl.abs(load_ahead_4.to(tl.float32)))
         a = _ratio(tl.where(load_ahead_4.to(tl.float32) >= 0.0, 1.0, part_8_0), 1.0 + part_8_0)  # decay [C]  # line 7
         use = a  # [C]
-        ahead = c + 2  # the chunk whose operands are loaded
-        start_ahead = first + ahead * C
-        valid_ahead = token < left - ahead * C
-        load_ahead = tl.load(beta_raw_ptr + start_ahead * beta_raw_ptr_t + (token * beta_raw_ptr_t), mask=valid_ahead, other=0.0)  # load beta_raw [C]
-        load_ahead_2 = tl.load(k_raw_ptr + start_ahead * k_raw_ptr_t + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-        load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
-        load_ahead_4 = tl.load(a_raw_ptr + start_ahead * a_raw_ptr_t + (token * a_raw_ptr_t), mask=valid_ahead, other=0.0)  # load a_raw [C]
     tl.store(start_state_ptr + _row(slot, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], M.to(start_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
     if (block == 0):
         tl.store(segment_decay_ptr + _row(slot, h, H) * (1), P)
@@ -1732,15 +1695,15 @@ def _g_layer_element_forward_kernel(
     part_8_0 = _exp(-tl.abs(load_ahead_4.to(tl.float32)))
     a = _ratio(tl.where(load_ahead_4.to(tl.float32) >= 0.0, 1.0, part_8_0), 1.0 + part_8_0)  # decay [C]  # line 7
     use = a  # [C]
-    ahead = 1  # the chunk whose operands are loaded
-    start_ahead = first + ahead * C
-    valid_ahead = token < left - ahead * C
-    load_ahead = tl.load(beta_raw_ptr + start_ahead * beta_raw_ptr_t + (token * beta_raw_ptr_t), mask=valid_ahead, other=0.0)  # load beta_raw [C]
-    load_ahead_2 = tl.load(k_raw_ptr + start_ahead * k_raw_ptr_t + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-    load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
-    load_ahead_4 = tl.load(a_raw_ptr + start_ahead * a_raw_ptr_t + (token * a_raw_ptr_t), mask=valid_ahead, other=0.0)  # load a_raw [C]
     for step in range(chunks):
         c = step
+        ahead = c + 1  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = token < left - ahead * C
+        load_ahead = tl.load(beta_raw_ptr + start_ahead * beta_raw_ptr_t + (token * beta_raw_ptr_t), mask=valid_ahead, other=0.0)  # load beta_raw [C]
+        load_ahead_2 = tl.load(k_raw_ptr + start_ahead * k_raw_ptr_t + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+        load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+        load_ahead_4 = tl.load(a_raw_ptr + start_ahead * a_raw_ptr_t + (token * a_raw_ptr_t), mask=valid_ahead, other=0.0)  # load a_raw [C]
         rest = left - c * C
         valid = token < rest
         start = first + c * C
@@ -1767,13 +1730,6 @@ def _g_layer_element_forward_kernel(
         part_8_0 = _exp(-tl.abs(load_ahead_4.to(tl.float32)))
         a = _ratio(tl.where(load_ahead_4.to(tl.float32) >= 0.0, 1.0, part_8_0), 1.0 + part_8_0)  # decay [C]  # line 7
         use = a  # [C]
-        ahead = c + 2  # the chunk whose operands are loaded
-        start_ahead = first + ahead * C
-        valid_ahead = token < left - ahead * C
-        load_ahead = tl.load(beta_raw_ptr + start_ahead * beta_raw_ptr_t + (token * beta_raw_ptr_t), mask=valid_ahead, other=0.0)  # load beta_raw [C]
-        load_ahead_2 = tl.load(k_raw_ptr + start_ahead * k_raw_ptr_t + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-        load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
-        load_ahead_4 = tl.load(a_raw_ptr + start_ahead * a_raw_ptr_t + (token * a_raw_ptr_t), mask=valid_ahead, other=0.0)  # load a_raw [C]
     if final_state_ptr is not None:
         if last:
             tl.store(final_state_ptr + _row(n, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
@@ -1831,15 +1787,15 @@ def _g_layer_element_states_kernel(
     part_8_0 = _exp(-tl.abs(load_ahead_4.to(tl.float32)))
     a = _ratio(tl.where(load_ahead_4.to(tl.float32) >= 0.0, 1.0, part_8_0), 1.0 + part_8_0)  # decay [C]  # line 7
     use = a  # [C]
-    ahead = 1  # the chunk whose operands are loaded
-    start_ahead = first + ahead * C
-    valid_ahead = token < left - ahead * C
-    load_ahead = tl.load(beta_raw_ptr + start_ahead * beta_raw_ptr_t + (token * beta_raw_ptr_t), mask=valid_ahead, other=0.0)  # load beta_raw [C]
-    load_ahead_2 = tl.load(k_raw_ptr + start_ahead * k_raw_ptr_t + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-    load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
-    load_ahead_4 = tl.load(a_raw_ptr + start_ahead * a_raw_ptr_t + (token * a_raw_ptr_t), mask=valid_ahead, other=0.0)  # load a_raw [C]
     for step in range(chunks):
         c = step
+        ahead = c + 1  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = token < left - ahead * C
+        load_ahead = tl.load(beta_raw_ptr + start_ahead * beta_raw_ptr_t + (token * beta_raw_ptr_t), mask=valid_ahead, other=0.0)  # load beta_raw [C]
+        load_ahead_2 = tl.load(k_raw_ptr + start_ahead * k_raw_ptr_t + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+        load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+        load_ahead_4 = tl.load(a_raw_ptr + start_ahead * a_raw_ptr_t + (token * a_raw_ptr_t), mask=valid_ahead, other=0.0)  # load a_raw [C]
         rest = left - c * C
         valid = token < rest
         start = first + c * C
@@ -1865,13 +1821,6 @@ def _g_layer_element_states_kernel(
         part_8_0 = _exp(-tl.abs(load_ahead_4.to(tl.float32)))
         a = _ratio(tl.where(load_ahead_4.to(tl.float32) >= 0.0, 1.0, part_8_0), 1.0 + part_8_0)  # decay [C]  # line 7
         use = a  # [C]
-        ahead = c + 2  # the chunk whose operands are loaded
-        start_ahead = first + ahead * C
-        valid_ahead = token < left - ahead * C
-        load_ahead = tl.load(beta_raw_ptr + start_ahead * beta_raw_ptr_t + (token * beta_raw_ptr_t), mask=valid_ahead, other=0.0)  # load beta_raw [C]
-        load_ahead_2 = tl.load(k_raw_ptr + start_ahead * k_raw_ptr_t + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-        load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
-        load_ahead_4 = tl.load(a_raw_ptr + start_ahead * a_raw_ptr_t + (token * a_raw_ptr_t), mask=valid_ahead, other=0.0)  # load a_raw [C]
 
 
 @_Kernel
@@ -1906,13 +1855,13 @@ def _g_layer_element_ends_adjoint_kernel(
     a = _ratio(tl.where(load_ahead.to(tl.float32) >= 0.0, 1.0, part_2_0), 1.0 + part_2_0)  # decay [C]  # line 7
     dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_K, BLOCK_s_Kp]
     use = a  # [C]
-    ahead = chunks - 2  # the chunk whose operands are loaded
-    start_ahead = first + ahead * C
-    valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
-    load_ahead = tl.load(a_raw_ptr + start_ahead * a_raw_ptr_t + (token * a_raw_ptr_t), mask=valid_ahead, other=0.0)  # load a_raw [C]
-    dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid_ahead[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
     for step in range(chunks):
         c = chunks - 1 - step
+        ahead = c - 1  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+        load_ahead = tl.load(a_raw_ptr + start_ahead * a_raw_ptr_t + (token * a_raw_ptr_t), mask=valid_ahead, other=0.0)  # load a_raw [C]
+        dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid_ahead[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
         rest = left - c * C
         valid = token < rest
         start = first + c * C
@@ -1924,11 +1873,6 @@ def _g_layer_element_ends_adjoint_kernel(
         a = _ratio(tl.where(load_ahead.to(tl.float32) >= 0.0, 1.0, part_2_0), 1.0 + part_2_0)  # decay [C]  # line 7
         dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_K, BLOCK_s_Kp]
         use = a  # [C]
-        ahead = c - 2  # the chunk whose operands are loaded
-        start_ahead = first + ahead * C
-        valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
-        load_ahead = tl.load(a_raw_ptr + start_ahead * a_raw_ptr_t + (token * a_raw_ptr_t), mask=valid_ahead, other=0.0)  # load a_raw [C]
-        dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid_ahead[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
     tl.store(end_state_ptr + _row(slot, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
 
 
@@ -2057,17 +2001,17 @@ def _g_layer_element_backward_kernel(
     map_14 = -(load_ahead_2.to(tl.float32) * part_19_1)  # [C, BLOCK_K]
     part_25_0 = _exp(-tl.abs(load_ahead_4.to(tl.float32)))
     map_19 = _ratio(tl.where(-load_ahead_4.to(tl.float32) >= 0.0, 1.0, part_25_0), 1.0 + part_25_0)  # [C]
-    ahead = chunks - 2  # the chunk whose operands are loaded
-    start_ahead = first + ahead * C
-    valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
-    load_ahead = tl.load(beta_raw_ptr + start_ahead * beta_raw_ptr_t + (token * beta_raw_ptr_t), mask=valid_ahead, other=0.0)  # load beta_raw [C]
-    load_ahead_2 = tl.load(k_raw_ptr + start_ahead * k_raw_ptr_t + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-    load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
-    load_ahead_4 = tl.load(a_raw_ptr + start_ahead * a_raw_ptr_t + (token * a_raw_ptr_t), mask=valid_ahead, other=0.0)  # load a_raw [C]
-    dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid_ahead[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
-    M_ahead = tl.load(h_2_ptr + _row(first_chunk + tl.maximum(tl.minimum(ahead, chunks - 1), 0), h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], mask=in_K[:, None] & in_s_Kp[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_s_Kp]
     for step in range(chunks):
         c = chunks - 1 - step
+        ahead = c - 1  # the chunk whose operands are loaded
+        start_ahead = first + ahead * C
+        valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
+        load_ahead = tl.load(beta_raw_ptr + start_ahead * beta_raw_ptr_t + (token * beta_raw_ptr_t), mask=valid_ahead, other=0.0)  # load beta_raw [C]
+        load_ahead_2 = tl.load(k_raw_ptr + start_ahead * k_raw_ptr_t + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
+        load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
+        load_ahead_4 = tl.load(a_raw_ptr + start_ahead * a_raw_ptr_t + (token * a_raw_ptr_t), mask=valid_ahead, other=0.0)  # load a_raw [C]
+        dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid_ahead[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
+        M_ahead = tl.load(h_2_ptr + _row(first_chunk + tl.maximum(tl.minimum(ahead, chunks - 1), 0), h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], mask=in_K[:, None] & in_s_Kp[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_s_Kp]
         rest = left - c * C
         valid = token < rest
         start = first + c * C
@@ -2143,15 +2087,6 @@ def _g_layer_element_backward_kernel(
         map_14 = -(load_ahead_2.to(tl.float32) * part_19_1)  # [C, BLOCK_K]
         part_25_0 = _exp(-tl.abs(load_ahead_4.to(tl.float32)))
         map_19 = _ratio(tl.where(-load_ahead_4.to(tl.float32) >= 0.0, 1.0, part_25_0), 1.0 + part_25_0)  # [C]
-        ahead = c - 2  # the chunk whose operands are loaded
-        start_ahead = first + ahead * C
-        valid_ahead = (token < left - ahead * C) & (token >= -ahead * C)
-        load_ahead = tl.load(beta_raw_ptr + start_ahead * beta_raw_ptr_t + (token * beta_raw_ptr_t), mask=valid_ahead, other=0.0)  # load beta_raw [C]
-        load_ahead_2 = tl.load(k_raw_ptr + start_ahead * k_raw_ptr_t + (token * k_raw_ptr_t)[:, None] + at_K[None, :], mask=valid_ahead[:, None] & in_K[None, :], other=0.0)  # load k_raw [C, BLOCK_K]
-        load_ahead_3 = tl.load(part_ptr + start_ahead * part_ptr_t + (token * part_ptr_t)[:, None] + at_s_Kp[None, :], mask=valid_ahead[:, None] & in_s_Kp[None, :], other=0.0)  # load part [C, BLOCK_s_Kp]
-        load_ahead_4 = tl.load(a_raw_ptr + start_ahead * a_raw_ptr_t + (token * a_raw_ptr_t), mask=valid_ahead, other=0.0)  # load a_raw [C]
-        dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid_ahead[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
-        M_ahead = tl.load(h_2_ptr + _row(first_chunk + tl.maximum(tl.minimum(ahead, chunks - 1), 0), h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], mask=in_K[:, None] & in_s_Kp[None, :], other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_s_Kp]
     if d_initial_state_ptr is not None:
         if (segment == 0):
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])

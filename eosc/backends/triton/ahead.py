@@ -1,10 +1,10 @@
 """What a walk over tiles of two axes makes ahead: loads, and functions of one token's operands.
 
-    load x of the first chunk; f = f(x); load x of the second
+    load x of the first chunk; f = f(x)
     for each chunk:
+        load x of the next
         what needs f
         f = f(x)
-        load x of the chunk after the next
 
 A chunk's steps wait for one another, and few programs run side by side, so that nothing else hides
 how long a load takes. And what is carried from a chunk to the next is spread over the threads,

@@ -458,19 +458,18 @@ class KernelPrinter:
         if tiles.ahead is not None:
             lines += self._ahead("0" if forward else "chunks - 1", 1)
             lines += _indented(tiles.early, 1)
-            lines += self._ahead("1" if forward else "chunks - 2", 1)
         lines += [
             (1, "for step in range(chunks):", None),
             (2, f"c = {'step' if forward else 'chunks - 1 - step'}", None),
+        ]
+        if tiles.ahead is not None:
+            lines += self._ahead("c + 1" if forward else "c - 1", 2)
+        lines += [
             (2, "rest = left - c * C", None),
             (2, "valid = token < rest", None),
             (2, "start = first + c * C", None),
-            *_indented(tiles.body, 2),
         ]
-        if tiles.ahead is not None:
-            lines += _indented(tiles.early, 2)
-            lines += self._ahead("c + 2" if forward else "c - 2", 2)
-        return lines
+        return [*lines, *_indented(tiles.body, 2), *_indented(tiles.early, 2)]
 
     def _ahead(self, chunk: str, indent: int) -> list[Line]:
         """Load the operands of a chunk."""
