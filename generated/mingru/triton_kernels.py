@@ -313,7 +313,10 @@ def _chunks(T: int, N: int, varlen: bool, chunk: int) -> int:
 
 
 class _Kernel:
-    """A kernel: `kernel[grid](...)` launches it, or compiles it alone in a thread that prepares."""
+    """A kernel: `kernel[grid](...)` launches it, or compiles it alone in a thread that prepares.
+
+    thread.prepared: the kernels that are compiled, in a thread that prepares.
+    """
 
     thread = threading.local()
 
@@ -321,9 +324,10 @@ class _Kernel:
         self.function = function
 
     def __getitem__(self, grid: tuple[int, ...]) -> Any:
-        if getattr(_Kernel.thread, "preparing", False):
-            return functools.partial(self.function.warmup, grid=grid)
-        return self.function[grid]
+        prepared = getattr(_Kernel.thread, "prepared", None)
+        if prepared is None:
+            return self.function[grid]
+        return lambda *given, **how: prepared.append(self.function.warmup(*given, grid=grid, **how))
 
 
 def _kind(operands: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -363,16 +367,26 @@ def _prepared(launcher: Any) -> Any:
 
 
 def _prepare(launcher: Any, operands: tuple[Any, ...]) -> None:
-    """Compile the kernels of a launcher side by side.
+    """Compile the kernels of a launcher side by side, and what launches them.
 
     What does not compile fails again, and is reported, where it is launched.
     """
     with ThreadPoolExecutor() as pool, triton.AsyncCompileMode(pool, ignore_errors=True):
-        _Kernel.thread.preparing = True
+        prepared: list[Any] = []
+        _Kernel.thread.prepared = prepared
         try:
             launcher(*operands)
         finally:
-            _Kernel.thread.preparing = False
+            _Kernel.thread.prepared = None
+        for kernel in prepared:
+            pool.submit(_launchable, kernel)
+
+
+def _launchable(kernel: Any) -> None:
+    """Build the C function that launches a kernel, which Triton then finds in its cache."""
+    kernel = kernel.result(True) if hasattr(kernel, "result") else kernel
+    if kernel is not None:
+        triton.runtime.driver.active.launcher_cls(kernel.src, kernel.metadata)
 
 
 def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:

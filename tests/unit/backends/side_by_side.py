@@ -1,7 +1,8 @@
 """Prepare the launchers of a printed module for a GPU that is not there; `test_side_by_side.py`.
 
 Compiling needs the target alone; launching would need the device, so what ends here launched
-nothing. Prints one JSON object: how many kernels there are, and how many compiled, by launcher.
+nothing. Prints one JSON object: how many kernels are compiled after each call, whether calls
+prepared, and for how many kernels what launches them was built.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ B, T, H, V = 1, 64, 2, 64
 class Absent:
     """A Hopper GPU as far as a compiler asks."""
 
+    def __init__(self) -> None:
+        self.launchers: list[str] = []
+
     def get_current_device(self) -> int:
         return 0
 
@@ -35,6 +39,9 @@ class Absent:
 
     def get_active_torch_device(self) -> torch.device:
         return torch.device("cpu")
+
+    def launcher_cls(self, source: Any, metadata: Any) -> None:
+        self.launchers.append(metadata.name)
 
 
 def loaded(path: Path) -> ModuleType:
@@ -74,7 +81,8 @@ def interrupted(call: Any, operands: tuple[Any, ...]) -> None:
 
 
 def main(path: Path) -> None:
-    driver.set_active(Absent())
+    absent = Absent()
+    driver.set_active(absent)
     module = loaded(path)
     module._architecture = lambda device: "sm90"
     module._processors = lambda device: 132
@@ -84,7 +92,7 @@ def main(path: Path) -> None:
     forward = module.m_forward.__wrapped__
 
     def launcher(*operands: Any) -> Any:
-        prepared.append(getattr(module._Kernel.thread, "preparing", False))
+        prepared.append(getattr(module._Kernel.thread, "prepared", None) is not None)
         if not prepared[-1]:
             raise Launched
         return forward(*operands)
@@ -93,12 +101,14 @@ def main(path: Path) -> None:
     call = module._prepared(launcher)
     interrupted(call, (x.half(), x, None, None))
     prepared.clear()
+    absent.launchers.clear()
     for operands in ((x, x, None, None), (x, x, None, None), (x.float(), x, None, None)):
         try:
             call(*operands)
         except Launched:
             found.append(compiled(module))
-    print(json.dumps({"compiled": found, "prepared": prepared}))
+    launchers = len(absent.launchers)
+    print(json.dumps({"compiled": found, "prepared": prepared, "launchers": launchers}))
 
 
 if __name__ == "__main__":

@@ -42,3 +42,5 @@ def test_kernels_are_compiled_before_they_are_launched(tmp_path: Path) -> None:
     assert found["prepared"] == [True, False, False, True, False]
     first, again, other = found["compiled"]
     assert 0 < first == again <= other
+    # What launches them is built then as well, for each dtype.
+    assert found["launchers"] == 2 * first
