@@ -145,7 +145,7 @@ def _ops(printed: Printed) -> Iterator[Case]:
             yield replace(short, K=16, V=200, segment=256)
             yield replace(short, K=16, V=72, dtype="fp32")
             yield replace(short, K=32, V=72, segment=256)
-            yield replace(short, K=100, V=24)
+            yield replace(short, K=100, V=24, segment=256)
             yield replace(short, K=64, V=16)
             yield replace(short, V=32)
             yield replace(short, T=300, K=200, V=136, gates="mixed")

@@ -168,7 +168,7 @@ def contract(scan: Any, x: dict[str, Any]) -> None:
     """Bring what erases to where an erasure does not enlarge the memory: unit keys, betas below 1.
 
     Layers do so by their norms and sigmoids. Writes along other vectors than those read enlarge it
-    by 1 / (2 K) a token on average: these are drawn so that it grows by e^8 at most, beyond which
+    by 1 / (2 K) a token on average: these are drawn so that it grows by e^2 at most, beyond which
     rounding says more of the memory than of a kernel.
     """
     erased = loads(scan.functional, scan.expand, *(() if scan.back is None else (scan.back,)))
@@ -183,7 +183,7 @@ def contract(scan: Any, x: dict[str, Any]) -> None:
         return
     for name in loads(scan.back):
         T, *_, K = x[name].shape[1:]
-        x[name] = x[name] * min(1.0, (16 * K / T) ** 0.5)
+        x[name] = x[name] * min(1.0, (4 * K / T) ** 0.5)
 
 
 def hash_of(case: Case) -> int:
