@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,7 +66,7 @@ def bench(
     if missing := _missing(plan):
         output.message(f"error: {missing}")
         finish(Status.UNKNOWN)
-    with tempfile.TemporaryDirectory(prefix="eosc-bench-") as folder:
+    with _ended_whole(), tempfile.TemporaryDirectory(prefix="eosc-bench-") as folder:
         subjects = _subjects(targets, Path(folder), plan)
         rows = _run(subjects, plan)
     if as_json:
@@ -75,6 +78,20 @@ def bench(
     if plot is not None:
         _draw(rows, plot)
     finish(Status.FINDING if any(row.bad for row in rows) else Status.OK)
+
+
+@contextmanager
+def _ended_whole() -> Iterator[None]:
+    """A request to terminate ends the process of the job under way as well."""
+
+    def end(number: int, _: object) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _plan(

@@ -5,6 +5,10 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -128,3 +132,33 @@ def test_a_picture_needs_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     done = run(GLA, *SMALL, "--plot", "times.png")
     assert done.exit_code == 2 and "eosc[plot]" in done.output
+
+
+def children(number: int) -> list[int]:
+    """The processes that a process has started and that still run."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = path.read_text().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue
+        if int(parent) == number and state != "Z":
+            found.append(int(path.parent.name))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are read from /proc")
+def test_a_request_to_terminate_ends_the_job_too() -> None:
+    command = [sys.executable, "-m", "eosc", "bench", str(GLA), *SMALL[:-1], "100000"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + 60
+        while not (jobs := children(process.pid)) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert jobs
+        process.terminate()
+        assert process.wait(30) == 128 + signal.SIGTERM
+        assert not any(Path(f"/proc/{job}").exists() for job in jobs)
+    finally:
+        process.kill()
+        process.wait()
