@@ -561,8 +561,7 @@ def _rwkv6_sequence(
     u_2 = _shared(_worked(u, dtype)[None, None], H, 2)
     k_2 = _shared(_worked(k, dtype), H, 2)
     v_2 = _shared(_worked(v, dtype), H, 2)
-    x = r_2[:, :, :, :, None] * ((u_2 * k_2)[:, :, :, :, None] * v_2[:, :, :, None])  # line 13
-    return (y + x.sum(3)).expand(B, T, H, V).to(r.dtype), (m_final,)
+    return (y + ((r_2 * u_2 * k_2).sum(3)[:, :, :, None] * v_2)).expand(B, T, H, V).to(r.dtype), (m_final,)
 
 
 _SPECS_rwkv6 = (
@@ -647,8 +646,7 @@ def _rwkv6_layer_sequence(
     u_2 = _shared(_worked(u, dtype)[None, None], H, 2)
     k_2 = _shared(_worked(k, dtype), H, 2)
     v_2 = _shared(_worked(v, dtype), H, 2)
-    x = r_2[:, :, :, :, None] * ((u_2 * k_2)[:, :, :, :, None] * v_2[:, :, :, None])  # line 13
-    return (y + x.sum(3)).expand(B, T, H, V).to(r.dtype), (m_final,)
+    return (y + ((r_2 * u_2 * k_2).sum(3)[:, :, :, None] * v_2)).expand(B, T, H, V).to(r.dtype), (m_final,)
 
 
 _SPECS_rwkv6_layer = (
