@@ -18,8 +18,10 @@ from eosc.backends.torch.filters import Filters, print_filters
 from eosc.backends.torch.layers import class_name, print_layer
 from eosc.backends.torch.module import TOKENS_PER_CHUNK, render_kernels, scan_functions
 from eosc.backends.torch.operator import Operator, print_operators, scan_name
+from eosc.backends.torch.spectral import print_spectral
 from eosc.backends.torch.texts import NotPrintableError
 from eosc.backends.triton.filters import print_triton_filters
+from eosc.backends.triton.spectral import print_triton_spectral
 from eosc.diagnostics import NOWHERE, Diagnostic, EosError
 from eosc.recurrence.rows import eos_row, equation
 from eosc.schedule.program import Program, ScanStep
@@ -36,6 +38,8 @@ _PYTHON = (
     "triton_kernels.py",
     "filters.py",
     "triton_filters.py",
+    "spectral.py",
+    "triton_spectral.py",
     "layer.py",
     "schedule.py",
 )
@@ -97,7 +101,12 @@ def emit(
         namespace = f"eosc_{called}_{_stamp(program, source)}"
         filters = Filters()
         text, operators = print_operators(
-            programs, namespace, header, triton=kernels is not None, filters=filters
+            programs,
+            namespace,
+            header,
+            triton=kernels is not None,
+            filters=filters,
+            products=backend != "torch",
         )
         functions = [
             function
@@ -118,12 +127,16 @@ def emit(
             files["layer.py"] = print_layer(program.mixer, operators, called, header, filters)
         except NotPrintableError as reason:
             without = str(reason)
-    if backend == "triton" and kernels is None and not filters.names:
+    spectral = any(each.sequence.products for each in operators)
+    if backend == "triton" and kernels is None and not filters.names and not spectral:
         raise _no_triton(name, program, "it is torch's own transforms and products")
     if filters.names:
         files["filters.py"] = print_filters(filters, namespace, header, backend != "torch")
         if backend != "torch":
             files["triton_filters.py"] = print_triton_filters(filters, header)
+    if spectral:
+        files["spectral.py"] = print_spectral(namespace, header)
+        files["triton_spectral.py"] = print_triton_spectral(header)
     files["schedule.py"] = _schedule(program, steps, header, kernels is not None)
     files["__init__.py"] = _init(called, operators, header, "layer.py" in files)
     proofs = (

@@ -6,7 +6,7 @@ where they do not vary; a kernel has its lags in the place of T. Read as text by
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -42,11 +42,19 @@ def _kept(past: Tensor | None, steps: int, sizes: tuple[int, ...]) -> Tensor | N
     return torch.cat((past.new_zeros(past.shape[0], steps - held, *past.shape[2:]), past), 1)
 
 
-def _convolved(x: Tensor, kernel: Tensor, lags: int, T: int, first: int) -> Tensor:
+def _convolved(
+    x: Tensor,
+    kernel: Tensor,
+    lags: int,
+    T: int,
+    first: int,
+    products: Callable[[Tensor, Tensor, int], Tensor | None] | None = None,
+) -> Tensor:
     """Sum over n of kernel[n] x[t - n], n from `first`, at the last T steps of x.
 
     x [B, S, H, axes]; kernel [1, lags, H, axes], or [1, 1, ...] where it is constant.
-    Few taps or few steps are summed as written; else by the fast Fourier transform.
+    Few taps or few steps are summed as written; else through spectra, those of `products` where
+    it has them.
     """
     count = min(lags, x.shape[1])
     if kernel.shape[1] == 1 and lags > 1:
@@ -60,7 +68,7 @@ def _convolved(x: Tensor, kernel: Tensor, lags: int, T: int, first: int) -> Tens
         return _tapped(x, kernel, T)
     if T < 16:
         return _dotted(x, kernel, T)
-    return _by_spectrum(x, kernel, T)
+    return _by_spectrum(x.movedim(1, -1), kernel.movedim(1, -1), T, products).movedim(-1, 1)
 
 
 def _tapped(x: Tensor, kernel: Tensor, T: int) -> Tensor:
@@ -163,11 +171,18 @@ class _Spectral(torch.autograd.Function):
         return dx, dk, None
 
 
-def _by_spectrum(x: Tensor, kernel: Tensor, T: int) -> Tensor:
-    """The sum over many lags at many steps."""
-    y, _ = _Spectral.apply(x.movedim(1, -1), kernel.movedim(1, -1), T)  # type: ignore[no-untyped-call]
-    found: Tensor = y.movedim(-1, 1)
-    return found
+def _by_spectrum(
+    x: Tensor,
+    kernel: Tensor,
+    T: int,
+    products: Callable[[Tensor, Tensor, int], Tensor | None] | None,
+) -> Tensor:
+    """[B, H, axes, S] * [1, H, axes, n] at its last T steps."""
+    y = None if products is None else products(x, kernel, T)
+    if y is None:
+        y, _ = _Spectral.apply(x, kernel, T)  # type: ignore[no-untyped-call]
+    assert y is not None
+    return y
 
 
 def _exact(x: Tensor) -> Tensor:
@@ -244,13 +259,14 @@ def _time_invariant(
     inclusive: bool,
     wanted: bool,
     dtype: torch.dtype,
+    products: Callable[[Tensor, Tensor, int], Tensor | None] | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """The readout of m[t] = oscillation m[t-1] + expand x[t] by shrink, and m behind the last step.
 
     x [B, T, H, V]; oscillation, expand, shrink and the memory have K behind V, a dense oscillation
     two of it. Few steps are walked; else y is x convolved with shrink . oscillation ^ n expand.
     real: y is the real part of what is read, of a real x. inclusive: m[t] is read, else m[t-1].
-    wanted: whether the last memory is. dtype: of the work.
+    wanted: whether the last memory is. dtype: of the work. products: as of `_convolved`.
     """
     B, T = x.shape[:2]
     if T < 16:
@@ -262,7 +278,7 @@ def _time_invariant(
     left = _orbit(power.mT if dense else power, s, P, dense)
     kernel = _paired(left, right, real, dtype)[..., :T].squeeze(1)
     columns = x.movedim(1, -1)
-    y, _ = _Spectral.apply(columns, kernel, T)  # type: ignore[no-untyped-call]
+    y = _by_spectrum(columns, kernel, T, products)
     if before is not None:
         first = _orbit(a, _stepped_by(a, before, dense), C, dense)
         y = y + _paired(left, first, real, dtype)[..., :T].squeeze(1)

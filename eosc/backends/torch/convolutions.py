@@ -22,7 +22,8 @@ def convolved(seq: Core, found: Convolution) -> Val:
         kernel = seq.name(seq.tensor(seq.value(found.kernel)), "kernel", 1)
     axes = seq.sort([*(signal.axes or ()), *(kernel.axes or ())])
     texts = seq.aligned(signal, axes).text, seq.aligned(kernel, axes).text
-    total = Val(seq.call("_convolved", *texts, lags, "T", found.first), axes)
+    how = [seq.products] if seq.products else []
+    total = Val(seq.call("_convolved", *texts, lags, "T", found.first, *how), axes)
     for each in found.around:
         total = _wrapped(seq, total, each)
     if found.gate is None:

@@ -35,7 +35,8 @@ class Core(ABC):
     heads: text of the size of the head dimension. rules: the rule of each kind of term.
     lasts: of a state, the variable that holds its last value. kept: what holds terms that are not
     the mixer's own, since values are known by the identity of their terms. filters: where short
-    convolutions become operators of their package, those of the package.
+    convolutions become operators of their package, those of the package. products: what sums long
+    convolutions by matrix products, as text; empty where torch's transforms do.
 
     Args:
         mixer: the elaborated mixer.
@@ -57,6 +58,7 @@ class Core(ABC):
         self.lasts: dict[str, str] = {}
         self.kept: list[object] = []
         self.filters: Filters | None = None
+        self.products = ""
         self._uses: dict[int, int] = {}
         self._count_uses()
 

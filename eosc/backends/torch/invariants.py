@@ -40,7 +40,8 @@ class _Printer:
             signal = self._text(seq.tensor(seq.value(step.input, 0)), held)
             sides = self._side(step.expand), self._side(step.shrink)
             flags = dense, step.real, step.inclusive, "output_final_state", "dtype"
-            call = seq.call("_time_invariant", signal, oscillation, *sides, before, *flags)
+            how = [seq.products] if seq.products else []
+            call = seq.call("_time_invariant", signal, oscillation, *sides, before, *flags, *how)
         seq.line(f"{y}, {final} = {call}")
         seq.given[step.result] = seq.arranged(Val(y), list(held))
         axes = self.declared.type.axes

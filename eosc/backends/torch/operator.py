@@ -24,7 +24,7 @@ _RESERVED = (
     "heads dtype kinds op info in_dims args kernels trained d_state held states final y dy "
     "d_final_state initial_state cu_seqlens state state_indices operands output_final_state ctx "
     "inputs output grads tangents numbers d_initial_state torch_kernels triton_kernels filters "
-    "keep kept found given angle turned d_angle"
+    "spectral keep kept found given angle turned d_angle"
 ).split()
 
 _KINDS = {Per.TOKEN: "t", Per.HEAD: "h", Per.CALL: "f"}
@@ -64,15 +64,18 @@ def print_operators(
     *,
     triton: bool,
     filters: Filters | None = None,
+    products: bool = False,
 ) -> tuple[str, tuple[Operator, ...]]:
     """The text of `op.py`, with a public function for each named program, and those functions.
+
+    products: whether long convolutions may call operators of their own.
 
     Requires: the programs carry the same states.
 
     Raises:
         NotPrintableError: a term has no torch form.
     """
-    printers = [_Printer(name, program, filters) for name, program in programs]
+    printers = [_Printer(name, program, filters, products) for name, program in programs]
     scans = [_scan_context(step) for _, program in programs for step in program.scans]
     ops, sequences = _libraries()
     used = {name for each in printers for name in each.used()}
@@ -92,6 +95,7 @@ def print_operators(
         no_double=repr(f"{first.name}: second derivatives are not implemented"),
         operators=[each.context() for each in printers],
         filters=bool(filters and filters.names),
+        spectral=any(each.sequence.products for each in printers),
     )
     return text, tuple(each.operator for each in printers)
 
@@ -113,10 +117,14 @@ def _imports(runtime: tuple[str, ...], scans: bool, triton: bool) -> list[str]:
 class _Printer:
     """One public function: its operands, its sequence function, its decode step."""
 
-    def __init__(self, name: str, program: Program, filters: Filters | None) -> None:
+    def __init__(
+        self, name: str, program: Program, filters: Filters | None, products: bool
+    ) -> None:
         calls = {n: f"_scan_{scan_name(step)}" for n, step in enumerate(program.scans)}
         self.program, self.name = program, name
-        self.sequence = sequence = print_program(program, f"_{name}_sequence", calls, filters)
+        self.sequence = sequence = print_program(
+            program, f"_{name}_sequence", calls, filters, products
+        )
         self.names = Names((*_RESERVED, name, f"{name}_step"))
         self.parameters = tuple(self.names(each.name) for _, each in sequence.operands)
         self.numbers = tuple(self.names(each) for each in sequence.numbers)

@@ -26,7 +26,7 @@ from eosc.semantics.terms import Dependence, Number, Type
 
 LOCALS = (
     "torch Tensor B T H dtype device position first_position math cu_seqlens initial_state "
-    "output_final_state state State Output annotations filters"
+    "output_final_state state State Output annotations filters spectral"
 ).split()
 
 
@@ -64,7 +64,8 @@ class Sequence:
     numbers: keyword arguments that are numbers. states: of each state, its name and dimensions.
     loops: whether packed sequences are run one by one. defaults: of each number, the text of its
         default. sizes: of each axis that an operand shows, the variable that holds its size. lazy:
-        whether it is told if the states behind are wanted.
+        whether it is told if the states behind are wanted. products: whether it calls operators for
+        long convolutions.
     """
 
     function: Function
@@ -75,6 +76,7 @@ class Sequence:
     defaults: tuple[tuple[str, str], ...] = ()
     sizes: tuple[tuple[str, str], ...] = ()
     lazy: bool = False
+    products: bool = False
 
 
 def print_program(
@@ -82,6 +84,7 @@ def print_program(
     name: str,
     calls: dict[int, str] | None = None,
     filters: Filters | None = None,
+    products: bool = False,
 ) -> Sequence:
     """Print a program.
 
@@ -90,12 +93,15 @@ def print_program(
         name: of the function.
         calls: for each scan step (by its place among the scans), the function that runs it.
         filters: those of its package, where short convolutions become operators of it.
+        products: whether its package has operators for long convolutions.
 
     Raises:
         NotPrintableError: a term has no torch form.
     """
     printer = _Printer(program, name, calls or {})
     printer.seq.filters = filters
+    if products and not program.mixer.output.type.complex:
+        printer.seq.products = f"spectral.products({printer.rounded_to()}, dtype, device)"
     return printer.print()
 
 
@@ -189,6 +195,7 @@ class _Printer:
             tuple(self.defaults),
             tuple(self.sizes),
             lazy,
+            bool(seq.products) and any(seq.products in text for _, text, _ in seq.lines),
         )
 
     def _open(self) -> None:
@@ -357,7 +364,7 @@ class _Printer:
                 return seq.call("_grown_to", full.text, "(B, T, -1)")
             text = full.text
             if name in self.rounded:
-                text = f"{full.operand}.to({self._operand_dtype()})"
+                text = f"{full.operand}.to({self.rounded_to()})"
             return seq.call("_grown_to", text, f"(B, T, -1, {sizes})")
         assert crossed is not None, f"{name} is an operand or computed"
         return self.names(name)
@@ -380,9 +387,9 @@ class _Printer:
             text = f"{text}.permute(0, 1, 2, {places})"
         if declared.complex:
             return text
-        return f"{text}.to({self._operand_dtype()})"
+        return f"{text}.to({self.rounded_to()})"
 
-    def _operand_dtype(self) -> str:
+    def rounded_to(self) -> str:
         """The dtype of real results: that of the first operand that is no log-decay."""
         plain = [each for each in self.operands if not each.log and not each.static]
         plain = plain or [each for each in self.operands if not each.static]

@@ -154,14 +154,18 @@ def test_a_structure_without_fused_lowering_has_no_triton() -> None:
     assert refused.value.diagnostics[0].code == "E090"
 
 
-def test_triton_is_what_a_filter_has_and_a_transform_has_not() -> None:
+def test_triton_is_what_convolutions_have_and_matrix_products_have_not() -> None:
     short = emit(plan(extract(mixer("shortconv"))), name="shortconv", backend="triton")
     assert "triton_filters.py" in short
     assert "triton_filters.py" not in emit(
         plan(extract(mixer("shortconv"))), name="shortconv", backend="torch"
     )
+    long = emit(plan(extract(mixer("s4d"))), name="s4d", backend="triton")
+    assert "triton_spectral.py" in long and "spectral.products(" in long["op.py"]
+    only = emit(plan(extract(mixer("s4d"))), name="s4d", backend="torch")
+    assert not {"spectral.py", "triton_spectral.py"} & {*only} and "spectral" not in only["op.py"]
     with pytest.raises(EosError) as refused:
-        emit(plan(extract(mixer("s4d"))), name="s4d", backend="triton")
+        emit(plan(extract(mixer("lru"))), name="lru", backend="triton")
     assert "transforms" in refused.value.diagnostics[0].message
 
 
