@@ -157,7 +157,7 @@ def _check(x: Tensor, kernel: Tensor) -> None:
     torch.library.opcheck(ops.convolution.default, (*leaves, 33, True))
     y, *kept = (each.detach() for each in ops.convolution(x, kernel, 33, True))
     for lagged, of_x, of_kernel in ((True, True, True), (False, True, True), (False, False, True)):
-        given = y, *kept, 40, 30, lagged, of_x, of_kernel
+        given = y, *kept, 40, 30, torch.bfloat16, lagged, of_x, of_kernel
         torch.library.opcheck(ops.convolution_backward.default, given)
 
 

@@ -12,7 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eosc.backends.torch.sequence_runtime import _complex_dtype, _real, _worked
+from eosc.backends.torch.sequence_runtime import (
+    _complex_dtype,
+    _real,
+    _work_dtype,
+    _worked,
+)
 
 
 def _after(x: Tensor, past: Tensor | None, before: int | None, T: int) -> Tensor:
@@ -52,9 +57,9 @@ def _convolved(
 ) -> Tensor:
     """Sum over n of kernel[n] x[t - n], n from `first`, at the last T steps of x.
 
-    x [B, S, H, axes]; kernel [1, lags, H, axes], or [1, 1, ...] where it is constant.
-    Few taps or few steps are summed as written; else through spectra, those of `products` where
-    it has them.
+    x [B, S, H, axes], in the dtype of the work; kernel [1, lags, H, axes] of any dtype, or
+    [1, 1, ...] where it is constant. Few taps or few steps are summed as written; else through
+    spectra, those of `products` where it has them.
     """
     count = min(lags, x.shape[1])
     if kernel.shape[1] == 1 and lags > 1:
@@ -63,12 +68,17 @@ def _convolved(
     if first:
         kernel = torch.cat((torch.zeros_like(kernel[:, :first]), kernel[:, first:]), 1)
     if not T:
-        return x[:, x.shape[1] :] * kernel[:, :1]
+        return x[:, x.shape[1] :] * _beside(kernel, x)[:, :1]
     if kernel.shape[1] <= 16:
-        return _tapped(x, kernel, T)
+        return _tapped(x, _beside(kernel, x), T)
     if T < 16:
-        return _dotted(x, kernel, T)
+        return _dotted(x, _beside(kernel, x), T)
     return _by_spectrum(x.movedim(1, -1), kernel.movedim(1, -1), T, products).movedim(-1, 1)
+
+
+def _beside(kernel: Tensor, x: Tensor) -> Tensor:
+    """The kernel in the precision of the signal."""
+    return _worked(kernel, _work_dtype(x, kernel))
 
 
 def _tapped(x: Tensor, kernel: Tensor, T: int) -> Tensor:
@@ -180,7 +190,7 @@ def _by_spectrum(
     """[B, H, axes, S] * [1, H, axes, n] at its last T steps."""
     y = None if products is None else products(x, kernel, T)
     if y is None:
-        y, _ = _Spectral.apply(x, kernel, T)  # type: ignore[no-untyped-call]
+        y, _ = _Spectral.apply(x, _beside(kernel, x), T)  # type: ignore[no-untyped-call]
     assert y is not None
     return y
 

@@ -6,6 +6,7 @@ from eosc.backends.torch.core import Core
 from eosc.backends.torch.scopes import Val
 from eosc.recurrence.convolution import Convolution
 from eosc.semantics.model import Declaration
+from eosc.semantics.terms import KernelAt, Term
 
 
 def convolved(seq: Core, found: Convolution) -> Val:
@@ -19,7 +20,9 @@ def convolved(seq: Core, found: Convolution) -> Val:
     lags = seq.names.fresh("lags")
     seq.line(f"{lags} = {_lags(seq, found, signal)}")
     with seq.block("", 0, bound=bound, ranges={found.variable: lags}):
-        kernel = seq.name(seq.tensor(seq.value(found.kernel)), "kernel", 1)
+        kernel = _as_given(seq, found.kernel, lags)
+        if kernel is None:
+            kernel = seq.name(seq.tensor(seq.value(found.kernel)), "kernel", 1)
     axes = seq.sort([*(signal.axes or ()), *(kernel.axes or ())])
     texts = seq.aligned(signal, axes).text, seq.aligned(kernel, axes).text
     how = [seq.products] if seq.products else []
@@ -31,6 +34,19 @@ def convolved(seq: Core, found: Convolution) -> Val:
     gate = seq.tensor(seq.value(found.gate, 0))
     axes = seq.sort([*(total.axes or ()), *(gate.axes or ())])
     return Val(f"{seq.aligned(gate, axes).operand} * {seq.aligned(total, axes).operand}", axes)
+
+
+def _as_given(seq: Core, kernel: Term, lags: str) -> Val | None:
+    """A learned kernel in the dtype of its operand, where convolutions take any; else None."""
+    if not seq.products or not isinstance(kernel, KernelAt):
+        return None
+    declared = seq.mixer.by_name[kernel.name]
+    if declared.value is not None or declared.type.complex:
+        return None
+    taps = f"{seq.names(kernel.name)}.transpose(0, 1)[None]"
+    shared = Val(seq.call("_shared", taps, "H", 2), declared.type.axes)
+    whole = seq.name(seq.arranged(shared, list(declared.type.axes)), kernel.name, 0)
+    return Val(f"{whole.text}[:, :{lags}]", whole.axes)
 
 
 def all_taps(seq: Core, kernel: Declaration, extent: str, level: int) -> Val:

@@ -1,6 +1,6 @@
 """The operators of convolutions by matrix products. Emitted code holds a copy, as `spectral.py`.
 
-x [B, S, C], y and dy [B, T, C], the last T of S steps; kernels [C, n], n <= S.
+x [B, S, C], y and dy [B, T, C], the last T of S steps, in one dtype; kernels [C, n] in any, n <= S.
 """
 
 # mypy: disable-error-code="no-untyped-def,no-untyped-call,no-any-return,attr-defined"
@@ -58,13 +58,16 @@ def _forward(x, kernel, T, exact):
         return triton_spectral.convolved(x, kernel, T, _sizes(x.shape[1]), exact)
 
 
-def _backward(dy, spectra, units, other, other_units, S, n, lagged, of_x, of_kernel):
-    """Of x and of the kernel; empty where it is not wanted. lagged: the kernel's lags are last."""
+def _backward(dy, spectra, units, other, other_units, S, n, dtype, lagged, of_x, of_kernel):
+    """Of x and of the kernel; empty where it is not wanted.
+
+    dtype: of the kernel. lagged: its lags are contiguous, not its channels.
+    """
     from . import triton_spectral
 
     with torch.autocast(dy.device.type, enabled=False):
         kept = spectra, units, other, other_units
-        return triton_spectral.gradients(dy, kept, S, n, lagged, of_x, of_kernel)
+        return triton_spectral.gradients(dy, kept, S, n, dtype, lagged, of_x, of_kernel)
 
 
 def _sizes(length: int) -> tuple[int, int]:
@@ -83,12 +86,13 @@ def _fake(x, kernel, T, exact):
     return tuple(found)
 
 
-def _backward_fake(dy, spectra, units, other, other_units, S, n, lagged, of_x, of_kernel):
+def _backward_fake(dy, spectra, units, other, other_units, S, n, dtype, lagged, of_x, of_kernel):
     B, _, C = dy.shape
     dx = dy.new_empty((B, S, C) if of_x else (0, S, C))
     if not of_kernel:
-        return dx, dy.new_empty(0, n)
-    return dx, dy.new_empty(C, n) if lagged else dy.new_empty(n, C).transpose(0, 1)
+        return dx, dy.new_empty(0, n, dtype=dtype)
+    dk = dy.new_empty((C, n) if lagged else (n, C), dtype=dtype)
+    return dx, dk if lagged else dk.transpose(0, 1)
 
 
 def _folded(args, in_dims, places, size):
@@ -126,7 +130,7 @@ def _backward_vmap(info, in_dims, *args):
 
 def _saved(ctx, inputs, output):
     x, kernel = inputs[:2]
-    ctx.sizes = x.shape[1], kernel.shape[1], kernel.stride(1) == 1
+    ctx.layout = x.shape[1], kernel.shape[1], kernel.dtype, kernel.stride(1) == 1
     ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(*output[1:])
     ctx.save_for_backward(*output[1:])
@@ -134,7 +138,7 @@ def _saved(ctx, inputs, output):
 
 def _gradients(ctx, dy, *_):
     wanted = ctx.needs_input_grad[:2]
-    found = _Gradient.apply(dy, *ctx.saved_tensors, *ctx.sizes, *wanted)
+    found = _Gradient.apply(dy, *ctx.saved_tensors, *ctx.layout, *wanted)
     dx, dk = (x if one else None for x, one in zip(found, wanted, strict=True))
     return dx, dk, None, None
 
@@ -153,9 +157,9 @@ class _Gradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(dy, spectra, units, other, other_units, S, n, lagged, of_x, of_kernel):
+    def forward(dy, spectra, units, other, other_units, S, n, dtype, lagged, of_x, of_kernel):
         kept = spectra, units, other, other_units
-        return _OPS.convolution_backward(dy, *kept, S, n, lagged, of_x, of_kernel)
+        return _OPS.convolution_backward(dy, *kept, S, n, dtype, lagged, of_x, of_kernel)
 
     setup_context = staticmethod(_unsaved)
     backward = staticmethod(_no_second)

@@ -260,7 +260,7 @@ def convolved(
 
     Args:
         x: of floating point.
-        kernel: of the same dtype.
+        kernel: of floating point.
         T: at most S.
         sizes: N1 and N2, whose product is at least S.
         exact: products are in fp32, else in fp16.
@@ -282,6 +282,7 @@ def gradients(
     kept: tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor],
     S: int,
     n: int,
+    dtype: torch.dtype,
     lagged: bool,
     of_x: bool,
     of_kernel: bool,
@@ -293,6 +294,7 @@ def gradients(
         kept: what `convolved` returned behind y.
         S: steps of x.
         n: lags of the kernel.
+        dtype: of the kernel.
         lagged: whether the kernel's gradient has its lags contiguous, else its channels.
         of_x: whether that of x is wanted, else it is empty.
         of_kernel: whether that of the kernel is.
@@ -304,6 +306,6 @@ def gradients(
     dx = dy.new_empty(B if of_x else 0, C, S)
     dx = _turned(_sequences(slope, given, dx, 0, 1, True))
     if not of_kernel:
-        return dx, dy.new_empty(0, n)
-    dk = _sequences(slope, own, dy.new_empty(1, C, n), 0, B, True)
+        return dx, dy.new_empty(0, n, dtype=dtype)
+    dk = _sequences(slope, own, dy.new_empty(1, C, n, dtype=dtype), 0, B, True)
     return dx, dk[0] if lagged else _turned(dk)[0].transpose(0, 1)
