@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from . import spectral
 
 
 def _checked(
@@ -149,6 +150,11 @@ def _real(x: Tensor) -> Tensor:
     return x.real if x.is_complex() else x
 
 
+def _beside(kernel: Tensor, x: Tensor) -> Tensor:
+    """The kernel in the precision of the signal."""
+    return _worked(kernel, _work_dtype(x, kernel))
+
+
 def _smooth(n: int) -> int:
     """The least length from n on with no prime factor above 5, which transforms fast."""
     best = 1 << (n - 1).bit_length() if n > 1 else 1
@@ -227,6 +233,20 @@ class _Spectral(torch.autograd.Function):
         return dx, dk, None
 
 
+def _by_spectrum(
+    x: Tensor,
+    kernel: Tensor,
+    T: int,
+    products: Callable[[Tensor, Tensor, int], Tensor | None] | None,
+) -> Tensor:
+    """[B, H, axes, S] * [1, H, axes, n] at its last T steps."""
+    y = None if products is None else products(x, kernel, T)
+    if y is None:
+        y, _ = _Spectral.apply(x, _beside(kernel, x), T)  # type: ignore[no-untyped-call]
+    assert y is not None
+    return y
+
+
 def _exact(x: Tensor) -> Tensor:
     """In double precision: powers are taken of it."""
     return x.to(torch.complex128 if x.is_complex() else torch.float64)
@@ -301,13 +321,14 @@ def _time_invariant(
     inclusive: bool,
     wanted: bool,
     dtype: torch.dtype,
+    products: Callable[[Tensor, Tensor, int], Tensor | None] | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """The readout of m[t] = oscillation m[t-1] + expand x[t] by shrink, and m behind the last step.
 
     x [B, T, H, V]; oscillation, expand, shrink and the memory have K behind V, a dense oscillation
     two of it. Few steps are walked; else y is x convolved with shrink . oscillation ^ n expand.
     real: y is the real part of what is read, of a real x. inclusive: m[t] is read, else m[t-1].
-    wanted: whether the last memory is. dtype: of the work.
+    wanted: whether the last memory is. dtype: of the work. products: as of `_convolved`.
     """
     B, T = x.shape[:2]
     if T < 16:
@@ -319,7 +340,7 @@ def _time_invariant(
     left = _orbit(power.mT if dense else power, s, P, dense)
     kernel = _paired(left, right, real, dtype)[..., :T].squeeze(1)
     columns = x.movedim(1, -1)
-    y, _ = _Spectral.apply(columns, kernel, T)  # type: ignore[no-untyped-call]
+    y = _by_spectrum(columns, kernel, T, products)
     if before is not None:
         first = _orbit(a, _stepped_by(a, before, dense), C, dense)
         y = y + _paired(left, first, real, dtype)[..., :T].squeeze(1)
@@ -437,7 +458,7 @@ def _dss_sequence(
     u_2 = _shared(_worked(u, dtype), H, 2)
     W_2 = _shared(_worked(W, dtype)[None, None], H, 2)
     c = _as_complex((W_2 * (torch.exp(lam * dt[:, :, :, None]) - 1.0)) / lam)  # line 11
-    m_read, m_final = _time_invariant(u_2, oscillation, torch.full((1, 1, 1), 1.0, dtype=dtype, device=device)[:, :, :, None].expand(-1, -1, -1, K)[:, :, :, :, None].permute(0, 1, 2, 4, 3), c.permute(0, 1, 2, 4, 3), None if m_past is None else m_past.permute(0, 1, 2, 4, 3), False, True, True, output_final_state, dtype)
+    m_read, m_final = _time_invariant(u_2, oscillation, torch.full((1, 1, 1), 1.0, dtype=dtype, device=device)[:, :, :, None].expand(-1, -1, -1, K)[:, :, :, :, None].permute(0, 1, 2, 4, 3), c.permute(0, 1, 2, 4, 3), None if m_past is None else m_past.permute(0, 1, 2, 4, 3), False, True, True, output_final_state, dtype, spectral.products(u.dtype, dtype, device))
     return _real(m_read).expand(B, T, H, V).to(u.dtype), (_behind(m_final, B, H, (K, V, ), (4, 3)),)
 
 

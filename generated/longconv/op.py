@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from . import spectral
 
 
 def _checked(
@@ -195,11 +196,19 @@ def _after(x: Tensor, past: Tensor | None, before: int | None, T: int) -> Tensor
     return torch.cat((past.expand(x.shape[0], *past.shape[1:]), x), 1)
 
 
-def _convolved(x: Tensor, kernel: Tensor, lags: int, T: int, first: int) -> Tensor:
+def _convolved(
+    x: Tensor,
+    kernel: Tensor,
+    lags: int,
+    T: int,
+    first: int,
+    products: Callable[[Tensor, Tensor, int], Tensor | None] | None = None,
+) -> Tensor:
     """Sum over n of kernel[n] x[t - n], n from `first`, at the last T steps of x.
 
-    x [B, S, H, axes]; kernel [1, lags, H, axes], or [1, 1, ...] where it is constant.
-    Few taps or few steps are summed as written; else by the fast Fourier transform.
+    x [B, S, H, axes], in the dtype of the work; kernel [1, lags, H, axes] of any dtype, or
+    [1, 1, ...] where it is constant. Few taps or few steps are summed as written; else through
+    spectra, those of `products` where it has them.
     """
     count = min(lags, x.shape[1])
     if kernel.shape[1] == 1 and lags > 1:
@@ -208,12 +217,17 @@ def _convolved(x: Tensor, kernel: Tensor, lags: int, T: int, first: int) -> Tens
     if first:
         kernel = torch.cat((torch.zeros_like(kernel[:, :first]), kernel[:, first:]), 1)
     if not T:
-        return x[:, x.shape[1] :] * kernel[:, :1]
+        return x[:, x.shape[1] :] * _beside(kernel, x)[:, :1]
     if kernel.shape[1] <= 16:
-        return _tapped(x, kernel, T)
+        return _tapped(x, _beside(kernel, x), T)
     if T < 16:
-        return _dotted(x, kernel, T)
-    return _by_spectrum(x, kernel, T)
+        return _dotted(x, _beside(kernel, x), T)
+    return _by_spectrum(x.movedim(1, -1), kernel.movedim(1, -1), T, products).movedim(-1, 1)
+
+
+def _beside(kernel: Tensor, x: Tensor) -> Tensor:
+    """The kernel in the precision of the signal."""
+    return _worked(kernel, _work_dtype(x, kernel))
 
 
 def _tapped(x: Tensor, kernel: Tensor, T: int) -> Tensor:
@@ -316,11 +330,18 @@ class _Spectral(torch.autograd.Function):
         return dx, dk, None
 
 
-def _by_spectrum(x: Tensor, kernel: Tensor, T: int) -> Tensor:
-    """The sum over many lags at many steps."""
-    y, _ = _Spectral.apply(x.movedim(1, -1), kernel.movedim(1, -1), T)  # type: ignore[no-untyped-call]
-    found: Tensor = y.movedim(-1, 1)
-    return found
+def _by_spectrum(
+    x: Tensor,
+    kernel: Tensor,
+    T: int,
+    products: Callable[[Tensor, Tensor, int], Tensor | None] | None,
+) -> Tensor:
+    """[B, H, axes, S] * [1, H, axes, n] at its last T steps."""
+    y = None if products is None else products(x, kernel, T)
+    if y is None:
+        y, _ = _Spectral.apply(x, _beside(kernel, x), T)  # type: ignore[no-untyped-call]
+    assert y is not None
+    return y
 
 
 class State(NamedTuple):
@@ -351,10 +372,10 @@ def _longconv_sequence(
     u_2 = _shared(_worked(u, dtype), H, 2)
     x = _after(u_2, u_past, None, T)
     lags = x.shape[1]
-    h_2 = _shared(_worked(h, dtype).transpose(0, 1)[None], H, 2)
-    kernel = h_2[:, :lags]
+    h_2 = _shared(h.transpose(0, 1)[None], H, 2)
+    x_2 = _convolved(x, h_2[:, :lags], lags, T, 0, spectral.products(u.dtype, dtype, device))  # line 8
     skip_2 = _shared(_worked(skip, dtype)[None, None], H, 2)
-    return (_convolved(x, kernel, lags, T, 0) + (skip_2 * u_2)).expand(B, T, H, V).to(u.dtype), (_last(_grown_to(u_2, (B, T, H, V)), u_past, 0.0, T + (0 if u_past is None else u_past.shape[1])).transpose(1, 2),)
+    return (x_2 + (skip_2 * u_2)).expand(B, T, H, V).to(u.dtype), (_last(_grown_to(u_2, (B, T, H, V)), u_past, 0.0, T + (0 if u_past is None else u_past.shape[1])).transpose(1, 2),)
 
 
 _SPECS_longconv = (
