@@ -118,36 +118,44 @@ def _cut(leaves: list[Tensor], steps: int, start: int, end: int) -> list[Tensor]
 
 
 def calls(kind: str) -> list[float]:
-    """How what torch makes of the operator differs from the operator: compiled, mapped, checked."""
+    """How what torch makes of a call differs from the call: compiled, mapped, checked."""
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(2, 3, 40, generator=generator)
     kernel = torch.randn(1, 3, 30, generator=generator)
-    run = spectral()._convolution
+    run, whole = spectral()._convolution, package("longconv").longconv
 
     def loss(x: Tensor, kernel: Tensor) -> Tensor:
         y: Tensor = run(x, kernel, 33, True)
         return y.square().sum()
 
-    slope = torch.func.grad(loss, argnums=(0, 1))
+    def mixed(*given: Tensor) -> Tensor:
+        y: Tensor = whole(*given).y
+        return y.float().square().sum()
+
     if kind == "checked":
         _check(x.transpose(1, 2).contiguous(), kernel[0])
         return []
     if kind == "compiled":
-        torch.compiler.reset()
-        leaves = [x.requires_grad_(), kernel.requires_grad_()]
-        found = torch.compile(loss, backend="aot_eager", fullgraph=True)(*leaves)
-        have = (found, *torch.autograd.grad(found, leaves))
-        want = (loss(*leaves), *slope(*leaves))
-    elif kind == "mapped":
-        several = torch.stack((x, 2 * x)), torch.stack((kernel, -kernel))
-        have = (torch.func.vmap(loss)(*several), *torch.func.vmap(slope)(*several))
-        each = [(loss(a, b), *slope(a, b)) for a, b in zip(*several, strict=True)]
-        want = tuple(torch.stack(parts) for parts in zip(*each, strict=True))
-    else:
-        several = torch.stack((x, 2 * x)), kernel
-        have = torch.func.vmap(torch.func.grad(loss), (0, None))(*several)
-        have, want = (have,), (torch.stack([slope(one, kernel)[0] for one in several[0]]),)
-    return [rms_relative(a.detach(), b.detach()) for a, b in zip(have, want, strict=True)]
+        return _compiled(loss, (x, kernel))
+    if kind == "operator compiled":
+        u = torch.randn(2, 40, 1, 3, generator=generator).bfloat16()
+        return _compiled(mixed, (u, torch.ones(1, 3), torch.randn(1, 40, 3, generator=generator)))
+    slope = torch.func.grad(loss, argnums=(0, 1))
+    others = torch.stack((kernel, -kernel)) if kind == "mapped" else kernel
+    several = torch.stack((x, 2 * x)), others.expand(2, *kernel.shape)
+    places = (0, 0 if kind == "mapped" else None)
+    have = torch.func.vmap(slope, places)(several[0], others)
+    each = [slope(a, b) for a, b in zip(*several, strict=True)]
+    want = [torch.stack(parts) for parts in zip(*each, strict=True)]
+    return [rms_relative(a, b) for a, b in zip(have, want, strict=True)]
+
+
+def _compiled(loss: Callable[..., Tensor], given: tuple[Tensor, ...]) -> list[float]:
+    torch.compiler.reset()
+    leaves = [each.requires_grad_() for each in given]
+    compiled = torch.compile(loss, backend="aot_eager", fullgraph=True)
+    pair = [torch.autograd.grad(one(*leaves), leaves) for one in (compiled, loss)]
+    return [rms_relative(a.double(), b.double()) for a, b in zip(*pair, strict=True)]
 
 
 def _check(x: Tensor, kernel: Tensor) -> None:

@@ -71,7 +71,7 @@ def test_operators_use_it() -> None:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_what_torch_asks_of_an_operator() -> None:
-    kinds = ("checked", "compiled", "mapped", "mapped over one")
+    kinds = ("checked", "compiled", "operator compiled", "mapped", "mapped over one")
     for kind, errors in zip(
         kinds, outcomes([{"run": "calls", "kind": kind} for kind in kinds]), strict=True
     ):
