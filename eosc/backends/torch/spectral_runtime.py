@@ -19,8 +19,8 @@ from torch import Tensor
 _OPS: Any = None
 """In emitted code, the package's own operators."""
 
-LONGEST = 1 << 14
-"""Steps of the longest sequence."""
+LONGEST, SMALL = 1 << 14, 1 << 12
+"""Steps of the longest sequence: where warp groups take products from shared memory, elsewhere."""
 
 
 def products(
@@ -39,9 +39,19 @@ def products(
     return functools.partial(_convolution, exact=not narrow)
 
 
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _longest(device: torch.device) -> int:
+    """Steps of the longest sequence that a device has the registers and the memory for."""
+    if device.type != "cuda":
+        return LONGEST
+    properties = torch.cuda.get_device_properties(device)
+    large = getattr(properties, "shared_memory_per_block_optin", 0) > 200_000
+    return LONGEST if large else SMALL
+
+
 def _convolution(x: Tensor, kernel: Tensor, T: int, exact: bool) -> Tensor | None:
     """[B, ..., S] * [1, ..., n] at the last T steps; None where it is not real, or too long."""
-    if x.is_complex() or kernel.is_complex() or x.shape[-1] > LONGEST:
+    if x.is_complex() or kernel.is_complex() or x.shape[-1] > _longest(x.device):
         return None
     lead = torch.broadcast_shapes(x.shape[1:-1], kernel.shape[1:-1])
     columns = x.expand(x.shape[0], *lead, -1).flatten(1, -2).transpose(1, 2)
