@@ -184,9 +184,10 @@ def _delta_rows(structure: str) -> tuple[Row, ...]:
         stages = stages or (1 if width == 4 else 2)
         found.append(Row(*where, chunk, block, warps, stages, "ieee"))
 
-    for kernel, stages in (("states", 2 if levels else 3), ("states_adjoint", 1 if levels else 3)):
+    # With levels a stage holds a chunk's log-decays beside its keys: 32 KB where they are in fp32.
+    for kernel in ("states", "states_adjoint"):
         add(kernel, 2, 64, 64, 64, 4)
-        add(kernel, 2, 128, 64, 64, 4, stages)
+        add(kernel, 2, 128, 64, 64, 4, 1 if levels else 3)
         add(kernel, 2, 256, 32, 64, 8)
         add(kernel, 4, 128, 32, 32, 4)
     if levels:

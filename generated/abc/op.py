@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -292,6 +293,12 @@ def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
     return torch_kernels
 
 
+def _signed(function: Any) -> Any:
+    """An autograd function whose `forward` has its signature made: torch asks at each call."""
+    function.forward.__signature__ = inspect.signature(function.forward)
+    return function
+
+
 def _register(
     name: str,
     schema: str,
@@ -392,6 +399,7 @@ def _mk_saved(ctx, inputs, output):
     ctx.save_for_backward(k, s_raw, z, q, z_before, initial_state, cu_seqlens, kept)
 
 
+@_signed
 class _Scan_mkGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -419,6 +427,7 @@ def _mk_gradients(ctx, dy, d_final_state):
     return d_k, d_s_raw, d_z, d_q, d_z_before, d_initial_state, None, None
 
 
+@_signed
 class _Scan_mk(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -543,6 +552,7 @@ def _mv_saved(ctx, inputs, output):
     ctx.save_for_backward(s_raw, z, v, part, z_before, initial_state, cu_seqlens, kept)
 
 
+@_signed
 class _Scan_mvGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -570,6 +580,7 @@ def _mv_gradients(ctx, dy, d_final_state):
     return d_s_raw, d_z, d_v, d_part, d_z_before, d_initial_state, None, None
 
 
+@_signed
 class _Scan_mv(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -695,6 +706,7 @@ def _mk_layer_saved(ctx, inputs, output):
     ctx.save_for_backward(k, s_raw_raw, z, q, z_before, initial_state, cu_seqlens, kept)
 
 
+@_signed
 class _Scan_mk_layerGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -722,6 +734,7 @@ def _mk_layer_gradients(ctx, dy, d_final_state):
     return d_k, d_s_raw_raw, d_z, d_q, d_z_before, d_initial_state, None, None
 
 
+@_signed
 class _Scan_mk_layer(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -846,6 +859,7 @@ def _mv_layer_saved(ctx, inputs, output):
     ctx.save_for_backward(s_raw_raw, z, v, part, z_before, initial_state, cu_seqlens, kept)
 
 
+@_signed
 class _Scan_mv_layerGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -873,6 +887,7 @@ def _mv_layer_gradients(ctx, dy, d_final_state):
     return d_s_raw_raw, d_z, d_v, d_part, d_z_before, d_initial_state, None, None
 
 
+@_signed
 class _Scan_mv_layer(torch.autograd.Function):
     """The scan with its gradient."""
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -270,6 +271,12 @@ def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
     return torch_kernels
 
 
+def _signed(function: Any) -> Any:
+    """An autograd function whose `forward` has its signature made: torch asks at each call."""
+    function.forward.__signature__ = inspect.signature(function.forward)
+    return function
+
+
 def _register(
     name: str,
     schema: str,
@@ -370,6 +377,7 @@ def _m2_n2_saved(ctx, inputs, output):
     ctx.save_for_backward(shrink, expand, s_input, initial_state, cu_seqlens, kept)
 
 
+@_signed
 class _Scan_m2_n2Gradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -397,6 +405,7 @@ def _m2_n2_gradients(ctx, dy, d_final_state):
     return d_shrink, d_expand, d_s_input, d_initial_state, None, None
 
 
+@_signed
 class _Scan_m2_n2(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -522,6 +531,7 @@ def _m0_n0_m1_n1_saved(ctx, inputs, output):
     ctx.save_for_backward(shrink, expand, s_input, initial_state, cu_seqlens, kept)
 
 
+@_signed
 class _Scan_m0_n0_m1_n1Gradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -549,6 +559,7 @@ def _m0_n0_m1_n1_gradients(ctx, dy, d_final_state):
     return d_shrink, d_expand, d_s_input, d_initial_state, None, None
 
 
+@_signed
 class _Scan_m0_n0_m1_n1(torch.autograd.Function):
     """The scan with its gradient."""
 

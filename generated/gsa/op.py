@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -208,6 +209,12 @@ def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
     return torch_kernels
 
 
+def _signed(function: Any) -> Any:
+    """An autograd function whose `forward` has its signature made: torch asks at each call."""
+    function.forward.__signature__ = inspect.signature(function.forward)
+    return function
+
+
 def _register(
     name: str,
     schema: str,
@@ -308,6 +315,7 @@ def _mk_saved(ctx, inputs, output):
     ctx.save_for_backward(k, e, q, log_a, initial_state, cu_seqlens, kept)
 
 
+@_signed
 class _Scan_mkGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -335,6 +343,7 @@ def _mk_gradients(ctx, dy, d_final_state):
     return d_k, d_e, d_q, d_log_a, d_initial_state, None, None
 
 
+@_signed
 class _Scan_mk(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -459,6 +468,7 @@ def _mv_saved(ctx, inputs, output):
     ctx.save_for_backward(e, v, part, log_a, initial_state, cu_seqlens, kept)
 
 
+@_signed
 class _Scan_mvGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -486,6 +496,7 @@ def _mv_gradients(ctx, dy, d_final_state):
     return d_e, d_v, d_part, d_log_a, d_initial_state, None, None
 
 
+@_signed
 class _Scan_mv(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -612,6 +623,7 @@ def _mk_layer_saved(ctx, inputs, output):
     ctx.tau = tau
 
 
+@_signed
 class _Scan_mk_layerGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -639,6 +651,7 @@ def _mk_layer_gradients(ctx, dy, d_final_state):
     return d_k_raw, d_a_raw, None, d_q_raw, d_initial_state, None, None
 
 
+@_signed
 class _Scan_mk_layer(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -764,6 +777,7 @@ def _mv_layer_saved(ctx, inputs, output):
     ctx.tau = tau
 
 
+@_signed
 class _Scan_mv_layerGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -791,6 +805,7 @@ def _mv_layer_gradients(ctx, dy, d_final_state):
     return d_a_raw, None, d_v_raw, d_part, d_initial_state, None, None
 
 
+@_signed
 class _Scan_mv_layer(torch.autograd.Function):
     """The scan with its gradient."""
 

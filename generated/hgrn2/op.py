@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -189,6 +190,12 @@ def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
     return torch_kernels
 
 
+def _signed(function: Any) -> Any:
+    """An autograd function whose `forward` has its signature made: torch asks at each call."""
+    function.forward.__signature__ = inspect.signature(function.forward)
+    return function
+
+
 def _register(
     name: str,
     schema: str,
@@ -289,6 +296,7 @@ def _m_saved(ctx, inputs, output):
     ctx.scale = scale
 
 
+@_signed
 class _Scan_mGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -316,6 +324,7 @@ def _m_gradients(ctx, dy, d_final_state):
     return None, d_log_a, d_v, d_q, d_initial_state, None, None
 
 
+@_signed
 class _Scan_m(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -442,6 +451,7 @@ def _m_layer_saved(ctx, inputs, output):
     ctx.lower = lower
 
 
+@_signed
 class _Scan_m_layerGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -469,6 +479,7 @@ def _m_layer_gradients(ctx, dy, d_final_state):
     return None, None, d_a_raw, d_v, d_q_raw, d_initial_state, None, None
 
 
+@_signed
 class _Scan_m_layer(torch.autograd.Function):
     """The scan with its gradient."""
 

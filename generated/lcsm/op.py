@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -202,6 +203,12 @@ def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
     return torch_kernels
 
 
+def _signed(function: Any) -> Any:
+    """An autograd function whose `forward` has its signature made: torch asks at each call."""
+    function.forward.__signature__ = inspect.signature(function.forward)
+    return function
+
+
 def _register(
     name: str,
     schema: str,
@@ -302,6 +309,7 @@ def _m_saved(ctx, inputs, output):
     ctx.save_for_backward(e_raw, i_raw, s_raw, o, initial_state, cu_seqlens, kept)
 
 
+@_signed
 class _Scan_mGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -329,6 +337,7 @@ def _m_gradients(ctx, dy, d_final_state):
     return d_e_raw, d_i_raw, d_s_raw, d_o, d_initial_state, None, None
 
 
+@_signed
 class _Scan_m(torch.autograd.Function):
     """The scan with its gradient."""
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -287,6 +288,12 @@ def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
     return torch_kernels
 
 
+def _signed(function: Any) -> Any:
+    """An autograd function whose `forward` has its signature made: torch asks at each call."""
+    function.forward.__signature__ = inspect.signature(function.forward)
+    return function
+
+
 def _register(
     name: str,
     schema: str,
@@ -386,6 +393,7 @@ def _m_saved(ctx, inputs, output):
     ctx.save_for_backward(k_raw, z, v, q, z_before, initial_state, cu_seqlens, kept)
 
 
+@_signed
 class _Scan_mGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -413,6 +421,7 @@ def _m_gradients(ctx, dy, d_final_state):
     return d_k_raw, d_z, d_v, d_q, d_z_before, d_initial_state, None, None
 
 
+@_signed
 class _Scan_m(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -537,6 +546,7 @@ def _m_layer_saved(ctx, inputs, output):
     ctx.save_for_backward(k_raw, z, v, q_raw, z_before, initial_state, cu_seqlens, kept)
 
 
+@_signed
 class _Scan_m_layerGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -564,6 +574,7 @@ def _m_layer_gradients(ctx, dy, d_final_state):
     return d_k_raw, d_z, d_v, d_q_raw, d_z_before, d_initial_state, None, None
 
 
+@_signed
 class _Scan_m_layer(torch.autograd.Function):
     """The scan with its gradient."""
 

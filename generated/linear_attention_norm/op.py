@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -266,6 +267,12 @@ def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
     return torch_kernels
 
 
+def _signed(function: Any) -> Any:
+    """An autograd function whose `forward` has its signature made: torch asks at each call."""
+    function.forward.__signature__ = inspect.signature(function.forward)
+    return function
+
+
 def _register(
     name: str,
     schema: str,
@@ -366,6 +373,7 @@ def _m_n_saved(ctx, inputs, output):
     ctx.save_for_backward(q_raw, k_raw, s_input, initial_state, cu_seqlens, kept)
 
 
+@_signed
 class _Scan_m_nGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -393,6 +401,7 @@ def _m_n_gradients(ctx, dy, d_final_state):
     return d_q_raw, d_k_raw, d_s_input, d_initial_state, None, None
 
 
+@_signed
 class _Scan_m_n(torch.autograd.Function):
     """The scan with its gradient."""
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -214,6 +215,12 @@ def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
     return torch_kernels
 
 
+def _signed(function: Any) -> Any:
+    """An autograd function whose `forward` has its signature made: torch asks at each call."""
+    function.forward.__signature__ = inspect.signature(function.forward)
+    return function
+
+
 def _register(
     name: str,
     schema: str,
@@ -314,6 +321,7 @@ def _m_saved(ctx, inputs, output):
     ctx.save_for_backward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, kept)
 
 
+@_signed
 class _Scan_mGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -341,6 +349,7 @@ def _m_gradients(ctx, dy, d_final_state):
     return d_b, d_d, d_d_bias, d_u, d_c, d_A_log, d_initial_state, None, None
 
 
+@_signed
 class _Scan_m(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -466,6 +475,7 @@ def _m_layer_saved(ctx, inputs, output):
     ctx.save_for_backward(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, kept)
 
 
+@_signed
 class _Scan_m_layerGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -493,6 +503,7 @@ def _m_layer_gradients(ctx, dy, d_final_state):
     return d_b_raw, d_d, d_d_bias, d_u_raw, d_c_raw, d_A_log, d_initial_state, None, None
 
 
+@_signed
 class _Scan_m_layer(torch.autograd.Function):
     """The scan with its gradient."""
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -231,6 +232,12 @@ def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
     return torch_kernels
 
 
+def _signed(function: Any) -> Any:
+    """An autograd function whose `forward` has its signature made: torch asks at each call."""
+    function.forward.__signature__ = inspect.signature(function.forward)
+    return function
+
+
 def _register(
     name: str,
     schema: str,
@@ -331,6 +338,7 @@ def _g_saved(ctx, inputs, output):
     ctx.save_for_backward(beta, k, part, log_a, initial_state, cu_seqlens, kept)
 
 
+@_signed
 class _Scan_gGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -358,6 +366,7 @@ def _g_gradients(ctx, dy, d_final_state):
     return d_beta, d_k, d_part, d_log_a, d_initial_state, None, None
 
 
+@_signed
 class _Scan_g(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -482,6 +491,7 @@ def _m_saved(ctx, inputs, output):
     ctx.save_for_backward(beta, k, v, part, log_a, initial_state, cu_seqlens, kept)
 
 
+@_signed
 class _Scan_mGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -509,6 +519,7 @@ def _m_gradients(ctx, dy, d_final_state):
     return d_beta, d_k, d_v, d_part, d_log_a, d_initial_state, None, None
 
 
+@_signed
 class _Scan_m(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -634,6 +645,7 @@ def _g_layer_saved(ctx, inputs, output):
     ctx.save_for_backward(beta_raw, k_raw, part, a_raw, initial_state, cu_seqlens, kept)
 
 
+@_signed
 class _Scan_g_layerGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -661,6 +673,7 @@ def _g_layer_gradients(ctx, dy, d_final_state):
     return d_beta_raw, d_k_raw, d_part, d_a_raw, d_initial_state, None, None
 
 
+@_signed
 class _Scan_g_layer(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -785,6 +798,7 @@ def _m_layer_saved(ctx, inputs, output):
     ctx.save_for_backward(beta_raw, k_raw, v, part, a_raw, initial_state, cu_seqlens, kept)
 
 
+@_signed
 class _Scan_m_layerGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -812,6 +826,7 @@ def _m_layer_gradients(ctx, dy, d_final_state):
     return d_beta_raw, d_k_raw, d_v, d_part, d_a_raw, d_initial_state, None, None
 
 
+@_signed
 class _Scan_m_layer(torch.autograd.Function):
     """The scan with its gradient."""
 

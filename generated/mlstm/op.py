@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -316,6 +317,12 @@ def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
     return torch_kernels
 
 
+def _signed(function: Any) -> Any:
+    """An autograd function whose `forward` has its signature made: torch asks at each call."""
+    function.forward.__signature__ = inspect.signature(function.forward)
+    return function
+
+
 def _register(
     name: str,
     schema: str,
@@ -417,6 +424,7 @@ def _m_n_saved(ctx, inputs, output):
     ctx.scale = scale
 
 
+@_signed
 class _Scan_m_nGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -444,6 +452,7 @@ def _m_n_gradients(ctx, dy, d_final_state):
     return None, d_q_raw, d_height_rise, d_k, d_s_input, d_height_decay, d_initial_state, None, None
 
 
+@_signed
 class _Scan_m_n(torch.autograd.Function):
     """The scan with its gradient."""
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -272,6 +273,12 @@ def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
     return torch_kernels
 
 
+def _signed(function: Any) -> Any:
+    """An autograd function whose `forward` has its signature made: torch asks at each call."""
+    function.forward.__signature__ = inspect.signature(function.forward)
+    return function
+
+
 def _register(
     name: str,
     schema: str,
@@ -372,6 +379,7 @@ def _m_n_saved(ctx, inputs, output):
     ctx.save_for_backward(shrink, expand, s_input, initial_state, cu_seqlens, kept)
 
 
+@_signed
 class _Scan_m_nGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -399,6 +407,7 @@ def _m_n_gradients(ctx, dy, d_final_state):
     return d_shrink, d_expand, d_s_input, d_initial_state, None, None
 
 
+@_signed
 class _Scan_m_n(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -524,6 +533,7 @@ def _m_n_layer_saved(ctx, inputs, output):
     ctx.save_for_backward(shrink, expand, s_input, initial_state, cu_seqlens, kept)
 
 
+@_signed
 class _Scan_m_n_layerGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -551,6 +561,7 @@ def _m_n_layer_gradients(ctx, dy, d_final_state):
     return d_shrink, d_expand, d_s_input, d_initial_state, None, None
 
 
+@_signed
 class _Scan_m_n_layer(torch.autograd.Function):
     """The scan with its gradient."""
 

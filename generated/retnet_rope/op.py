@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -265,6 +266,12 @@ def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
     return torch_kernels
 
 
+def _signed(function: Any) -> Any:
+    """An autograd function whose `forward` has its signature made: torch asks at each call."""
+    function.forward.__signature__ = inspect.signature(function.forward)
+    return function
+
+
 def _register(
     name: str,
     schema: str,
@@ -365,6 +372,7 @@ def _m_saved(ctx, inputs, output):
     ctx.scale = scale
 
 
+@_signed
 class _Scan_mGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -392,6 +400,7 @@ def _m_gradients(ctx, dy, d_final_state):
     return None, d_e, d_v, d_s, None, d_initial_state, None, None
 
 
+@_signed
 class _Scan_m(torch.autograd.Function):
     """The scan with its gradient."""
 

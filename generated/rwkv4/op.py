@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -215,6 +216,12 @@ def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
     return torch_kernels
 
 
+def _signed(function: Any) -> Any:
+    """An autograd function whose `forward` has its signature made: torch asks at each call."""
+    function.forward.__signature__ = inspect.signature(function.forward)
+    return function
+
+
 def _register(
     name: str,
     schema: str,
@@ -315,6 +322,7 @@ def _num_saved(ctx, inputs, output):
     ctx.save_for_backward(k, v, w, initial_state, cu_seqlens, kept)
 
 
+@_signed
 class _Scan_numGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -342,6 +350,7 @@ def _num_gradients(ctx, dy, d_final_state):
     return d_k, d_v, d_w, d_initial_state, None, None
 
 
+@_signed
 class _Scan_num(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -467,6 +476,7 @@ def _den_saved(ctx, inputs, output):
     ctx.save_for_backward(k, w, initial_state, cu_seqlens, kept)
 
 
+@_signed
 class _Scan_denGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -494,6 +504,7 @@ def _den_gradients(ctx, dy, d_final_state):
     return d_k, d_w, d_initial_state, None, None
 
 
+@_signed
 class _Scan_den(torch.autograd.Function):
     """The scan with its gradient."""
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -189,6 +190,12 @@ def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
     return torch_kernels
 
 
+def _signed(function: Any) -> Any:
+    """An autograd function whose `forward` has its signature made: torch asks at each call."""
+    function.forward.__signature__ = inspect.signature(function.forward)
+    return function
+
+
 def _register(
     name: str,
     schema: str,
@@ -288,6 +295,7 @@ def _m_saved(ctx, inputs, output):
     ctx.save_for_backward(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, kept)
 
 
+@_signed
 class _Scan_mGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -315,6 +323,7 @@ def _m_gradients(ctx, dy, d_final_state):
     return d_k, d_v, d_r, d_w_raw, d_kappa, d_eta, d_initial_state, None, None
 
 
+@_signed
 class _Scan_m(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -439,6 +448,7 @@ def _m_layer_saved(ctx, inputs, output):
     ctx.save_for_backward(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens, kept)
 
 
+@_signed
 class _Scan_m_layerGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -466,6 +476,7 @@ def _m_layer_gradients(ctx, dy, d_final_state):
     return d_k_raw, d_a0, d_eta_raw, d_k_a, d_v, d_r, d_w0, d_w_raw_raw, d_k_k, d_initial_state, None, None
 
 
+@_signed
 class _Scan_m_layer(torch.autograd.Function):
     """The scan with its gradient."""
 

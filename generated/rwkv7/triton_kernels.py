@@ -17,7 +17,7 @@ import triton.language as tl
 # kernel, arch, bytes, K up to, V up to; chunk, block of V, warps, stages, fp32 products
 _TABLE = (
     ('states', '', 2, 64, 64, 64, 64, 4, 2, 'ieee'),
-    ('states', '', 2, 128, 128, 64, 64, 4, 2, 'ieee'),
+    ('states', '', 2, 128, 128, 64, 64, 4, 1, 'ieee'),
     ('states', '', 2, 256, 256, 32, 64, 8, 2, 'ieee'),
     ('states', '', 4, 128, 128, 32, 32, 4, 1, 'ieee'),
     ('states_adjoint', '', 2, 64, 64, 64, 64, 4, 2, 'ieee'),
@@ -233,12 +233,12 @@ def _tile(n: int, dtype: torch.dtype) -> int:
     Triton's products of 16 bits on a Hopper chip read past tiles of 16 or 32 columns where a kernel
     has several of them (triton-lang/triton issue 11366).
     """
-    return max(64 if dtype.itemsize == 2 else 16, triton.next_power_of_2(n))
+    return max(64 if dtype.itemsize == 2 else 16, _padded(n))
 
 
 def _padded(n: int) -> int:
     """The power of two that holds n."""
-    return triton.next_power_of_2(n)
+    return 1 << (n - 1).bit_length()
 
 
 @functools.cache
@@ -268,7 +268,7 @@ def _segment_length(T: int, programs: int, processors: int, shortest: int) -> in
     if 4 * programs >= 3 * processors or T <= 2 * shortest:
         return 1 << 30
     wanted = -(-2 * processors // programs)
-    length = max(shortest, triton.next_power_of_2(-(-T // wanted)))
+    length = max(shortest, _padded(-(-T // wanted)))
     return length if length < T else 1 << 30
 
 
@@ -504,11 +504,14 @@ def _gradient(like: torch.Tensor, heads: int) -> torch.Tensor:
 
 def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
     """Whether the table has a configuration of every kernel for these sizes."""
-    width = dtype.itemsize
+    return dtype.itemsize < 8 and _offered(device, dtype.itemsize, int(K), int(V))
+
+
+@functools.cache
+def _offered(device: torch.device, width: int, K: int, V: int) -> bool:
+    """Whether every kernel has a row."""
     names = dict.fromkeys(row[0] for row in _TABLE)
-    return width < 8 and all(
-        _row_for(name, device, width, int(K), int(V)) is not None for name in names
-    )
+    return all(_row_for(name, device, width, K, V) is not None for name in names)
 
 
 @_Kernel

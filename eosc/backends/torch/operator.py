@@ -102,8 +102,9 @@ def print_operators(
 
 def _imports(runtime: tuple[str, ...], scans: bool, triton: bool) -> list[str]:
     text = " ".join(runtime)
-    found = ["import os"] if scans and triton else []
-    found = (["import math"] if "math." in text else []) + found
+    found = ["import inspect"] if scans else []
+    found += ["import math"] if "math." in text else []
+    found += ["import os"] if scans and triton else []
     abstract = [each for each in ("Callable", "Sequence") if f"{each}[" in text]
     abstract = sorted({*abstract, "Callable"}) if scans else abstract
     if abstract:
