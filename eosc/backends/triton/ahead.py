@@ -18,6 +18,7 @@ from dataclasses import replace
 
 from eosc.algebra.functions import FUNCTIONS
 from eosc.algebra.scalar import Arg, Fn, S, args_of, children, rebuild
+from eosc.backends.triton.fixed import Fixed
 from eosc.ir.build import with_operands
 from eosc.ir.nodes import (
     Array,
@@ -27,7 +28,6 @@ from eosc.ir.nodes import (
     Load,
     Map,
     Per,
-    Size,
     Use,
     Value,
     walk,
@@ -49,7 +49,7 @@ class Ahead:
         self.arrays = arrays
         self.values = {each.name: each.value for each in kernel.body if isinstance(each, Let)}
         self._made: dict[Value, bool] = {}
-        self._fixed: dict[Value, bool] = {}
+        self.fixed = Fixed(arrays, self.values)
 
     def loaded(self, value: Value) -> bool:
         """Whether the value is an operand that is loaded for each chunk."""
@@ -71,24 +71,6 @@ class Ahead:
                 parts = [arg for _, arg in args]
                 known = all(self.made(arg) or self.fixed(arg) for arg in parts)
                 return _small(dims) and known and any(self.made(arg) for arg in parts)
-        return False
-
-    def fixed(self, value: Value) -> bool:
-        """Whether the value is the same for all chunks."""
-        if value not in self._fixed:
-            self._fixed[value] = self._is_fixed(value)
-        return self._fixed[value]
-
-    def _is_fixed(self, value: Value) -> bool:
-        match value:
-            case Load(array=array):
-                return self.arrays[array].per in (Per.HEAD, Per.CALL)
-            case Size():
-                return True
-            case Use(name=name):
-                return self.fixed(self.values[name])
-            case Map(args=args):
-                return all(self.fixed(arg) for _, arg in args)
         return False
 
     def parted(self, kernel: Kernel) -> Kernel:

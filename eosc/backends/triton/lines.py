@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from eosc.backends.naming import Names, comment
 from eosc.backends.triton.ahead import Ahead
+from eosc.backends.triton.fixed import Fixed
 from eosc.backends.triton.frame import Frame, Kind, Line, Tile
 from eosc.backends.triton.layouts import layouts
 from eosc.backends.triton.packs import packs
@@ -17,16 +18,11 @@ from eosc.ir.nodes import (
     Dims,
     Kernel,
     Let,
-    Load,
-    LogDecay,
     Map,
-    Per,
     Recur,
     Relation,
     Rename,
     Round,
-    Size,
-    Sum,
     Use,
     Value,
     walk,
@@ -84,6 +80,7 @@ class Lines:
         self.inner: list[Line] = []
         self.loads: list[Line] = []
         self.early: list[Line] = []
+        self.fixed = Fixed(arrays, self.values)
         self.ahead = Ahead(kernel, arrays) if pipelined(kernel) else None
         self.blocked = looped
         self.level = 1
@@ -96,7 +93,6 @@ class Lines:
         self._texts: dict[str, str] = {}
         self._walks: dict[str, tuple[str, str]] = {}
         self.walks = walked(kernel)
-        self._fixed: dict[Value, bool] = {}
         self._varying: dict[Value, bool] = {}
 
     def value(self, value: Value, let: Let | None = None) -> Tile:
@@ -155,26 +151,6 @@ class Lines:
         """A call of a runtime function."""
         self.used.add(name)
         return f"{name}({', '.join(args)})"
-
-    def fixed(self, value: Value) -> bool:
-        """Whether the value is the same for all chunks of a program, and small."""
-        if value not in self._fixed:
-            self._fixed[value] = self._is_fixed(value)
-        return self._fixed[value]
-
-    def _is_fixed(self, value: Value) -> bool:
-        match value:
-            case Load(array=array):
-                return self.arrays[array].per in (Per.HEAD, Per.CALL)
-            case Use(name=name):
-                return self.fixed(self.values[name])
-            case Size():
-                return True
-            case Map(args=args, dims=dims):
-                return "i" not in dims and all(self.fixed(arg) for _, arg in args)
-            case LogDecay(arg=arg) | Sum(arg=arg):
-                return self.fixed(arg)
-        return False
 
     # Forms of a tile
 
