@@ -5,7 +5,7 @@ from __future__ import annotations
 from eosc.backends.triton.decays import Decays
 from eosc.backends.triton.frame import NotPrintableError, Tile
 from eosc.backends.triton.lines import BODY, INNER, LOADS
-from eosc.ir.nodes import Array, Dims, Load, Per, Value
+from eosc.ir.nodes import TIME, Array, Dims, Load, Per, Value
 
 
 class Memory(Decays):
@@ -25,7 +25,11 @@ class Memory(Decays):
 
     def within(self, dims: Dims) -> str:
         """The mask of a tile."""
-        return " & ".join(self.frame.spread(self.frame.mask(dim), dim, dims) for dim in dims)
+        ahead = self.level == LOADS
+        masks = ("valid_ahead" if ahead and d in TIME else self.frame.mask(d) for d in dims)
+        return " & ".join(
+            self.frame.spread(mask, dim, dims) for mask, dim in zip(masks, dims, strict=True)
+        )
 
     def tokens(self, name: str) -> str:
         """The pointer to the current chunk's first token of an array."""
@@ -71,8 +75,6 @@ class Memory(Decays):
         dims = value.dims
         where = self.address(array)
         mask = self.within(dims)
-        if self.level == LOADS:
-            mask = mask.replace("valid", "valid_ahead")
         if array.per is Per.CHUNK and self.kernel.parallel:
             # A slot may have no chunk of its own: its scratch was never written.
             index = self.frame.spread(self.frame.index[dims[0]], dims[0], dims)

@@ -60,7 +60,7 @@ class Tiles(Walks):
     def value(self, value: Value, let: Let | None = None) -> Tile:
         """The tile of a value, made the first time it is asked for; `let` names it."""
         if self.ahead is not None:
-            while isinstance(value, Use) and isinstance(self.values[value.name], Load):
+            while isinstance(value, Use) and isinstance(self.values.get(value.name), Load):
                 let = self.named[value.name]
                 value = let.value
             if self.ahead.loaded(value):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from eosc.algebra.scalar import Arg, args_of, fn
+from eosc.api import mixers
 from eosc.backends.triton.ahead import Ahead
 from eosc.backends.triton.kernel import KernelPrinter, Namer
 from eosc.backends.triton.module import algorithms
@@ -15,12 +17,29 @@ from eosc.ir.nodes import Algorithm, Kernel, Let, Load, Map, Sum
 from eosc.recurrence.extract import extract
 from eosc.schedule.plan import plan
 from eosc.schedule.table import rows_of
+from eosc.semantics.model import Mixer
 from eosc.testing.zoo import mixer
 
+NAMES = """
+mixer odd:
+    "Axes that are called like what kernels say."
+    axes valid, ahead
+    arg    d[t]: ahead
+    expand b[t]: valid
+    shrink c[t]: valid
+    param  rate: valid, ahead ~ 1
+    oscillation a[t]: valid, ahead in (0, 1) = exp(-exp(rate) * softplus(d[t]))
+    input  i[t]: ahead
+    memory m: valid, ahead
 
-def launches(name: str) -> dict[str, tuple[Algorithm, Kernel]]:
+    m[t] = a[t] * m[t-1] + b[t] * i[t]
+    output y[t]: ahead = sum[valid](c[t] * m[t])
+"""
+
+
+def launches(name: str | Mixer) -> dict[str, tuple[Algorithm, Kernel]]:
     """The walks of a mixer's scan, forward and backward."""
-    step = plan(extract(mixer(name))).scans[0]
+    step = plan(extract(mixer(name) if isinstance(name, str) else name)).scans[0]
     found = algorithms(step.scan, {each.chunk: each for each in step.forms}, rows_of(step.scan))
     return {
         kernel.name: (algorithm, kernel)
@@ -56,6 +75,14 @@ def test_a_chunk_reads_what_was_made_before_it(kernel: str) -> None:
 def test_memories_of_one_axis_load_what_they_read() -> None:
     before, inside = loop(*launches("hgrn")["element_forward"])
     assert not any("ahead" in text for text in (*before, *inside))
+
+
+def test_axes_may_be_called_like_the_masks(tmp_path: Path) -> None:
+    path = tmp_path / "odd.eos"
+    path.write_text(NAMES, encoding="utf-8")
+    _, inside = loop(*launches(mixers(str(path))["odd"])["element_backward"])
+    assert any("mask=valid_ahead[:, None] & in_" in line for line in inside)
+    assert not any("in_valid_ahead" in line for line in inside)
 
 
 def test_a_map_is_divided_at_what_costs() -> None:
