@@ -192,7 +192,9 @@ def used_too_early(text: str) -> list[str]:
     """Local names of jitted functions that are read on a line before any that assigns them."""
     found: list[str] = []
     for function in ast.parse(text).body:
-        if not isinstance(function, ast.FunctionDef) or not function.decorator_list:
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        if not any("triton.jit" in ast.unparse(each) for each in function.decorator_list):
             continue
         names = [each for each in ast.walk(function) if isinstance(each, ast.Name)]
         first: dict[str, int] = {}
