@@ -91,7 +91,7 @@ def _by_triton(x: Tensor) -> bool:
     return wanted == "triton" or (x.is_cuda and wanted != "torch" and x.dtype.itemsize < 8)
 
 
-def _register(name, schema, run, fake, vmap, backward, setup):
+def _register(name, schema, run, fake, vmap=None, backward=None, setup=None):
     """Define an operator once, for both devices, with its fake kernel, gradient and vmap rule."""
     if hasattr(_OPS, name):
         return
@@ -100,8 +100,10 @@ def _register(name, schema, run, fake, vmap, backward, setup):
         _LIBRARY.impl(name, run, device)
     qualified = f"{NAMESPACE}::{name}"
     torch.library.register_fake(qualified, fake, lib=_LIBRARY)
-    torch.library.register_vmap(qualified, vmap, lib=_LIBRARY)
-    torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
+    if vmap is not None:
+        torch.library.register_vmap(qualified, vmap, lib=_LIBRARY)
+    if backward is not None:
+        torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
 def _filter_1_forward(x, taps, before):

@@ -340,26 +340,18 @@ def _signed(function: Any) -> Any:
     return function
 
 
-def _register(
-    name: str,
-    schema: str,
-    run: Callable[..., Any],
-    fake: Callable[..., Any],
-    vmap: Callable[..., Any] | None = None,
-    backward: Callable[..., Any] | None = None,
-    setup: Callable[..., None] | None = None,
-) -> None:
+def _register(name, schema, run, fake, vmap=None, backward=None, setup=None):
     """Define an operator once, for both devices, with its fake kernel, gradient and vmap rule."""
     if hasattr(_OPS, name):
         return
     _LIBRARY.define(schema)
     for device in ("CPU", "CUDA"):
         _LIBRARY.impl(name, run, device)
-    torch.library.register_fake(f"{NAMESPACE}::{name}", fake, lib=_LIBRARY)
+    qualified = f"{NAMESPACE}::{name}"
+    torch.library.register_fake(qualified, fake, lib=_LIBRARY)
     if vmap is not None:
-        torch.library.register_vmap(f"{NAMESPACE}::{name}", vmap, lib=_LIBRARY)
+        torch.library.register_vmap(qualified, vmap, lib=_LIBRARY)
     if backward is not None:
-        qualified = f"{NAMESPACE}::{name}"
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 

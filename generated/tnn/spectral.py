@@ -183,7 +183,7 @@ class _Convolution(torch.autograd.Function):
     backward = staticmethod(_gradients)
 
 
-def _register(name, schema, run, fake, vmap, backward, setup):
+def _register(name, schema, run, fake, vmap=None, backward=None, setup=None):
     """Define an operator once, for both devices, with its fake kernel, gradient and vmap rule."""
     if hasattr(_OPS, name):
         return
@@ -192,8 +192,10 @@ def _register(name, schema, run, fake, vmap, backward, setup):
         _LIBRARY.impl(name, run, device)
     qualified = f"{NAMESPACE}::{name}"
     torch.library.register_fake(qualified, fake, lib=_LIBRARY)
-    torch.library.register_vmap(qualified, vmap, lib=_LIBRARY)
-    torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
+    if vmap is not None:
+        torch.library.register_vmap(qualified, vmap, lib=_LIBRARY)
+    if backward is not None:
+        torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
 _register(

@@ -106,7 +106,7 @@ def _imports(runtime: tuple[str, ...], scans: bool, triton: bool) -> list[str]:
     found += ["import math"] if "math." in text else []
     found += ["import os"] if scans and triton else []
     abstract = [each for each in ("Callable", "Sequence") if f"{each}[" in text]
-    abstract = sorted({*abstract, "Callable"}) if scans else abstract
+    abstract = sorted({*abstract, "Sequence"}) if scans else abstract
     if abstract:
         found.append(f"from collections.abc import {', '.join(abstract)}")
     found += ["from types import ModuleType"] if scans else []
