@@ -190,7 +190,7 @@ class _Adjoint:
 
     def statements(self) -> Generator[Statement, None, dict[str, Value]]:
         """Name every cotangent; the generator returns them by prologue name."""
-        parts = self.parts
+        parts, V = self.parts, self.parts.V
         gradient: dict[str, list[Value]] = {"s": [], "e": [], "x": []}
         # Outside first: M and L, the largest tiles, are then done with before the levels begin.
         for name, value in (yield from self._outside()).items():
@@ -199,6 +199,8 @@ class _Adjoint:
             for name, value in (yield from self._level(level)).items():
                 gradient[name].append(value)
         found: dict[str, Value] = {}
+        if parts.scan.own is not None:
+            found["own"] = Use("dy", dims=("i", V))
         for name in ("s", "e", "x"):
             value, dims = total(gradient[name]), ("i", parts.axis(name))
             centring = parts.centring(name)

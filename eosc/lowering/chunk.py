@@ -1,6 +1,6 @@
 """Chunk lowerings of a scan: the output in one pass, segment ends, and chunk-start states.
 
-    y   = sum_{j <= i} s_i D(j, i] e_j x_j  +  D(start, i] s_i M        M == m[c*C - 1]
+    y   = sum_{j <= i} s_i D(j, i] e_j x_j  +  D(start, i] s_i M  +  own_i      M == m[c*C - 1]
     M' = D(start, end] M + sum_j D(j, end] e_j x_j
 
 Source: chunkwise form of linear attention (Hua et al. 2022, arXiv:2202.10447, eq. 8-10) with the
@@ -169,7 +169,7 @@ def _segment_decays(parts: Parts, name: str) -> list[tuple[Carried, Update, Arra
 
 def _operands(parts: Parts) -> Iterator[Statement]:
     """Name all operands."""
-    yield from parts.lets("s", "e", "x")
+    yield from parts.lets("s", "e", "x", "own")
     yield from parts.middles("s", "e", "x")
 
 
@@ -203,7 +203,7 @@ def _output(parts: Parts, memory: Value) -> Iterator[Statement]:
     inter: Value = dot(parts.whole("s"), memory, K, ("i", V))
     inter = product(parts.outside("dy"), inter, dims=("i", V))
     y = parts.scaled(product(parts.centring("dy"), total((inter, *intra)), dims=("i", V)))
-    yield Store("y", y, "inside the chunk, and from the memory before it")
+    yield Store("y", parts.with_own(y), "inside the chunk, and from the memory before it")
 
 
 def _scores(parts: Parts, level: Level) -> Generator[Let, None, Value]:

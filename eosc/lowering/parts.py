@@ -27,6 +27,7 @@ NOTES = {
     "s": "shrink",
     "e": "expand",
     "x": "input",
+    "own": "what the output adds of its own token",
     "w": "what an erasure reads",
     "u": "where it writes",
 }
@@ -217,6 +218,10 @@ class Parts:
         decay = self.decay("0", at("j"), self.read, dims)
         given = [each for each in (decay, self.scan.scale) if each is not None]
         return product(*given) if given else None
+
+    def with_own(self, read: Value) -> Value:
+        """The output: what is read, and what it adds of its own token."""
+        return read if self.scan.own is None else total((read, self.use("own")))
 
     def scaled(self, value: Value, decay: Value | None = None) -> Value:
         """The value times a decay and the scale, which goes to a decay without time."""

@@ -1,7 +1,7 @@
 """The scan of the decay family: what every lowering of this folder starts from.
 
     m[t] = exp(g0[t] + gK[t] + gV[t]) * m[t-1] + e[t] i[t]      m: K, V
-    y[t] = scale * sum_K s[t] m[t]                              (or m[t-1] where exclusive)
+    y[t] = scale * sum_K s[t] m[t] + own[t]                     (or m[t-1] where exclusive)
 
 Every value is a pointwise prologue over raw operands, written in the Algorithm IR with the time
 dimension "i". Log-decays are natural logs, at most 0, and -inf is a reset.
@@ -76,8 +76,9 @@ class Scan(Operated):
     shrink, expand, input: s over (i, K), e over (i, K), i over (i, V).
     log_scalar, log_key, log_value: the parts of the log-decay over (), (K), (V), each with the
         time dimension or constant in time; None where that part is 1.
-    scale: a factor of the output without dimensions. inclusive: reads m[t], else m[t-1].
-    lines: the lines of the spec that a prologue comes from, by its name (s, e, x, g0, gK, gV).
+    scale: a factor of what is read, without dimensions. inclusive: reads m[t], else m[t-1].
+    own: what the output adds of the token's own operands, over (i, V); None for nothing.
+    lines: the lines of the spec that a prologue comes from, by its name (s, e, x, own, g0, gK, gV).
     wide: later steps compute with the output, so that it is not rounded to the operands' dtype.
     """
 
@@ -94,6 +95,7 @@ class Scan(Operated):
     log_value: Value | None = None
     scale: Value | None = None
     inclusive: bool = True
+    own: Value | None = None
     lines: tuple[tuple[str, tuple[int, ...]], ...] = ()
     wide: bool = False
 
@@ -115,6 +117,8 @@ class Scan(Operated):
     def prologues(self) -> Iterator[tuple[str, Value]]:
         """The named prologues in the order in which a kernel makes them."""
         yield from (("s", self.shrink), ("e", self.expand), ("x", self.input))
+        if self.own is not None:
+            yield "own", self.own
         yield from self.logs()
 
     def logs(self) -> Iterator[tuple[str, Value]]:

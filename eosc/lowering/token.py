@@ -1,6 +1,6 @@
 """Token lowerings of a scan: one step at a time, for decoding and for short sequences.
 
-    m = exp(g) m + e x        y = scale * sum_K s m
+    m = exp(g) m + e x        y = scale * sum_K s m + own
 
 A chunk is one token, so the bodies have no time dimension.
 """
@@ -40,8 +40,9 @@ def forward(scan: Scan) -> Algorithm:
     K, V = scan.key, scan.value
     memory = State("M", dims=(K, V))
     step = Update("M", advance(memory, decay(scan), _write(scan)), "decay, and write")
-    read = Store("y", scaled(scan, summed(_outer(_named(scan, "s"), memory, (K, V)), K)), "read")
-    body = (*lets(scan, "s", "e", "x"), *((step, read) if scan.inclusive else (read, step)))
+    seen = scaled(scan, summed(_outer(_named(scan, "s"), memory, (K, V)), K))
+    read = Store("y", seen if scan.own is None else total((seen, _named(scan, "own"))), "read")
+    body = (*lets(scan, "s", "e", "x", "own"), *((step, read) if scan.inclusive else (read, step)))
     carried = Carried("M", (K, V), "initial_state", "final_state", invariant="m before the token")
     blocked = blockable(scan)
     kernel = Kernel("token_forward", 1, 1, (carried,), body, blocked, doc="one step a token")
@@ -92,6 +93,8 @@ def backward(scan: Scan) -> Algorithm:
         "e": summed(_outer(lam, _named(scan, "x"), (K, V)), V),
         "x": summed(_outer(lam, _named(scan, "e"), (K, V)), K),
     }
+    if scan.own is not None:
+        cotangents["own"] = dy
     decayed = product(kept, before, dims=(K, V)) if kept is not None else before
     flow = _outer(lam, decayed, (K, V))
     for name, part in scan.logs():
@@ -149,6 +152,7 @@ def without_time(scan: Scan) -> Scan:
         shrink=timeless(scan.shrink),
         expand=timeless(scan.expand),
         input=timeless(scan.input),
+        own=optional(scan.own),
         log_scalar=optional(scan.log_scalar),
         log_key=optional(scan.log_key),
         log_value=optional(scan.log_value),

@@ -17,6 +17,7 @@ from eosc.algebra.scalar import ONE, Arg, Const, Fn, S, args_of, const, fn, sele
 from eosc.algebra.simplify import simplify
 from eosc.algebra.stable import stable_complement
 from eosc.ir.build import merge
+from eosc.ir.factors import multiplied
 from eosc.ir.nodes import Array, Load, Map, Per, Size, Sum, Value
 from eosc.recurrence.operands import crossing, static_number
 from eosc.schedule.program import Compute
@@ -210,12 +211,11 @@ class Prologue:
     def _sum(self, value: Value, axis: str, mean: bool) -> Value:
         if axis not in value.dims:
             raise NotFusableError(f"a sum over {axis} of a value that does not vary along it")
-        total = Sum(value, (axis,), dims=tuple(name for name in value.dims if name != axis))
-        if not mean:
-            return total
         args: dict[str, Value] = {}
-        ratio = inlined(total, args) / inlined(Size(axis, dims=()), args)
-        return as_value(ratio, args)
+        total = _apart(value, axis, args)
+        if mean:
+            total = total / inlined(Size(axis, dims=()), args)
+        return as_value(total, args)
 
     def _l2norm(self, value: Value, axis: str) -> Value:
         """X / max(|x|, 1e-12), as torch.nn.functional.normalize.
@@ -308,6 +308,25 @@ def broadcast(value: Value, axes: tuple[str, ...], time: bool = False) -> Value:
     if isinstance(value, Map):
         return Map(value.fn, value.args, dims=wanted)
     return Map(Arg("x"), (("x", value),), dims=wanted)
+
+
+def _apart(value: Value, axis: str, args: dict[str, Value]) -> S:
+    """The sum over an axis as a scalar over `args`: factors that lack the axis stay outside.
+
+    So a sum of a product over K and V is no tile of both.
+    """
+    fn, known = as_scalar(value)
+    along = {name for name, arg in known if axis in arg.dims}
+    sign, factors = multiplied(fn)
+    outside = [each for each in factors if along.isdisjoint(args_of(each))]
+    outer: S = ONE
+    inside = [each for each in factors if each not in outside]
+    if outside and inside:
+        value = as_value(math.prod(inside, start=const(sign)), dict(known))
+        names = {name: Arg(_intern(arg, args)) for name, arg in known}
+        outer = substitute(math.prod(outside, start=ONE), names)
+    total = Sum(value, (axis,), dims=tuple(name for name in value.dims if name != axis))
+    return simplify(outer * Arg(_intern(total, args)))
 
 
 def as_value(scalar: S, args: Mapping[str, Value]) -> Value:

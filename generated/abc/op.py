@@ -275,7 +275,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_abc_268e56bf'
+NAMESPACE = 'eosc_abc_eaeac821'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

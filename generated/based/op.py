@@ -253,7 +253,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_based_c8a52b2e'
+NAMESPACE = 'eosc_based_711a4acb'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

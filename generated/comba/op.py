@@ -172,7 +172,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_comba_0dabb6b2'
+NAMESPACE = 'eosc_comba_b61c1a31'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

@@ -299,7 +299,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_cosformer_9d78dd37'
+NAMESPACE = 'eosc_cosformer_8326c0ae'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

@@ -172,7 +172,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_deltanet_9aa65a0e'
+NAMESPACE = 'eosc_deltanet_db373cf7'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

@@ -80,7 +80,7 @@ def _folded(
     return op(*found), n
 
 
-NAMESPACE = 'eosc_deltaproduct_ab1fb8c1_filters_5c853de0'
+NAMESPACE = 'eosc_deltaproduct_9c17e933_filters_5c853de0'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

@@ -188,7 +188,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_deltaproduct_ab1fb8c1'
+NAMESPACE = 'eosc_deltaproduct_9c17e933'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

@@ -172,7 +172,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_dfw_0633f4d4'
+NAMESPACE = 'eosc_dfw_bbf23745'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

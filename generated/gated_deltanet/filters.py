@@ -80,7 +80,7 @@ def _folded(
     return op(*found), n
 
 
-NAMESPACE = 'eosc_gated_deltanet_ebc92009_filters_0e8079c0'
+NAMESPACE = 'eosc_gated_deltanet_cc8774dd_filters_0e8079c0'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

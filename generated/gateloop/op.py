@@ -304,7 +304,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_gateloop_1952edf0'
+NAMESPACE = 'eosc_gateloop_1cf8a578'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

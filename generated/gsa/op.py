@@ -191,7 +191,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_gsa_c4a93631'
+NAMESPACE = 'eosc_gsa_592d5785'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

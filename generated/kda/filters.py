@@ -80,7 +80,7 @@ def _folded(
     return op(*found), n
 
 
-NAMESPACE = 'eosc_kda_2bd17de0_filters_0e8079c0'
+NAMESPACE = 'eosc_kda_f7bfa279_filters_0e8079c0'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

@@ -185,7 +185,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_lcsm_1c613f6a'
+NAMESPACE = 'eosc_lcsm_77dbad7b'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

@@ -270,7 +270,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_lightnet_2ae3fc2b'
+NAMESPACE = 'eosc_lightnet_cd68b1b0'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

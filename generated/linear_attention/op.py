@@ -172,7 +172,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_linear_attention_9b68e814'
+NAMESPACE = 'eosc_linear_attention_86f33e7e'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

@@ -249,7 +249,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_linear_attention_norm_5859b1c0'
+NAMESPACE = 'eosc_linear_attention_norm_f9dd97c5'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

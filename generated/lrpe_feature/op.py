@@ -282,7 +282,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_lrpe_feature_7ce68c68'
+NAMESPACE = 'eosc_lrpe_feature_a3bec41a'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

@@ -80,7 +80,7 @@ def _folded(
     return op(*found), n
 
 
-NAMESPACE = 'eosc_mamba_8f41a591_filters_a9fbefd4'
+NAMESPACE = 'eosc_mamba_94851277_filters_a9fbefd4'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

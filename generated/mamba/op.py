@@ -153,35 +153,10 @@ def _listed(state: object, count: int) -> tuple[Tensor | None, ...]:
     return found
 
 
-def _stored(states: Sequence[Tensor], finals: Sequence[Tensor], indices: Tensor | None) -> None:
-    """Write new states in place, all of them or those at the indices."""
-    for held, final in zip(states, finals, strict=True):
-        if indices is None:
-            held.copy_(final)
-        else:
-            held.index_copy_(0, indices, final.to(held.dtype))
-
-
 def _work_dtype(*tensors: Tensor) -> torch.dtype:
     """The real dtype of the work: float64 for float64 operands, else float32."""
     double = any(x.dtype in (torch.float64, torch.complex128) for x in tensors)
     return torch.float64 if double else torch.float32
-
-
-def _complex_dtype(dtype: torch.dtype) -> torch.dtype:
-    """The complex dtype of a real one."""
-    return torch.complex128 if dtype == torch.float64 else torch.complex64
-
-
-def _worked(x: Tensor, dtype: torch.dtype) -> Tensor:
-    """The tensor in the dtype of the work, or its complex."""
-    return x.to(_complex_dtype(dtype) if x.is_complex() else dtype)
-
-
-def _shared(x: Tensor, heads: int, dim: int) -> Tensor:
-    """Each head repeated for the heads that share it."""
-    count = x.shape[dim]
-    return x if count in (1, heads) else x.repeat_interleave(heads // count, dim)
 
 
 class State(NamedTuple):
@@ -197,7 +172,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_mamba_8f41a591'
+NAMESPACE = 'eosc_mamba_94851277'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -236,81 +211,80 @@ def _register(name, schema, run, fake, vmap=None, backward=None, setup=None):
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
-def _m_kept(kernels, b, d, d_bias, u, c, A_log, cu_seqlens, keep):
+def _m_kept(kernels, skip, u, b, d, d_bias, c, A_log, cu_seqlens, keep):
     if not keep:
         return 0
     if kernels is not torch_kernels:
-        return kernels.m_kept(b, d, d_bias, u, c, A_log, cu_seqlens)
-    if cu_seqlens is not None or b.device.type != "cpu":
+        return kernels.m_kept(skip, u, b, d, d_bias, c, A_log, cu_seqlens)
+    if cu_seqlens is not None or u.device.type != "cpu":
         return 0
-    return torch_kernels.m_kept(b, d, d_bias, u, c, A_log)
+    return torch_kernels.m_kept(skip, u, b, d, d_bias, c, A_log)
 
 
-def _m_forward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, keep):
-    kernels = _kernels((b, d, u, c,), b.shape[3], d.shape[3])
-    with torch.autocast(b.device.type, enabled=False):
-        if _m_kept(kernels, b, d, d_bias, u, c, A_log, cu_seqlens, keep):
+def _m_forward(skip, u, b, d, d_bias, c, A_log, initial_state, cu_seqlens, keep):
+    kernels = _kernels((u, b, d, c,), b.shape[3], skip.shape[1])
+    with torch.autocast(u.device.type, enabled=False):
+        if _m_kept(kernels, skip, u, b, d, d_bias, c, A_log, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
-            return kernels.m_forward_kept(b, d, d_bias, u, c, A_log, initial_state, *packed)
-        y, final = kernels.m_forward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens)
-    N = _sequences(b, cu_seqlens)
-    return y, final, b.new_empty((N, 0), dtype=_accumulator(b, d, u, c))
+            return kernels.m_forward_kept(skip, u, b, d, d_bias, c, A_log, initial_state, *packed)
+        y, final = kernels.m_forward(skip, u, b, d, d_bias, c, A_log, initial_state, cu_seqlens)
+    N = _sequences(u, cu_seqlens)
+    return y, final, u.new_empty((N, 0), dtype=_accumulator(u, b, d, c))
 
 
-def _m_forward_fake(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, keep):
-    heads = _heads('tthtth', (b, d, d_bias, u, c, A_log,))
-    B, T = b.shape[:2]
-    N = _sequences(b, cu_seqlens)
-    dtype = _accumulator(b, d, u, c)
-    y = b.new_empty((B, T, heads, d.shape[3]), dtype=dtype)
-    kernels = _kernels((b, d, u, c,), b.shape[3], d.shape[3])
-    numbers = _m_kept(kernels, b, d, d_bias, u, c, A_log, cu_seqlens, keep)
-    kept = b.new_empty((N, numbers), dtype=dtype)
-    return y, b.new_empty((N, heads, b.shape[3], d.shape[3]), dtype=dtype), kept
+def _m_forward_fake(skip, u, b, d, d_bias, c, A_log, initial_state, cu_seqlens, keep):
+    heads = _heads('httthth', (skip, u, b, d, d_bias, c, A_log,))
+    B, T = u.shape[:2]
+    N = _sequences(u, cu_seqlens)
+    dtype = _accumulator(u, b, d, c)
+    y = u.new_empty((B, T, heads, skip.shape[1]))
+    kernels = _kernels((u, b, d, c,), b.shape[3], skip.shape[1])
+    numbers = _m_kept(kernels, skip, u, b, d, d_bias, c, A_log, cu_seqlens, keep)
+    kept = u.new_empty((N, numbers), dtype=dtype)
+    return y, u.new_empty((N, heads, b.shape[3], skip.shape[1]), dtype=dtype), kept
 
 
 def _m_forward_vmap(info, in_dims, *args):
-    kinds, op = 'tthtthsco', _OPS.m_forward
+    kinds, op = 'httththsco', _OPS.m_forward
     return _vmapped(op, kinds, "tse", info, in_dims, args)
 
 
-def _m_backward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state, kept):
-    kernels = _kernels((b, d, u, c,), b.shape[3], d.shape[3])
+def _m_backward(skip, u, b, d, d_bias, c, A_log, initial_state, cu_seqlens, dy, d_final_state, kept):
+    kernels = _kernels((u, b, d, c,), b.shape[3], skip.shape[1])
     held = () if kept is None or not kept.shape[1] else (kept,)
-    with torch.autocast(b.device.type, enabled=False):
-        return kernels.m_backward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state, *held)
+    with torch.autocast(u.device.type, enabled=False):
+        return kernels.m_backward(skip, u, b, d, d_bias, c, A_log, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
-def _m_backward_fake(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state, kept):
-    heads = _heads('tthtth', (b, d, d_bias, u, c, A_log,))
-    N = _sequences(b, cu_seqlens)
-    dtype = _accumulator(b, d, u, c)
-    d_state = b.new_empty((N, heads, b.shape[3], d.shape[3]), dtype=dtype)
-    trained = (b, d, d_bias, u, c, A_log,)
+def _m_backward_fake(skip, u, b, d, d_bias, c, A_log, initial_state, cu_seqlens, dy, d_final_state, kept):
+    heads = _heads('httthth', (skip, u, b, d, d_bias, c, A_log,))
+    N = _sequences(u, cu_seqlens)
+    dtype = _accumulator(u, b, d, c)
+    d_state = u.new_empty((N, heads, b.shape[3], skip.shape[1]), dtype=dtype)
+    trained = (skip, u, b, d, d_bias, c, A_log,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
 
 def _m_backward_vmap(info, in_dims, *args):
-    kinds, op = 'tthtthsctso', _OPS.m_backward
-    return _vmapped(op, kinds, 'tthtths', info, in_dims, args)
+    kinds, op = 'httththsctso', _OPS.m_backward
+    return _vmapped(op, kinds, 'httthths', info, in_dims, args)
 
 
-def _m_step(b, d, d_bias, u, c, A_log, state, state_indices):
-    with torch.autocast(b.device.type, enabled=False):
-        return _kernels((b, d, u, c,), state.shape[2], state.shape[3]).m_step(b, d, d_bias, u, c, A_log, state, state_indices)
+def _m_step(skip, u, b, d, d_bias, c, A_log, state, state_indices):
+    with torch.autocast(u.device.type, enabled=False):
+        return _kernels((u, b, d, c,), state.shape[2], state.shape[3]).m_step(skip, u, b, d, d_bias, c, A_log, state, state_indices)
 
 
-def _m_step_fake(b, d, d_bias, u, c, A_log, state, state_indices):
-    N, heads = b.shape[0], state.shape[1]
-    dtype = _accumulator(b, d, u, c)
-    return b.new_empty((N, heads, state.shape[3]), dtype=dtype)
+def _m_step_fake(skip, u, b, d, d_bias, c, A_log, state, state_indices):
+    N, heads = u.shape[0], state.shape[1]
+    return u.new_empty((N, heads, state.shape[3]))
 
 
 def _m_saved(ctx, inputs, output):
-    b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, _ = inputs
+    skip, u, b, d, d_bias, c, A_log, initial_state, cu_seqlens, _ = inputs
     kept = output[-1]
     ctx.mark_non_differentiable(kept)
-    ctx.save_for_backward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, kept)
+    ctx.save_for_backward(skip, u, b, d, d_bias, c, A_log, initial_state, cu_seqlens, kept)
 
 
 @_signed
@@ -320,8 +294,8 @@ class _Scan_mGradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state, kept):
-        return _OPS.m_backward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state, kept)
+    def forward(skip, u, b, d, d_bias, c, A_log, initial_state, cu_seqlens, dy, d_final_state, kept):
+        return _OPS.m_backward(skip, u, b, d, d_bias, c, A_log, initial_state, cu_seqlens, dy, d_final_state, kept)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -333,12 +307,12 @@ class _Scan_mGradient(torch.autograd.Function):
 
 
 def _m_gradients(ctx, dy, d_final_state):
-    b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, kept = ctx.saved_tensors
-    d_b, d_d, d_d_bias, d_u, d_c, d_A_log, d_initial_state = _Scan_mGradient.apply(
-        b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state, kept
+    skip, u, b, d, d_bias, c, A_log, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_skip, d_u, d_b, d_d, d_d_bias, d_c, d_A_log, d_initial_state = _Scan_mGradient.apply(
+        skip, u, b, d, d_bias, c, A_log, initial_state, cu_seqlens, dy, d_final_state, kept
     )
     d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-    return d_b, d_d, d_d_bias, d_u, d_c, d_A_log, d_initial_state, None, None
+    return d_skip, d_u, d_b, d_d, d_d_bias, d_c, d_A_log, d_initial_state, None, None
 
 
 @_signed
@@ -348,8 +322,8 @@ class _Scan_m(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, keep):
-        return _OPS.m_forward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, keep)
+    def forward(skip, u, b, d, d_bias, c, A_log, initial_state, cu_seqlens, keep):
+        return _OPS.m_forward(skip, u, b, d, d_bias, c, A_log, initial_state, cu_seqlens, keep)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -360,14 +334,14 @@ class _Scan_m(torch.autograd.Function):
         return _m_gradients(ctx, dy, d_final_state)
 
 
-def _scan_m(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens):
-    keep = _trained(b, d, d_bias, u, c, A_log, initial_state)
-    return _Scan_m.apply(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, keep)[:2]
+def _scan_m(skip, u, b, d, d_bias, c, A_log, initial_state, cu_seqlens):
+    keep = _trained(skip, u, b, d, d_bias, c, A_log, initial_state)
+    return _Scan_m.apply(skip, u, b, d, d_bias, c, A_log, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
     "m_forward",
-    'm_forward(Tensor b, Tensor d, Tensor d_bias, Tensor u, Tensor c, Tensor A_log, Tensor? initial_state, Tensor? cu_seqlens, bool keep) -> (Tensor, Tensor, Tensor)',
+    'm_forward(Tensor skip, Tensor u, Tensor b, Tensor d, Tensor d_bias, Tensor c, Tensor A_log, Tensor? initial_state, Tensor? cu_seqlens, bool keep) -> (Tensor, Tensor, Tensor)',
     _m_forward,
     _m_forward_fake,
     _m_forward_vmap,
@@ -376,7 +350,7 @@ _register(
 )
 _register(
     "m_backward",
-    'm_backward(Tensor b, Tensor d, Tensor d_bias, Tensor u, Tensor c, Tensor A_log, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state, Tensor? kept) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
+    'm_backward(Tensor skip, Tensor u, Tensor b, Tensor d, Tensor d_bias, Tensor c, Tensor A_log, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state, Tensor? kept) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
     _m_backward,
     _m_backward_fake,
     _m_backward_vmap,
@@ -384,87 +358,86 @@ _register(
 )
 _register(
     "m_step",
-    'm_step(Tensor b, Tensor d, Tensor d_bias, Tensor u, Tensor c, Tensor A_log, Tensor(a!) state, Tensor? state_indices) -> Tensor',
+    'm_step(Tensor skip, Tensor u, Tensor b, Tensor d, Tensor d_bias, Tensor c, Tensor A_log, Tensor(a!) state, Tensor? state_indices) -> Tensor',
     _m_step,
     _m_step_fake,
 )
 
 
-def _m_layer_kept(kernels, b, d, d_bias, u_raw, c, A_log, cu_seqlens, keep):
+def _m_layer_kept(kernels, skip, u_raw, b, d, d_bias, c, A_log, cu_seqlens, keep):
     if not keep:
         return 0
     if kernels is not torch_kernels:
-        return kernels.m_layer_kept(b, d, d_bias, u_raw, c, A_log, cu_seqlens)
-    if cu_seqlens is not None or b.device.type != "cpu":
+        return kernels.m_layer_kept(skip, u_raw, b, d, d_bias, c, A_log, cu_seqlens)
+    if cu_seqlens is not None or u_raw.device.type != "cpu":
         return 0
-    return torch_kernels.m_layer_kept(b, d, d_bias, u_raw, c, A_log)
+    return torch_kernels.m_layer_kept(skip, u_raw, b, d, d_bias, c, A_log)
 
 
-def _m_layer_forward(b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens, keep):
-    kernels = _kernels((b, d, u_raw, c,), b.shape[3], d.shape[3])
-    with torch.autocast(b.device.type, enabled=False):
-        if _m_layer_kept(kernels, b, d, d_bias, u_raw, c, A_log, cu_seqlens, keep):
+def _m_layer_forward(skip, u_raw, b, d, d_bias, c, A_log, initial_state, cu_seqlens, keep):
+    kernels = _kernels((u_raw, b, d, c,), b.shape[3], skip.shape[1])
+    with torch.autocast(u_raw.device.type, enabled=False):
+        if _m_layer_kept(kernels, skip, u_raw, b, d, d_bias, c, A_log, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
-            return kernels.m_layer_forward_kept(b, d, d_bias, u_raw, c, A_log, initial_state, *packed)
-        y, final = kernels.m_layer_forward(b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens)
-    N = _sequences(b, cu_seqlens)
-    return y, final, b.new_empty((N, 0), dtype=_accumulator(b, d, u_raw, c))
+            return kernels.m_layer_forward_kept(skip, u_raw, b, d, d_bias, c, A_log, initial_state, *packed)
+        y, final = kernels.m_layer_forward(skip, u_raw, b, d, d_bias, c, A_log, initial_state, cu_seqlens)
+    N = _sequences(u_raw, cu_seqlens)
+    return y, final, u_raw.new_empty((N, 0), dtype=_accumulator(u_raw, b, d, c))
 
 
-def _m_layer_forward_fake(b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens, keep):
-    heads = _heads('tthtth', (b, d, d_bias, u_raw, c, A_log,))
-    B, T = b.shape[:2]
-    N = _sequences(b, cu_seqlens)
-    dtype = _accumulator(b, d, u_raw, c)
-    y = b.new_empty((B, T, heads, d.shape[3]), dtype=dtype)
-    kernels = _kernels((b, d, u_raw, c,), b.shape[3], d.shape[3])
-    numbers = _m_layer_kept(kernels, b, d, d_bias, u_raw, c, A_log, cu_seqlens, keep)
-    kept = b.new_empty((N, numbers), dtype=dtype)
-    return y, b.new_empty((N, heads, b.shape[3], d.shape[3]), dtype=dtype), kept
+def _m_layer_forward_fake(skip, u_raw, b, d, d_bias, c, A_log, initial_state, cu_seqlens, keep):
+    heads = _heads('httthth', (skip, u_raw, b, d, d_bias, c, A_log,))
+    B, T = u_raw.shape[:2]
+    N = _sequences(u_raw, cu_seqlens)
+    dtype = _accumulator(u_raw, b, d, c)
+    y = u_raw.new_empty((B, T, heads, skip.shape[1]))
+    kernels = _kernels((u_raw, b, d, c,), b.shape[3], skip.shape[1])
+    numbers = _m_layer_kept(kernels, skip, u_raw, b, d, d_bias, c, A_log, cu_seqlens, keep)
+    kept = u_raw.new_empty((N, numbers), dtype=dtype)
+    return y, u_raw.new_empty((N, heads, b.shape[3], skip.shape[1]), dtype=dtype), kept
 
 
 def _m_layer_forward_vmap(info, in_dims, *args):
-    kinds, op = 'tthtthsco', _OPS.m_layer_forward
+    kinds, op = 'httththsco', _OPS.m_layer_forward
     return _vmapped(op, kinds, "tse", info, in_dims, args)
 
 
-def _m_layer_backward(b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens, dy, d_final_state, kept):
-    kernels = _kernels((b, d, u_raw, c,), b.shape[3], d.shape[3])
+def _m_layer_backward(skip, u_raw, b, d, d_bias, c, A_log, initial_state, cu_seqlens, dy, d_final_state, kept):
+    kernels = _kernels((u_raw, b, d, c,), b.shape[3], skip.shape[1])
     held = () if kept is None or not kept.shape[1] else (kept,)
-    with torch.autocast(b.device.type, enabled=False):
-        return kernels.m_layer_backward(b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens, dy, d_final_state, *held)
+    with torch.autocast(u_raw.device.type, enabled=False):
+        return kernels.m_layer_backward(skip, u_raw, b, d, d_bias, c, A_log, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
-def _m_layer_backward_fake(b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens, dy, d_final_state, kept):
-    heads = _heads('tthtth', (b, d, d_bias, u_raw, c, A_log,))
-    N = _sequences(b, cu_seqlens)
-    dtype = _accumulator(b, d, u_raw, c)
-    d_state = b.new_empty((N, heads, b.shape[3], d.shape[3]), dtype=dtype)
-    trained = (b, d, d_bias, u_raw, c, A_log,)
+def _m_layer_backward_fake(skip, u_raw, b, d, d_bias, c, A_log, initial_state, cu_seqlens, dy, d_final_state, kept):
+    heads = _heads('httthth', (skip, u_raw, b, d, d_bias, c, A_log,))
+    N = _sequences(u_raw, cu_seqlens)
+    dtype = _accumulator(u_raw, b, d, c)
+    d_state = u_raw.new_empty((N, heads, b.shape[3], skip.shape[1]), dtype=dtype)
+    trained = (skip, u_raw, b, d, d_bias, c, A_log,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
 
 def _m_layer_backward_vmap(info, in_dims, *args):
-    kinds, op = 'tthtthsctso', _OPS.m_layer_backward
-    return _vmapped(op, kinds, 'tthtths', info, in_dims, args)
+    kinds, op = 'httththsctso', _OPS.m_layer_backward
+    return _vmapped(op, kinds, 'httthths', info, in_dims, args)
 
 
-def _m_layer_step(b, d, d_bias, u_raw, c, A_log, state, state_indices):
-    with torch.autocast(b.device.type, enabled=False):
-        return _kernels((b, d, u_raw, c,), state.shape[2], state.shape[3]).m_layer_step(b, d, d_bias, u_raw, c, A_log, state, state_indices)
+def _m_layer_step(skip, u_raw, b, d, d_bias, c, A_log, state, state_indices):
+    with torch.autocast(u_raw.device.type, enabled=False):
+        return _kernels((u_raw, b, d, c,), state.shape[2], state.shape[3]).m_layer_step(skip, u_raw, b, d, d_bias, c, A_log, state, state_indices)
 
 
-def _m_layer_step_fake(b, d, d_bias, u_raw, c, A_log, state, state_indices):
-    N, heads = b.shape[0], state.shape[1]
-    dtype = _accumulator(b, d, u_raw, c)
-    return b.new_empty((N, heads, state.shape[3]), dtype=dtype)
+def _m_layer_step_fake(skip, u_raw, b, d, d_bias, c, A_log, state, state_indices):
+    N, heads = u_raw.shape[0], state.shape[1]
+    return u_raw.new_empty((N, heads, state.shape[3]))
 
 
 def _m_layer_saved(ctx, inputs, output):
-    b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens, _ = inputs
+    skip, u_raw, b, d, d_bias, c, A_log, initial_state, cu_seqlens, _ = inputs
     kept = output[-1]
     ctx.mark_non_differentiable(kept)
-    ctx.save_for_backward(b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens, kept)
+    ctx.save_for_backward(skip, u_raw, b, d, d_bias, c, A_log, initial_state, cu_seqlens, kept)
 
 
 @_signed
@@ -474,8 +447,8 @@ class _Scan_m_layerGradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens, dy, d_final_state, kept):
-        return _OPS.m_layer_backward(b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens, dy, d_final_state, kept)
+    def forward(skip, u_raw, b, d, d_bias, c, A_log, initial_state, cu_seqlens, dy, d_final_state, kept):
+        return _OPS.m_layer_backward(skip, u_raw, b, d, d_bias, c, A_log, initial_state, cu_seqlens, dy, d_final_state, kept)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -487,12 +460,12 @@ class _Scan_m_layerGradient(torch.autograd.Function):
 
 
 def _m_layer_gradients(ctx, dy, d_final_state):
-    b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens, kept = ctx.saved_tensors
-    d_b, d_d, d_d_bias, d_u_raw, d_c, d_A_log, d_initial_state = _Scan_m_layerGradient.apply(
-        b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens, dy, d_final_state, kept
+    skip, u_raw, b, d, d_bias, c, A_log, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_skip, d_u_raw, d_b, d_d, d_d_bias, d_c, d_A_log, d_initial_state = _Scan_m_layerGradient.apply(
+        skip, u_raw, b, d, d_bias, c, A_log, initial_state, cu_seqlens, dy, d_final_state, kept
     )
     d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-    return d_b, d_d, d_d_bias, d_u_raw, d_c, d_A_log, d_initial_state, None, None
+    return d_skip, d_u_raw, d_b, d_d, d_d_bias, d_c, d_A_log, d_initial_state, None, None
 
 
 @_signed
@@ -502,8 +475,8 @@ class _Scan_m_layer(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens, keep):
-        return _OPS.m_layer_forward(b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens, keep)
+    def forward(skip, u_raw, b, d, d_bias, c, A_log, initial_state, cu_seqlens, keep):
+        return _OPS.m_layer_forward(skip, u_raw, b, d, d_bias, c, A_log, initial_state, cu_seqlens, keep)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -514,14 +487,14 @@ class _Scan_m_layer(torch.autograd.Function):
         return _m_layer_gradients(ctx, dy, d_final_state)
 
 
-def _scan_m_layer(b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens):
-    keep = _trained(b, d, d_bias, u_raw, c, A_log, initial_state)
-    return _Scan_m_layer.apply(b, d, d_bias, u_raw, c, A_log, initial_state, cu_seqlens, keep)[:2]
+def _scan_m_layer(skip, u_raw, b, d, d_bias, c, A_log, initial_state, cu_seqlens):
+    keep = _trained(skip, u_raw, b, d, d_bias, c, A_log, initial_state)
+    return _Scan_m_layer.apply(skip, u_raw, b, d, d_bias, c, A_log, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
     "m_layer_forward",
-    'm_layer_forward(Tensor b, Tensor d, Tensor d_bias, Tensor u_raw, Tensor c, Tensor A_log, Tensor? initial_state, Tensor? cu_seqlens, bool keep) -> (Tensor, Tensor, Tensor)',
+    'm_layer_forward(Tensor skip, Tensor u_raw, Tensor b, Tensor d, Tensor d_bias, Tensor c, Tensor A_log, Tensor? initial_state, Tensor? cu_seqlens, bool keep) -> (Tensor, Tensor, Tensor)',
     _m_layer_forward,
     _m_layer_forward_fake,
     _m_layer_forward_vmap,
@@ -530,7 +503,7 @@ _register(
 )
 _register(
     "m_layer_backward",
-    'm_layer_backward(Tensor b, Tensor d, Tensor d_bias, Tensor u_raw, Tensor c, Tensor A_log, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state, Tensor? kept) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
+    'm_layer_backward(Tensor skip, Tensor u_raw, Tensor b, Tensor d, Tensor d_bias, Tensor c, Tensor A_log, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state, Tensor? kept) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
     _m_layer_backward,
     _m_layer_backward_fake,
     _m_layer_backward_vmap,
@@ -538,7 +511,7 @@ _register(
 )
 _register(
     "m_layer_step",
-    'm_layer_step(Tensor b, Tensor d, Tensor d_bias, Tensor u_raw, Tensor c, Tensor A_log, Tensor(a!) state, Tensor? state_indices) -> Tensor',
+    'm_layer_step(Tensor skip, Tensor u_raw, Tensor b, Tensor d, Tensor d_bias, Tensor c, Tensor A_log, Tensor(a!) state, Tensor? state_indices) -> Tensor',
     _m_layer_step,
     _m_layer_step_fake,
 )
@@ -561,10 +534,8 @@ def _mamba_sequence(
     dtype, device = _work_dtype(u, d, b, c, A_log, d_bias, skip), u.device
     V = u.shape[3]
     K = b.shape[3]
-    y, m_final = _scan_m(b, d, d_bias, u, c, A_log, m_before, cu_seqlens)
-    skip_2 = _shared(_worked(skip, dtype)[None, None], H, 2)
-    u_2 = _shared(_worked(u, dtype), H, 2)
-    return (y + (skip_2 * u_2)).expand(B, T, H, V).to(u.dtype), (m_final,)
+    y, m_final = _scan_m(skip, u, b, d, d_bias, c, A_log, m_before, cu_seqlens)
+    return y.to(u.dtype), (m_final,)
 
 
 _SPECS_mamba = (
@@ -630,11 +601,8 @@ def mamba_step(
     state_indices: Tensor | None = None,
 ) -> Tensor:
     'One token: operands without T; the state is updated in place, in the rows `state_indices` where they are given.'
-    states = _listed(state, 1)
-    held = states if state_indices is None else [x[state_indices] for x in states]
-    y, final = _mamba_sequence(u.unsqueeze(1), d.unsqueeze(1), b.unsqueeze(1), c.unsqueeze(1), A_log, d_bias, skip, *held, None)
-    _stored(states, final, state_indices)
-    return y.squeeze(1)
+    (held,) = _listed(state, 1)
+    return _OPS.m_step(skip, u, b, d, d_bias, c, A_log, held, state_indices)
 
 
 def _mamba_layer_sequence(
@@ -654,11 +622,8 @@ def _mamba_layer_sequence(
     dtype, device = _work_dtype(u_raw, d, b, c, A_log, d_bias, skip), u_raw.device
     V = u_raw.shape[3]
     K = b.shape[3]
-    y, m_final = _scan_m_layer(b, d, d_bias, u_raw, c, A_log, m_before, cu_seqlens)
-    skip_2 = _shared(_worked(skip, dtype)[None, None], H, 2)
-    u_raw_2 = _shared(_worked(u_raw, dtype), H, 2)
-    u = torch.nn.functional.silu(u_raw_2)  # line 24
-    return (y + (skip_2 * u)).expand(B, T, H, V).to(u_raw.dtype), (m_final,)
+    y, m_final = _scan_m_layer(skip, u_raw, b, d, d_bias, c, A_log, m_before, cu_seqlens)
+    return y.to(u_raw.dtype), (m_final,)
 
 
 _SPECS_mamba_layer = (
@@ -724,8 +689,5 @@ def mamba_layer_step(
     state_indices: Tensor | None = None,
 ) -> Tensor:
     'One token: operands without T; the state is updated in place, in the rows `state_indices` where they are given.'
-    states = _listed(state, 1)
-    held = states if state_indices is None else [x[state_indices] for x in states]
-    y, final = _mamba_layer_sequence(u_raw.unsqueeze(1), d.unsqueeze(1), b.unsqueeze(1), c.unsqueeze(1), A_log, d_bias, skip, *held, None)
-    _stored(states, final, state_indices)
-    return y.squeeze(1)
+    (held,) = _listed(state, 1)
+    return _OPS.m_layer_step(skip, u_raw, b, d, d_bias, c, A_log, held, state_indices)

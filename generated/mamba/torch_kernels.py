@@ -238,26 +238,28 @@ def _each_sequence(
 
 
 def _m_forward(
+    u: Tensor,
     b: Tensor,
     d: Tensor,
-    u: Tensor,
     c: Tensor,
+    skip: Tensor,
     d_bias: Tensor,
     A_log: Tensor,
     initial_state: Tensor | None,
     kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks, a scan over the tokens of each; sequences of one length'
-    B, T = b.shape[:2]
-    H = max(b.shape[2], d.shape[2], u.shape[2], c.shape[2], d_bias.shape[0], A_log.shape[0])
-    dtype, device = _precision(b, d, u, c), b.device
+    B, T = u.shape[:2]
+    H = max(u.shape[2], b.shape[2], d.shape[2], c.shape[2], skip.shape[0], d_bias.shape[0], A_log.shape[0])
+    dtype, device = _precision(u, b, d, c), u.device
     lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    V = u.shape[3]  # size of V
     K = b.shape[3]  # size of K
-    V = d.shape[3]  # size of V
+    skip_tile = _headed(skip, H, dtype)
+    u_tile = _chunked(u, H, 32, dtype)
     b_tile = _chunked(b, H, 32, dtype)
     d_tile = _chunked(d, H, 32, dtype)
     d_bias_tile = _headed(d_bias, H, dtype)
-    u_tile = _chunked(u, H, 32, dtype)
     c_tile = _chunked(c, H, 32, dtype)
     A_log_tile = _headed(A_log, H, dtype)
     chunks = -(-T // 32)
@@ -270,7 +272,7 @@ def _m_forward(
     x_2 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
     del d_tile, d_bias_tile
     w = b_tile[:, :, :, :, :, None] * (u_tile * x_2)[:, :, :, :, None]  # write  # line 8
-    del b_tile, u_tile, x_2
+    del b_tile, x_2
     write = w.expand(chunks, B, H, 32, K, V)
     del w
     M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False, into=places[0])  # m before the chunk
@@ -282,70 +284,76 @@ def _m_forward(
     del states
     part = c_tile[:, :, :, :, :, None] * m
     del c_tile, m
-    y = part.sum(4)  # read
+    own = skip_tile[:, :, :, None] * u_tile  # what the output adds of its own token
+    del skip_tile, u_tile
+    y = part.sum(4) + own  # read
     return (
-        _tokens(y.expand(chunks, B, H, 32, V), H, dtype),
+        _tokens(y, H, u.dtype),
         M_all[-1].clone(),
     )
 
 
 def m_forward(
+    skip: Tensor,
+    u: Tensor,
     b: Tensor,
     d: Tensor,
     d_bias: Tensor,
-    u: Tensor,
     c: Tensor,
     A_log: Tensor,
     initial_state: Tensor | None,
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks, a scan over the tokens of each'
-    if cu_seqlens is None and b.shape[1] == 1:
-        y, final = _m_token(b, d, u, c, d_bias, A_log, initial_state)
+    if cu_seqlens is None and u.shape[1] == 1:
+        y, final = _m_token(u, b, d, c, skip, d_bias, A_log, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_m_forward, (b, d, u, c), (d_bias, A_log), (initial_state, None), "tn")
-    return _each_sequence(_m_forward, (b, d, u, c), (d_bias, A_log), (initial_state, None), cu_seqlens, "tn")
+        return _in_groups(_m_forward, (u, b, d, c), (skip, d_bias, A_log), (initial_state, None), "tn")
+    return _each_sequence(_m_forward, (u, b, d, c), (skip, d_bias, A_log), (initial_state, None), cu_seqlens, "tn")
 
 
 def m_forward_kept(
+    skip: Tensor,
+    u: Tensor,
     b: Tensor,
     d: Tensor,
     d_bias: Tensor,
-    u: Tensor,
     c: Tensor,
     A_log: Tensor,
     initial_state: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     'one pass over the chunks, a scan over the tokens of each; also what the backward would compute again'
-    dtype = _precision(b, d, u, c)
-    kept = b.new_empty(b.shape[0], m_kept(b, d, d_bias, u, c, A_log), dtype=dtype)
-    return (*_in_groups(_m_forward, (b, d, u, c), (d_bias, A_log), (initial_state, kept), "tn"), kept)
+    dtype = _precision(u, b, d, c)
+    kept = u.new_empty(u.shape[0], m_kept(skip, u, b, d, d_bias, c, A_log), dtype=dtype)
+    return (*_in_groups(_m_forward, (u, b, d, c), (skip, d_bias, A_log), (initial_state, kept), "tn"), kept)
 
 
 def _m_backward(
+    u: Tensor,
     b: Tensor,
     d: Tensor,
-    u: Tensor,
     c: Tensor,
     dy: Tensor,
+    skip: Tensor,
     d_bias: Tensor,
     A_log: Tensor,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
     kept: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time, a scan over each chunk; sequences of one length'
-    B, T = b.shape[:2]
-    H = max(b.shape[2], d.shape[2], u.shape[2], c.shape[2], d_bias.shape[0], A_log.shape[0])
-    dtype, device = _precision(b, d, u, c, dy), b.device
+    B, T = u.shape[:2]
+    H = max(u.shape[2], b.shape[2], d.shape[2], c.shape[2], skip.shape[0], d_bias.shape[0], A_log.shape[0])
+    dtype, device = _precision(u, b, d, c, dy), u.device
     lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    V = u.shape[3]  # size of V
     K = b.shape[3]  # size of K
-    V = d.shape[3]  # size of V
+    skip_tile = _headed(skip, H, dtype)
+    u_tile = _chunked(u, H, 32, dtype)
     b_tile = _chunked(b, H, 32, dtype)
     d_tile = _chunked(d, H, 32, dtype)
     d_bias_tile = _headed(d_bias, H, dtype)
-    u_tile = _chunked(u, H, 32, dtype)
     c_tile = _chunked(c, H, 32, dtype)
     A_log_tile = _headed(A_log, H, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
@@ -374,49 +382,56 @@ def _m_backward(
     del write_2
     l = u_2 + states[:, :, :, 1:]  # adjoint of the memory
     del u_2, states
-    x_3 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
-    part = (u_tile * x_3)[:, :, :, :, None] * l
-    del x_3
-    d_b = part.sum(5)  # gradient of b
-    del part
-    part_2 = b_tile[:, :, :, :, :, None] * l
+    part = b_tile[:, :, :, :, :, None] * l
     del b_tile
+    x_3 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
+    d_u = torch.addcmul(x_3 * part.sum(4), skip_tile[:, :, :, None], dy_tile)  # gradient of u
+    del skip_tile, x_3
+    x_4 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
+    part_2 = (u_tile * x_4)[:, :, :, :, None] * l
+    del x_4
+    d_b = part_2.sum(5)  # gradient of b
+    del part_2
     states_2 = _recur(h, decay, write, T, False)
     del decay, write, h
     before = states_2[:, :, :, :-1]  # the memory before each token
     dg = a * before * l  # gradient of the log-decay
     del a, l, before
     part_3 = -(torch.exp(A_log_tile))[:, :, :, None] * dg
-    d_d = (u_tile * torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * part_2.sum(4)) + (torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * part_3.sum(4))  # gradient of d
-    x_4 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
-    d_u = x_4 * part_2.sum(4)  # gradient of u
-    del x_4
+    d_d = (u_tile * torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * part.sum(4)) + (torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * part_3.sum(4))  # gradient of d
     m = states_2[:, :, :, 1:]  # the memory that each token read
     del states_2
     part_4 = dy_tile[:, :, :, :, None] * m
-    del dy_tile, m
+    del m
     ds = part_4.sum(5)  # gradient of the shrink
     del part_4
-    part_5 = u_tile * torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * part_2.sum(4)
-    del u_tile, part_2
-    part_6 = torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * part_3.sum(4)
-    del part_3
-    write_3 = (_valid(part_5, T).sum(3) + _valid(part_6, T).sum(3)).expand(chunks, B, H, V)
-    del part_5, part_6
-    d_d_bias_final = write_3.sum(0)  # of later tokens
+    part_5 = u_tile * dy_tile
+    del dy_tile
+    write_3 = _valid(part_5, T).sum(3).expand(chunks, B, H, V)
+    del part_5
+    d_skip_final = write_3.sum(0)  # of later tokens
     del write_3
+    part_6 = u_tile * torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * part.sum(4)
+    del u_tile, part
+    part_7 = torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * part_3.sum(4)
+    del part_3
+    write_4 = (_valid(part_6, T).sum(3) + _valid(part_7, T).sum(3)).expand(chunks, B, H, V)
+    del part_6, part_7
+    d_d_bias_final = write_4.sum(0)  # of later tokens
+    del write_4
     x_5 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
     del d_tile, d_bias_tile
-    part_7 = -x_5[:, :, :, :, None] * dg
+    part_8 = -x_5[:, :, :, :, None] * dg
     del dg, x_5
-    write_4 = (torch.exp(A_log_tile) * _valid(part_7, T).sum(3)).expand(chunks, B, H, K, V)
-    del A_log_tile, part_7
-    d_A_log_final = write_4.sum(0)  # of later tokens
+    write_5 = (torch.exp(A_log_tile) * _valid(part_8, T).sum(3)).expand(chunks, B, H, K, V)
+    del A_log_tile, part_8
+    d_A_log_final = write_5.sum(0)  # of later tokens
     return (
+        _per_head(d_skip_final, skip.shape[0], skip.dtype),
+        _tokens(d_u, u.shape[2], u.dtype),
         _tokens(d_b.expand(chunks, B, H, 32, K), b.shape[2], b.dtype),
         _tokens(d_d, d.shape[2], d.dtype),
         _per_head(d_d_bias_final, d_bias.shape[0], d_bias.dtype),
-        _tokens(d_u, u.shape[2], u.dtype),
         _tokens(ds.expand(chunks, B, H, 32, K), c.shape[2], c.dtype),
         _per_head(d_A_log_final, A_log.shape[0], A_log.dtype),
         L_all[0].clone(),
@@ -424,10 +439,11 @@ def _m_backward(
 
 
 def m_backward(
+    skip: Tensor,
+    u: Tensor,
     b: Tensor,
     d: Tensor,
     d_bias: Tensor,
-    u: Tensor,
     c: Tensor,
     A_log: Tensor,
     initial_state: Tensor | None,
@@ -435,56 +451,59 @@ def m_backward(
     dy: Tensor,
     d_final_state: Tensor | None,
     kept: Tensor | None = None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time, a scan over each chunk'
     if cu_seqlens is None:
-        return _in_groups(_m_backward, (b, d, u, c, dy), (d_bias, A_log), (initial_state, d_final_state, kept), "ttsttsn")
-    return _each_sequence(_m_backward, (b, d, u, c, dy), (d_bias, A_log), (initial_state, d_final_state, kept), cu_seqlens, "ttsttsn")
+        return _in_groups(_m_backward, (u, b, d, c, dy), (skip, d_bias, A_log), (initial_state, d_final_state, kept), "stttstsn")
+    return _each_sequence(_m_backward, (u, b, d, c, dy), (skip, d_bias, A_log), (initial_state, d_final_state, kept), cu_seqlens, "stttstsn")
 
 
 def m_kept(
+    skip: Tensor,
+    u: Tensor,
     b: Tensor,
     d: Tensor,
     d_bias: Tensor,
-    u: Tensor,
     c: Tensor,
     A_log: Tensor,
 ) -> int:
     'Numbers that the forward keeps of a sequence for its backward; 0: none'
-    B, T = b.shape[:2]
-    H = max(b.shape[2], d.shape[2], u.shape[2], c.shape[2], d_bias.shape[0], A_log.shape[0])
+    B, T = u.shape[:2]
+    H = max(u.shape[2], b.shape[2], d.shape[2], c.shape[2], skip.shape[0], d_bias.shape[0], A_log.shape[0])
+    V = u.shape[3]  # size of V
     K = b.shape[3]  # size of K
-    V = d.shape[3]  # size of V
     chunks = -(-T // 32)
-    return (chunks + 1) * H * K * V if T >= 32 and K * V <= 64 * (K + V + V + K) else 0
+    return (chunks + 1) * H * K * V if T >= 32 and K * V <= 64 * (V + K + V + K) else 0
 
 
 def _m_token(
+    u: Tensor,
     b: Tensor,
     d: Tensor,
-    u: Tensor,
     c: Tensor,
+    skip: Tensor,
     d_bias: Tensor,
     A_log: Tensor,
     initial_state: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'the recurrence as it is written; sequences of one length'
-    B, T = b.shape[:2]
-    H = max(b.shape[2], d.shape[2], u.shape[2], c.shape[2], d_bias.shape[0], A_log.shape[0])
-    dtype, device = _precision(b, d, u, c), b.device
+    B, T = u.shape[:2]
+    H = max(u.shape[2], b.shape[2], d.shape[2], c.shape[2], skip.shape[0], d_bias.shape[0], A_log.shape[0])
+    dtype, device = _precision(u, b, d, c), u.device
     lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    V = u.shape[3]  # size of V
     K = b.shape[3]  # size of K
-    V = d.shape[3]  # size of V
+    skip_tile = _headed(skip, H, dtype)
+    u_tile = _stepped(u, H, dtype)
     b_tile = _stepped(b, H, dtype)
     d_tile = _stepped(d, H, dtype)
     d_bias_tile = _headed(d_bias, H, dtype)
-    u_tile = _stepped(u, H, dtype)
     c_tile = _stepped(c, H, dtype)
     A_log_tile = _headed(A_log, H, dtype)
     chunks = T
     x = torch.nn.functional.softplus(d_tile + d_bias_tile, threshold=40.0)
     w = b_tile[:, :, :, :, None] * (u_tile * x)[:, :, :, None]  # write  # line 8
-    del b_tile, u_tile, x
+    del b_tile, x
     x_2 = torch.nn.functional.softplus(d_tile + d_bias_tile, threshold=40.0)
     del d_tile, d_bias_tile
     a = torch.exp(-((torch.exp(A_log_tile)) * x_2[:, :, :, None]))  # decay  # line 14
@@ -495,18 +514,21 @@ def _m_token(
     del a, write
     part = c_tile[:, :, :, :, None] * M_all[1:]
     del c_tile
-    y = part.sum(3)  # read
+    own = skip_tile * u_tile  # what the output adds of its own token
+    del skip_tile, u_tile
+    y = part.sum(3) + own  # read
     return (
-        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, dtype),
+        _tokens(y.unsqueeze(3), H, u.dtype),
         M_all[-1].clone(),
     )
 
 
 def m_step(
+    skip: Tensor,
+    u: Tensor,
     b: Tensor,
     d: Tensor,
     d_bias: Tensor,
-    u: Tensor,
     c: Tensor,
     A_log: Tensor,
     state: Tensor,
@@ -514,7 +536,7 @@ def m_step(
 ) -> Tensor:
     'One token: y [N, H, ...]; the state [N, H, ...] is updated in place.'
     held = state if state_indices is None else state[state_indices]
-    y, final = _m_token(b.unsqueeze(1), d.unsqueeze(1), u.unsqueeze(1), c.unsqueeze(1), d_bias, A_log, held)
+    y, final = _m_token(u.unsqueeze(1), b.unsqueeze(1), d.unsqueeze(1), c.unsqueeze(1), skip, d_bias, A_log, held)
     if state_indices is None:
         state.copy_(final)
     else:
@@ -523,26 +545,28 @@ def m_step(
 
 
 def _m_layer_forward(
+    u_raw: Tensor,
     b: Tensor,
     d: Tensor,
-    u_raw: Tensor,
     c: Tensor,
+    skip: Tensor,
     d_bias: Tensor,
     A_log: Tensor,
     initial_state: Tensor | None,
     kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks, a scan over the tokens of each; sequences of one length'
-    B, T = b.shape[:2]
-    H = max(b.shape[2], d.shape[2], u_raw.shape[2], c.shape[2], d_bias.shape[0], A_log.shape[0])
-    dtype, device = _precision(b, d, u_raw, c), b.device
+    B, T = u_raw.shape[:2]
+    H = max(u_raw.shape[2], b.shape[2], d.shape[2], c.shape[2], skip.shape[0], d_bias.shape[0], A_log.shape[0])
+    dtype, device = _precision(u_raw, b, d, c), u_raw.device
     lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    V = u_raw.shape[3]  # size of V
     K = b.shape[3]  # size of K
-    V = d.shape[3]  # size of V
+    skip_tile = _headed(skip, H, dtype)
+    u_raw_tile = _chunked(u_raw, H, 32, dtype)
     b_tile = _chunked(b, H, 32, dtype)
     d_tile = _chunked(d, H, 32, dtype)
     d_bias_tile = _headed(d_bias, H, dtype)
-    u_raw_tile = _chunked(u_raw, H, 32, dtype)
     c_tile = _chunked(c, H, 32, dtype)
     A_log_tile = _headed(A_log, H, dtype)
     chunks = -(-T // 32)
@@ -555,7 +579,7 @@ def _m_layer_forward(
     x_2 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
     del d_tile, d_bias_tile
     w = b_tile[:, :, :, :, :, None] * (torch.nn.functional.silu(u_raw_tile) * x_2)[:, :, :, :, None]  # write  # line 8
-    del b_tile, u_raw_tile, x_2
+    del b_tile, x_2
     write = w.expand(chunks, B, H, 32, K, V)
     del w
     M_all = _carry_tokens(0.0 if initial_state is None else initial_state.to(dtype), decay, write, T, False, into=places[0])  # m before the chunk
@@ -567,70 +591,76 @@ def _m_layer_forward(
     del states
     part = c_tile[:, :, :, :, :, None] * m
     del c_tile, m
-    y = part.sum(4)  # read
+    own = _valid(skip_tile[:, :, :, None] * torch.nn.functional.silu(u_raw_tile), T)  # what the output adds of its own token
+    del skip_tile, u_raw_tile
+    y = part.sum(4) + own  # read
     return (
-        _tokens(y.expand(chunks, B, H, 32, V), H, dtype),
+        _tokens(y, H, u_raw.dtype),
         M_all[-1].clone(),
     )
 
 
 def m_layer_forward(
+    skip: Tensor,
+    u_raw: Tensor,
     b: Tensor,
     d: Tensor,
     d_bias: Tensor,
-    u_raw: Tensor,
     c: Tensor,
     A_log: Tensor,
     initial_state: Tensor | None,
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks, a scan over the tokens of each'
-    if cu_seqlens is None and b.shape[1] == 1:
-        y, final = _m_layer_token(b, d, u_raw, c, d_bias, A_log, initial_state)
+    if cu_seqlens is None and u_raw.shape[1] == 1:
+        y, final = _m_layer_token(u_raw, b, d, c, skip, d_bias, A_log, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_m_layer_forward, (b, d, u_raw, c), (d_bias, A_log), (initial_state, None), "tn")
-    return _each_sequence(_m_layer_forward, (b, d, u_raw, c), (d_bias, A_log), (initial_state, None), cu_seqlens, "tn")
+        return _in_groups(_m_layer_forward, (u_raw, b, d, c), (skip, d_bias, A_log), (initial_state, None), "tn")
+    return _each_sequence(_m_layer_forward, (u_raw, b, d, c), (skip, d_bias, A_log), (initial_state, None), cu_seqlens, "tn")
 
 
 def m_layer_forward_kept(
+    skip: Tensor,
+    u_raw: Tensor,
     b: Tensor,
     d: Tensor,
     d_bias: Tensor,
-    u_raw: Tensor,
     c: Tensor,
     A_log: Tensor,
     initial_state: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     'one pass over the chunks, a scan over the tokens of each; also what the backward would compute again'
-    dtype = _precision(b, d, u_raw, c)
-    kept = b.new_empty(b.shape[0], m_layer_kept(b, d, d_bias, u_raw, c, A_log), dtype=dtype)
-    return (*_in_groups(_m_layer_forward, (b, d, u_raw, c), (d_bias, A_log), (initial_state, kept), "tn"), kept)
+    dtype = _precision(u_raw, b, d, c)
+    kept = u_raw.new_empty(u_raw.shape[0], m_layer_kept(skip, u_raw, b, d, d_bias, c, A_log), dtype=dtype)
+    return (*_in_groups(_m_layer_forward, (u_raw, b, d, c), (skip, d_bias, A_log), (initial_state, kept), "tn"), kept)
 
 
 def _m_layer_backward(
+    u_raw: Tensor,
     b: Tensor,
     d: Tensor,
-    u_raw: Tensor,
     c: Tensor,
     dy: Tensor,
+    skip: Tensor,
     d_bias: Tensor,
     A_log: Tensor,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
     kept: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time, a scan over each chunk; sequences of one length'
-    B, T = b.shape[:2]
-    H = max(b.shape[2], d.shape[2], u_raw.shape[2], c.shape[2], d_bias.shape[0], A_log.shape[0])
-    dtype, device = _precision(b, d, u_raw, c, dy), b.device
+    B, T = u_raw.shape[:2]
+    H = max(u_raw.shape[2], b.shape[2], d.shape[2], c.shape[2], skip.shape[0], d_bias.shape[0], A_log.shape[0])
+    dtype, device = _precision(u_raw, b, d, c, dy), u_raw.device
     lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    V = u_raw.shape[3]  # size of V
     K = b.shape[3]  # size of K
-    V = d.shape[3]  # size of V
+    skip_tile = _headed(skip, H, dtype)
+    u_raw_tile = _chunked(u_raw, H, 32, dtype)
     b_tile = _chunked(b, H, 32, dtype)
     d_tile = _chunked(d, H, 32, dtype)
     d_bias_tile = _headed(d_bias, H, dtype)
-    u_raw_tile = _chunked(u_raw, H, 32, dtype)
     c_tile = _chunked(c, H, 32, dtype)
     A_log_tile = _headed(A_log, H, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
@@ -659,54 +689,62 @@ def _m_layer_backward(
     del write_2
     l = u + states[:, :, :, 1:]  # adjoint of the memory
     del u, states
-    x_3 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
-    part = (torch.nn.functional.silu(u_raw_tile) * x_3)[:, :, :, :, None] * l
-    del x_3
-    d_b = part.sum(5)  # gradient of b
-    del part
-    part_2 = b_tile[:, :, :, :, :, None] * l
+    part = b_tile[:, :, :, :, :, None] * l
     del b_tile
-    x_4 = torch.nn.functional.silu(u_raw_tile) * torch.sigmoid(d_tile + d_bias_tile[:, :, :, None])
+    x_3 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
+    x_4 = torch.sigmoid(u_raw_tile) * (1.0 + u_raw_tile * torch.sigmoid(-u_raw_tile))
+    x_5 = torch.sigmoid(u_raw_tile) * (1.0 + u_raw_tile * torch.sigmoid(-u_raw_tile))
+    d_u_raw = (x_3 * x_4 * part.sum(4)) + (skip_tile[:, :, :, None] * x_5 * dy_tile)  # gradient of u_raw
+    del skip_tile, x_3, x_4, x_5
+    x_6 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
+    part_2 = (torch.nn.functional.silu(u_raw_tile) * x_6)[:, :, :, :, None] * l
+    del x_6
+    d_b = part_2.sum(5)  # gradient of b
+    del part_2
+    x_7 = torch.nn.functional.silu(u_raw_tile) * torch.sigmoid(d_tile + d_bias_tile[:, :, :, None])
     states_2 = _recur(h, decay, write, T, False)
     del decay, write, h
     before = states_2[:, :, :, :-1]  # the memory before each token
     dg = a * before * l  # gradient of the log-decay
     del a, l, before
     part_3 = -(torch.exp(A_log_tile))[:, :, :, None] * dg
-    d_d = (x_4 * part_2.sum(4)) + (torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * part_3.sum(4))  # gradient of d
-    del x_4
-    x_5 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
-    x_6 = torch.sigmoid(u_raw_tile) * (1.0 + u_raw_tile * torch.sigmoid(-u_raw_tile))
-    d_u_raw = x_5 * x_6 * part_2.sum(4)  # gradient of u_raw
-    del x_5, x_6
+    d_d = (x_7 * part.sum(4)) + (torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * part_3.sum(4))  # gradient of d
+    del x_7
     m = states_2[:, :, :, 1:]  # the memory that each token read
     del states_2
     part_4 = dy_tile[:, :, :, :, None] * m
-    del dy_tile, m
+    del m
     ds = part_4.sum(5)  # gradient of the shrink
     del part_4
-    x_7 = torch.nn.functional.silu(u_raw_tile) * torch.sigmoid(d_tile + d_bias_tile[:, :, :, None])
-    del u_raw_tile
-    part_5 = x_7 * part_2.sum(4)
-    del part_2, x_7
-    part_6 = torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * part_3.sum(4)
-    del part_3
-    write_3 = (_valid(part_5, T).sum(3) + _valid(part_6, T).sum(3)).expand(chunks, B, H, V)
-    del part_5, part_6
-    d_d_bias_final = write_3.sum(0)  # of later tokens
+    part_5 = torch.nn.functional.silu(u_raw_tile) * dy_tile
+    del dy_tile
+    write_3 = _valid(part_5, T).sum(3).expand(chunks, B, H, V)
+    del part_5
+    d_skip_final = write_3.sum(0)  # of later tokens
     del write_3
-    x_8 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
+    x_8 = torch.nn.functional.silu(u_raw_tile) * torch.sigmoid(d_tile + d_bias_tile[:, :, :, None])
+    del u_raw_tile
+    part_6 = x_8 * part.sum(4)
+    del part, x_8
+    part_7 = torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * part_3.sum(4)
+    del part_3
+    write_4 = (_valid(part_6, T).sum(3) + _valid(part_7, T).sum(3)).expand(chunks, B, H, V)
+    del part_6, part_7
+    d_d_bias_final = write_4.sum(0)  # of later tokens
+    del write_4
+    x_9 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
     del d_tile, d_bias_tile
-    part_7 = -x_8[:, :, :, :, None] * dg
-    del dg, x_8
-    write_4 = (torch.exp(A_log_tile) * _valid(part_7, T).sum(3)).expand(chunks, B, H, K, V)
-    del A_log_tile, part_7
-    d_A_log_final = write_4.sum(0)  # of later tokens
+    part_8 = -x_9[:, :, :, :, None] * dg
+    del dg, x_9
+    write_5 = (torch.exp(A_log_tile) * _valid(part_8, T).sum(3)).expand(chunks, B, H, K, V)
+    del A_log_tile, part_8
+    d_A_log_final = write_5.sum(0)  # of later tokens
     return (
+        _per_head(d_skip_final, skip.shape[0], skip.dtype),
+        _tokens(d_u_raw, u_raw.shape[2], u_raw.dtype),
         _tokens(d_b.expand(chunks, B, H, 32, K), b.shape[2], b.dtype),
         _tokens(d_d, d.shape[2], d.dtype),
         _per_head(d_d_bias_final, d_bias.shape[0], d_bias.dtype),
-        _tokens(d_u_raw, u_raw.shape[2], u_raw.dtype),
         _tokens(ds.expand(chunks, B, H, 32, K), c.shape[2], c.dtype),
         _per_head(d_A_log_final, A_log.shape[0], A_log.dtype),
         L_all[0].clone(),
@@ -714,10 +752,11 @@ def _m_layer_backward(
 
 
 def m_layer_backward(
+    skip: Tensor,
+    u_raw: Tensor,
     b: Tensor,
     d: Tensor,
     d_bias: Tensor,
-    u_raw: Tensor,
     c: Tensor,
     A_log: Tensor,
     initial_state: Tensor | None,
@@ -725,56 +764,59 @@ def m_layer_backward(
     dy: Tensor,
     d_final_state: Tensor | None,
     kept: Tensor | None = None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time, a scan over each chunk'
     if cu_seqlens is None:
-        return _in_groups(_m_layer_backward, (b, d, u_raw, c, dy), (d_bias, A_log), (initial_state, d_final_state, kept), "ttsttsn")
-    return _each_sequence(_m_layer_backward, (b, d, u_raw, c, dy), (d_bias, A_log), (initial_state, d_final_state, kept), cu_seqlens, "ttsttsn")
+        return _in_groups(_m_layer_backward, (u_raw, b, d, c, dy), (skip, d_bias, A_log), (initial_state, d_final_state, kept), "stttstsn")
+    return _each_sequence(_m_layer_backward, (u_raw, b, d, c, dy), (skip, d_bias, A_log), (initial_state, d_final_state, kept), cu_seqlens, "stttstsn")
 
 
 def m_layer_kept(
+    skip: Tensor,
+    u_raw: Tensor,
     b: Tensor,
     d: Tensor,
     d_bias: Tensor,
-    u_raw: Tensor,
     c: Tensor,
     A_log: Tensor,
 ) -> int:
     'Numbers that the forward keeps of a sequence for its backward; 0: none'
-    B, T = b.shape[:2]
-    H = max(b.shape[2], d.shape[2], u_raw.shape[2], c.shape[2], d_bias.shape[0], A_log.shape[0])
+    B, T = u_raw.shape[:2]
+    H = max(u_raw.shape[2], b.shape[2], d.shape[2], c.shape[2], skip.shape[0], d_bias.shape[0], A_log.shape[0])
+    V = u_raw.shape[3]  # size of V
     K = b.shape[3]  # size of K
-    V = d.shape[3]  # size of V
     chunks = -(-T // 32)
-    return (chunks + 1) * H * K * V if T >= 32 and K * V <= 64 * (K + V + V + K) else 0
+    return (chunks + 1) * H * K * V if T >= 32 and K * V <= 64 * (V + K + V + K) else 0
 
 
 def _m_layer_token(
+    u_raw: Tensor,
     b: Tensor,
     d: Tensor,
-    u_raw: Tensor,
     c: Tensor,
+    skip: Tensor,
     d_bias: Tensor,
     A_log: Tensor,
     initial_state: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'the recurrence as it is written; sequences of one length'
-    B, T = b.shape[:2]
-    H = max(b.shape[2], d.shape[2], u_raw.shape[2], c.shape[2], d_bias.shape[0], A_log.shape[0])
-    dtype, device = _precision(b, d, u_raw, c), b.device
+    B, T = u_raw.shape[:2]
+    H = max(u_raw.shape[2], b.shape[2], d.shape[2], c.shape[2], skip.shape[0], d_bias.shape[0], A_log.shape[0])
+    dtype, device = _precision(u_raw, b, d, c), u_raw.device
     lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
+    V = u_raw.shape[3]  # size of V
     K = b.shape[3]  # size of K
-    V = d.shape[3]  # size of V
+    skip_tile = _headed(skip, H, dtype)
+    u_raw_tile = _stepped(u_raw, H, dtype)
     b_tile = _stepped(b, H, dtype)
     d_tile = _stepped(d, H, dtype)
     d_bias_tile = _headed(d_bias, H, dtype)
-    u_raw_tile = _stepped(u_raw, H, dtype)
     c_tile = _stepped(c, H, dtype)
     A_log_tile = _headed(A_log, H, dtype)
     chunks = T
     x = torch.nn.functional.softplus(d_tile + d_bias_tile, threshold=40.0)
     w = b_tile[:, :, :, :, None] * (torch.nn.functional.silu(u_raw_tile) * x)[:, :, :, None]  # write  # line 8
-    del b_tile, u_raw_tile, x
+    del b_tile, x
     x_2 = torch.nn.functional.softplus(d_tile + d_bias_tile, threshold=40.0)
     del d_tile, d_bias_tile
     a = torch.exp(-((torch.exp(A_log_tile)) * x_2[:, :, :, None]))  # decay  # line 14
@@ -785,18 +827,21 @@ def _m_layer_token(
     del a, write
     part = c_tile[:, :, :, :, None] * M_all[1:]
     del c_tile
-    y = part.sum(3)  # read
+    own = skip_tile * torch.nn.functional.silu(u_raw_tile)  # what the output adds of its own token
+    del skip_tile, u_raw_tile
+    y = part.sum(3) + own  # read
     return (
-        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, dtype),
+        _tokens(y.unsqueeze(3), H, u_raw.dtype),
         M_all[-1].clone(),
     )
 
 
 def m_layer_step(
+    skip: Tensor,
+    u_raw: Tensor,
     b: Tensor,
     d: Tensor,
     d_bias: Tensor,
-    u_raw: Tensor,
     c: Tensor,
     A_log: Tensor,
     state: Tensor,
@@ -804,7 +849,7 @@ def m_layer_step(
 ) -> Tensor:
     'One token: y [N, H, ...]; the state [N, H, ...] is updated in place.'
     held = state if state_indices is None else state[state_indices]
-    y, final = _m_layer_token(b.unsqueeze(1), d.unsqueeze(1), u_raw.unsqueeze(1), c.unsqueeze(1), d_bias, A_log, held)
+    y, final = _m_layer_token(u_raw.unsqueeze(1), b.unsqueeze(1), d.unsqueeze(1), c.unsqueeze(1), skip, d_bias, A_log, held)
     if state_indices is None:
         state.copy_(final)
     else:

@@ -604,14 +604,14 @@ def _m_segment_scan_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_element_forward_kernel(
-    c_2_ptr, b_ptr, u_ptr, d_ptr, d_bias_ptr, A_log_ptr, start_state_ptr, y_ptr,
+    c_2_ptr, b_ptr, u_ptr, d_ptr, d_bias_ptr, skip_ptr, A_log_ptr, start_state_ptr, y_ptr,
     final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, c_2_ptr_b, c_2_ptr_t: tl.constexpr,
     c_2_ptr_h, c_2_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g, u_ptr_b,
     u_ptr_t: tl.constexpr, u_ptr_h, u_ptr_g, d_ptr_b, d_ptr_t: tl.constexpr, d_ptr_h, d_ptr_g,
-    d_bias_ptr_h, d_bias_ptr_g, A_log_ptr_h, A_log_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr,
-    y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    d_bias_ptr_h, d_bias_ptr_g, skip_ptr_h, skip_ptr_g, A_log_ptr_h, A_log_ptr_g, y_ptr_b,
+    y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'y and the final state, with the state on chip'
     program = tl.program_id(0)
@@ -628,6 +628,7 @@ def _m_element_forward_kernel(
     u_ptr = _head(u_ptr, batch, h, u_ptr_b, u_ptr_h, u_ptr_g)
     d_ptr = _head(d_ptr, batch, h, d_ptr_b, d_ptr_h, d_ptr_g)
     d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
+    skip_ptr = skip_ptr + (h // skip_ptr_g) * skip_ptr_h
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
     if start_state_ptr is not None:
@@ -635,8 +636,9 @@ def _m_element_forward_kernel(
     else:
         M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
     load_2 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
-    load_3 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
-    map_3 = _exp(load_3.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    load_3 = tl.load(skip_ptr + at_V, mask=in_V, other=0.0)  # load skip [BLOCK_V]
+    load_4 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
+    map_3 = _exp(load_4.to(tl.float32))  # [BLOCK_K, BLOCK_V]
     rate = map_3 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
     chunks = tl.cdiv(left, C)
     ahead = 0  # the chunk whose operands are loaded
@@ -649,7 +651,9 @@ def _m_element_forward_kernel(
     s = s_ahead.to(tl.float32)  # [C, BLOCK_K]
     load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
     map_2 = load_ahead_2.to(tl.float32) * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+    own = load_3.to(tl.float32)[None, :] * load_ahead_2.to(tl.float32)  # what the output adds of its own token [C, BLOCK_V]
     map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+    use = own  # [C, BLOCK_V]
     for step in range(chunks):
         c = step
         ahead = c + 1  # the chunk whose operands are loaded
@@ -667,7 +671,8 @@ def _m_element_forward_kernel(
         a = _exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
         after = _states_after(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
         map_5 = s[:, :, None] * after  # [C, BLOCK_K, BLOCK_V]
-        y_new = tl.sum(map_5, 1)  # read [C, BLOCK_V]
+        sum_2 = tl.sum(map_5, 1)  # [C, BLOCK_V]
+        y_new = sum_2 + use  # read [C, BLOCK_V]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_V]
@@ -675,7 +680,9 @@ def _m_element_forward_kernel(
         s = s_ahead.to(tl.float32)  # [C, BLOCK_K]
         load = load_ahead.to(tl.float32)  # [C, BLOCK_K]
         map_2 = load_ahead_2.to(tl.float32) * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+        own = load_3.to(tl.float32)[None, :] * load_ahead_2.to(tl.float32)  # what the output adds of its own token [C, BLOCK_V]
         map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+        use = own  # [C, BLOCK_V]
     if final_state_ptr is not None:
         if last:
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -852,14 +859,15 @@ def _m_segment_scan_adjoint_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_element_backward_kernel(
-    c_2_ptr, b_ptr, u_ptr, d_ptr, d_bias_ptr, A_log_ptr, dy_ptr, h_2_ptr, end_state_ptr,
-    d_b_ptr, d_d_ptr, d_u_ptr, d_c_ptr, d_initial_state_ptr, d_d_bias_ptr, d_A_log_ptr, cu, T,
-    H, SEGMENT, SEGMENTS, N, STEPS, c_2_ptr_b, c_2_ptr_t: tl.constexpr, c_2_ptr_h, c_2_ptr_g,
-    b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g, u_ptr_b, u_ptr_t: tl.constexpr, u_ptr_h,
-    u_ptr_g, d_ptr_b, d_ptr_t: tl.constexpr, d_ptr_h, d_ptr_g, d_bias_ptr_h, d_bias_ptr_g,
-    A_log_ptr_h, A_log_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_b_ptr_o,
-    d_b_ptr_b, d_b_ptr_t: tl.constexpr, d_b_ptr_h, d_d_ptr_b, d_d_ptr_t: tl.constexpr,
-    d_d_ptr_h, d_u_ptr_b, d_u_ptr_t: tl.constexpr, d_u_ptr_h, d_c_ptr_o, d_c_ptr_b,
+    c_2_ptr, b_ptr, u_ptr, d_ptr, d_bias_ptr, A_log_ptr, dy_ptr, h_2_ptr, skip_ptr,
+    end_state_ptr, d_u_ptr, d_b_ptr, d_d_ptr, d_c_ptr, d_initial_state_ptr, d_skip_ptr,
+    d_d_bias_ptr, d_A_log_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, c_2_ptr_b,
+    c_2_ptr_t: tl.constexpr, c_2_ptr_h, c_2_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h,
+    b_ptr_g, u_ptr_b, u_ptr_t: tl.constexpr, u_ptr_h, u_ptr_g, d_ptr_b, d_ptr_t: tl.constexpr,
+    d_ptr_h, d_ptr_g, d_bias_ptr_h, d_bias_ptr_g, A_log_ptr_h, A_log_ptr_g, dy_ptr_b,
+    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, skip_ptr_h, skip_ptr_g, d_u_ptr_b,
+    d_u_ptr_t: tl.constexpr, d_u_ptr_h, d_b_ptr_o, d_b_ptr_b, d_b_ptr_t: tl.constexpr,
+    d_b_ptr_h, d_d_ptr_b, d_d_ptr_t: tl.constexpr, d_d_ptr_h, d_c_ptr_o, d_c_ptr_b,
     d_c_ptr_t: tl.constexpr, d_c_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
     BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
     PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
@@ -882,22 +890,25 @@ def _m_element_backward_kernel(
     d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    skip_ptr = skip_ptr + (h // skip_ptr_g) * skip_ptr_h
+    d_u_ptr = _head(d_u_ptr, batch, h, d_u_ptr_b, d_u_ptr_h, 1)
     d_b_ptr = d_b_ptr + block.to(tl.int64) * d_b_ptr_o  # its part of the sum
     d_b_ptr = _head(d_b_ptr, batch, h, d_b_ptr_b, d_b_ptr_h, 1)
     d_d_ptr = _head(d_d_ptr, batch, h, d_d_ptr_b, d_d_ptr_h, 1)
-    d_u_ptr = _head(d_u_ptr, batch, h, d_u_ptr_b, d_u_ptr_h, 1)
     d_c_ptr = d_c_ptr + block.to(tl.int64) * d_c_ptr_o  # its part of the sum
     d_c_ptr = _head(d_c_ptr, batch, h, d_c_ptr_b, d_c_ptr_h, 1)
     if end_state_ptr is not None:
         L = tl.load(end_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # adjoint of it [BLOCK_K, BLOCK_V]
     else:
         L = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
+    d_skip_2 = tl.full([BLOCK_V], 0.0, tl.float32)  # of later tokens [BLOCK_V]
     d_d_bias_2 = tl.full([BLOCK_V], 0.0, tl.float32)  # of later tokens [BLOCK_V]
     d_A_log_2 = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)  # of later tokens [BLOCK_K, BLOCK_V]
     load_2 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
     load_3 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
     map_3 = _exp(load_3.to(tl.float32))  # [BLOCK_K, BLOCK_V]
     rate = map_3 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
+    load_4 = tl.load(skip_ptr + at_V, mask=in_V, other=0.0)  # load skip [BLOCK_V]
     chunks = tl.cdiv(left, C)
     ahead = chunks - 1  # the chunk whose operands are loaded
     start_ahead = first + ahead * C
@@ -914,12 +925,14 @@ def _m_element_backward_kernel(
     map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
     dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_V]
     M = M_ahead.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    part_11_0 = load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]
-    part_11_1 = _exp(-tl.abs(part_11_0))
-    map_7 = load_ahead_2.to(tl.float32) * _ratio(tl.where(part_11_0 >= 0.0, 1.0, part_11_1), 1.0 + part_11_1)  # [C, BLOCK_V]
-    part_14_0 = load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]
-    part_14_1 = _exp(-tl.abs(part_14_0))
-    map_10 = _ratio(tl.where(part_14_0 >= 0.0, 1.0, part_14_1), 1.0 + part_14_1)  # [C, BLOCK_V]
+    map_6 = load_ahead_2.to(tl.float32) * dy_ahead.to(tl.float32)  # [C, BLOCK_V]
+    map_9 = load_4.to(tl.float32)[None, :] * dy_ahead.to(tl.float32)  # [C, BLOCK_V]
+    part_17_0 = load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]
+    part_17_1 = _exp(-tl.abs(part_17_0))
+    map_11 = load_ahead_2.to(tl.float32) * _ratio(tl.where(part_17_0 >= 0.0, 1.0, part_17_1), 1.0 + part_17_1)  # [C, BLOCK_V]
+    part_19_0 = load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]
+    part_19_1 = _exp(-tl.abs(part_19_0))
+    map_13 = _ratio(tl.where(part_19_0 >= 0.0, 1.0, part_19_1), 1.0 + part_19_1)  # [C, BLOCK_V]
     for step in range(chunks):
         c = chunks - 1 - step
         ahead = c - 1  # the chunk whose operands are loaded
@@ -945,35 +958,39 @@ def _m_element_backward_kernel(
         map_5 = dy_2[:, None, :] * after_2  # [C, BLOCK_K, BLOCK_V]
         ds = _across(map_5, EXACT)  # gradient of the shrink [C, BLOCK_K]
         dg = a * before_2 * l  # gradient of the log-decay [C, BLOCK_K, BLOCK_V]
-        map_6 = map_2[:, None, :] * l  # [C, BLOCK_K, BLOCK_V]
-        d_b_new = _across(map_6, EXACT)  # gradient of b [C, BLOCK_K]
-        d_b_ptr_c = d_b_ptr + start * d_b_ptr_t  # first token of the chunk
-        tl.store(d_b_ptr_c + (token * d_b_ptr_t)[:, None] + at_K[None, :], d_b_new.to(d_b_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-        map_8 = load[:, :, None] * l  # [C, BLOCK_K, BLOCK_V]
-        sum_2 = tl.sum(map_8, 1)  # [C, BLOCK_V]
-        map_9 = map_7 * sum_2  # [C, BLOCK_V]
-        map_11 = -map_3[None, :, :] * dg  # [C, BLOCK_K, BLOCK_V]
-        sum_3 = tl.sum(map_11, 1)  # [C, BLOCK_V]
-        map_12 = map_10 * sum_3  # [C, BLOCK_V]
-        d_d_new = map_9 + map_12  # gradient of d [C, BLOCK_V]
-        d_d_ptr_c = d_d_ptr + start * d_d_ptr_t  # first token of the chunk
-        tl.store(d_d_ptr_c + (token * d_d_ptr_t)[:, None] + at_V[None, :], d_d_new.to(d_d_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        sum_4 = tl.sum(map_9, 0)  # [BLOCK_V]
-        inner_2 = tl.where(valid[:, None], map_12, 0.0)  # [C, BLOCK_V]
-        sum_5 = tl.sum(inner_2, 0)  # [BLOCK_V]
-        map_13 = sum_4 + sum_5  # [BLOCK_V]
-        d_d_bias_next = d_d_bias_2 + map_13  # gradient of d_bias [BLOCK_V]
-        d_d_bias_2 = d_d_bias_next
-        d_u_new = map_4 * sum_2  # gradient of u [C, BLOCK_V]
+        sum_2 = tl.sum(map_6, 0)  # [BLOCK_V]
+        d_skip_next = d_skip_2 + sum_2  # gradient of skip [BLOCK_V]
+        d_skip_2 = d_skip_next
+        map_7 = load[:, :, None] * l  # [C, BLOCK_K, BLOCK_V]
+        sum_3 = tl.sum(map_7, 1)  # [C, BLOCK_V]
+        map_8 = map_4 * sum_3  # [C, BLOCK_V]
+        d_u_new = map_8 + map_9  # gradient of u [C, BLOCK_V]
         d_u_ptr_c = d_u_ptr + start * d_u_ptr_t  # first token of the chunk
         tl.store(d_u_ptr_c + (token * d_u_ptr_t)[:, None] + at_V[None, :], d_u_new.to(d_u_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        map_10 = map_2[:, None, :] * l  # [C, BLOCK_K, BLOCK_V]
+        d_b_new = _across(map_10, EXACT)  # gradient of b [C, BLOCK_K]
+        d_b_ptr_c = d_b_ptr + start * d_b_ptr_t  # first token of the chunk
+        tl.store(d_b_ptr_c + (token * d_b_ptr_t)[:, None] + at_K[None, :], d_b_new.to(d_b_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+        map_12 = map_11 * sum_3  # [C, BLOCK_V]
+        map_14 = -map_3[None, :, :] * dg  # [C, BLOCK_K, BLOCK_V]
+        sum_4 = tl.sum(map_14, 1)  # [C, BLOCK_V]
+        map_15 = map_13 * sum_4  # [C, BLOCK_V]
+        d_d_new = map_12 + map_15  # gradient of d [C, BLOCK_V]
+        d_d_ptr_c = d_d_ptr + start * d_d_ptr_t  # first token of the chunk
+        tl.store(d_d_ptr_c + (token * d_d_ptr_t)[:, None] + at_V[None, :], d_d_new.to(d_d_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        sum_5 = tl.sum(map_12, 0)  # [BLOCK_V]
+        inner_2 = tl.where(valid[:, None], map_15, 0.0)  # [C, BLOCK_V]
+        sum_6 = tl.sum(inner_2, 0)  # [BLOCK_V]
+        map_16 = sum_5 + sum_6  # [BLOCK_V]
+        d_d_bias_next = d_d_bias_2 + map_16  # gradient of d_bias [BLOCK_V]
+        d_d_bias_2 = d_d_bias_next
         d_c_ptr_c = d_c_ptr + start * d_c_ptr_t  # first token of the chunk
         tl.store(d_c_ptr_c + (token * d_c_ptr_t)[:, None] + at_K[None, :], ds.to(d_c_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-        map_14 = -map_4[:, None, :] * dg  # [C, BLOCK_K, BLOCK_V]
-        inner_3 = tl.where(valid[:, None, None], map_14, 0.0)  # [C, BLOCK_K, BLOCK_V]
-        sum_6 = tl.sum(inner_3, 0)  # [BLOCK_K, BLOCK_V]
-        map_15 = _exp(load_3.to(tl.float32)) * sum_6  # [BLOCK_K, BLOCK_V]
-        d_A_log_next = d_A_log_2 + map_15  # gradient of A_log [BLOCK_K, BLOCK_V]
+        map_17 = -map_4[:, None, :] * dg  # [C, BLOCK_K, BLOCK_V]
+        inner_3 = tl.where(valid[:, None, None], map_17, 0.0)  # [C, BLOCK_K, BLOCK_V]
+        sum_7 = tl.sum(inner_3, 0)  # [BLOCK_K, BLOCK_V]
+        map_18 = _exp(load_3.to(tl.float32)) * sum_7  # [BLOCK_K, BLOCK_V]
+        d_A_log_next = d_A_log_2 + map_18  # gradient of A_log [BLOCK_K, BLOCK_V]
         d_A_log_2 = d_A_log_next
         L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
         L = L_next
@@ -983,15 +1000,18 @@ def _m_element_backward_kernel(
         map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
         dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_V]
         M = M_ahead.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-        part_11_0 = load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]
-        part_11_1 = _exp(-tl.abs(part_11_0))
-        map_7 = load_ahead_2.to(tl.float32) * _ratio(tl.where(part_11_0 >= 0.0, 1.0, part_11_1), 1.0 + part_11_1)  # [C, BLOCK_V]
-        part_14_0 = load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]
-        part_14_1 = _exp(-tl.abs(part_14_0))
-        map_10 = _ratio(tl.where(part_14_0 >= 0.0, 1.0, part_14_1), 1.0 + part_14_1)  # [C, BLOCK_V]
+        map_6 = load_ahead_2.to(tl.float32) * dy_ahead.to(tl.float32)  # [C, BLOCK_V]
+        map_9 = load_4.to(tl.float32)[None, :] * dy_ahead.to(tl.float32)  # [C, BLOCK_V]
+        part_17_0 = load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]
+        part_17_1 = _exp(-tl.abs(part_17_0))
+        map_11 = load_ahead_2.to(tl.float32) * _ratio(tl.where(part_17_0 >= 0.0, 1.0, part_17_1), 1.0 + part_17_1)  # [C, BLOCK_V]
+        part_19_0 = load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]
+        part_19_1 = _exp(-tl.abs(part_19_0))
+        map_13 = _ratio(tl.where(part_19_0 >= 0.0, 1.0, part_19_1), 1.0 + part_19_1)  # [C, BLOCK_V]
     if d_initial_state_ptr is not None:
         if (segment == 0):
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+    tl.store(d_skip_ptr + _row(slot, h, H) * (V) + at_V, d_skip_2.to(d_skip_ptr.dtype.element_ty), mask=in_V)
     tl.store(d_d_bias_ptr + _row(slot, h, H) * (V) + at_V, d_d_bias_2.to(d_d_bias_ptr.dtype.element_ty), mask=in_V)
     tl.store(d_A_log_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], d_A_log_2.to(d_A_log_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
@@ -999,11 +1019,11 @@ def _m_element_backward_kernel(
 @_Kernel
 @triton.jit
 def _m_step_kernel(
-    c_2_ptr, b_ptr, u_ptr, d_ptr, d_bias_ptr, A_log_ptr, initial_state_ptr, y_ptr,
+    c_2_ptr, b_ptr, u_ptr, d_ptr, d_bias_ptr, skip_ptr, A_log_ptr, initial_state_ptr, y_ptr,
     final_state_ptr, indices, H, c_2_ptr_b, c_2_ptr_h, c_2_ptr_g, b_ptr_b, b_ptr_h, b_ptr_g,
     u_ptr_b, u_ptr_h, u_ptr_g, d_ptr_b, d_ptr_h, d_ptr_g, d_bias_ptr_h, d_bias_ptr_g,
-    A_log_ptr_h, A_log_ptr_g, y_ptr_b, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr,
+    skip_ptr_h, skip_ptr_g, A_log_ptr_h, A_log_ptr_g, y_ptr_b, y_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
 ):
     'one step a token'
     program = tl.program_id(0)
@@ -1023,6 +1043,7 @@ def _m_step_kernel(
     u_ptr = _head(u_ptr, n, h, u_ptr_b, u_ptr_h, u_ptr_g)
     d_ptr = _head(d_ptr, n, h, d_ptr_b, d_ptr_h, d_ptr_g)
     d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
+    skip_ptr = skip_ptr + (h // skip_ptr_g) * skip_ptr_h
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     y_ptr = _head(y_ptr, n, h, y_ptr_b, y_ptr_h, 1)
     if initial_state_ptr is not None:
@@ -1030,8 +1051,9 @@ def _m_step_kernel(
     else:
         M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
     load_4 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
-    load_5 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
-    map_3 = tl.exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    load_5 = tl.load(skip_ptr + at_V, mask=in_V, other=0.0)  # load skip [BLOCK_V]
+    load_6 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
+    map_3 = tl.exp(load_6.to(tl.float32))  # [BLOCK_K, BLOCK_V]
     s = tl.load(c_2_ptr + at_K, mask=in_K, other=0.0)  # shrink: load c [BLOCK_K]  # line 9
     load = tl.load(b_ptr + at_K, mask=in_K, other=0.0)  # load b [BLOCK_K]
     load_2 = tl.load(u_ptr + at_V, mask=in_V, other=0.0)  # load u [BLOCK_V]
@@ -1043,18 +1065,20 @@ def _m_step_kernel(
     part_4 = tl.where(part_3, part_1, tl.log(part_2) * (part_1 / tl.where(part_3, 1.0, part_2 - 1.0)))
     map_2 = load_2.to(tl.float32) * (tl.maximum(part_0, 0.0) + part_4)  # [BLOCK_V]
     w = load.to(tl.float32)[:, None] * map_2[None, :]  # write [BLOCK_K, BLOCK_V]  # line 8
-    part_4_0 = load_3.to(tl.float32) + load_4.to(tl.float32)
-    part_4_1 = tl.exp(-tl.abs(part_4_0))
-    part_4_2 = 1.0 + part_4_1
-    part_4_3 = part_4_2 == 1.0
-    part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
-    map_4 = tl.maximum(part_4_0, 0.0) + part_4_4  # [BLOCK_V]
+    own = load_5.to(tl.float32) * load_2.to(tl.float32)  # what the output adds of its own token [BLOCK_V]
+    part_5_0 = load_3.to(tl.float32) + load_4.to(tl.float32)
+    part_5_1 = tl.exp(-tl.abs(part_5_0))
+    part_5_2 = 1.0 + part_5_1
+    part_5_3 = part_5_2 == 1.0
+    part_5_4 = tl.where(part_5_3, part_5_1, tl.log(part_5_2) * (part_5_1 / tl.where(part_5_3, 1.0, part_5_2 - 1.0)))
+    map_4 = tl.maximum(part_5_0, 0.0) + part_5_4  # [BLOCK_V]
     a = tl.exp(-(map_3 * map_4[None, :]))  # decay [BLOCK_K, BLOCK_V]  # line 14
     map_5 = a * M  # [BLOCK_K, BLOCK_V]
     M_next = map_5 + w  # decay, and write [BLOCK_K, BLOCK_V]
     M = M_next
     map_6 = s.to(tl.float32)[:, None] * M  # [BLOCK_K, BLOCK_V]
-    y_new = tl.sum(map_6, 0)  # read [BLOCK_V]
+    sum_2 = tl.sum(map_6, 0)  # [BLOCK_V]
+    y_new = sum_2 + own  # read [BLOCK_V]
     tl.store(y_ptr + at_V, y_new.to(y_ptr.dtype.element_ty), mask=in_V)
     if final_state_ptr is not None:
         tl.store(final_state_ptr + _row(index, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -1170,14 +1194,15 @@ def _m_layer_segment_scan_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_element_forward_kernel(
-    c_2_ptr, b_ptr, u_raw_ptr, d_ptr, d_bias_ptr, A_log_ptr, start_state_ptr, y_ptr,
+    c_2_ptr, b_ptr, u_raw_ptr, d_ptr, d_bias_ptr, skip_ptr, A_log_ptr, start_state_ptr, y_ptr,
     final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, c_2_ptr_b, c_2_ptr_t: tl.constexpr,
     c_2_ptr_h, c_2_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g, u_raw_ptr_b,
     u_raw_ptr_t: tl.constexpr, u_raw_ptr_h, u_raw_ptr_g, d_ptr_b, d_ptr_t: tl.constexpr,
-    d_ptr_h, d_ptr_g, d_bias_ptr_h, d_bias_ptr_g, A_log_ptr_h, A_log_ptr_g, y_ptr_b,
-    y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    d_ptr_h, d_ptr_g, d_bias_ptr_h, d_bias_ptr_g, skip_ptr_h, skip_ptr_g, A_log_ptr_h,
+    A_log_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'y and the final state, with the state on chip'
     program = tl.program_id(0)
@@ -1194,6 +1219,7 @@ def _m_layer_element_forward_kernel(
     u_raw_ptr = _head(u_raw_ptr, batch, h, u_raw_ptr_b, u_raw_ptr_h, u_raw_ptr_g)
     d_ptr = _head(d_ptr, batch, h, d_ptr_b, d_ptr_h, d_ptr_g)
     d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
+    skip_ptr = skip_ptr + (h // skip_ptr_g) * skip_ptr_h
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
     if start_state_ptr is not None:
@@ -1201,8 +1227,9 @@ def _m_layer_element_forward_kernel(
     else:
         M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
     load_2 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
-    load_3 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
-    map_3 = _exp(load_3.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    load_3 = tl.load(skip_ptr + at_V, mask=in_V, other=0.0)  # load skip [BLOCK_V]
+    load_4 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
+    map_3 = _exp(load_4.to(tl.float32))  # [BLOCK_K, BLOCK_V]
     rate = map_3 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
     chunks = tl.cdiv(left, C)
     ahead = 0  # the chunk whose operands are loaded
@@ -1217,7 +1244,11 @@ def _m_layer_element_forward_kernel(
     part_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
     part_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_0), 1.0 + part_0)
     map_2 = load_ahead_2.to(tl.float32) * part_1 * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+    part_3_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+    part_3_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_3_0), 1.0 + part_3_0)
+    own = load_3.to(tl.float32)[None, :] * (load_ahead_2.to(tl.float32) * part_3_1)  # what the output adds of its own token [C, BLOCK_V]
     map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+    use = own  # [C, BLOCK_V]
     for step in range(chunks):
         c = step
         ahead = c + 1  # the chunk whose operands are loaded
@@ -1235,7 +1266,8 @@ def _m_layer_element_forward_kernel(
         a = _exp2(rate[None, :, :] * inner[:, None, :])  # decay [C, BLOCK_K, BLOCK_V]  # line 14
         after = _states_after(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
         map_5 = s[:, :, None] * after  # [C, BLOCK_K, BLOCK_V]
-        y_new = tl.sum(map_5, 1)  # read [C, BLOCK_V]
+        sum_2 = tl.sum(map_5, 1)  # [C, BLOCK_V]
+        y_new = sum_2 + use  # read [C, BLOCK_V]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_V]
@@ -1245,7 +1277,11 @@ def _m_layer_element_forward_kernel(
         part_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
         part_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_0), 1.0 + part_0)
         map_2 = load_ahead_2.to(tl.float32) * part_1 * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+        part_3_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+        part_3_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_3_0), 1.0 + part_3_0)
+        own = load_3.to(tl.float32)[None, :] * (load_ahead_2.to(tl.float32) * part_3_1)  # what the output adds of its own token [C, BLOCK_V]
         map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
+        use = own  # [C, BLOCK_V]
     if final_state_ptr is not None:
         if last:
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -1426,15 +1462,16 @@ def _m_layer_segment_scan_adjoint_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_element_backward_kernel(
-    c_2_ptr, b_ptr, u_raw_ptr, d_ptr, d_bias_ptr, A_log_ptr, dy_ptr, h_2_ptr, end_state_ptr,
-    d_b_ptr, d_d_ptr, d_u_raw_ptr, d_c_ptr, d_initial_state_ptr, d_d_bias_ptr, d_A_log_ptr, cu,
-    T, H, SEGMENT, SEGMENTS, N, STEPS, c_2_ptr_b, c_2_ptr_t: tl.constexpr, c_2_ptr_h, c_2_ptr_g,
-    b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g, u_raw_ptr_b, u_raw_ptr_t: tl.constexpr,
-    u_raw_ptr_h, u_raw_ptr_g, d_ptr_b, d_ptr_t: tl.constexpr, d_ptr_h, d_ptr_g, d_bias_ptr_h,
-    d_bias_ptr_g, A_log_ptr_h, A_log_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h,
-    dy_ptr_g, d_b_ptr_o, d_b_ptr_b, d_b_ptr_t: tl.constexpr, d_b_ptr_h, d_d_ptr_b,
-    d_d_ptr_t: tl.constexpr, d_d_ptr_h, d_u_raw_ptr_b, d_u_raw_ptr_t: tl.constexpr,
-    d_u_raw_ptr_h, d_c_ptr_o, d_c_ptr_b, d_c_ptr_t: tl.constexpr, d_c_ptr_h, K: tl.constexpr,
+    c_2_ptr, b_ptr, u_raw_ptr, d_ptr, d_bias_ptr, A_log_ptr, dy_ptr, h_2_ptr, skip_ptr,
+    end_state_ptr, d_u_raw_ptr, d_b_ptr, d_d_ptr, d_c_ptr, d_initial_state_ptr, d_skip_ptr,
+    d_d_bias_ptr, d_A_log_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, c_2_ptr_b,
+    c_2_ptr_t: tl.constexpr, c_2_ptr_h, c_2_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h,
+    b_ptr_g, u_raw_ptr_b, u_raw_ptr_t: tl.constexpr, u_raw_ptr_h, u_raw_ptr_g, d_ptr_b,
+    d_ptr_t: tl.constexpr, d_ptr_h, d_ptr_g, d_bias_ptr_h, d_bias_ptr_g, A_log_ptr_h,
+    A_log_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, skip_ptr_h, skip_ptr_g,
+    d_u_raw_ptr_b, d_u_raw_ptr_t: tl.constexpr, d_u_raw_ptr_h, d_b_ptr_o, d_b_ptr_b,
+    d_b_ptr_t: tl.constexpr, d_b_ptr_h, d_d_ptr_b, d_d_ptr_t: tl.constexpr, d_d_ptr_h,
+    d_c_ptr_o, d_c_ptr_b, d_c_ptr_t: tl.constexpr, d_c_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
     DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
     VARLEN: tl.constexpr, SPLIT: tl.constexpr,
@@ -1457,22 +1494,25 @@ def _m_layer_element_backward_kernel(
     d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    skip_ptr = skip_ptr + (h // skip_ptr_g) * skip_ptr_h
+    d_u_raw_ptr = _head(d_u_raw_ptr, batch, h, d_u_raw_ptr_b, d_u_raw_ptr_h, 1)
     d_b_ptr = d_b_ptr + block.to(tl.int64) * d_b_ptr_o  # its part of the sum
     d_b_ptr = _head(d_b_ptr, batch, h, d_b_ptr_b, d_b_ptr_h, 1)
     d_d_ptr = _head(d_d_ptr, batch, h, d_d_ptr_b, d_d_ptr_h, 1)
-    d_u_raw_ptr = _head(d_u_raw_ptr, batch, h, d_u_raw_ptr_b, d_u_raw_ptr_h, 1)
     d_c_ptr = d_c_ptr + block.to(tl.int64) * d_c_ptr_o  # its part of the sum
     d_c_ptr = _head(d_c_ptr, batch, h, d_c_ptr_b, d_c_ptr_h, 1)
     if end_state_ptr is not None:
         L = tl.load(end_state_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # adjoint of it [BLOCK_K, BLOCK_V]
     else:
         L = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
+    d_skip_2 = tl.full([BLOCK_V], 0.0, tl.float32)  # of later tokens [BLOCK_V]
     d_d_bias_2 = tl.full([BLOCK_V], 0.0, tl.float32)  # of later tokens [BLOCK_V]
     d_A_log_2 = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)  # of later tokens [BLOCK_K, BLOCK_V]
     load_2 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
     load_3 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
     map_3 = _exp(load_3.to(tl.float32))  # [BLOCK_K, BLOCK_V]
     rate = map_3 * -1.4426950408889634  # for a power of 2 [BLOCK_K, BLOCK_V]
+    load_4 = tl.load(skip_ptr + at_V, mask=in_V, other=0.0)  # load skip [BLOCK_V]
     chunks = tl.cdiv(left, C)
     ahead = chunks - 1  # the chunk whose operands are loaded
     start_ahead = first + ahead * C
@@ -1491,19 +1531,28 @@ def _m_layer_element_backward_kernel(
     map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
     dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_V]
     M = M_ahead.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    part_11_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
-    part_11_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_11_0), 1.0 + part_11_0)
-    part_11_2 = load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]
-    part_11_3 = _exp(-tl.abs(part_11_2))
-    map_7 = load_ahead_2.to(tl.float32) * part_11_1 * _ratio(tl.where(part_11_2 >= 0.0, 1.0, part_11_3), 1.0 + part_11_3)  # [C, BLOCK_V]
-    part_14_0 = load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]
-    part_14_1 = _exp(-tl.abs(part_14_0))
-    map_10 = _ratio(tl.where(part_14_0 >= 0.0, 1.0, part_14_1), 1.0 + part_14_1)  # [C, BLOCK_V]
-    part_20_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
-    part_20_1 = 1.0 + part_20_0
-    part_20_2 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_20_0), part_20_1)
-    part_20_3 = _ratio(tl.where(-load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_20_0), part_20_1)
-    map_14 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]) * (part_20_2 * (1.0 + load_ahead_2.to(tl.float32) * part_20_3))  # [C, BLOCK_V]
+    part_10_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+    part_10_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_10_0), 1.0 + part_10_0)
+    map_6 = load_ahead_2.to(tl.float32) * part_10_1 * dy_ahead.to(tl.float32)  # [C, BLOCK_V]
+    part_12_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+    part_12_1 = 1.0 + part_12_0
+    part_12_2 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_12_0), part_12_1)
+    part_12_3 = _ratio(tl.where(-load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_12_0), part_12_1)
+    map_7 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]) * (part_12_2 * (1.0 + load_ahead_2.to(tl.float32) * part_12_3))  # [C, BLOCK_V]
+    part_15_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+    part_15_1 = 1.0 + part_15_0
+    part_15_2 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_15_0), part_15_1)
+    part_15_3 = _ratio(tl.where(-load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_15_0), part_15_1)
+    part_15_4 = load_4.to(tl.float32)[None, :] * (part_15_2 * (1.0 + load_ahead_2.to(tl.float32) * part_15_3))
+    map_10 = part_15_4 * dy_ahead.to(tl.float32)  # [C, BLOCK_V]
+    part_18_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+    part_18_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_18_0), 1.0 + part_18_0)
+    part_18_2 = load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]
+    part_18_3 = _exp(-tl.abs(part_18_2))
+    map_12 = load_ahead_2.to(tl.float32) * part_18_1 * _ratio(tl.where(part_18_2 >= 0.0, 1.0, part_18_3), 1.0 + part_18_3)  # [C, BLOCK_V]
+    part_20_0 = load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]
+    part_20_1 = _exp(-tl.abs(part_20_0))
+    map_14 = _ratio(tl.where(part_20_0 >= 0.0, 1.0, part_20_1), 1.0 + part_20_1)  # [C, BLOCK_V]
     for step in range(chunks):
         c = chunks - 1 - step
         ahead = c - 1  # the chunk whose operands are loaded
@@ -1529,35 +1578,39 @@ def _m_layer_element_backward_kernel(
         map_5 = dy_2[:, None, :] * after_2  # [C, BLOCK_K, BLOCK_V]
         ds = _across(map_5, EXACT)  # gradient of the shrink [C, BLOCK_K]
         dg = a * before_2 * l  # gradient of the log-decay [C, BLOCK_K, BLOCK_V]
-        map_6 = map_2[:, None, :] * l  # [C, BLOCK_K, BLOCK_V]
-        d_b_new = _across(map_6, EXACT)  # gradient of b [C, BLOCK_K]
-        d_b_ptr_c = d_b_ptr + start * d_b_ptr_t  # first token of the chunk
-        tl.store(d_b_ptr_c + (token * d_b_ptr_t)[:, None] + at_K[None, :], d_b_new.to(d_b_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+        sum_2 = tl.sum(map_6, 0)  # [BLOCK_V]
+        d_skip_next = d_skip_2 + sum_2  # gradient of skip [BLOCK_V]
+        d_skip_2 = d_skip_next
         map_8 = load[:, :, None] * l  # [C, BLOCK_K, BLOCK_V]
-        sum_2 = tl.sum(map_8, 1)  # [C, BLOCK_V]
-        map_9 = map_7 * sum_2  # [C, BLOCK_V]
-        map_11 = -map_3[None, :, :] * dg  # [C, BLOCK_K, BLOCK_V]
-        sum_3 = tl.sum(map_11, 1)  # [C, BLOCK_V]
-        map_12 = map_10 * sum_3  # [C, BLOCK_V]
-        d_d_new = map_9 + map_12  # gradient of d [C, BLOCK_V]
-        d_d_ptr_c = d_d_ptr + start * d_d_ptr_t  # first token of the chunk
-        tl.store(d_d_ptr_c + (token * d_d_ptr_t)[:, None] + at_V[None, :], d_d_new.to(d_d_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-        sum_4 = tl.sum(map_9, 0)  # [BLOCK_V]
-        inner_2 = tl.where(valid[:, None], map_12, 0.0)  # [C, BLOCK_V]
-        sum_5 = tl.sum(inner_2, 0)  # [BLOCK_V]
-        map_13 = sum_4 + sum_5  # [BLOCK_V]
-        d_d_bias_next = d_d_bias_2 + map_13  # gradient of d_bias [BLOCK_V]
-        d_d_bias_2 = d_d_bias_next
-        d_u_raw_new = map_14 * sum_2  # gradient of u_raw [C, BLOCK_V]
+        sum_3 = tl.sum(map_8, 1)  # [C, BLOCK_V]
+        map_9 = map_7 * sum_3  # [C, BLOCK_V]
+        d_u_raw_new = map_9 + map_10  # gradient of u_raw [C, BLOCK_V]
         d_u_raw_ptr_c = d_u_raw_ptr + start * d_u_raw_ptr_t  # first token of the chunk
         tl.store(d_u_raw_ptr_c + (token * d_u_raw_ptr_t)[:, None] + at_V[None, :], d_u_raw_new.to(d_u_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        map_11 = map_2[:, None, :] * l  # [C, BLOCK_K, BLOCK_V]
+        d_b_new = _across(map_11, EXACT)  # gradient of b [C, BLOCK_K]
+        d_b_ptr_c = d_b_ptr + start * d_b_ptr_t  # first token of the chunk
+        tl.store(d_b_ptr_c + (token * d_b_ptr_t)[:, None] + at_K[None, :], d_b_new.to(d_b_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+        map_13 = map_12 * sum_3  # [C, BLOCK_V]
+        map_15 = -map_3[None, :, :] * dg  # [C, BLOCK_K, BLOCK_V]
+        sum_4 = tl.sum(map_15, 1)  # [C, BLOCK_V]
+        map_16 = map_14 * sum_4  # [C, BLOCK_V]
+        d_d_new = map_13 + map_16  # gradient of d [C, BLOCK_V]
+        d_d_ptr_c = d_d_ptr + start * d_d_ptr_t  # first token of the chunk
+        tl.store(d_d_ptr_c + (token * d_d_ptr_t)[:, None] + at_V[None, :], d_d_new.to(d_d_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        sum_5 = tl.sum(map_13, 0)  # [BLOCK_V]
+        inner_2 = tl.where(valid[:, None], map_16, 0.0)  # [C, BLOCK_V]
+        sum_6 = tl.sum(inner_2, 0)  # [BLOCK_V]
+        map_17 = sum_5 + sum_6  # [BLOCK_V]
+        d_d_bias_next = d_d_bias_2 + map_17  # gradient of d_bias [BLOCK_V]
+        d_d_bias_2 = d_d_bias_next
         d_c_ptr_c = d_c_ptr + start * d_c_ptr_t  # first token of the chunk
         tl.store(d_c_ptr_c + (token * d_c_ptr_t)[:, None] + at_K[None, :], ds.to(d_c_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-        map_15 = -map_4[:, None, :] * dg  # [C, BLOCK_K, BLOCK_V]
-        inner_3 = tl.where(valid[:, None, None], map_15, 0.0)  # [C, BLOCK_K, BLOCK_V]
-        sum_6 = tl.sum(inner_3, 0)  # [BLOCK_K, BLOCK_V]
-        map_16 = _exp(load_3.to(tl.float32)) * sum_6  # [BLOCK_K, BLOCK_V]
-        d_A_log_next = d_A_log_2 + map_16  # gradient of A_log [BLOCK_K, BLOCK_V]
+        map_18 = -map_4[:, None, :] * dg  # [C, BLOCK_K, BLOCK_V]
+        inner_3 = tl.where(valid[:, None, None], map_18, 0.0)  # [C, BLOCK_K, BLOCK_V]
+        sum_7 = tl.sum(inner_3, 0)  # [BLOCK_K, BLOCK_V]
+        map_19 = _exp(load_3.to(tl.float32)) * sum_7  # [BLOCK_K, BLOCK_V]
+        d_A_log_next = d_A_log_2 + map_19  # gradient of A_log [BLOCK_K, BLOCK_V]
         d_A_log_2 = d_A_log_next
         L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_V]
         L = L_next
@@ -1569,22 +1622,32 @@ def _m_layer_element_backward_kernel(
         map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
         dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_V]
         M = M_ahead.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-        part_11_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
-        part_11_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_11_0), 1.0 + part_11_0)
-        part_11_2 = load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]
-        part_11_3 = _exp(-tl.abs(part_11_2))
-        map_7 = load_ahead_2.to(tl.float32) * part_11_1 * _ratio(tl.where(part_11_2 >= 0.0, 1.0, part_11_3), 1.0 + part_11_3)  # [C, BLOCK_V]
-        part_14_0 = load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]
-        part_14_1 = _exp(-tl.abs(part_14_0))
-        map_10 = _ratio(tl.where(part_14_0 >= 0.0, 1.0, part_14_1), 1.0 + part_14_1)  # [C, BLOCK_V]
-        part_20_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
-        part_20_1 = 1.0 + part_20_0
-        part_20_2 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_20_0), part_20_1)
-        part_20_3 = _ratio(tl.where(-load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_20_0), part_20_1)
-        map_14 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]) * (part_20_2 * (1.0 + load_ahead_2.to(tl.float32) * part_20_3))  # [C, BLOCK_V]
+        part_10_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+        part_10_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_10_0), 1.0 + part_10_0)
+        map_6 = load_ahead_2.to(tl.float32) * part_10_1 * dy_ahead.to(tl.float32)  # [C, BLOCK_V]
+        part_12_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+        part_12_1 = 1.0 + part_12_0
+        part_12_2 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_12_0), part_12_1)
+        part_12_3 = _ratio(tl.where(-load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_12_0), part_12_1)
+        map_7 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]) * (part_12_2 * (1.0 + load_ahead_2.to(tl.float32) * part_12_3))  # [C, BLOCK_V]
+        part_15_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+        part_15_1 = 1.0 + part_15_0
+        part_15_2 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_15_0), part_15_1)
+        part_15_3 = _ratio(tl.where(-load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_15_0), part_15_1)
+        part_15_4 = load_4.to(tl.float32)[None, :] * (part_15_2 * (1.0 + load_ahead_2.to(tl.float32) * part_15_3))
+        map_10 = part_15_4 * dy_ahead.to(tl.float32)  # [C, BLOCK_V]
+        part_18_0 = _exp(-tl.abs(load_ahead_2.to(tl.float32)))
+        part_18_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_18_0), 1.0 + part_18_0)
+        part_18_2 = load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]
+        part_18_3 = _exp(-tl.abs(part_18_2))
+        map_12 = load_ahead_2.to(tl.float32) * part_18_1 * _ratio(tl.where(part_18_2 >= 0.0, 1.0, part_18_3), 1.0 + part_18_3)  # [C, BLOCK_V]
+        part_20_0 = load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :]
+        part_20_1 = _exp(-tl.abs(part_20_0))
+        map_14 = _ratio(tl.where(part_20_0 >= 0.0, 1.0, part_20_1), 1.0 + part_20_1)  # [C, BLOCK_V]
     if d_initial_state_ptr is not None:
         if (segment == 0):
             tl.store(d_initial_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], L.to(d_initial_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
+    tl.store(d_skip_ptr + _row(slot, h, H) * (V) + at_V, d_skip_2.to(d_skip_ptr.dtype.element_ty), mask=in_V)
     tl.store(d_d_bias_ptr + _row(slot, h, H) * (V) + at_V, d_d_bias_2.to(d_d_bias_ptr.dtype.element_ty), mask=in_V)
     tl.store(d_A_log_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], d_A_log_2.to(d_A_log_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
 
@@ -1592,11 +1655,11 @@ def _m_layer_element_backward_kernel(
 @_Kernel
 @triton.jit
 def _m_layer_step_kernel(
-    c_2_ptr, b_ptr, u_raw_ptr, d_ptr, d_bias_ptr, A_log_ptr, initial_state_ptr, y_ptr,
+    c_2_ptr, b_ptr, u_raw_ptr, d_ptr, d_bias_ptr, skip_ptr, A_log_ptr, initial_state_ptr, y_ptr,
     final_state_ptr, indices, H, c_2_ptr_b, c_2_ptr_h, c_2_ptr_g, b_ptr_b, b_ptr_h, b_ptr_g,
     u_raw_ptr_b, u_raw_ptr_h, u_raw_ptr_g, d_ptr_b, d_ptr_h, d_ptr_g, d_bias_ptr_h,
-    d_bias_ptr_g, A_log_ptr_h, A_log_ptr_g, y_ptr_b, y_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    d_bias_ptr_g, skip_ptr_h, skip_ptr_g, A_log_ptr_h, A_log_ptr_g, y_ptr_b, y_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
 ):
     'one step a token'
     program = tl.program_id(0)
@@ -1616,6 +1679,7 @@ def _m_layer_step_kernel(
     u_raw_ptr = _head(u_raw_ptr, n, h, u_raw_ptr_b, u_raw_ptr_h, u_raw_ptr_g)
     d_ptr = _head(d_ptr, n, h, d_ptr_b, d_ptr_h, d_ptr_g)
     d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
+    skip_ptr = skip_ptr + (h // skip_ptr_g) * skip_ptr_h
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     y_ptr = _head(y_ptr, n, h, y_ptr_b, y_ptr_h, 1)
     if initial_state_ptr is not None:
@@ -1623,8 +1687,9 @@ def _m_layer_step_kernel(
     else:
         M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
     load_4 = tl.load(d_bias_ptr + at_V, mask=in_V, other=0.0)  # load d_bias [BLOCK_V]
-    load_5 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
-    map_3 = tl.exp(load_5.to(tl.float32))  # [BLOCK_K, BLOCK_V]
+    load_5 = tl.load(skip_ptr + at_V, mask=in_V, other=0.0)  # load skip [BLOCK_V]
+    load_6 = tl.load(A_log_ptr + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0)  # load A_log [BLOCK_K, BLOCK_V]
+    map_3 = tl.exp(load_6.to(tl.float32))  # [BLOCK_K, BLOCK_V]
     s = tl.load(c_2_ptr + at_K, mask=in_K, other=0.0)  # shrink: load c [BLOCK_K]  # line 9
     load = tl.load(b_ptr + at_K, mask=in_K, other=0.0)  # load b [BLOCK_K]
     load_2 = tl.load(u_raw_ptr + at_V, mask=in_V, other=0.0)  # load u_raw [BLOCK_V]
@@ -1638,18 +1703,22 @@ def _m_layer_step_kernel(
     part_6 = tl.where(part_5, part_3, tl.log(part_4) * (part_3 / tl.where(part_5, 1.0, part_4 - 1.0)))
     map_2 = part_1 * (tl.maximum(part_2, 0.0) + part_6)  # [BLOCK_V]
     w = load.to(tl.float32)[:, None] * map_2[None, :]  # write [BLOCK_K, BLOCK_V]  # line 8
-    part_4_0 = load_3.to(tl.float32) + load_4.to(tl.float32)
-    part_4_1 = tl.exp(-tl.abs(part_4_0))
-    part_4_2 = 1.0 + part_4_1
-    part_4_3 = part_4_2 == 1.0
-    part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
-    map_4 = tl.maximum(part_4_0, 0.0) + part_4_4  # [BLOCK_V]
+    part_3_0 = tl.exp(-tl.abs(load_2.to(tl.float32)))
+    part_3_1 = load_2.to(tl.float32) * (tl.where(load_2.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
+    own = load_5.to(tl.float32) * part_3_1  # what the output adds of its own token [BLOCK_V]
+    part_5_0 = load_3.to(tl.float32) + load_4.to(tl.float32)
+    part_5_1 = tl.exp(-tl.abs(part_5_0))
+    part_5_2 = 1.0 + part_5_1
+    part_5_3 = part_5_2 == 1.0
+    part_5_4 = tl.where(part_5_3, part_5_1, tl.log(part_5_2) * (part_5_1 / tl.where(part_5_3, 1.0, part_5_2 - 1.0)))
+    map_4 = tl.maximum(part_5_0, 0.0) + part_5_4  # [BLOCK_V]
     a = tl.exp(-(map_3 * map_4[None, :]))  # decay [BLOCK_K, BLOCK_V]  # line 14
     map_5 = a * M  # [BLOCK_K, BLOCK_V]
     M_next = map_5 + w  # decay, and write [BLOCK_K, BLOCK_V]
     M = M_next
     map_6 = s.to(tl.float32)[:, None] * M  # [BLOCK_K, BLOCK_V]
-    y_new = tl.sum(map_6, 0)  # read [BLOCK_V]
+    sum_2 = tl.sum(map_6, 0)  # [BLOCK_V]
+    y_new = sum_2 + own  # read [BLOCK_V]
     tl.store(y_ptr + at_V, y_new.to(y_ptr.dtype.element_ty), mask=in_V)
     if final_state_ptr is not None:
         tl.store(final_state_ptr + _row(index, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -1657,38 +1726,40 @@ def _m_layer_step_kernel(
 
 @_prepared
 def m_forward(
+    skip: torch.Tensor,
+    u: torch.Tensor,
     b: torch.Tensor,
     d: torch.Tensor,
     d_bias: torch.Tensor,
-    u: torch.Tensor,
     c_2: torch.Tensor,
     A_log: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     'one pass over the chunks, a scan over the tokens of each'
+    u = _rows(u)
     b = _rows(b)
     d = _rows(d)
-    u = _rows(u)
     c_2 = _rows(c_2)
+    skip = _dense(skip)
     d_bias = _dense(d_bias)
     A_log = _dense(A_log)
     initial_state = _dense(initial_state)
-    H = max(b.shape[2], d.shape[2], u.shape[2], c_2.shape[2], d_bias.shape[0], A_log.shape[0])
+    H = max(u.shape[2], b.shape[2], d.shape[2], c_2.shape[2], skip.shape[0], d_bias.shape[0], A_log.shape[0])
+    V = u.shape[3]
     K = b.shape[3]
-    V = d.shape[3]
-    dtype = _operand_type(b, d, u, c_2)
-    DT, FT, EXACT = _types(dtype, b.device)
-    config = _config("element_forward", b.device, dtype.itemsize, K, V)
+    dtype = _operand_type(u, b, d, c_2)
+    DT, FT, EXACT = _types(dtype, u.device)
+    config = _config("element_forward", u.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps), 64)
-    y = torch.empty((*b.shape[:2], H, V), dtype=torch.float32, device=b.device)
-    final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=b.device)
+    run = _Layout(u, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps), 64)
+    y = torch.empty((*u.shape[:2], H, V), dtype=u.dtype, device=u.device)
+    final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=u.device)
     start_state = initial_state
     if run.split:
-        start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
-        segment_decay = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
-        _, block, warps, stages, precision = _config("element_ends", b.device, dtype.itemsize, K, V)
+        start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=u.device)
+        segment_decay = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=u.device)
+        _, block, warps, stages, precision = _config("element_ends", u.device, dtype.itemsize, K, V)
         _m_element_ends_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
             b, u, d, d_bias, A_log, start_state, segment_decay, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, b.stride(0), b.stride(1), b.stride(2),
@@ -1705,13 +1776,14 @@ def m_forward(
         )
     _, block, warps, stages, precision = config
     _m_element_forward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
-        c_2, b, u, d, d_bias, A_log, start_state, y, final_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, c_2.stride(0), c_2.stride(1), c_2.stride(2),
-        H // c_2.shape[2], b.stride(0), b.stride(1), b.stride(2), H // b.shape[2], u.stride(0),
-        u.stride(1), u.stride(2), H // u.shape[2], d.stride(0), d.stride(1), d.stride(2),
-        H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0),
-        H // A_log.shape[0], y.stride(0), y.stride(1), y.stride(2), K, _padded(K), V,
-        min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        c_2, b, u, d, d_bias, skip, A_log, start_state, y, final_state, run.cu, run.T, H,
+        run.segment, run.segments, run.N, run.steps, c_2.stride(0), c_2.stride(1),
+        c_2.stride(2), H // c_2.shape[2], b.stride(0), b.stride(1), b.stride(2),
+        H // b.shape[2], u.stride(0), u.stride(1), u.stride(2), H // u.shape[2], d.stride(0),
+        d.stride(1), d.stride(2), H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0],
+        skip.stride(0), H // skip.shape[0], A_log.stride(0), H // A_log.shape[0], y.stride(0),
+        y.stride(1), y.stride(2), K, _padded(K), V, min(block, _padded(V)), chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1720,51 +1792,54 @@ def m_forward(
 
 @_prepared
 def m_backward(
+    skip: torch.Tensor,
+    u: torch.Tensor,
     b: torch.Tensor,
     d: torch.Tensor,
     d_bias: torch.Tensor,
-    u: torch.Tensor,
     c_2: torch.Tensor,
     A_log: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     'memory before each chunk, then one pass in reverse time, a scan over each chunk'
+    u = _rows(u)
     b = _rows(b)
     d = _rows(d)
-    u = _rows(u)
     c_2 = _rows(c_2)
     dy = _rows(dy)
+    skip = _dense(skip)
     d_bias = _dense(d_bias)
     A_log = _dense(A_log)
     initial_state = _dense(initial_state)
     d_final_state = _dense(d_final_state)
-    H = max(b.shape[2], d.shape[2], u.shape[2], c_2.shape[2], d_bias.shape[0], A_log.shape[0])
+    H = max(u.shape[2], b.shape[2], d.shape[2], c_2.shape[2], skip.shape[0], d_bias.shape[0], A_log.shape[0])
+    V = u.shape[3]
     K = b.shape[3]
-    V = d.shape[3]
-    dtype = _operand_type(b, d, u, c_2)
-    DT, FT, EXACT = _types(dtype, b.device)
-    config = _config("element_backward", b.device, dtype.itemsize, K, V)
+    dtype = _operand_type(u, b, d, c_2)
+    DT, FT, EXACT = _types(dtype, u.device)
+    config = _config("element_backward", u.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     blocks = -(-V // min(block, _padded(V)))
-    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps), 64)
-    d_b = torch.empty((blocks, *b.shape[:2], H, K), dtype=torch.float32, device=b.device)
-    d_d = _gradient(d, H)
-    d_d_bias = torch.empty((run.slots, H, V), dtype=torch.float32, device=b.device)
+    run = _Layout(u, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps), 64)
+    d_skip = torch.empty((run.slots, H, V), dtype=torch.float32, device=u.device)
     d_u = _gradient(u, H)
-    d_c = torch.empty((blocks, *c_2.shape[:2], H, K), dtype=torch.float32, device=b.device)
-    d_A_log = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
-    d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=b.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=b.device)
+    d_b = torch.empty((blocks, *b.shape[:2], H, K), dtype=torch.float32, device=u.device)
+    d_d = _gradient(d, H)
+    d_d_bias = torch.empty((run.slots, H, V), dtype=torch.float32, device=u.device)
+    d_c = torch.empty((blocks, *c_2.shape[:2], H, K), dtype=torch.float32, device=u.device)
+    d_A_log = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=u.device)
+    d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=u.device)
+    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=u.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
-        start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
-        segment_decay = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
-        end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
-        _, block, warps, stages, precision = _config("element_ends", b.device, dtype.itemsize, K, V)
+        start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=u.device)
+        segment_decay = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=u.device)
+        end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=u.device)
+        _, block, warps, stages, precision = _config("element_ends", u.device, dtype.itemsize, K, V)
         _m_element_ends_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
             b, u, d, d_bias, A_log, start_state, segment_decay, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, b.stride(0), b.stride(1), b.stride(2),
@@ -1779,7 +1854,7 @@ def m_backward(
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, min(512, _padded(K * V)), run.varlen, 8,
         )
-    _, block, warps, stages, precision = _config("element_states", b.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("element_states", u.device, dtype.itemsize, K, V)
     _m_element_states_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
         b, u, d, d_bias, A_log, start_state, h_2, run.cu, run.T, H, run.segment, run.segments,
         run.N, run.steps, b.stride(0), b.stride(1), b.stride(2), H // b.shape[2], u.stride(0),
@@ -1791,7 +1866,7 @@ def m_backward(
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("element_ends_adjoint", b.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("element_ends_adjoint", u.device, dtype.itemsize, K, V)
         _m_element_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
             c_2, A_log, d, d_bias, dy, end_state, run.cu, run.T, H, run.segment, run.segments,
             run.N, run.steps, c_2.stride(0), c_2.stride(1), c_2.stride(2), H // c_2.shape[2],
@@ -1808,28 +1883,30 @@ def m_backward(
         )
     _, block, warps, stages, precision = config
     _m_element_backward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
-        c_2, b, u, d, d_bias, A_log, dy, h_2, end_state, d_b, d_d, d_u, d_c, d_initial_state,
-        d_d_bias, d_A_log, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
-        c_2.stride(0), c_2.stride(1), c_2.stride(2), H // c_2.shape[2], b.stride(0),
-        b.stride(1), b.stride(2), H // b.shape[2], u.stride(0), u.stride(1), u.stride(2),
-        H // u.shape[2], d.stride(0), d.stride(1), d.stride(2), H // d.shape[2],
+        c_2, b, u, d, d_bias, A_log, dy, h_2, skip, end_state, d_u, d_b, d_d, d_c,
+        d_initial_state, d_skip, d_d_bias, d_A_log, run.cu, run.T, H, run.segment, run.segments,
+        run.N, run.steps, c_2.stride(0), c_2.stride(1), c_2.stride(2), H // c_2.shape[2],
+        b.stride(0), b.stride(1), b.stride(2), H // b.shape[2], u.stride(0), u.stride(1),
+        u.stride(2), H // u.shape[2], d.stride(0), d.stride(1), d.stride(2), H // d.shape[2],
         d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_b.stride(0),
+        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], skip.stride(0),
+        H // skip.shape[0], d_u.stride(0), d_u.stride(1), d_u.stride(2), d_b.stride(0),
         d_b.stride(1), d_b.stride(2), d_b.stride(3), d_d.stride(0), d_d.stride(1),
-        d_d.stride(2), d_u.stride(0), d_u.stride(1), d_u.stride(2), d_c.stride(0),
-        d_c.stride(1), d_c.stride(2), d_c.stride(3), K, _padded(K), V, min(block, _padded(V)),
-        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        d_d.stride(2), d_c.stride(0), d_c.stride(1), d_c.stride(2), d_c.stride(3), K,
+        _padded(K), V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.split,
         num_warps=warps,
         num_stages=stages,
     )
-    return _shared(d_b.sum(0), b), _shared(d_d, d), _gathered(d_d_bias, d_bias), _shared(d_u, u), _shared(d_c.sum(0), c_2), _gathered(d_A_log, A_log), d_initial_state
+    return _gathered(d_skip, skip), _shared(d_u, u), _shared(d_b.sum(0), b), _shared(d_d, d), _gathered(d_d_bias, d_bias), _shared(d_c.sum(0), c_2), _gathered(d_A_log, A_log), d_initial_state
 
 
 def m_kept(
+    skip: torch.Tensor,
+    u: torch.Tensor,
     b: torch.Tensor,
     d: torch.Tensor,
     d_bias: torch.Tensor,
-    u: torch.Tensor,
     c_2: torch.Tensor,
     A_log: torch.Tensor,
     cu_seqlens: torch.Tensor | None,
@@ -1839,35 +1916,38 @@ def m_kept(
 
 
 def m_step(
+    skip: torch.Tensor,
+    u: torch.Tensor,
     b: torch.Tensor,
     d: torch.Tensor,
     d_bias: torch.Tensor,
-    u: torch.Tensor,
     c_2: torch.Tensor,
     A_log: torch.Tensor,
     state: torch.Tensor,
     state_indices: torch.Tensor | None,
 ) -> torch.Tensor:
     'one token; the state is updated in place'
+    u = _rows(u)
     b = _rows(b)
     d = _rows(d)
-    u = _rows(u)
     c_2 = _rows(c_2)
+    skip = _dense(skip)
     d_bias = _dense(d_bias)
     A_log = _dense(A_log)
-    H = max(b.shape[1], d.shape[1], u.shape[1], c_2.shape[1], d_bias.shape[0], A_log.shape[0])
+    H = max(u.shape[1], b.shape[1], d.shape[1], c_2.shape[1], skip.shape[0], d_bias.shape[0], A_log.shape[0])
+    V = u.shape[2]
     K = b.shape[2]
-    V = d.shape[2]
-    dtype = _operand_type(b, d, u, c_2)
-    _, block, warps, stages, _ = _config("element_step", b.device, dtype.itemsize, K, V)
-    y = torch.empty((b.shape[0], H, V), dtype=torch.float32, device=b.device)
+    dtype = _operand_type(u, b, d, c_2)
+    _, block, warps, stages, _ = _config("element_step", u.device, dtype.itemsize, K, V)
+    y = torch.empty((u.shape[0], H, V), dtype=u.dtype, device=u.device)
     held = state.contiguous()
-    _m_step_kernel[(b.shape[0] * H * -(-V // min(block, _padded(V))),)](
-        c_2, b, u, d, d_bias, A_log, held, y, held, state_indices, H, c_2.stride(0),
+    _m_step_kernel[(u.shape[0] * H * -(-V // min(block, _padded(V))),)](
+        c_2, b, u, d, d_bias, skip, A_log, held, y, held, state_indices, H, c_2.stride(0),
         c_2.stride(1), H // c_2.shape[1], b.stride(0), b.stride(1), H // b.shape[1],
         u.stride(0), u.stride(1), H // u.shape[1], d.stride(0), d.stride(1), H // d.shape[1],
-        d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0],
-        y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
+        d_bias.stride(0), H // d_bias.shape[0], skip.stride(0), H // skip.shape[0],
+        A_log.stride(0), H // A_log.shape[0], y.stride(0), y.stride(1), K, _padded(K), V,
+        min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1878,38 +1958,40 @@ def m_step(
 
 @_prepared
 def m_layer_forward(
+    skip: torch.Tensor,
+    u_raw: torch.Tensor,
     b: torch.Tensor,
     d: torch.Tensor,
     d_bias: torch.Tensor,
-    u_raw: torch.Tensor,
     c_2: torch.Tensor,
     A_log: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     'one pass over the chunks, a scan over the tokens of each'
+    u_raw = _rows(u_raw)
     b = _rows(b)
     d = _rows(d)
-    u_raw = _rows(u_raw)
     c_2 = _rows(c_2)
+    skip = _dense(skip)
     d_bias = _dense(d_bias)
     A_log = _dense(A_log)
     initial_state = _dense(initial_state)
-    H = max(b.shape[2], d.shape[2], u_raw.shape[2], c_2.shape[2], d_bias.shape[0], A_log.shape[0])
+    H = max(u_raw.shape[2], b.shape[2], d.shape[2], c_2.shape[2], skip.shape[0], d_bias.shape[0], A_log.shape[0])
+    V = u_raw.shape[3]
     K = b.shape[3]
-    V = d.shape[3]
-    dtype = _operand_type(b, d, u_raw, c_2)
-    DT, FT, EXACT = _types(dtype, b.device)
-    config = _config("element_forward", b.device, dtype.itemsize, K, V)
+    dtype = _operand_type(u_raw, b, d, c_2)
+    DT, FT, EXACT = _types(dtype, u_raw.device)
+    config = _config("element_forward", u_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps), 64)
-    y = torch.empty((*b.shape[:2], H, V), dtype=torch.float32, device=b.device)
-    final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=b.device)
+    run = _Layout(u_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps), 64)
+    y = torch.empty((*u_raw.shape[:2], H, V), dtype=u_raw.dtype, device=u_raw.device)
+    final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=u_raw.device)
     start_state = initial_state
     if run.split:
-        start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
-        segment_decay = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
-        _, block, warps, stages, precision = _config("element_ends", b.device, dtype.itemsize, K, V)
+        start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=u_raw.device)
+        segment_decay = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=u_raw.device)
+        _, block, warps, stages, precision = _config("element_ends", u_raw.device, dtype.itemsize, K, V)
         _m_layer_element_ends_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
             b, u_raw, d, d_bias, A_log, start_state, segment_decay, run.cu, run.T, H,
             run.segment, run.segments, run.N, run.steps, b.stride(0), b.stride(1), b.stride(2),
@@ -1927,14 +2009,14 @@ def m_layer_forward(
         )
     _, block, warps, stages, precision = config
     _m_layer_element_forward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
-        c_2, b, u_raw, d, d_bias, A_log, start_state, y, final_state, run.cu, run.T, H,
+        c_2, b, u_raw, d, d_bias, skip, A_log, start_state, y, final_state, run.cu, run.T, H,
         run.segment, run.segments, run.N, run.steps, c_2.stride(0), c_2.stride(1),
         c_2.stride(2), H // c_2.shape[2], b.stride(0), b.stride(1), b.stride(2),
         H // b.shape[2], u_raw.stride(0), u_raw.stride(1), u_raw.stride(2), H // u_raw.shape[2],
         d.stride(0), d.stride(1), d.stride(2), H // d.shape[2], d_bias.stride(0),
-        H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0], y.stride(0), y.stride(1),
-        y.stride(2), K, _padded(K), V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        H // d_bias.shape[0], skip.stride(0), H // skip.shape[0], A_log.stride(0),
+        H // A_log.shape[0], y.stride(0), y.stride(1), y.stride(2), K, _padded(K), V,
+        min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1943,51 +2025,54 @@ def m_layer_forward(
 
 @_prepared
 def m_layer_backward(
+    skip: torch.Tensor,
+    u_raw: torch.Tensor,
     b: torch.Tensor,
     d: torch.Tensor,
     d_bias: torch.Tensor,
-    u_raw: torch.Tensor,
     c_2: torch.Tensor,
     A_log: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     'memory before each chunk, then one pass in reverse time, a scan over each chunk'
+    u_raw = _rows(u_raw)
     b = _rows(b)
     d = _rows(d)
-    u_raw = _rows(u_raw)
     c_2 = _rows(c_2)
     dy = _rows(dy)
+    skip = _dense(skip)
     d_bias = _dense(d_bias)
     A_log = _dense(A_log)
     initial_state = _dense(initial_state)
     d_final_state = _dense(d_final_state)
-    H = max(b.shape[2], d.shape[2], u_raw.shape[2], c_2.shape[2], d_bias.shape[0], A_log.shape[0])
+    H = max(u_raw.shape[2], b.shape[2], d.shape[2], c_2.shape[2], skip.shape[0], d_bias.shape[0], A_log.shape[0])
+    V = u_raw.shape[3]
     K = b.shape[3]
-    V = d.shape[3]
-    dtype = _operand_type(b, d, u_raw, c_2)
-    DT, FT, EXACT = _types(dtype, b.device)
-    config = _config("element_backward", b.device, dtype.itemsize, K, V)
+    dtype = _operand_type(u_raw, b, d, c_2)
+    DT, FT, EXACT = _types(dtype, u_raw.device)
+    config = _config("element_backward", u_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
     blocks = -(-V // min(block, _padded(V)))
-    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps), 64)
-    d_b = torch.empty((blocks, *b.shape[:2], H, K), dtype=torch.float32, device=b.device)
-    d_d = _gradient(d, H)
-    d_d_bias = torch.empty((run.slots, H, V), dtype=torch.float32, device=b.device)
+    run = _Layout(u_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps), 64)
+    d_skip = torch.empty((run.slots, H, V), dtype=torch.float32, device=u_raw.device)
     d_u_raw = _gradient(u_raw, H)
-    d_c = torch.empty((blocks, *c_2.shape[:2], H, K), dtype=torch.float32, device=b.device)
-    d_A_log = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
-    d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=b.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=b.device)
+    d_b = torch.empty((blocks, *b.shape[:2], H, K), dtype=torch.float32, device=u_raw.device)
+    d_d = _gradient(d, H)
+    d_d_bias = torch.empty((run.slots, H, V), dtype=torch.float32, device=u_raw.device)
+    d_c = torch.empty((blocks, *c_2.shape[:2], H, K), dtype=torch.float32, device=u_raw.device)
+    d_A_log = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=u_raw.device)
+    d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=u_raw.device)
+    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=u_raw.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
-        start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
-        segment_decay = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
-        end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
-        _, block, warps, stages, precision = _config("element_ends", b.device, dtype.itemsize, K, V)
+        start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=u_raw.device)
+        segment_decay = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=u_raw.device)
+        end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=u_raw.device)
+        _, block, warps, stages, precision = _config("element_ends", u_raw.device, dtype.itemsize, K, V)
         _m_layer_element_ends_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
             b, u_raw, d, d_bias, A_log, start_state, segment_decay, run.cu, run.T, H,
             run.segment, run.segments, run.N, run.steps, b.stride(0), b.stride(1), b.stride(2),
@@ -2003,7 +2088,7 @@ def m_layer_backward(
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, min(512, _padded(K * V)), run.varlen, 8,
         )
-    _, block, warps, stages, precision = _config("element_states", b.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("element_states", u_raw.device, dtype.itemsize, K, V)
     _m_layer_element_states_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
         b, u_raw, d, d_bias, A_log, start_state, h_2, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, b.stride(0), b.stride(1), b.stride(2), H // b.shape[2],
@@ -2015,7 +2100,7 @@ def m_layer_backward(
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("element_ends_adjoint", b.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("element_ends_adjoint", u_raw.device, dtype.itemsize, K, V)
         _m_layer_element_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
             c_2, A_log, d, d_bias, dy, end_state, run.cu, run.T, H, run.segment, run.segments,
             run.N, run.steps, c_2.stride(0), c_2.stride(1), c_2.stride(2), H // c_2.shape[2],
@@ -2032,28 +2117,30 @@ def m_layer_backward(
         )
     _, block, warps, stages, precision = config
     _m_layer_element_backward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
-        c_2, b, u_raw, d, d_bias, A_log, dy, h_2, end_state, d_b, d_d, d_u_raw, d_c,
-        d_initial_state, d_d_bias, d_A_log, run.cu, run.T, H, run.segment, run.segments, run.N,
-        run.steps, c_2.stride(0), c_2.stride(1), c_2.stride(2), H // c_2.shape[2], b.stride(0),
-        b.stride(1), b.stride(2), H // b.shape[2], u_raw.stride(0), u_raw.stride(1),
-        u_raw.stride(2), H // u_raw.shape[2], d.stride(0), d.stride(1), d.stride(2),
-        H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0),
+        c_2, b, u_raw, d, d_bias, A_log, dy, h_2, skip, end_state, d_u_raw, d_b, d_d, d_c,
+        d_initial_state, d_skip, d_d_bias, d_A_log, run.cu, run.T, H, run.segment, run.segments,
+        run.N, run.steps, c_2.stride(0), c_2.stride(1), c_2.stride(2), H // c_2.shape[2],
+        b.stride(0), b.stride(1), b.stride(2), H // b.shape[2], u_raw.stride(0),
+        u_raw.stride(1), u_raw.stride(2), H // u_raw.shape[2], d.stride(0), d.stride(1),
+        d.stride(2), H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0),
         H // A_log.shape[0], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        d_b.stride(0), d_b.stride(1), d_b.stride(2), d_b.stride(3), d_d.stride(0),
-        d_d.stride(1), d_d.stride(2), d_u_raw.stride(0), d_u_raw.stride(1), d_u_raw.stride(2),
-        d_c.stride(0), d_c.stride(1), d_c.stride(2), d_c.stride(3), K, _padded(K), V,
-        min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        skip.stride(0), H // skip.shape[0], d_u_raw.stride(0), d_u_raw.stride(1),
+        d_u_raw.stride(2), d_b.stride(0), d_b.stride(1), d_b.stride(2), d_b.stride(3),
+        d_d.stride(0), d_d.stride(1), d_d.stride(2), d_c.stride(0), d_c.stride(1),
+        d_c.stride(2), d_c.stride(3), K, _padded(K), V, min(block, _padded(V)), chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
-    return _shared(d_b.sum(0), b), _shared(d_d, d), _gathered(d_d_bias, d_bias), _shared(d_u_raw, u_raw), _shared(d_c.sum(0), c_2), _gathered(d_A_log, A_log), d_initial_state
+    return _gathered(d_skip, skip), _shared(d_u_raw, u_raw), _shared(d_b.sum(0), b), _shared(d_d, d), _gathered(d_d_bias, d_bias), _shared(d_c.sum(0), c_2), _gathered(d_A_log, A_log), d_initial_state
 
 
 def m_layer_kept(
+    skip: torch.Tensor,
+    u_raw: torch.Tensor,
     b: torch.Tensor,
     d: torch.Tensor,
     d_bias: torch.Tensor,
-    u_raw: torch.Tensor,
     c_2: torch.Tensor,
     A_log: torch.Tensor,
     cu_seqlens: torch.Tensor | None,
@@ -2063,35 +2150,38 @@ def m_layer_kept(
 
 
 def m_layer_step(
+    skip: torch.Tensor,
+    u_raw: torch.Tensor,
     b: torch.Tensor,
     d: torch.Tensor,
     d_bias: torch.Tensor,
-    u_raw: torch.Tensor,
     c_2: torch.Tensor,
     A_log: torch.Tensor,
     state: torch.Tensor,
     state_indices: torch.Tensor | None,
 ) -> torch.Tensor:
     'one token; the state is updated in place'
+    u_raw = _rows(u_raw)
     b = _rows(b)
     d = _rows(d)
-    u_raw = _rows(u_raw)
     c_2 = _rows(c_2)
+    skip = _dense(skip)
     d_bias = _dense(d_bias)
     A_log = _dense(A_log)
-    H = max(b.shape[1], d.shape[1], u_raw.shape[1], c_2.shape[1], d_bias.shape[0], A_log.shape[0])
+    H = max(u_raw.shape[1], b.shape[1], d.shape[1], c_2.shape[1], skip.shape[0], d_bias.shape[0], A_log.shape[0])
+    V = u_raw.shape[2]
     K = b.shape[2]
-    V = d.shape[2]
-    dtype = _operand_type(b, d, u_raw, c_2)
-    _, block, warps, stages, _ = _config("element_step", b.device, dtype.itemsize, K, V)
-    y = torch.empty((b.shape[0], H, V), dtype=torch.float32, device=b.device)
+    dtype = _operand_type(u_raw, b, d, c_2)
+    _, block, warps, stages, _ = _config("element_step", u_raw.device, dtype.itemsize, K, V)
+    y = torch.empty((u_raw.shape[0], H, V), dtype=u_raw.dtype, device=u_raw.device)
     held = state.contiguous()
-    _m_layer_step_kernel[(b.shape[0] * H * -(-V // min(block, _padded(V))),)](
-        c_2, b, u_raw, d, d_bias, A_log, held, y, held, state_indices, H, c_2.stride(0),
+    _m_layer_step_kernel[(u_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
+        c_2, b, u_raw, d, d_bias, skip, A_log, held, y, held, state_indices, H, c_2.stride(0),
         c_2.stride(1), H // c_2.shape[1], b.stride(0), b.stride(1), H // b.shape[1],
         u_raw.stride(0), u_raw.stride(1), H // u_raw.shape[1], d.stride(0), d.stride(1),
-        H // d.shape[1], d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0),
-        H // A_log.shape[0], y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
+        H // d.shape[1], d_bias.stride(0), H // d_bias.shape[0], skip.stride(0),
+        H // skip.shape[0], A_log.stride(0), H // A_log.shape[0], y.stride(0), y.stride(1), K,
+        _padded(K), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )

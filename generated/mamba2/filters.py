@@ -80,7 +80,7 @@ def _folded(
     return op(*found), n
 
 
-NAMESPACE = 'eosc_mamba2_a5d793ab_filters_0e8079c0'
+NAMESPACE = 'eosc_mamba2_831d4d64_filters_0e8079c0'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

@@ -307,26 +307,28 @@ def _each_sequence(
 
 
 def _m_forward(
+    u: Tensor,
     b: Tensor,
     d: Tensor,
-    u: Tensor,
     c: Tensor,
+    skip: Tensor,
     d_bias: Tensor,
     A_log: Tensor,
     initial_state: Tensor | None,
     kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks; sequences of one length'
-    B, T = b.shape[:2]
-    H = max(b.shape[2], d.shape[2], u.shape[2], c.shape[2], d_bias.shape[0], A_log.shape[0])
-    dtype, device = _precision(b, d, u, c), b.device
+    B, T = u.shape[:2]
+    H = max(u.shape[2], b.shape[2], d.shape[2], c.shape[2], skip.shape[0], d_bias.shape[0], A_log.shape[0])
+    dtype, device = _precision(u, b, d, c), u.device
     lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
-    K = b.shape[3]  # size of K
     V = u.shape[3]  # size of V
+    K = b.shape[3]  # size of K
+    skip_tile = _headed(skip, H, dtype)
+    u_tile = _chunked(u, H, 32, dtype)
     b_tile = _chunked(b, H, 32, dtype)
     d_tile = _chunked(d, H, 32, dtype)
     d_bias_tile = _headed(d_bias, H, dtype)
-    u_tile = _chunked(u, H, 32, dtype)
     c_tile = _chunked(c, H, 32, dtype)
     A_log_tile = _headed(A_log, H, dtype)
     chunks = -(-T // 32)
@@ -355,7 +357,7 @@ def _m_forward(
     x_2 = torch.nn.functional.softplus(d_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None], threshold=40.0)
     del d_tile, d_bias_tile
     x_3 = u_tile * x_2  # input  # line 13
-    del u_tile, x_2
+    del x_2
     part = suffix32_g0[:, :, :, :, None] * x_3
     del suffix32_g0
     advance = prefix32_g0[:, :, :, -1][:, :, :, None, None]
@@ -367,70 +369,76 @@ def _m_forward(
     del prefix1_g0
     part_2 = (c_tile @ b_tile.mT).mul_(pairs32_g0).tril_()
     del b_tile, pairs32_g0
-    y = _add_product((c_tile @ M_all[:-1]).mul_(prefix32_g0[:, :, :, :, None]), part_2, x_3)  # inside the chunk, and from the memory before it
+    own = skip_tile[:, :, :, None, None] * u_tile  # what the output adds of its own token
+    del skip_tile, u_tile
+    y = _add_product((c_tile @ M_all[:-1]).mul_(prefix32_g0[:, :, :, :, None]), part_2, x_3).add_(own)  # inside the chunk, and from the memory before it
     return (
-        _tokens(y, H, dtype),
+        _tokens(y, H, u.dtype),
         M_all[-1].clone(),
     )
 
 
 def m_forward(
+    skip: Tensor,
+    u: Tensor,
     b: Tensor,
     d: Tensor,
     d_bias: Tensor,
-    u: Tensor,
     c: Tensor,
     A_log: Tensor,
     initial_state: Tensor | None,
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks'
-    if cu_seqlens is None and b.shape[1] == 1:
-        y, final = _m_token(b, d, u, c, d_bias, A_log, initial_state)
+    if cu_seqlens is None and u.shape[1] == 1:
+        y, final = _m_token(u, b, d, c, skip, d_bias, A_log, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_m_forward, (b, d, u, c), (d_bias, A_log), (initial_state, None), "tn")
-    return _each_sequence(_m_forward, (b, d, u, c), (d_bias, A_log), (initial_state, None), cu_seqlens, "tn")
+        return _in_groups(_m_forward, (u, b, d, c), (skip, d_bias, A_log), (initial_state, None), "tn")
+    return _each_sequence(_m_forward, (u, b, d, c), (skip, d_bias, A_log), (initial_state, None), cu_seqlens, "tn")
 
 
 def m_forward_kept(
+    skip: Tensor,
+    u: Tensor,
     b: Tensor,
     d: Tensor,
     d_bias: Tensor,
-    u: Tensor,
     c: Tensor,
     A_log: Tensor,
     initial_state: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     'one pass over the chunks; also what the backward would compute again'
-    dtype = _precision(b, d, u, c)
-    kept = b.new_empty(b.shape[0], m_kept(b, d, d_bias, u, c, A_log), dtype=dtype)
-    return (*_in_groups(_m_forward, (b, d, u, c), (d_bias, A_log), (initial_state, kept), "tn"), kept)
+    dtype = _precision(u, b, d, c)
+    kept = u.new_empty(u.shape[0], m_kept(skip, u, b, d, d_bias, c, A_log), dtype=dtype)
+    return (*_in_groups(_m_forward, (u, b, d, c), (skip, d_bias, A_log), (initial_state, kept), "tn"), kept)
 
 
 def _m_backward(
+    u: Tensor,
     b: Tensor,
     d: Tensor,
-    u: Tensor,
     c: Tensor,
     dy: Tensor,
+    skip: Tensor,
     d_bias: Tensor,
     A_log: Tensor,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
     kept: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time; sequences of one length'
-    B, T = b.shape[:2]
-    H = max(b.shape[2], d.shape[2], u.shape[2], c.shape[2], d_bias.shape[0], A_log.shape[0])
-    dtype, device = _precision(b, d, u, c, dy), b.device
+    B, T = u.shape[:2]
+    H = max(u.shape[2], b.shape[2], d.shape[2], c.shape[2], skip.shape[0], d_bias.shape[0], A_log.shape[0])
+    dtype, device = _precision(u, b, d, c, dy), u.device
     lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
-    K = b.shape[3]  # size of K
     V = u.shape[3]  # size of V
+    K = b.shape[3]  # size of K
+    skip_tile = _headed(skip, H, dtype)
+    u_tile = _chunked(u, H, 32, dtype)
     b_tile = _chunked(b, H, 32, dtype)
     d_tile = _chunked(d, H, 32, dtype)
     d_bias_tile = _headed(d_bias, H, dtype)
-    u_tile = _chunked(u, H, 32, dtype)
     c_tile = _chunked(c, H, 32, dtype)
     A_log_tile = _headed(A_log, H, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
@@ -475,23 +483,26 @@ def _m_backward(
     part_2 = prefix32_g0[:, :, :, :, None] * dy_tile
     L_all = _carry_products(0.0 if d_final_state is None else d_final_state.to(dtype), advance, c_tile.mT, part_2, 1.0, True)  # adjoint after it
     del advance, part_2
-    de_out = (x_3 @ L_all[1:].mT).mul_(suffix32_g0[:, :, :, :, None])  # through L
-    P_all = x_3 @ dy_tile.mT  # the same, transposed, without decay
     pairs32_g0 = _pairs(prefix1_g0, 32)[:, :, :, 0]  # D(j, i] of the pairs of a block of 32
     del prefix1_g0
+    At_all = (b_tile @ c_tile.mT).mul_(pairs32_g0.mT).triu_()  # scores of the pairs
+    dx = _add_product((b_tile @ L_all[1:]).mul_(suffix32_g0[:, :, :, :, None]), At_all, dy_tile)  # gradient of x
+    x_4 = torch.nn.functional.softplus(d_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None], threshold=40.0)
+    d_u = torch.addcmul(x_4 * dx, skip_tile[:, :, :, None, None], dy_tile)  # gradient of u
+    del skip_tile, x_4
+    de_out = (x_3 @ L_all[1:].mT).mul_(suffix32_g0[:, :, :, :, None])  # through L
+    del suffix32_g0
+    P_all = x_3 @ dy_tile.mT  # the same, transposed, without decay
     part_3 = (P_all * pairs32_g0.mT).triu()
     d_b = (part_3 @ c_tile).add_(de_out)  # gradient of b
     del part_3
-    At_all = (b_tile @ c_tile.mT).mul_(pairs32_g0.mT).triu_()  # scores of the pairs
-    dx = _add_product((b_tile @ L_all[1:]).mul_(suffix32_g0[:, :, :, :, None]), At_all, dy_tile)  # gradient of x
-    del suffix32_g0
     part_4 = u_tile * torch.sigmoid(d_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None]) * dx
-    del u_tile
+    del dx
     ds_out = (dy_tile @ h.mT).mul_(prefix32_g0[:, :, :, :, None])  # through M
     part_5 = c_tile * ds_out
     del c_tile
     pairs_all = At_all * P_all  # contribution of each pair
-    del P_all, At_all
+    del At_all, P_all
     part_6 = b_tile * de_out
     del de_out
     part_7 = part_6.sum(4)
@@ -499,33 +510,37 @@ def _m_backward(
     del h
     dg0 = _running((part_5.sum(4) + (pairs_all.sum(3) - pairs_all.sum(4))) - part_6.sum(4), True, False).add_(_valid(part_7, T).sum(3)[:, :, :, None]).add_((prefix32_g0[:, :, :, -1] * part_8.sum((3, 4)))[:, :, :, None])  # gradient of the log-decay
     del prefix32_g0, part_5, pairs_all, part_6, part_7, part_8
-    x_4 = -torch.exp(A_log_tile[:, :, :, None]) * torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * dg0
-    d_d = part_4.sum(4) + x_4  # gradient of d
-    del x_4
-    x_5 = torch.nn.functional.softplus(d_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None], threshold=40.0)
-    d_u = x_5 * dx  # gradient of u
-    del dx, x_5
+    x_5 = -torch.exp(A_log_tile[:, :, :, None]) * torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * dg0
+    d_d = part_4.sum(4) + x_5  # gradient of d
+    del x_5
     part_9 = (dy_tile @ x_3.mT).mul_(pairs32_g0).tril_()
-    del dy_tile, x_3, pairs32_g0
+    del x_3, pairs32_g0
     d_c = (part_9 @ b_tile).add_(ds_out)  # gradient of c
     del b_tile, ds_out, part_9
-    x_6 = -torch.exp(A_log_tile[:, :, :, None]) * torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * dg0
-    write = (_valid(part_4, T).sum((3, 4)) + _valid(x_6, T).sum(3)).expand(chunks, B, H)
-    del part_4, x_6
-    d_d_bias_final = write.sum(0)  # of later tokens
+    part_10 = u_tile * dy_tile
+    del u_tile, dy_tile
+    write = _valid(part_10, T).sum((3, 4)).expand(chunks, B, H)
+    del part_10
+    d_skip_final = write.sum(0)  # of later tokens
     del write
+    x_6 = -torch.exp(A_log_tile[:, :, :, None]) * torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * dg0
+    write_2 = (_valid(part_4, T).sum((3, 4)) + _valid(x_6, T).sum(3)).expand(chunks, B, H)
+    del part_4, x_6
+    d_d_bias_final = write_2.sum(0)  # of later tokens
+    del write_2
     x_7 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
     del d_tile, d_bias_tile
-    part_10 = -x_7 * torch.exp(A_log_tile[:, :, :, None]) * dg0
+    part_11 = -x_7 * torch.exp(A_log_tile[:, :, :, None]) * dg0
     del A_log_tile, dg0, x_7
-    write_2 = _valid(part_10, T).sum(3).expand(chunks, B, H)
-    del part_10
-    d_A_log_final = write_2.sum(0)  # of later tokens
+    write_3 = _valid(part_11, T).sum(3).expand(chunks, B, H)
+    del part_11
+    d_A_log_final = write_3.sum(0)  # of later tokens
     return (
+        _per_head(d_skip_final, skip.shape[0], skip.dtype),
+        _tokens(d_u, u.shape[2], u.dtype),
         _tokens(d_b, b.shape[2], b.dtype),
         _tokens(d_d, d.shape[2], d.dtype),
         _per_head(d_d_bias_final, d_bias.shape[0], d_bias.dtype),
-        _tokens(d_u, u.shape[2], u.dtype),
         _tokens(d_c, c.shape[2], c.dtype),
         _per_head(d_A_log_final, A_log.shape[0], A_log.dtype),
         L_all[0].clone(),
@@ -533,10 +548,11 @@ def _m_backward(
 
 
 def m_backward(
+    skip: Tensor,
+    u: Tensor,
     b: Tensor,
     d: Tensor,
     d_bias: Tensor,
-    u: Tensor,
     c: Tensor,
     A_log: Tensor,
     initial_state: Tensor | None,
@@ -544,56 +560,59 @@ def m_backward(
     dy: Tensor,
     d_final_state: Tensor | None,
     kept: Tensor | None = None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time'
     if cu_seqlens is None:
-        return _in_groups(_m_backward, (b, d, u, c, dy), (d_bias, A_log), (initial_state, d_final_state, kept), "ttsttsn")
-    return _each_sequence(_m_backward, (b, d, u, c, dy), (d_bias, A_log), (initial_state, d_final_state, kept), cu_seqlens, "ttsttsn")
+        return _in_groups(_m_backward, (u, b, d, c, dy), (skip, d_bias, A_log), (initial_state, d_final_state, kept), "stttstsn")
+    return _each_sequence(_m_backward, (u, b, d, c, dy), (skip, d_bias, A_log), (initial_state, d_final_state, kept), cu_seqlens, "stttstsn")
 
 
 def m_kept(
+    skip: Tensor,
+    u: Tensor,
     b: Tensor,
     d: Tensor,
     d_bias: Tensor,
-    u: Tensor,
     c: Tensor,
     A_log: Tensor,
 ) -> int:
     'Numbers that the forward keeps of a sequence for its backward; 0: none'
-    B, T = b.shape[:2]
-    H = max(b.shape[2], d.shape[2], u.shape[2], c.shape[2], d_bias.shape[0], A_log.shape[0])
-    K = b.shape[3]  # size of K
+    B, T = u.shape[:2]
+    H = max(u.shape[2], b.shape[2], d.shape[2], c.shape[2], skip.shape[0], d_bias.shape[0], A_log.shape[0])
     V = u.shape[3]  # size of V
+    K = b.shape[3]  # size of K
     chunks = -(-T // 32)
-    return (chunks + 1) * H * K * V if T >= 32 and K * V <= 64 * (K + 1 + V + K) else 0
+    return (chunks + 1) * H * K * V if T >= 32 and K * V <= 64 * (V + K + 1 + K) else 0
 
 
 def _m_token(
+    u: Tensor,
     b: Tensor,
     d: Tensor,
-    u: Tensor,
     c: Tensor,
+    skip: Tensor,
     d_bias: Tensor,
     A_log: Tensor,
     initial_state: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'the recurrence as it is written; sequences of one length'
-    B, T = b.shape[:2]
-    H = max(b.shape[2], d.shape[2], u.shape[2], c.shape[2], d_bias.shape[0], A_log.shape[0])
-    dtype, device = _precision(b, d, u, c), b.device
+    B, T = u.shape[:2]
+    H = max(u.shape[2], b.shape[2], d.shape[2], c.shape[2], skip.shape[0], d_bias.shape[0], A_log.shape[0])
+    dtype, device = _precision(u, b, d, c), u.device
     lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
-    K = b.shape[3]  # size of K
     V = u.shape[3]  # size of V
+    K = b.shape[3]  # size of K
+    skip_tile = _headed(skip, H, dtype)
+    u_tile = _stepped(u, H, dtype)
     b_tile = _stepped(b, H, dtype)
     d_tile = _stepped(d, H, dtype)
     d_bias_tile = _headed(d_bias, H, dtype)
-    u_tile = _stepped(u, H, dtype)
     c_tile = _stepped(c, H, dtype)
     A_log_tile = _headed(A_log, H, dtype)
     chunks = T
     x = torch.nn.functional.softplus(d_tile[:, :, :, None] + d_bias_tile[:, :, :, None], threshold=40.0)
     x_2 = u_tile * x  # input  # line 13
-    del u_tile, x
+    del x
     x_3 = torch.nn.functional.softplus(d_tile + d_bias_tile, threshold=40.0)
     del d_tile, d_bias_tile
     g0 = (-(torch.exp(A_log_tile) * x_3)).clamp(min=lowest)  # log-decay  # line 12
@@ -606,18 +625,21 @@ def _m_token(
     del advance, write
     part = c_tile[:, :, :, :, None] * M_all[1:]
     del c_tile
-    y = part.sum(3)  # read
+    own = skip_tile[:, :, :, None] * u_tile  # what the output adds of its own token
+    del skip_tile, u_tile
+    y = part.sum(3) + own  # read
     return (
-        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, dtype),
+        _tokens(y.unsqueeze(3), H, u.dtype),
         M_all[-1].clone(),
     )
 
 
 def m_step(
+    skip: Tensor,
+    u: Tensor,
     b: Tensor,
     d: Tensor,
     d_bias: Tensor,
-    u: Tensor,
     c: Tensor,
     A_log: Tensor,
     state: Tensor,
@@ -625,7 +647,7 @@ def m_step(
 ) -> Tensor:
     'One token: y [N, H, ...]; the state [N, H, ...] is updated in place.'
     held = state if state_indices is None else state[state_indices]
-    y, final = _m_token(b.unsqueeze(1), d.unsqueeze(1), u.unsqueeze(1), c.unsqueeze(1), d_bias, A_log, held)
+    y, final = _m_token(u.unsqueeze(1), b.unsqueeze(1), d.unsqueeze(1), c.unsqueeze(1), skip, d_bias, A_log, held)
     if state_indices is None:
         state.copy_(final)
     else:
@@ -634,26 +656,28 @@ def m_step(
 
 
 def _m_layer_forward(
+    u_raw: Tensor,
     b_raw: Tensor,
     d: Tensor,
-    u_raw: Tensor,
     c_raw: Tensor,
+    skip: Tensor,
     d_bias: Tensor,
     A_log: Tensor,
     initial_state: Tensor | None,
     kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks; sequences of one length'
-    B, T = b_raw.shape[:2]
-    H = max(b_raw.shape[2], d.shape[2], u_raw.shape[2], c_raw.shape[2], d_bias.shape[0], A_log.shape[0])
-    dtype, device = _precision(b_raw, d, u_raw, c_raw), b_raw.device
+    B, T = u_raw.shape[:2]
+    H = max(u_raw.shape[2], b_raw.shape[2], d.shape[2], c_raw.shape[2], skip.shape[0], d_bias.shape[0], A_log.shape[0])
+    dtype, device = _precision(u_raw, b_raw, d, c_raw), u_raw.device
     lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
-    K = b_raw.shape[3]  # size of K
     V = u_raw.shape[3]  # size of V
+    K = b_raw.shape[3]  # size of K
+    skip_tile = _headed(skip, H, dtype)
+    u_raw_tile = _chunked(u_raw, H, 32, dtype)
     b_raw_tile = _chunked(b_raw, H, 32, dtype)
     d_tile = _chunked(d, H, 32, dtype)
     d_bias_tile = _headed(d_bias, H, dtype)
-    u_raw_tile = _chunked(u_raw, H, 32, dtype)
     c_raw_tile = _chunked(c_raw, H, 32, dtype)
     A_log_tile = _headed(A_log, H, dtype)
     chunks = -(-T // 32)
@@ -686,7 +710,7 @@ def _m_layer_forward(
     x_2 = torch.nn.functional.softplus(d_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None], threshold=40.0)
     del d_tile, d_bias_tile
     x_3 = _valid(torch.nn.functional.silu(u_raw_tile) * x_2, T)  # input  # line 13
-    del u_raw_tile, x_2
+    del x_2
     part = suffix32_g0[:, :, :, :, None] * x_3
     del suffix32_g0
     advance = prefix32_g0[:, :, :, -1][:, :, :, None, None]
@@ -698,70 +722,76 @@ def _m_layer_forward(
     del prefix1_g0
     part_2 = (s @ e.mT).mul_(pairs32_g0).tril_()
     del e, pairs32_g0
-    y = _add_product((s @ M_all[:-1]).mul_(prefix32_g0[:, :, :, :, None]), part_2, x_3)  # inside the chunk, and from the memory before it
+    own = _valid(skip_tile[:, :, :, None, None] * torch.nn.functional.silu(u_raw_tile), T)  # what the output adds of its own token
+    del skip_tile, u_raw_tile
+    y = _add_product((s @ M_all[:-1]).mul_(prefix32_g0[:, :, :, :, None]), part_2, x_3).add_(own)  # inside the chunk, and from the memory before it
     return (
-        _tokens(y, H, dtype),
+        _tokens(y, H, u_raw.dtype),
         M_all[-1].clone(),
     )
 
 
 def m_layer_forward(
+    skip: Tensor,
+    u_raw: Tensor,
     b_raw: Tensor,
     d: Tensor,
     d_bias: Tensor,
-    u_raw: Tensor,
     c_raw: Tensor,
     A_log: Tensor,
     initial_state: Tensor | None,
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks'
-    if cu_seqlens is None and b_raw.shape[1] == 1:
-        y, final = _m_layer_token(b_raw, d, u_raw, c_raw, d_bias, A_log, initial_state)
+    if cu_seqlens is None and u_raw.shape[1] == 1:
+        y, final = _m_layer_token(u_raw, b_raw, d, c_raw, skip, d_bias, A_log, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_m_layer_forward, (b_raw, d, u_raw, c_raw), (d_bias, A_log), (initial_state, None), "tn")
-    return _each_sequence(_m_layer_forward, (b_raw, d, u_raw, c_raw), (d_bias, A_log), (initial_state, None), cu_seqlens, "tn")
+        return _in_groups(_m_layer_forward, (u_raw, b_raw, d, c_raw), (skip, d_bias, A_log), (initial_state, None), "tn")
+    return _each_sequence(_m_layer_forward, (u_raw, b_raw, d, c_raw), (skip, d_bias, A_log), (initial_state, None), cu_seqlens, "tn")
 
 
 def m_layer_forward_kept(
+    skip: Tensor,
+    u_raw: Tensor,
     b_raw: Tensor,
     d: Tensor,
     d_bias: Tensor,
-    u_raw: Tensor,
     c_raw: Tensor,
     A_log: Tensor,
     initial_state: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     'one pass over the chunks; also what the backward would compute again'
-    dtype = _precision(b_raw, d, u_raw, c_raw)
-    kept = b_raw.new_empty(b_raw.shape[0], m_layer_kept(b_raw, d, d_bias, u_raw, c_raw, A_log), dtype=dtype)
-    return (*_in_groups(_m_layer_forward, (b_raw, d, u_raw, c_raw), (d_bias, A_log), (initial_state, kept), "tn"), kept)
+    dtype = _precision(u_raw, b_raw, d, c_raw)
+    kept = u_raw.new_empty(u_raw.shape[0], m_layer_kept(skip, u_raw, b_raw, d, d_bias, c_raw, A_log), dtype=dtype)
+    return (*_in_groups(_m_layer_forward, (u_raw, b_raw, d, c_raw), (skip, d_bias, A_log), (initial_state, kept), "tn"), kept)
 
 
 def _m_layer_backward(
+    u_raw: Tensor,
     b_raw: Tensor,
     d: Tensor,
-    u_raw: Tensor,
     c_raw: Tensor,
     dy: Tensor,
+    skip: Tensor,
     d_bias: Tensor,
     A_log: Tensor,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
     kept: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time; sequences of one length'
-    B, T = b_raw.shape[:2]
-    H = max(b_raw.shape[2], d.shape[2], u_raw.shape[2], c_raw.shape[2], d_bias.shape[0], A_log.shape[0])
-    dtype, device = _precision(b_raw, d, u_raw, c_raw, dy), b_raw.device
+    B, T = u_raw.shape[:2]
+    H = max(u_raw.shape[2], b_raw.shape[2], d.shape[2], c_raw.shape[2], skip.shape[0], d_bias.shape[0], A_log.shape[0])
+    dtype, device = _precision(u_raw, b_raw, d, c_raw, dy), u_raw.device
     lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
-    K = b_raw.shape[3]  # size of K
     V = u_raw.shape[3]  # size of V
+    K = b_raw.shape[3]  # size of K
+    skip_tile = _headed(skip, H, dtype)
+    u_raw_tile = _chunked(u_raw, H, 32, dtype)
     b_raw_tile = _chunked(b_raw, H, 32, dtype)
     d_tile = _chunked(d, H, 32, dtype)
     d_bias_tile = _headed(d_bias, H, dtype)
-    u_raw_tile = _chunked(u_raw, H, 32, dtype)
     c_raw_tile = _chunked(c_raw, H, 32, dtype)
     A_log_tile = _headed(A_log, H, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
@@ -808,26 +838,31 @@ def _m_layer_backward(
     part_2 = prefix32_g0[:, :, :, :, None] * dy_tile
     L_all = _carry_products(0.0 if d_final_state is None else d_final_state.to(dtype), advance, s.mT, part_2, 1.0, True)  # adjoint after it
     del advance, part_2
-    de_out = (x_3 @ L_all[1:].mT).mul_(suffix32_g0[:, :, :, :, None])  # through L
-    P_all = x_3 @ dy_tile.mT  # the same, transposed, without decay
     pairs32_g0 = _pairs(prefix1_g0, 32)[:, :, :, 0]  # D(j, i] of the pairs of a block of 32
     del prefix1_g0
-    part_3 = (P_all * pairs32_g0.mT).triu()
-    x_4 = torch.sigmoid(b_raw_tile) * (1.0 + b_raw_tile * torch.sigmoid(-b_raw_tile))
-    del b_raw_tile
-    d_b_raw = x_4 * (part_3 @ s).add_(de_out)  # gradient of b_raw
-    del part_3, x_4
     At_all = (e @ s.mT).mul_(pairs32_g0.mT).triu_()  # scores of the pairs
     dx = _add_product((e @ L_all[1:]).mul_(suffix32_g0[:, :, :, :, None]), At_all, dy_tile)  # gradient of x
+    x_4 = torch.nn.functional.softplus(d_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None], threshold=40.0)
+    x_5 = torch.sigmoid(u_raw_tile) * (1.0 + u_raw_tile * torch.sigmoid(-u_raw_tile))
+    x_6 = torch.sigmoid(u_raw_tile) * (1.0 + u_raw_tile * torch.sigmoid(-u_raw_tile))
+    d_u_raw = (x_4 * x_5 * dx) + (skip_tile[:, :, :, None, None] * x_6 * dy_tile)  # gradient of u_raw
+    del skip_tile, x_4, x_5, x_6
+    de_out = (x_3 @ L_all[1:].mT).mul_(suffix32_g0[:, :, :, :, None])  # through L
     del suffix32_g0
-    x_5 = torch.nn.functional.silu(u_raw_tile) * torch.sigmoid(d_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None])
-    part_4 = x_5 * dx
-    del x_5
+    P_all = x_3 @ dy_tile.mT  # the same, transposed, without decay
+    part_3 = (P_all * pairs32_g0.mT).triu()
+    x_7 = torch.sigmoid(b_raw_tile) * (1.0 + b_raw_tile * torch.sigmoid(-b_raw_tile))
+    del b_raw_tile
+    d_b_raw = x_7 * (part_3 @ s).add_(de_out)  # gradient of b_raw
+    del part_3, x_7
+    x_8 = torch.nn.functional.silu(u_raw_tile) * torch.sigmoid(d_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None])
+    part_4 = x_8 * dx
+    del x_8
     ds_out = (dy_tile @ h.mT).mul_(prefix32_g0[:, :, :, :, None])  # through M
     part_5 = s * ds_out
     del s
     pairs_all = At_all * P_all  # contribution of each pair
-    del P_all, At_all
+    del At_all, P_all
     part_6 = e * de_out
     del de_out
     part_7 = part_6.sum(4)
@@ -835,40 +870,43 @@ def _m_layer_backward(
     del h
     dg0 = _running((part_5.sum(4) + (pairs_all.sum(3) - pairs_all.sum(4))) - part_6.sum(4), True, False).add_(_valid(part_7, T).sum(3)[:, :, :, None]).add_((prefix32_g0[:, :, :, -1] * part_8.sum((3, 4)))[:, :, :, None])  # gradient of the log-decay
     del prefix32_g0, part_5, pairs_all, part_6, part_7, part_8
-    x_6 = -torch.exp(A_log_tile[:, :, :, None]) * torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * dg0
-    d_d = part_4.sum(4) + x_6  # gradient of d
-    del part_4, x_6
-    x_7 = torch.nn.functional.softplus(d_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None], threshold=40.0)
-    x_8 = torch.sigmoid(u_raw_tile) * (1.0 + u_raw_tile * torch.sigmoid(-u_raw_tile))
-    d_u_raw = x_7 * x_8 * dx  # gradient of u_raw
-    del x_7, x_8
+    x_9 = -torch.exp(A_log_tile[:, :, :, None]) * torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * dg0
+    d_d = part_4.sum(4) + x_9  # gradient of d
+    del part_4, x_9
     part_9 = (dy_tile @ x_3.mT).mul_(pairs32_g0).tril_()
-    del dy_tile, x_3, pairs32_g0
-    x_9 = torch.sigmoid(c_raw_tile) * (1.0 + c_raw_tile * torch.sigmoid(-c_raw_tile))
+    del x_3, pairs32_g0
+    x_10 = torch.sigmoid(c_raw_tile) * (1.0 + c_raw_tile * torch.sigmoid(-c_raw_tile))
     del c_raw_tile
-    d_c_raw = x_9 * (part_9 @ e).add_(ds_out)  # gradient of c_raw
-    del e, ds_out, part_9, x_9
-    x_10 = torch.nn.functional.silu(u_raw_tile) * torch.sigmoid(d_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None])
-    del u_raw_tile
-    part_10 = x_10 * dx
-    del dx, x_10
-    x_11 = -torch.exp(A_log_tile[:, :, :, None]) * torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * dg0
-    write = (_valid(part_10, T).sum((3, 4)) + _valid(x_11, T).sum(3)).expand(chunks, B, H)
-    del part_10, x_11
-    d_d_bias_final = write.sum(0)  # of later tokens
+    d_c_raw = x_10 * (part_9 @ e).add_(ds_out)  # gradient of c_raw
+    del e, ds_out, part_9, x_10
+    part_10 = torch.nn.functional.silu(u_raw_tile) * dy_tile
+    del dy_tile
+    write = _valid(part_10, T).sum((3, 4)).expand(chunks, B, H)
+    del part_10
+    d_skip_final = write.sum(0)  # of later tokens
     del write
-    x_12 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
+    x_11 = torch.nn.functional.silu(u_raw_tile) * torch.sigmoid(d_tile[:, :, :, :, None] + d_bias_tile[:, :, :, None, None])
+    del u_raw_tile
+    part_11 = x_11 * dx
+    del dx, x_11
+    x_12 = -torch.exp(A_log_tile[:, :, :, None]) * torch.sigmoid(d_tile + d_bias_tile[:, :, :, None]) * dg0
+    write_2 = (_valid(part_11, T).sum((3, 4)) + _valid(x_12, T).sum(3)).expand(chunks, B, H)
+    del part_11, x_12
+    d_d_bias_final = write_2.sum(0)  # of later tokens
+    del write_2
+    x_13 = torch.nn.functional.softplus(d_tile + d_bias_tile[:, :, :, None], threshold=40.0)
     del d_tile, d_bias_tile
-    part_11 = -x_12 * torch.exp(A_log_tile[:, :, :, None]) * dg0
-    del A_log_tile, dg0, x_12
-    write_2 = _valid(part_11, T).sum(3).expand(chunks, B, H)
-    del part_11
-    d_A_log_final = write_2.sum(0)  # of later tokens
+    part_12 = -x_13 * torch.exp(A_log_tile[:, :, :, None]) * dg0
+    del A_log_tile, dg0, x_13
+    write_3 = _valid(part_12, T).sum(3).expand(chunks, B, H)
+    del part_12
+    d_A_log_final = write_3.sum(0)  # of later tokens
     return (
+        _per_head(d_skip_final, skip.shape[0], skip.dtype),
+        _tokens(d_u_raw, u_raw.shape[2], u_raw.dtype),
         _tokens(d_b_raw, b_raw.shape[2], b_raw.dtype),
         _tokens(d_d, d.shape[2], d.dtype),
         _per_head(d_d_bias_final, d_bias.shape[0], d_bias.dtype),
-        _tokens(d_u_raw, u_raw.shape[2], u_raw.dtype),
         _tokens(d_c_raw, c_raw.shape[2], c_raw.dtype),
         _per_head(d_A_log_final, A_log.shape[0], A_log.dtype),
         L_all[0].clone(),
@@ -876,10 +914,11 @@ def _m_layer_backward(
 
 
 def m_layer_backward(
+    skip: Tensor,
+    u_raw: Tensor,
     b_raw: Tensor,
     d: Tensor,
     d_bias: Tensor,
-    u_raw: Tensor,
     c_raw: Tensor,
     A_log: Tensor,
     initial_state: Tensor | None,
@@ -887,50 +926,53 @@ def m_layer_backward(
     dy: Tensor,
     d_final_state: Tensor | None,
     kept: Tensor | None = None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time'
     if cu_seqlens is None:
-        return _in_groups(_m_layer_backward, (b_raw, d, u_raw, c_raw, dy), (d_bias, A_log), (initial_state, d_final_state, kept), "ttsttsn")
-    return _each_sequence(_m_layer_backward, (b_raw, d, u_raw, c_raw, dy), (d_bias, A_log), (initial_state, d_final_state, kept), cu_seqlens, "ttsttsn")
+        return _in_groups(_m_layer_backward, (u_raw, b_raw, d, c_raw, dy), (skip, d_bias, A_log), (initial_state, d_final_state, kept), "stttstsn")
+    return _each_sequence(_m_layer_backward, (u_raw, b_raw, d, c_raw, dy), (skip, d_bias, A_log), (initial_state, d_final_state, kept), cu_seqlens, "stttstsn")
 
 
 def m_layer_kept(
+    skip: Tensor,
+    u_raw: Tensor,
     b_raw: Tensor,
     d: Tensor,
     d_bias: Tensor,
-    u_raw: Tensor,
     c_raw: Tensor,
     A_log: Tensor,
 ) -> int:
     'Numbers that the forward keeps of a sequence for its backward; 0: none'
-    B, T = b_raw.shape[:2]
-    H = max(b_raw.shape[2], d.shape[2], u_raw.shape[2], c_raw.shape[2], d_bias.shape[0], A_log.shape[0])
-    K = b_raw.shape[3]  # size of K
+    B, T = u_raw.shape[:2]
+    H = max(u_raw.shape[2], b_raw.shape[2], d.shape[2], c_raw.shape[2], skip.shape[0], d_bias.shape[0], A_log.shape[0])
     V = u_raw.shape[3]  # size of V
+    K = b_raw.shape[3]  # size of K
     chunks = -(-T // 32)
-    return (chunks + 1) * H * K * V if T >= 32 and K * V <= 64 * (K + 1 + V + K) else 0
+    return (chunks + 1) * H * K * V if T >= 32 and K * V <= 64 * (V + K + 1 + K) else 0
 
 
 def _m_layer_token(
+    u_raw: Tensor,
     b_raw: Tensor,
     d: Tensor,
-    u_raw: Tensor,
     c_raw: Tensor,
+    skip: Tensor,
     d_bias: Tensor,
     A_log: Tensor,
     initial_state: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'the recurrence as it is written; sequences of one length'
-    B, T = b_raw.shape[:2]
-    H = max(b_raw.shape[2], d.shape[2], u_raw.shape[2], c_raw.shape[2], d_bias.shape[0], A_log.shape[0])
-    dtype, device = _precision(b_raw, d, u_raw, c_raw), b_raw.device
+    B, T = u_raw.shape[:2]
+    H = max(u_raw.shape[2], b_raw.shape[2], d.shape[2], c_raw.shape[2], skip.shape[0], d_bias.shape[0], A_log.shape[0])
+    dtype, device = _precision(u_raw, b_raw, d, c_raw), u_raw.device
     lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
-    K = b_raw.shape[3]  # size of K
     V = u_raw.shape[3]  # size of V
+    K = b_raw.shape[3]  # size of K
+    skip_tile = _headed(skip, H, dtype)
+    u_raw_tile = _stepped(u_raw, H, dtype)
     b_raw_tile = _stepped(b_raw, H, dtype)
     d_tile = _stepped(d, H, dtype)
     d_bias_tile = _headed(d_bias, H, dtype)
-    u_raw_tile = _stepped(u_raw, H, dtype)
     c_raw_tile = _stepped(c_raw, H, dtype)
     A_log_tile = _headed(A_log, H, dtype)
     chunks = T
@@ -940,7 +982,7 @@ def _m_layer_token(
     del b_raw_tile
     x = torch.nn.functional.softplus(d_tile[:, :, :, None] + d_bias_tile[:, :, :, None], threshold=40.0)
     x_2 = torch.nn.functional.silu(u_raw_tile) * x  # input  # line 13
-    del u_raw_tile, x
+    del x
     x_3 = torch.nn.functional.softplus(d_tile + d_bias_tile, threshold=40.0)
     del d_tile, d_bias_tile
     g0 = (-(torch.exp(A_log_tile) * x_3)).clamp(min=lowest)  # log-decay  # line 12
@@ -953,18 +995,21 @@ def _m_layer_token(
     del advance, write
     part = s[:, :, :, :, None] * M_all[1:]
     del s
-    y = part.sum(3)  # read
+    own = skip_tile[:, :, :, None] * torch.nn.functional.silu(u_raw_tile)  # what the output adds of its own token
+    del skip_tile, u_raw_tile
+    y = part.sum(3) + own  # read
     return (
-        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, dtype),
+        _tokens(y.unsqueeze(3), H, u_raw.dtype),
         M_all[-1].clone(),
     )
 
 
 def m_layer_step(
+    skip: Tensor,
+    u_raw: Tensor,
     b_raw: Tensor,
     d: Tensor,
     d_bias: Tensor,
-    u_raw: Tensor,
     c_raw: Tensor,
     A_log: Tensor,
     state: Tensor,
@@ -972,7 +1017,7 @@ def m_layer_step(
 ) -> Tensor:
     'One token: y [N, H, ...]; the state [N, H, ...] is updated in place.'
     held = state if state_indices is None else state[state_indices]
-    y, final = _m_layer_token(b_raw.unsqueeze(1), d.unsqueeze(1), u_raw.unsqueeze(1), c_raw.unsqueeze(1), d_bias, A_log, held)
+    y, final = _m_layer_token(u_raw.unsqueeze(1), b_raw.unsqueeze(1), d.unsqueeze(1), c_raw.unsqueeze(1), skip, d_bias, A_log, held)
     if state_indices is None:
         state.copy_(final)
     else:

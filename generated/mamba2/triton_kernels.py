@@ -499,14 +499,14 @@ def _m_segment_scan_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_forward_kernel(
-    c_2_ptr, b_ptr, u_ptr, d_ptr, d_bias_ptr, A_log_ptr, start_state_ptr, y_ptr,
+    c_2_ptr, b_ptr, u_ptr, d_ptr, d_bias_ptr, skip_ptr, A_log_ptr, start_state_ptr, y_ptr,
     final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, c_2_ptr_b, c_2_ptr_t: tl.constexpr,
     c_2_ptr_h, c_2_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g, u_ptr_b,
     u_ptr_t: tl.constexpr, u_ptr_h, u_ptr_g, d_ptr_b, d_ptr_t: tl.constexpr, d_ptr_h, d_ptr_g,
-    d_bias_ptr_h, d_bias_ptr_g, A_log_ptr_h, A_log_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr,
-    y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    d_bias_ptr_h, d_bias_ptr_g, skip_ptr_h, skip_ptr_g, A_log_ptr_h, A_log_ptr_g, y_ptr_b,
+    y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'y and the final state, with the state on chip'
     program = tl.program_id(0)
@@ -523,6 +523,7 @@ def _m_forward_kernel(
     u_ptr = _head(u_ptr, batch, h, u_ptr_b, u_ptr_h, u_ptr_g)
     d_ptr = _head(d_ptr, batch, h, d_ptr_b, d_ptr_h, d_ptr_g)
     d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
+    skip_ptr = skip_ptr + (h // skip_ptr_g) * skip_ptr_h
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
     if start_state_ptr is not None:
@@ -530,7 +531,8 @@ def _m_forward_kernel(
     else:
         M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
     load_3 = tl.load(d_bias_ptr)  # load d_bias
-    load_4 = tl.load(A_log_ptr)  # load A_log
+    load_4 = tl.load(skip_ptr)  # load skip
+    load_5 = tl.load(A_log_ptr)  # load A_log
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -551,12 +553,13 @@ def _m_forward_kernel(
         part_3 = part_2 == 1.0
         part_4 = tl.where(part_3, part_1, tl.log(part_2) * (part_1 / tl.where(part_3, 1.0, part_2 - 1.0)))
         x = load.to(tl.float32) * (tl.maximum(part_0, 0.0) + part_4)  # input [C, BLOCK_V]  # line 13
-        part_2_0 = load_2.to(tl.float32) + load_3.to(tl.float32)
-        part_2_1 = tl.exp(-tl.abs(part_2_0))
-        part_2_2 = 1.0 + part_2_1
-        part_2_3 = part_2_2 == 1.0
-        part_2_4 = tl.where(part_2_3, part_2_1, tl.log(part_2_2) * (part_2_1 / tl.where(part_2_3, 1.0, part_2_2 - 1.0)))
-        map_2 = -(tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_2_0, 0.0) + part_2_4))  # [C]
+        own = load_4.to(tl.float32) * load.to(tl.float32)  # what the output adds of its own token [C, BLOCK_V]
+        part_3_0 = load_2.to(tl.float32) + load_3.to(tl.float32)
+        part_3_1 = tl.exp(-tl.abs(part_3_0))
+        part_3_2 = 1.0 + part_3_1
+        part_3_3 = part_3_2 == 1.0
+        part_3_4 = tl.where(part_3_3, part_3_1, tl.log(part_3_2) * (part_3_1 / tl.where(part_3_3, 1.0, part_3_2 - 1.0)))
+        map_2 = -(tl.exp(load_5.to(tl.float32)) * (tl.maximum(part_3_0, 0.0) + part_3_4))  # [C]
         inner = tl.where(valid, map_2, 0.0)  # [C]
         g0 = tl.maximum(inner * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 12
         dot = tl.dot(s.to(DT), tl.trans(e.to(DT)), input_precision=PRECISION)  # [C, C]
@@ -570,17 +573,18 @@ def _m_forward_kernel(
         dot_2 = tl.dot(s.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
         map_4 = decay_2[:, None] * dot_2  # [C, BLOCK_V]
         dot_3 = tl.dot(A_all.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = map_4 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        map_5 = map_4 + dot_3  # [C, BLOCK_V]
+        y_new = map_5 + own  # inside the chunk, and from the memory before it [C, BLOCK_V]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         g0_hi_end = tl.sum(g0_c, 0)
         g0_lo_end = tl.sum((g0 - g0_c), 0)
         decay_3 = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
-        map_5 = decay_3 * M  # [BLOCK_K, BLOCK_V]
+        map_6 = decay_3 * M  # [BLOCK_K, BLOCK_V]
         decay_4 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
-        map_6 = decay_4[:, None] * x  # [C, BLOCK_V]
-        dot_4 = tl.dot(tl.trans(e.to(DT)), map_6.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        M_next = map_5 + dot_4  # decay, and write [BLOCK_K, BLOCK_V]
+        map_7 = decay_4[:, None] * x  # [C, BLOCK_V]
+        dot_4 = tl.dot(tl.trans(e.to(DT)), map_7.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        M_next = map_6 + dot_4  # decay, and write [BLOCK_K, BLOCK_V]
         M = M_next
     if final_state_ptr is not None:
         if last:
@@ -827,15 +831,15 @@ def _m_states_adjoint_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_kernel(
-    A_log_ptr, d_ptr, d_bias_ptr, dy_ptr, h_2_ptr, u_ptr, b_ptr, l_ptr, c_2_ptr, d_c_ptr,
-    d_u_ptr, d_b_ptr, d_d_ptr, d_d_bias_ptr, d_A_log_ptr, cu, T, H, N, STEPS, A_log_ptr_h,
-    A_log_ptr_g, d_ptr_b, d_ptr_t: tl.constexpr, d_ptr_h, d_ptr_g, d_bias_ptr_h, d_bias_ptr_g,
-    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, u_ptr_b, u_ptr_t: tl.constexpr,
-    u_ptr_h, u_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g, c_2_ptr_b,
-    c_2_ptr_t: tl.constexpr, c_2_ptr_h, c_2_ptr_g, d_c_ptr_b, d_c_ptr_t: tl.constexpr,
-    d_c_ptr_h, d_u_ptr_b, d_u_ptr_t: tl.constexpr, d_u_ptr_h, d_b_ptr_b,
-    d_b_ptr_t: tl.constexpr, d_b_ptr_h, d_d_ptr_b, d_d_ptr_t: tl.constexpr, d_d_ptr_h,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    A_log_ptr, d_ptr, d_bias_ptr, dy_ptr, u_ptr, h_2_ptr, b_ptr, l_ptr, c_2_ptr, skip_ptr,
+    d_c_ptr, d_b_ptr, d_u_ptr, d_skip_ptr, d_d_ptr, d_d_bias_ptr, d_A_log_ptr, cu, T, H, N,
+    STEPS, A_log_ptr_h, A_log_ptr_g, d_ptr_b, d_ptr_t: tl.constexpr, d_ptr_h, d_ptr_g,
+    d_bias_ptr_h, d_bias_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, u_ptr_b,
+    u_ptr_t: tl.constexpr, u_ptr_h, u_ptr_g, b_ptr_b, b_ptr_t: tl.constexpr, b_ptr_h, b_ptr_g,
+    c_2_ptr_b, c_2_ptr_t: tl.constexpr, c_2_ptr_h, c_2_ptr_g, skip_ptr_h, skip_ptr_g, d_c_ptr_b,
+    d_c_ptr_t: tl.constexpr, d_c_ptr_h, d_b_ptr_b, d_b_ptr_t: tl.constexpr, d_b_ptr_h,
+    d_u_ptr_b, d_u_ptr_t: tl.constexpr, d_u_ptr_h, d_d_ptr_b, d_d_ptr_t: tl.constexpr,
+    d_d_ptr_h, V: tl.constexpr, BLOCK_V: tl.constexpr, K: tl.constexpr, BLOCK_K: tl.constexpr,
     C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
     EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
@@ -856,12 +860,14 @@ def _m_gradients_kernel(
     u_ptr = _head(u_ptr, batch, h, u_ptr_b, u_ptr_h, u_ptr_g)
     b_ptr = _head(b_ptr, batch, h, b_ptr_b, b_ptr_h, b_ptr_g)
     c_2_ptr = _head(c_2_ptr, batch, h, c_2_ptr_b, c_2_ptr_h, c_2_ptr_g)
+    skip_ptr = skip_ptr + (h // skip_ptr_g) * skip_ptr_h
     d_c_ptr = _head(d_c_ptr, batch, h, d_c_ptr_b, d_c_ptr_h, 1)
-    d_u_ptr = _head(d_u_ptr, batch, h, d_u_ptr_b, d_u_ptr_h, 1)
     d_b_ptr = _head(d_b_ptr, batch, h, d_b_ptr_b, d_b_ptr_h, 1)
+    d_u_ptr = _head(d_u_ptr, batch, h, d_u_ptr_b, d_u_ptr_h, 1)
     d_d_ptr = _head(d_d_ptr, batch, h, d_d_ptr_b, d_d_ptr_h, 1)
     load = tl.load(A_log_ptr)  # load A_log
     load_3 = tl.load(d_bias_ptr)  # load d_bias
+    load_5 = tl.load(skip_ptr)  # load skip
     rest = left
     valid = token < rest
     start = first
@@ -877,6 +883,10 @@ def _m_gradients_kernel(
     g0 = tl.maximum(inner * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 12
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    u_ptr_c = u_ptr + start * u_ptr_t  # first token of the chunk
+    load_4 = tl.load(u_ptr_c + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
+    map_3 = load_4.to(tl.float32) * dy_2.to(tl.float32)  # [C, BLOCK_V]
+    sum_6 = tl.sum(tl.sum(map_3, 1), 0)
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     g0_c = _coarse(g0, EXACT)  # [C]
     g0_hi = tl.cumsum(g0_c, 0)  # [C]
@@ -884,18 +894,16 @@ def _m_gradients_kernel(
     decay = tl.exp2(_joined(g0_hi, g0_lo, EXACT))  # D(start, i] [C]
     dot = tl.dot(M.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [BLOCK_K, C]
     ds_out = decay[None, :] * dot  # through M [BLOCK_K, C]
-    u_ptr_c = u_ptr + start * u_ptr_t  # first token of the chunk
-    load_4 = tl.load(u_ptr_c + (token * u_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load u [C, BLOCK_V]
-    part_3_0 = load_2.to(tl.float32)[:, None] + load_3.to(tl.float32)
-    part_3_1 = tl.exp(-tl.abs(part_3_0))
-    part_3_2 = 1.0 + part_3_1
-    part_3_3 = part_3_2 == 1.0
-    part_3_4 = tl.where(part_3_3, part_3_1, tl.log(part_3_2) * (part_3_1 / tl.where(part_3_3, 1.0, part_3_2 - 1.0)))
-    x = load_4.to(tl.float32) * (tl.maximum(part_3_0, 0.0) + part_3_4)  # input [C, BLOCK_V]  # line 13
+    part_4_0 = load_2.to(tl.float32)[:, None] + load_3.to(tl.float32)
+    part_4_1 = tl.exp(-tl.abs(part_4_0))
+    part_4_2 = 1.0 + part_4_1
+    part_4_3 = part_4_2 == 1.0
+    part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
+    x = load_4.to(tl.float32) * (tl.maximum(part_4_0, 0.0) + part_4_4)  # input [C, BLOCK_V]  # line 13
     dot_2 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
     decay_2 = tl.exp2(_joined(g0_hi[None, :] - g0_hi[:, None], g0_lo[None, :] - g0_lo[:, None], EXACT))  # D(j, i] [C, C]
-    map_3 = dot_2 * decay_2  # [C, C]
-    B_all = tl.where(token[None, :] >= token[:, None], map_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i [C, C]
+    map_4 = dot_2 * decay_2  # [C, C]
+    B_all = tl.where(token[None, :] >= token[:, None], map_4, 0.0)  # dy_i x_j of the pairs: pairs with j <= i [C, C]
     b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
     e = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load b [C, BLOCK_K]  # line 6
     ds_all = tl.dot(tl.trans(e.to(DT)), B_all.to(DT), input_precision=PRECISION)  # [BLOCK_K, C]
@@ -906,74 +914,77 @@ def _m_gradients_kernel(
     g0_hi_end = tl.sum(g0_c, 0)
     g0_lo_end = tl.sum((g0 - g0_c), 0)
     decay_3 = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
-    map_4 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    map_5 = decay_3 * map_4  # [BLOCK_K, BLOCK_V]
-    sum_5 = tl.sum(tl.sum(map_5, 1), 0)
+    map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_6 = decay_3 * map_5  # [BLOCK_K, BLOCK_V]
+    sum_5 = tl.sum(tl.sum(map_6, 1), 0)
     decay_4 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
-    dot_3 = tl.dot(e.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-    dx_out = decay_4[:, None] * dot_3  # through L [C, BLOCK_V]
+    dot_3 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_4[:, None] * dot_3  # through L [C, BLOCK_K]
+    map_7 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
+    sum_1 = tl.sum(map_7, 1)  # [C]
+    map_8 = dot_2 * decay_2  # [C, C]
+    Bt_all = tl.where(token[None, :] >= token[:, None], map_8, 0.0)  # pairs with j <= i [C, C]
     c_2_ptr_c = c_2_ptr + start * c_2_ptr_t  # first token of the chunk
     s = tl.load(c_2_ptr_c + (token * c_2_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load c [C, BLOCK_K]  # line 7
-    map_6 = tl.trans(s.to(tl.float32)) * ds_out  # [BLOCK_K, C]
-    sum_4 = tl.sum(map_6, 0)  # [C]
-    dot_4 = tl.dot(e.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_7 = dot_4 * decay_2  # [C, C]
-    At_all = tl.where(token[None, :] >= token[:, None], map_7, 0.0)  # scores of the pairs: pairs with j <= i [C, C]
+    map_9 = tl.trans(s.to(tl.float32)) * ds_out  # [BLOCK_K, C]
+    sum_4 = tl.sum(map_9, 0)  # [C]
+    de_all = tl.dot(Bt_all.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
+    total_2 = tl.fma(de_all, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    d_b_ptr_c = d_b_ptr + start * d_b_ptr_t  # first token of the chunk
+    tl.store(d_b_ptr_c + (token * d_b_ptr_t)[:, None] + at_K[None, :], total_2.to(d_b_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dot_4 = tl.dot(e.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    dx_out = decay_4[:, None] * dot_4  # through L [C, BLOCK_V]
+    dot_5 = tl.dot(e.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_10 = dot_5 * decay_2  # [C, C]
+    At_all = tl.where(token[None, :] >= token[:, None], map_10, 0.0)  # scores of the pairs: pairs with j <= i [C, C]
     dx_all = tl.dot(At_all.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-    total_2 = tl.fma(dx_all, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
-    part_10_0 = load_2.to(tl.float32)[:, None] + load_3.to(tl.float32)
-    part_10_1 = tl.exp(-tl.abs(part_10_0))
-    part_10_2 = load_4.to(tl.float32) * (tl.where(part_10_0 >= 0.0, 1.0, part_10_1) / (1.0 + part_10_1))
-    map_8 = part_10_2 * total_2  # [C, BLOCK_V]
-    sum_6 = tl.sum(map_8, 1)  # [C]
-    sum_7 = tl.sum(tl.sum(map_8, 1), 0)
-    part_11_0 = load_2.to(tl.float32)[:, None] + load_3.to(tl.float32)
-    part_11_1 = tl.exp(-tl.abs(part_11_0))
-    part_11_2 = 1.0 + part_11_1
-    part_11_3 = part_11_2 == 1.0
-    part_11_4 = tl.log(part_11_2) * (part_11_1 / tl.where(part_11_3, 1.0, part_11_2 - 1.0))
-    d_u_new = (tl.maximum(part_11_0, 0.0) + tl.where(part_11_3, part_11_1, part_11_4)) * total_2  # gradient of u [C, BLOCK_V]
+    total_3 = tl.fma(dx_all, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
+    part_14_0 = load_2.to(tl.float32)[:, None] + load_3.to(tl.float32)
+    part_14_1 = tl.exp(-tl.abs(part_14_0))
+    part_14_2 = load_4.to(tl.float32) * (tl.where(part_14_0 >= 0.0, 1.0, part_14_1) / (1.0 + part_14_1))
+    map_11 = part_14_2 * total_3  # [C, BLOCK_V]
+    sum_7 = tl.sum(map_11, 1)  # [C]
+    sum_8 = tl.sum(tl.sum(map_11, 1), 0)
+    part_15_0 = load_2.to(tl.float32)[:, None] + load_3.to(tl.float32)
+    part_15_1 = tl.exp(-tl.abs(part_15_0))
+    part_15_2 = 1.0 + part_15_1
+    part_15_3 = part_15_2 == 1.0
+    part_15_4 = tl.log(part_15_2) * (part_15_1 / tl.where(part_15_3, 1.0, part_15_2 - 1.0))
+    map_12 = (tl.maximum(part_15_0, 0.0) + tl.where(part_15_3, part_15_1, part_15_4)) * total_3  # [C, BLOCK_V]
+    map_13 = load_5.to(tl.float32) * dy_2.to(tl.float32)  # [C, BLOCK_V]
+    d_u_new = map_12 + map_13  # gradient of u [C, BLOCK_V]
     d_u_ptr_c = d_u_ptr + start * d_u_ptr_t  # first token of the chunk
     tl.store(d_u_ptr_c + (token * d_u_ptr_t)[:, None] + at_V[None, :], d_u_new.to(d_u_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    dot_5 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_4[:, None] * dot_5  # through L [C, BLOCK_K]
-    map_9 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
-    sum_1 = tl.sum(map_9, 1)  # [C]
-    map_10 = dot_2 * decay_2  # [C, C]
-    Bt_all = tl.where(token[None, :] >= token[:, None], map_10, 0.0)  # pairs with j <= i [C, C]
-    de_all = tl.dot(Bt_all.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_3 = tl.fma(de_all, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    d_b_ptr_c = d_b_ptr + start * d_b_ptr_t  # first token of the chunk
-    tl.store(d_b_ptr_c + (token * d_b_ptr_t)[:, None] + at_K[None, :], total_3.to(d_b_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    tl.store(d_skip_ptr + _row(slot, h, H) * (1), sum_6)
     pairs_all = At_all * dot_2  # contribution of each pair [C, C]
     sum_2 = tl.sum(pairs_all, 1)  # [C]
     sum_3 = tl.sum(pairs_all, 0)  # [C]
-    map_11 = sum_3 - sum_2  # [C]
-    map_12 = sum_4 + map_11  # [C]
-    map_13 = map_12 - sum_1  # [C]
-    terms = map_13  # [C]
+    map_14 = sum_3 - sum_2  # [C]
+    map_15 = sum_4 + map_14  # [C]
+    map_16 = map_15 - sum_1  # [C]
+    terms = map_16  # [C]
     inside_0 = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C]
-    sum_8 = tl.sum(sum_1, 0)
-    dg0 = inside_0 + sum_8 + sum_5  # gradient of the log-decay [C]
-    part_20_0 = load_2.to(tl.float32) + load_3.to(tl.float32)
-    part_20_1 = tl.exp(-tl.abs(part_20_0))
-    part_20_2 = -tl.exp(load.to(tl.float32)) * (tl.where(part_20_0 >= 0.0, 1.0, part_20_1) / (1.0 + part_20_1))
-    map_14 = part_20_2 * dg0  # [C]
-    d_d_new = sum_6 + map_14  # gradient of d [C]
-    d_d_ptr_c = d_d_ptr + start * d_d_ptr_t  # first token of the chunk
-    tl.store(d_d_ptr_c + (token * d_d_ptr_t), d_d_new.to(d_d_ptr.dtype.element_ty), mask=valid)
-    inner_2 = tl.where(valid, map_14, 0.0)  # [C]
-    sum_9 = tl.sum(inner_2, 0)
-    d_d_bias_new = sum_7 + sum_9  # gradient of d_bias, of this chunk
-    tl.store(d_d_bias_ptr + _row(slot, h, H) * (1), d_d_bias_new)
+    sum_9 = tl.sum(sum_1, 0)
+    dg0 = inside_0 + sum_9 + sum_5  # gradient of the log-decay [C]
     part_23_0 = load_2.to(tl.float32) + load_3.to(tl.float32)
     part_23_1 = tl.exp(-tl.abs(part_23_0))
-    part_23_2 = 1.0 + part_23_1
-    part_23_3 = part_23_2 == 1.0
-    part_23_4 = tl.log(part_23_2) * (part_23_1 / tl.where(part_23_3, 1.0, part_23_2 - 1.0))
-    part_23_5 = -(tl.maximum(part_23_0, 0.0) + tl.where(part_23_3, part_23_1, part_23_4))
-    map_15 = part_23_5 * tl.exp(load.to(tl.float32)) * dg0  # [C]
-    inner_3 = tl.where(valid, map_15, 0.0)  # [C]
+    part_23_2 = -tl.exp(load.to(tl.float32)) * (tl.where(part_23_0 >= 0.0, 1.0, part_23_1) / (1.0 + part_23_1))
+    map_17 = part_23_2 * dg0  # [C]
+    d_d_new = sum_7 + map_17  # gradient of d [C]
+    d_d_ptr_c = d_d_ptr + start * d_d_ptr_t  # first token of the chunk
+    tl.store(d_d_ptr_c + (token * d_d_ptr_t), d_d_new.to(d_d_ptr.dtype.element_ty), mask=valid)
+    inner_2 = tl.where(valid, map_17, 0.0)  # [C]
+    sum_10 = tl.sum(inner_2, 0)
+    d_d_bias_new = sum_8 + sum_10  # gradient of d_bias, of this chunk
+    tl.store(d_d_bias_ptr + _row(slot, h, H) * (1), d_d_bias_new)
+    part_26_0 = load_2.to(tl.float32) + load_3.to(tl.float32)
+    part_26_1 = tl.exp(-tl.abs(part_26_0))
+    part_26_2 = 1.0 + part_26_1
+    part_26_3 = part_26_2 == 1.0
+    part_26_4 = tl.log(part_26_2) * (part_26_1 / tl.where(part_26_3, 1.0, part_26_2 - 1.0))
+    part_26_5 = -(tl.maximum(part_26_0, 0.0) + tl.where(part_26_3, part_26_1, part_26_4))
+    map_18 = part_26_5 * tl.exp(load.to(tl.float32)) * dg0  # [C]
+    inner_3 = tl.where(valid, map_18, 0.0)  # [C]
     d_A_log_new = tl.sum(inner_3, 0)  # gradient of A_log, of this chunk
     tl.store(d_A_log_ptr + _row(slot, h, H) * (1), d_A_log_new)
 
@@ -981,11 +992,11 @@ def _m_gradients_kernel(
 @_Kernel
 @triton.jit
 def _m_step_kernel(
-    c_2_ptr, b_ptr, u_ptr, d_ptr, d_bias_ptr, A_log_ptr, initial_state_ptr, y_ptr,
+    c_2_ptr, b_ptr, u_ptr, d_ptr, d_bias_ptr, skip_ptr, A_log_ptr, initial_state_ptr, y_ptr,
     final_state_ptr, indices, H, c_2_ptr_b, c_2_ptr_h, c_2_ptr_g, b_ptr_b, b_ptr_h, b_ptr_g,
     u_ptr_b, u_ptr_h, u_ptr_g, d_ptr_b, d_ptr_h, d_ptr_g, d_bias_ptr_h, d_bias_ptr_g,
-    A_log_ptr_h, A_log_ptr_g, y_ptr_b, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr,
+    skip_ptr_h, skip_ptr_g, A_log_ptr_h, A_log_ptr_g, y_ptr_b, y_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
 ):
     'one step a token'
     program = tl.program_id(0)
@@ -1005,6 +1016,7 @@ def _m_step_kernel(
     u_ptr = _head(u_ptr, n, h, u_ptr_b, u_ptr_h, u_ptr_g)
     d_ptr = _head(d_ptr, n, h, d_ptr_b, d_ptr_h, d_ptr_g)
     d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
+    skip_ptr = skip_ptr + (h // skip_ptr_g) * skip_ptr_h
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     y_ptr = _head(y_ptr, n, h, y_ptr_b, y_ptr_h, 1)
     if initial_state_ptr is not None:
@@ -1012,7 +1024,8 @@ def _m_step_kernel(
     else:
         M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
     load_3 = tl.load(d_bias_ptr)  # load d_bias
-    load_4 = tl.load(A_log_ptr)  # load A_log
+    load_4 = tl.load(skip_ptr)  # load skip
+    load_5 = tl.load(A_log_ptr)  # load A_log
     s = tl.load(c_2_ptr + at_K, mask=in_K, other=0.0)  # shrink: load c [BLOCK_K]  # line 7
     e = tl.load(b_ptr + at_K, mask=in_K, other=0.0)  # expand: load b [BLOCK_K]  # line 6
     load = tl.load(u_ptr + at_V, mask=in_V, other=0.0)  # load u [BLOCK_V]
@@ -1023,12 +1036,13 @@ def _m_step_kernel(
     part_3 = part_2 == 1.0
     part_4 = tl.where(part_3, part_1, tl.log(part_2) * (part_1 / tl.where(part_3, 1.0, part_2 - 1.0)))
     x = load.to(tl.float32) * (tl.maximum(part_0, 0.0) + part_4)  # input [BLOCK_V]  # line 13
-    part_2_0 = load_2.to(tl.float32) + load_3.to(tl.float32)
-    part_2_1 = tl.exp(-tl.abs(part_2_0))
-    part_2_2 = 1.0 + part_2_1
-    part_2_3 = part_2_2 == 1.0
-    part_2_4 = tl.where(part_2_3, part_2_1, tl.log(part_2_2) * (part_2_1 / tl.where(part_2_3, 1.0, part_2_2 - 1.0)))
-    map_2 = -(tl.exp(load_4.to(tl.float32)) * (tl.maximum(part_2_0, 0.0) + part_2_4))
+    own = load_4.to(tl.float32) * load.to(tl.float32)  # what the output adds of its own token [BLOCK_V]
+    part_3_0 = load_2.to(tl.float32) + load_3.to(tl.float32)
+    part_3_1 = tl.exp(-tl.abs(part_3_0))
+    part_3_2 = 1.0 + part_3_1
+    part_3_3 = part_3_2 == 1.0
+    part_3_4 = tl.where(part_3_3, part_3_1, tl.log(part_3_2) * (part_3_1 / tl.where(part_3_3, 1.0, part_3_2 - 1.0)))
+    map_2 = -(tl.exp(load_5.to(tl.float32)) * (tl.maximum(part_3_0, 0.0) + part_3_4))
     g0 = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay  # line 12
     map_3 = tl.exp(g0)
     map_4 = map_3 * M  # [BLOCK_K, BLOCK_V]
@@ -1036,7 +1050,8 @@ def _m_step_kernel(
     M_next = map_4 + map_5  # decay, and write [BLOCK_K, BLOCK_V]
     M = M_next
     map_6 = s.to(tl.float32)[:, None] * M  # [BLOCK_K, BLOCK_V]
-    y_new = tl.sum(map_6, 0)  # read [BLOCK_V]
+    sum_2 = tl.sum(map_6, 0)  # [BLOCK_V]
+    y_new = sum_2 + own  # read [BLOCK_V]
     tl.store(y_ptr + at_V, y_new.to(y_ptr.dtype.element_ty), mask=in_V)
     if final_state_ptr is not None:
         tl.store(final_state_ptr + _row(index, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -1153,15 +1168,15 @@ def _m_layer_segment_scan_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_layer_forward_kernel(
-    c_raw_ptr, b_raw_ptr, u_raw_ptr, d_ptr, d_bias_ptr, A_log_ptr, start_state_ptr, y_ptr,
-    final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, c_raw_ptr_b,
+    c_raw_ptr, b_raw_ptr, u_raw_ptr, d_ptr, d_bias_ptr, skip_ptr, A_log_ptr, start_state_ptr,
+    y_ptr, final_state_ptr, cu, T, H, SEGMENT, SEGMENTS, N, STEPS, c_raw_ptr_b,
     c_raw_ptr_t: tl.constexpr, c_raw_ptr_h, c_raw_ptr_g, b_raw_ptr_b, b_raw_ptr_t: tl.constexpr,
     b_raw_ptr_h, b_raw_ptr_g, u_raw_ptr_b, u_raw_ptr_t: tl.constexpr, u_raw_ptr_h, u_raw_ptr_g,
-    d_ptr_b, d_ptr_t: tl.constexpr, d_ptr_h, d_ptr_g, d_bias_ptr_h, d_bias_ptr_g, A_log_ptr_h,
-    A_log_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
-    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
-    VARLEN: tl.constexpr, SPLIT: tl.constexpr,
+    d_ptr_b, d_ptr_t: tl.constexpr, d_ptr_h, d_ptr_g, d_bias_ptr_h, d_bias_ptr_g, skip_ptr_h,
+    skip_ptr_g, A_log_ptr_h, A_log_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
+    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
+    EXACT: tl.constexpr, VARLEN: tl.constexpr, SPLIT: tl.constexpr,
 ):
     'y and the final state, with the state on chip'
     program = tl.program_id(0)
@@ -1178,6 +1193,7 @@ def _m_layer_forward_kernel(
     u_raw_ptr = _head(u_raw_ptr, batch, h, u_raw_ptr_b, u_raw_ptr_h, u_raw_ptr_g)
     d_ptr = _head(d_ptr, batch, h, d_ptr_b, d_ptr_h, d_ptr_g)
     d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
+    skip_ptr = skip_ptr + (h // skip_ptr_g) * skip_ptr_h
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
     if start_state_ptr is not None:
@@ -1185,7 +1201,8 @@ def _m_layer_forward_kernel(
     else:
         M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
     load_5 = tl.load(d_bias_ptr)  # load d_bias
-    load_6 = tl.load(A_log_ptr)  # load A_log
+    load_6 = tl.load(skip_ptr)  # load skip
+    load_7 = tl.load(A_log_ptr)  # load A_log
     chunks = tl.cdiv(left, C)
     for step in range(chunks):
         c = step
@@ -1212,12 +1229,15 @@ def _m_layer_forward_kernel(
         part_3_5 = part_3_4 == 1.0
         part_3_6 = tl.where(part_3_5, part_3_3, tl.log(part_3_4) * (part_3_3 / tl.where(part_3_5, 1.0, part_3_4 - 1.0)))
         x = part_3_1 * (tl.maximum(part_3_2, 0.0) + part_3_6)  # input [C, BLOCK_V]  # line 13
-        part_4_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
-        part_4_1 = tl.exp(-tl.abs(part_4_0))
-        part_4_2 = 1.0 + part_4_1
-        part_4_3 = part_4_2 == 1.0
-        part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
-        map_2 = -(tl.exp(load_6.to(tl.float32)) * (tl.maximum(part_4_0, 0.0) + part_4_4))  # [C]
+        part_4_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+        part_4_1 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
+        own = load_6.to(tl.float32) * part_4_1  # what the output adds of its own token [C, BLOCK_V]
+        part_5_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
+        part_5_1 = tl.exp(-tl.abs(part_5_0))
+        part_5_2 = 1.0 + part_5_1
+        part_5_3 = part_5_2 == 1.0
+        part_5_4 = tl.where(part_5_3, part_5_1, tl.log(part_5_2) * (part_5_1 / tl.where(part_5_3, 1.0, part_5_2 - 1.0)))
+        map_2 = -(tl.exp(load_7.to(tl.float32)) * (tl.maximum(part_5_0, 0.0) + part_5_4))  # [C]
         inner = tl.where(valid, map_2, 0.0)  # [C]
         g0 = tl.maximum(inner * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 12
         inner_2 = tl.where(in_K[None, :], s, 0.0)  # [C, BLOCK_K]
@@ -1234,18 +1254,19 @@ def _m_layer_forward_kernel(
         map_4 = decay_2[:, None] * dot_2  # [C, BLOCK_V]
         inner_4 = tl.where(valid[None, :], A_all, 0.0)  # [C, C]
         dot_3 = tl.dot(inner_4.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = map_4 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        map_5 = map_4 + dot_3  # [C, BLOCK_V]
+        y_new = map_5 + own  # inside the chunk, and from the memory before it [C, BLOCK_V]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         g0_hi_end = tl.sum(g0_c, 0)
         g0_lo_end = tl.sum((g0 - g0_c), 0)
         decay_3 = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
-        map_5 = decay_3 * M  # [BLOCK_K, BLOCK_V]
+        map_6 = decay_3 * M  # [BLOCK_K, BLOCK_V]
         decay_4 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
-        map_6 = decay_4[:, None] * x  # [C, BLOCK_V]
+        map_7 = decay_4[:, None] * x  # [C, BLOCK_V]
         inner_5 = tl.where(valid[:, None], e, 0.0)  # [C, BLOCK_K]
-        dot_4 = tl.dot(tl.trans(inner_5.to(DT)), map_6.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
-        M_next = map_5 + dot_4  # decay, and write [BLOCK_K, BLOCK_V]
+        dot_4 = tl.dot(tl.trans(inner_5.to(DT)), map_7.to(DT), input_precision=PRECISION)  # [BLOCK_K, BLOCK_V]
+        M_next = map_6 + dot_4  # decay, and write [BLOCK_K, BLOCK_V]
         M = M_next
     if final_state_ptr is not None:
         if last:
@@ -1501,18 +1522,18 @@ def _m_layer_states_adjoint_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_kernel(
-    A_log_ptr, d_ptr, d_bias_ptr, dy_ptr, h_2_ptr, u_raw_ptr, b_raw_ptr, c_raw_ptr, l_ptr,
-    d_c_raw_ptr, d_u_raw_ptr, d_b_raw_ptr, d_d_ptr, d_d_bias_ptr, d_A_log_ptr, cu, T, H, N,
-    STEPS, A_log_ptr_h, A_log_ptr_g, d_ptr_b, d_ptr_t: tl.constexpr, d_ptr_h, d_ptr_g,
-    d_bias_ptr_h, d_bias_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g,
-    u_raw_ptr_b, u_raw_ptr_t: tl.constexpr, u_raw_ptr_h, u_raw_ptr_g, b_raw_ptr_b,
+    A_log_ptr, d_ptr, d_bias_ptr, dy_ptr, u_raw_ptr, h_2_ptr, b_raw_ptr, c_raw_ptr, l_ptr,
+    skip_ptr, d_c_raw_ptr, d_b_raw_ptr, d_u_raw_ptr, d_skip_ptr, d_d_ptr, d_d_bias_ptr,
+    d_A_log_ptr, cu, T, H, N, STEPS, A_log_ptr_h, A_log_ptr_g, d_ptr_b, d_ptr_t: tl.constexpr,
+    d_ptr_h, d_ptr_g, d_bias_ptr_h, d_bias_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h,
+    dy_ptr_g, u_raw_ptr_b, u_raw_ptr_t: tl.constexpr, u_raw_ptr_h, u_raw_ptr_g, b_raw_ptr_b,
     b_raw_ptr_t: tl.constexpr, b_raw_ptr_h, b_raw_ptr_g, c_raw_ptr_b, c_raw_ptr_t: tl.constexpr,
-    c_raw_ptr_h, c_raw_ptr_g, d_c_raw_ptr_b, d_c_raw_ptr_t: tl.constexpr, d_c_raw_ptr_h,
-    d_u_raw_ptr_b, d_u_raw_ptr_t: tl.constexpr, d_u_raw_ptr_h, d_b_raw_ptr_b,
-    d_b_raw_ptr_t: tl.constexpr, d_b_raw_ptr_h, d_d_ptr_b, d_d_ptr_t: tl.constexpr, d_d_ptr_h,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    c_raw_ptr_h, c_raw_ptr_g, skip_ptr_h, skip_ptr_g, d_c_raw_ptr_b,
+    d_c_raw_ptr_t: tl.constexpr, d_c_raw_ptr_h, d_b_raw_ptr_b, d_b_raw_ptr_t: tl.constexpr,
+    d_b_raw_ptr_h, d_u_raw_ptr_b, d_u_raw_ptr_t: tl.constexpr, d_u_raw_ptr_h, d_d_ptr_b,
+    d_d_ptr_t: tl.constexpr, d_d_ptr_h, V: tl.constexpr, BLOCK_V: tl.constexpr, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk'
     program = tl.program_id(0)
@@ -1531,12 +1552,14 @@ def _m_layer_gradients_kernel(
     u_raw_ptr = _head(u_raw_ptr, batch, h, u_raw_ptr_b, u_raw_ptr_h, u_raw_ptr_g)
     b_raw_ptr = _head(b_raw_ptr, batch, h, b_raw_ptr_b, b_raw_ptr_h, b_raw_ptr_g)
     c_raw_ptr = _head(c_raw_ptr, batch, h, c_raw_ptr_b, c_raw_ptr_h, c_raw_ptr_g)
+    skip_ptr = skip_ptr + (h // skip_ptr_g) * skip_ptr_h
     d_c_raw_ptr = _head(d_c_raw_ptr, batch, h, d_c_raw_ptr_b, d_c_raw_ptr_h, 1)
-    d_u_raw_ptr = _head(d_u_raw_ptr, batch, h, d_u_raw_ptr_b, d_u_raw_ptr_h, 1)
     d_b_raw_ptr = _head(d_b_raw_ptr, batch, h, d_b_raw_ptr_b, d_b_raw_ptr_h, 1)
+    d_u_raw_ptr = _head(d_u_raw_ptr, batch, h, d_u_raw_ptr_b, d_u_raw_ptr_h, 1)
     d_d_ptr = _head(d_d_ptr, batch, h, d_d_ptr_b, d_d_ptr_h, 1)
     load = tl.load(A_log_ptr)  # load A_log
     load_3 = tl.load(d_bias_ptr)  # load d_bias
+    load_7 = tl.load(skip_ptr)  # load skip
     rest = left
     valid = token < rest
     start = first
@@ -1552,6 +1575,12 @@ def _m_layer_gradients_kernel(
     g0 = tl.maximum(inner * 1.4426950408889634, -150.0)  # log-decay: log2 of the decay [C]  # line 12
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    u_raw_ptr_c = u_raw_ptr + start * u_raw_ptr_t  # first token of the chunk
+    load_4 = tl.load(u_raw_ptr_c + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
+    part_2_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+    part_2_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_2_0) / (1.0 + part_2_0))
+    map_3 = part_2_1 * dy_2.to(tl.float32)  # [C, BLOCK_V]
+    sum_6 = tl.sum(tl.sum(map_3, 1), 0)
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     g0_c = _coarse(g0, EXACT)  # [C]
     g0_hi = tl.cumsum(g0_c, 0)  # [C]
@@ -1559,126 +1588,131 @@ def _m_layer_gradients_kernel(
     decay = tl.exp2(_joined(g0_hi, g0_lo, EXACT))  # D(start, i] [C]
     dot = tl.dot(M.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [BLOCK_K, C]
     ds_out = decay[None, :] * dot  # through M [BLOCK_K, C]
-    u_raw_ptr_c = u_raw_ptr + start * u_raw_ptr_t  # first token of the chunk
-    load_4 = tl.load(u_raw_ptr_c + (token * u_raw_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load u_raw [C, BLOCK_V]
-    part_3_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
-    part_3_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_3_0) / (1.0 + part_3_0))
-    part_3_2 = load_2.to(tl.float32)[:, None] + load_3.to(tl.float32)
-    part_3_3 = tl.exp(-tl.abs(part_3_2))
-    part_3_4 = 1.0 + part_3_3
-    part_3_5 = part_3_4 == 1.0
-    part_3_6 = tl.where(part_3_5, part_3_3, tl.log(part_3_4) * (part_3_3 / tl.where(part_3_5, 1.0, part_3_4 - 1.0)))
-    x = part_3_1 * (tl.maximum(part_3_2, 0.0) + part_3_6)  # input [C, BLOCK_V]  # line 13
+    part_4_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+    part_4_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
+    part_4_2 = load_2.to(tl.float32)[:, None] + load_3.to(tl.float32)
+    part_4_3 = tl.exp(-tl.abs(part_4_2))
+    part_4_4 = 1.0 + part_4_3
+    part_4_5 = part_4_4 == 1.0
+    part_4_6 = tl.where(part_4_5, part_4_3, tl.log(part_4_4) * (part_4_3 / tl.where(part_4_5, 1.0, part_4_4 - 1.0)))
+    x = part_4_1 * (tl.maximum(part_4_2, 0.0) + part_4_6)  # input [C, BLOCK_V]  # line 13
     dot_2 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
     decay_2 = tl.exp2(_joined(g0_hi[None, :] - g0_hi[:, None], g0_lo[None, :] - g0_lo[:, None], EXACT))  # D(j, i] [C, C]
-    map_3 = dot_2 * decay_2  # [C, C]
-    B_all = tl.where(token[None, :] >= token[:, None], map_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i [C, C]
+    map_4 = dot_2 * decay_2  # [C, C]
+    B_all = tl.where(token[None, :] >= token[:, None], map_4, 0.0)  # dy_i x_j of the pairs: pairs with j <= i [C, C]
     b_raw_ptr_c = b_raw_ptr + start * b_raw_ptr_t  # first token of the chunk
     load_5 = tl.load(b_raw_ptr_c + (token * b_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b_raw [C, BLOCK_K]
-    part_5_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
-    e = load_5.to(tl.float32) * (tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))  # expand [C, BLOCK_K]  # line 6
+    part_6_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    e = load_5.to(tl.float32) * (tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_6_0) / (1.0 + part_6_0))  # expand [C, BLOCK_K]  # line 6
     inner_2 = tl.where(valid[:, None], B_all, 0.0)  # [C, C]
     ds_all = tl.dot(tl.trans(e.to(DT)), inner_2.to(DT), input_precision=PRECISION)  # [BLOCK_K, C]
     total = tl.fma(ds_all, tl.full([BLOCK_K, C], 1.0, tl.float32), ds_out)  # [BLOCK_K, C]
     c_raw_ptr_c = c_raw_ptr + start * c_raw_ptr_t  # first token of the chunk
     load_6 = tl.load(c_raw_ptr_c + (token * c_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load c_raw [C, BLOCK_K]
-    part_6_0 = tl.exp(-tl.abs(tl.trans(load_6.to(tl.float32))))
-    part_6_1 = 1.0 + part_6_0
-    part_6_2 = tl.where(tl.trans(load_6.to(tl.float32)) >= 0.0, 1.0, part_6_0) / part_6_1
-    part_6_3 = tl.where(-tl.trans(load_6.to(tl.float32)) >= 0.0, 1.0, part_6_0) / part_6_1
-    d_c_raw_new = part_6_2 * (1.0 + tl.trans(load_6.to(tl.float32)) * part_6_3) * total  # gradient of c_raw [BLOCK_K, C]
+    part_7_0 = tl.exp(-tl.abs(tl.trans(load_6.to(tl.float32))))
+    part_7_1 = 1.0 + part_7_0
+    part_7_2 = tl.where(tl.trans(load_6.to(tl.float32)) >= 0.0, 1.0, part_7_0) / part_7_1
+    part_7_3 = tl.where(-tl.trans(load_6.to(tl.float32)) >= 0.0, 1.0, part_7_0) / part_7_1
+    d_c_raw_new = part_7_2 * (1.0 + tl.trans(load_6.to(tl.float32)) * part_7_3) * total  # gradient of c_raw [BLOCK_K, C]
     d_c_raw_ptr_c = d_c_raw_ptr + start * d_c_raw_ptr_t  # first token of the chunk
     tl.store(d_c_raw_ptr_c + (token * d_c_raw_ptr_t)[:, None] + at_K[None, :], tl.trans(d_c_raw_new).to(d_c_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
     g0_hi_end = tl.sum(g0_c, 0)
     g0_lo_end = tl.sum((g0 - g0_c), 0)
     decay_3 = tl.exp2(_joined(g0_hi_end, g0_lo_end, EXACT))  # D(start, end]
-    map_4 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    map_5 = decay_3 * map_4  # [BLOCK_K, BLOCK_V]
-    sum_5 = tl.sum(tl.sum(map_5, 1), 0)
+    map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_6 = decay_3 * map_5  # [BLOCK_K, BLOCK_V]
+    sum_5 = tl.sum(tl.sum(map_6, 1), 0)
     decay_4 = tl.exp2(_joined(g0_hi_end - g0_hi, g0_lo_end - g0_lo, EXACT))  # D(i, end] [C]
-    dot_3 = tl.dot(e.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-    dx_out = decay_4[:, None] * dot_3  # through L [C, BLOCK_V]
-    part_10_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
-    part_10_1 = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_10_0) / (1.0 + part_10_0)
-    s = load_6.to(tl.float32) * part_10_1  # shrink [C, BLOCK_K]  # line 7
-    map_6 = tl.trans(s) * ds_out  # [BLOCK_K, C]
-    sum_4 = tl.sum(map_6, 0)  # [C]
-    inner_3 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
-    dot_4 = tl.dot(inner_3.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
-    map_7 = dot_4 * decay_2  # [C, C]
-    At_all = tl.where(token[None, :] >= token[:, None], map_7, 0.0)  # scores of the pairs: pairs with j <= i [C, C]
-    dx_all = tl.dot(At_all.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-    total_2 = tl.fma(dx_all, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
-    part_13_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
-    part_13_1 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_13_0) / (1.0 + part_13_0)
-    part_13_2 = load_2.to(tl.float32)[:, None] + load_3.to(tl.float32)
-    part_13_3 = tl.exp(-tl.abs(part_13_2))
-    part_13_4 = load_4.to(tl.float32) * part_13_1 * (tl.where(part_13_2 >= 0.0, 1.0, part_13_3) / (1.0 + part_13_3))
-    map_8 = part_13_4 * total_2  # [C, BLOCK_V]
-    sum_6 = tl.sum(map_8, 1)  # [C]
-    inner_4 = tl.where(valid[:, None], map_8, 0.0)  # [C, BLOCK_V]
-    sum_7 = tl.sum(tl.sum(inner_4, 1), 0)
-    part_14_0 = load_2.to(tl.float32)[:, None] + load_3.to(tl.float32)
-    part_14_1 = tl.exp(-tl.abs(part_14_0))
-    part_14_2 = 1.0 + part_14_1
-    part_14_3 = part_14_2 == 1.0
-    part_14_4 = tl.log(part_14_2) * (part_14_1 / tl.where(part_14_3, 1.0, part_14_2 - 1.0))
-    part_14_5 = tl.exp(-tl.abs(load_4.to(tl.float32)))
-    part_14_6 = 1.0 + part_14_5
-    part_14_7 = load_4.to(tl.float32) * (tl.where(-load_4.to(tl.float32) >= 0.0, 1.0, part_14_5) / part_14_6)
-    part_14_8 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_14_5) / part_14_6 * (1.0 + part_14_7)
-    part_14_9 = (tl.maximum(part_14_0, 0.0) + tl.where(part_14_3, part_14_1, part_14_4)) * part_14_8
-    d_u_raw_new = part_14_9 * total_2  # gradient of u_raw [C, BLOCK_V]
-    d_u_raw_ptr_c = d_u_raw_ptr + start * d_u_raw_ptr_t  # first token of the chunk
-    tl.store(d_u_raw_ptr_c + (token * d_u_raw_ptr_t)[:, None] + at_V[None, :], d_u_raw_new.to(d_u_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    dot_5 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
-    de_out = decay_4[:, None] * dot_5  # through L [C, BLOCK_K]
-    map_9 = e * de_out  # [C, BLOCK_K]
-    sum_1 = tl.sum(map_9, 1)  # [C]
-    map_10 = dot_2 * decay_2  # [C, C]
-    Bt_all = tl.where(token[None, :] >= token[:, None], map_10, 0.0)  # pairs with j <= i [C, C]
+    dot_3 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
+    de_out = decay_4[:, None] * dot_3  # through L [C, BLOCK_K]
+    map_7 = e * de_out  # [C, BLOCK_K]
+    sum_1 = tl.sum(map_7, 1)  # [C]
+    map_8 = dot_2 * decay_2  # [C, C]
+    Bt_all = tl.where(token[None, :] >= token[:, None], map_8, 0.0)  # pairs with j <= i [C, C]
+    part_13_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
+    part_13_1 = tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_13_0) / (1.0 + part_13_0)
+    s = load_6.to(tl.float32) * part_13_1  # shrink [C, BLOCK_K]  # line 7
+    map_9 = tl.trans(s) * ds_out  # [BLOCK_K, C]
+    sum_4 = tl.sum(map_9, 0)  # [C]
     de_all = tl.dot(Bt_all.to(DT), s.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
-    total_3 = tl.fma(de_all, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    part_18_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
-    part_18_1 = 1.0 + part_18_0
-    part_18_2 = load_5.to(tl.float32) * (tl.where(-load_5.to(tl.float32) >= 0.0, 1.0, part_18_0) / part_18_1)
-    part_18_3 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_18_0) / part_18_1 * (1.0 + part_18_2)
-    d_b_raw_new = part_18_3 * total_3  # gradient of b_raw [C, BLOCK_K]
+    total_2 = tl.fma(de_all, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+    part_15_0 = tl.exp(-tl.abs(load_5.to(tl.float32)))
+    part_15_1 = 1.0 + part_15_0
+    part_15_2 = load_5.to(tl.float32) * (tl.where(-load_5.to(tl.float32) >= 0.0, 1.0, part_15_0) / part_15_1)
+    part_15_3 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_15_0) / part_15_1 * (1.0 + part_15_2)
+    d_b_raw_new = part_15_3 * total_2  # gradient of b_raw [C, BLOCK_K]
     d_b_raw_ptr_c = d_b_raw_ptr + start * d_b_raw_ptr_t  # first token of the chunk
     tl.store(d_b_raw_ptr_c + (token * d_b_raw_ptr_t)[:, None] + at_K[None, :], d_b_raw_new.to(d_b_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    dot_4 = tl.dot(e.to(DT), L.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    dx_out = decay_4[:, None] * dot_4  # through L [C, BLOCK_V]
+    inner_3 = tl.where(in_K[None, :], e, 0.0)  # [C, BLOCK_K]
+    dot_5 = tl.dot(inner_3.to(DT), tl.trans(s.to(DT)), input_precision=PRECISION)  # [C, C]
+    map_10 = dot_5 * decay_2  # [C, C]
+    At_all = tl.where(token[None, :] >= token[:, None], map_10, 0.0)  # scores of the pairs: pairs with j <= i [C, C]
+    dx_all = tl.dot(At_all.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+    total_3 = tl.fma(dx_all, tl.full([C, BLOCK_V], 1.0, tl.float32), dx_out)  # [C, BLOCK_V]
+    part_18_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+    part_18_1 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_18_0) / (1.0 + part_18_0)
+    part_18_2 = load_2.to(tl.float32)[:, None] + load_3.to(tl.float32)
+    part_18_3 = tl.exp(-tl.abs(part_18_2))
+    part_18_4 = load_4.to(tl.float32) * part_18_1 * (tl.where(part_18_2 >= 0.0, 1.0, part_18_3) / (1.0 + part_18_3))
+    map_11 = part_18_4 * total_3  # [C, BLOCK_V]
+    sum_7 = tl.sum(map_11, 1)  # [C]
+    inner_4 = tl.where(valid[:, None], map_11, 0.0)  # [C, BLOCK_V]
+    sum_8 = tl.sum(tl.sum(inner_4, 1), 0)
+    part_19_0 = load_2.to(tl.float32)[:, None] + load_3.to(tl.float32)
+    part_19_1 = tl.exp(-tl.abs(part_19_0))
+    part_19_2 = 1.0 + part_19_1
+    part_19_3 = part_19_2 == 1.0
+    part_19_4 = tl.log(part_19_2) * (part_19_1 / tl.where(part_19_3, 1.0, part_19_2 - 1.0))
+    part_19_5 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+    part_19_6 = 1.0 + part_19_5
+    part_19_7 = load_4.to(tl.float32) * (tl.where(-load_4.to(tl.float32) >= 0.0, 1.0, part_19_5) / part_19_6)
+    part_19_8 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_19_5) / part_19_6 * (1.0 + part_19_7)
+    part_19_9 = (tl.maximum(part_19_0, 0.0) + tl.where(part_19_3, part_19_1, part_19_4)) * part_19_8
+    map_12 = part_19_9 * total_3  # [C, BLOCK_V]
+    part_20_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
+    part_20_1 = 1.0 + part_20_0
+    part_20_2 = load_4.to(tl.float32) * (tl.where(-load_4.to(tl.float32) >= 0.0, 1.0, part_20_0) / part_20_1)
+    part_20_3 = tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_20_0) / part_20_1 * (1.0 + part_20_2)
+    map_13 = load_7.to(tl.float32) * part_20_3 * dy_2.to(tl.float32)  # [C, BLOCK_V]
+    d_u_raw_new = map_12 + map_13  # gradient of u_raw [C, BLOCK_V]
+    d_u_raw_ptr_c = d_u_raw_ptr + start * d_u_raw_ptr_t  # first token of the chunk
+    tl.store(d_u_raw_ptr_c + (token * d_u_raw_ptr_t)[:, None] + at_V[None, :], d_u_raw_new.to(d_u_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+    tl.store(d_skip_ptr + _row(slot, h, H) * (1), sum_6)
     pairs_all = At_all * dot_2  # contribution of each pair [C, C]
     sum_2 = tl.sum(pairs_all, 1)  # [C]
     inner_5 = tl.where(valid[:, None], pairs_all, 0.0)  # [C, C]
     sum_3 = tl.sum(inner_5, 0)  # [C]
-    map_11 = sum_3 - sum_2  # [C]
-    map_12 = sum_4 + map_11  # [C]
-    map_13 = map_12 - sum_1  # [C]
-    inner_6 = tl.where(valid, map_13, 0.0)  # [C]
+    map_14 = sum_3 - sum_2  # [C]
+    map_15 = sum_4 + map_14  # [C]
+    map_16 = map_15 - sum_1  # [C]
+    inner_6 = tl.where(valid, map_16, 0.0)  # [C]
     terms = inner_6  # [C]
     inside_0 = tl.cumsum(terms, 0, reverse=True)  # pairs that end in the chunk, less those that leave it from here on [C]
     inner_7 = tl.where(valid, sum_1, 0.0)  # [C]
-    sum_8 = tl.sum(inner_7, 0)
-    dg0 = inside_0 + sum_8 + sum_5  # gradient of the log-decay [C]
-    part_24_0 = load_2.to(tl.float32) + load_3.to(tl.float32)
-    part_24_1 = tl.exp(-tl.abs(part_24_0))
-    part_24_2 = -tl.exp(load.to(tl.float32)) * (tl.where(part_24_0 >= 0.0, 1.0, part_24_1) / (1.0 + part_24_1))
-    map_14 = part_24_2 * dg0  # [C]
-    d_d_new = sum_6 + map_14  # gradient of d [C]
-    d_d_ptr_c = d_d_ptr + start * d_d_ptr_t  # first token of the chunk
-    tl.store(d_d_ptr_c + (token * d_d_ptr_t), d_d_new.to(d_d_ptr.dtype.element_ty), mask=valid)
-    inner_8 = tl.where(valid, map_14, 0.0)  # [C]
-    sum_9 = tl.sum(inner_8, 0)
-    d_d_bias_new = sum_7 + sum_9  # gradient of d_bias, of this chunk
-    tl.store(d_d_bias_ptr + _row(slot, h, H) * (1), d_d_bias_new)
+    sum_9 = tl.sum(inner_7, 0)
+    dg0 = inside_0 + sum_9 + sum_5  # gradient of the log-decay [C]
     part_27_0 = load_2.to(tl.float32) + load_3.to(tl.float32)
     part_27_1 = tl.exp(-tl.abs(part_27_0))
-    part_27_2 = 1.0 + part_27_1
-    part_27_3 = part_27_2 == 1.0
-    part_27_4 = tl.log(part_27_2) * (part_27_1 / tl.where(part_27_3, 1.0, part_27_2 - 1.0))
-    part_27_5 = -(tl.maximum(part_27_0, 0.0) + tl.where(part_27_3, part_27_1, part_27_4))
-    map_15 = part_27_5 * tl.exp(load.to(tl.float32)) * dg0  # [C]
-    inner_9 = tl.where(valid, map_15, 0.0)  # [C]
+    part_27_2 = -tl.exp(load.to(tl.float32)) * (tl.where(part_27_0 >= 0.0, 1.0, part_27_1) / (1.0 + part_27_1))
+    map_17 = part_27_2 * dg0  # [C]
+    d_d_new = sum_7 + map_17  # gradient of d [C]
+    d_d_ptr_c = d_d_ptr + start * d_d_ptr_t  # first token of the chunk
+    tl.store(d_d_ptr_c + (token * d_d_ptr_t), d_d_new.to(d_d_ptr.dtype.element_ty), mask=valid)
+    inner_8 = tl.where(valid, map_17, 0.0)  # [C]
+    sum_10 = tl.sum(inner_8, 0)
+    d_d_bias_new = sum_8 + sum_10  # gradient of d_bias, of this chunk
+    tl.store(d_d_bias_ptr + _row(slot, h, H) * (1), d_d_bias_new)
+    part_30_0 = load_2.to(tl.float32) + load_3.to(tl.float32)
+    part_30_1 = tl.exp(-tl.abs(part_30_0))
+    part_30_2 = 1.0 + part_30_1
+    part_30_3 = part_30_2 == 1.0
+    part_30_4 = tl.log(part_30_2) * (part_30_1 / tl.where(part_30_3, 1.0, part_30_2 - 1.0))
+    part_30_5 = -(tl.maximum(part_30_0, 0.0) + tl.where(part_30_3, part_30_1, part_30_4))
+    map_18 = part_30_5 * tl.exp(load.to(tl.float32)) * dg0  # [C]
+    inner_9 = tl.where(valid, map_18, 0.0)  # [C]
     d_A_log_new = tl.sum(inner_9, 0)  # gradient of A_log, of this chunk
     tl.store(d_A_log_ptr + _row(slot, h, H) * (1), d_A_log_new)
 
@@ -1686,11 +1720,11 @@ def _m_layer_gradients_kernel(
 @_Kernel
 @triton.jit
 def _m_layer_step_kernel(
-    c_raw_ptr, b_raw_ptr, u_raw_ptr, d_ptr, d_bias_ptr, A_log_ptr, initial_state_ptr, y_ptr,
-    final_state_ptr, indices, H, c_raw_ptr_b, c_raw_ptr_h, c_raw_ptr_g, b_raw_ptr_b,
+    c_raw_ptr, b_raw_ptr, u_raw_ptr, d_ptr, d_bias_ptr, skip_ptr, A_log_ptr, initial_state_ptr,
+    y_ptr, final_state_ptr, indices, H, c_raw_ptr_b, c_raw_ptr_h, c_raw_ptr_g, b_raw_ptr_b,
     b_raw_ptr_h, b_raw_ptr_g, u_raw_ptr_b, u_raw_ptr_h, u_raw_ptr_g, d_ptr_b, d_ptr_h, d_ptr_g,
-    d_bias_ptr_h, d_bias_ptr_g, A_log_ptr_h, A_log_ptr_g, y_ptr_b, y_ptr_h, K: tl.constexpr,
-    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    d_bias_ptr_h, d_bias_ptr_g, skip_ptr_h, skip_ptr_g, A_log_ptr_h, A_log_ptr_g, y_ptr_b,
+    y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
 ):
     'one step a token'
     program = tl.program_id(0)
@@ -1710,6 +1744,7 @@ def _m_layer_step_kernel(
     u_raw_ptr = _head(u_raw_ptr, n, h, u_raw_ptr_b, u_raw_ptr_h, u_raw_ptr_g)
     d_ptr = _head(d_ptr, n, h, d_ptr_b, d_ptr_h, d_ptr_g)
     d_bias_ptr = d_bias_ptr + (h // d_bias_ptr_g) * d_bias_ptr_h
+    skip_ptr = skip_ptr + (h // skip_ptr_g) * skip_ptr_h
     A_log_ptr = A_log_ptr + (h // A_log_ptr_g) * A_log_ptr_h
     y_ptr = _head(y_ptr, n, h, y_ptr_b, y_ptr_h, 1)
     if initial_state_ptr is not None:
@@ -1717,7 +1752,8 @@ def _m_layer_step_kernel(
     else:
         M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
     load_5 = tl.load(d_bias_ptr)  # load d_bias
-    load_6 = tl.load(A_log_ptr)  # load A_log
+    load_6 = tl.load(skip_ptr)  # load skip
+    load_7 = tl.load(A_log_ptr)  # load A_log
     load = tl.load(c_raw_ptr + at_K, mask=in_K, other=0.0)  # load c_raw [BLOCK_K]
     part_0 = tl.exp(-tl.abs(load.to(tl.float32)))
     s = load.to(tl.float32) * (tl.where(load.to(tl.float32) >= 0.0, 1.0, part_0) / (1.0 + part_0))  # shrink [BLOCK_K]  # line 7
@@ -1734,12 +1770,15 @@ def _m_layer_step_kernel(
     part_3_5 = part_3_4 == 1.0
     part_3_6 = tl.where(part_3_5, part_3_3, tl.log(part_3_4) * (part_3_3 / tl.where(part_3_5, 1.0, part_3_4 - 1.0)))
     x = part_3_1 * (tl.maximum(part_3_2, 0.0) + part_3_6)  # input [BLOCK_V]  # line 13
-    part_4_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
-    part_4_1 = tl.exp(-tl.abs(part_4_0))
-    part_4_2 = 1.0 + part_4_1
-    part_4_3 = part_4_2 == 1.0
-    part_4_4 = tl.where(part_4_3, part_4_1, tl.log(part_4_2) * (part_4_1 / tl.where(part_4_3, 1.0, part_4_2 - 1.0)))
-    map_2 = -(tl.exp(load_6.to(tl.float32)) * (tl.maximum(part_4_0, 0.0) + part_4_4))
+    part_4_0 = tl.exp(-tl.abs(load_3.to(tl.float32)))
+    part_4_1 = load_3.to(tl.float32) * (tl.where(load_3.to(tl.float32) >= 0.0, 1.0, part_4_0) / (1.0 + part_4_0))
+    own = load_6.to(tl.float32) * part_4_1  # what the output adds of its own token [BLOCK_V]
+    part_5_0 = load_4.to(tl.float32) + load_5.to(tl.float32)
+    part_5_1 = tl.exp(-tl.abs(part_5_0))
+    part_5_2 = 1.0 + part_5_1
+    part_5_3 = part_5_2 == 1.0
+    part_5_4 = tl.where(part_5_3, part_5_1, tl.log(part_5_2) * (part_5_1 / tl.where(part_5_3, 1.0, part_5_2 - 1.0)))
+    map_2 = -(tl.exp(load_7.to(tl.float32)) * (tl.maximum(part_5_0, 0.0) + part_5_4))
     g0 = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay  # line 12
     map_3 = tl.exp(g0)
     map_4 = map_3 * M  # [BLOCK_K, BLOCK_V]
@@ -1748,7 +1787,8 @@ def _m_layer_step_kernel(
     M = M_next
     map_6 = s[:, None] * M  # [BLOCK_K, BLOCK_V]
     inner = tl.where(in_K[:, None], map_6, 0.0)  # [BLOCK_K, BLOCK_V]
-    y_new = tl.sum(inner, 0)  # read [BLOCK_V]
+    sum_2 = tl.sum(inner, 0)  # [BLOCK_V]
+    y_new = sum_2 + own  # read [BLOCK_V]
     tl.store(y_ptr + at_V, y_new.to(y_ptr.dtype.element_ty), mask=in_V)
     if final_state_ptr is not None:
         tl.store(final_state_ptr + _row(index, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -1756,37 +1796,39 @@ def _m_layer_step_kernel(
 
 @_prepared
 def m_forward(
+    skip: torch.Tensor,
+    u: torch.Tensor,
     b: torch.Tensor,
     d: torch.Tensor,
     d_bias: torch.Tensor,
-    u: torch.Tensor,
     c_2: torch.Tensor,
     A_log: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     'one pass over the chunks'
-    b = _rows(b)
     u = _rows(u)
+    b = _rows(b)
     c_2 = _rows(c_2)
+    skip = _dense(skip)
     d_bias = _dense(d_bias)
     A_log = _dense(A_log)
     initial_state = _dense(initial_state)
-    H = max(b.shape[2], d.shape[2], u.shape[2], c_2.shape[2], d_bias.shape[0], A_log.shape[0])
-    K = b.shape[3]
+    H = max(u.shape[2], b.shape[2], d.shape[2], c_2.shape[2], skip.shape[0], d_bias.shape[0], A_log.shape[0])
     V = u.shape[3]
-    dtype = _operand_type(b, u, c_2)
-    DT, FT, EXACT = _types(dtype, b.device)
-    config = _config("forward", b.device, dtype.itemsize, K, V)
+    K = b.shape[3]
+    dtype = _operand_type(u, b, c_2)
+    DT, FT, EXACT = _types(dtype, u.device)
+    config = _config("forward", u.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
-    y = torch.empty((*b.shape[:2], H, V), dtype=torch.float32, device=b.device)
-    final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=b.device)
+    run = _Layout(u, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
+    y = torch.empty((*u.shape[:2], H, V), dtype=u.dtype, device=u.device)
+    final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=u.device)
     start_state = initial_state
     if run.split:
-        start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
-        segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=b.device)
-        _, block, warps, stages, precision = _config("segment_ends", b.device, dtype.itemsize, K, V)
+        start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=u.device)
+        segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=u.device)
+        _, block, warps, stages, precision = _config("segment_ends", u.device, dtype.itemsize, K, V)
         _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             b, u, d, d_bias, A_log, start_state, segment_decay_0, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, b.stride(0), b.stride(1), b.stride(2),
@@ -1803,13 +1845,14 @@ def m_forward(
         )
     _, block, warps, stages, precision = config
     _m_forward_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
-        c_2, b, u, d, d_bias, A_log, start_state, y, final_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, c_2.stride(0), c_2.stride(1), c_2.stride(2),
-        H // c_2.shape[2], b.stride(0), b.stride(1), b.stride(2), H // b.shape[2], u.stride(0),
-        u.stride(1), u.stride(2), H // u.shape[2], d.stride(0), d.stride(1), d.stride(2),
-        H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0),
-        H // A_log.shape[0], y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        c_2, b, u, d, d_bias, skip, A_log, start_state, y, final_state, run.cu, run.T, H,
+        run.segment, run.segments, run.N, run.steps, c_2.stride(0), c_2.stride(1),
+        c_2.stride(2), H // c_2.shape[2], b.stride(0), b.stride(1), b.stride(2),
+        H // b.shape[2], u.stride(0), u.stride(1), u.stride(2), H // u.shape[2], d.stride(0),
+        d.stride(1), d.stride(2), H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0],
+        skip.stride(0), H // skip.shape[0], A_log.stride(0), H // A_log.shape[0], y.stride(0),
+        y.stride(1), y.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT,
+        FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1818,51 +1861,54 @@ def m_forward(
 
 @_prepared
 def m_backward(
+    skip: torch.Tensor,
+    u: torch.Tensor,
     b: torch.Tensor,
     d: torch.Tensor,
     d_bias: torch.Tensor,
-    u: torch.Tensor,
     c_2: torch.Tensor,
     A_log: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     'memory before and adjoint after each chunk, then the gradients'
-    b = _rows(b)
     u = _rows(u)
+    b = _rows(b)
     c_2 = _rows(c_2)
     dy = _rows(dy)
+    skip = _dense(skip)
     d_bias = _dense(d_bias)
     A_log = _dense(A_log)
     initial_state = _dense(initial_state)
     d_final_state = _dense(d_final_state)
-    H = max(b.shape[2], d.shape[2], u.shape[2], c_2.shape[2], d_bias.shape[0], A_log.shape[0])
-    K = b.shape[3]
+    H = max(u.shape[2], b.shape[2], d.shape[2], c_2.shape[2], skip.shape[0], d_bias.shape[0], A_log.shape[0])
     V = u.shape[3]
-    dtype = _operand_type(b, u, c_2)
-    DT, FT, EXACT = _types(dtype, b.device)
-    config = _config("gradients", b.device, dtype.itemsize, K, V)
+    K = b.shape[3]
+    dtype = _operand_type(u, b, c_2)
+    DT, FT, EXACT = _types(dtype, u.device)
+    config = _config("gradients", u.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", b.device, dtype.itemsize, K, V)
-    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
+    _, block, *_ = _config("states_adjoint", u.device, dtype.itemsize, K, V)
+    run = _Layout(u, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
+    d_skip = torch.empty((run.chunks(chunk), H), dtype=torch.float32, device=u.device)
+    d_u = _gradient(u, H)
     d_b = _gradient(b, H)
     d_d = _gradient(d, H)
-    d_d_bias = torch.empty((run.chunks(chunk), H), dtype=torch.float32, device=b.device)
-    d_u = _gradient(u, H)
+    d_d_bias = torch.empty((run.chunks(chunk), H), dtype=torch.float32, device=u.device)
     d_c = _gradient(c_2, H)
-    d_A_log = torch.empty((run.chunks(chunk), H), dtype=torch.float32, device=b.device)
-    d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=b.device)
-    l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=b.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=b.device)
+    d_A_log = torch.empty((run.chunks(chunk), H), dtype=torch.float32, device=u.device)
+    d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=u.device)
+    l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=u.device)
+    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=u.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
-        start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
-        segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=b.device)
-        end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
-        _, block, warps, stages, precision = _config("segment_ends", b.device, dtype.itemsize, K, V)
+        start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=u.device)
+        segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=u.device)
+        end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=u.device)
+        _, block, warps, stages, precision = _config("segment_ends", u.device, dtype.itemsize, K, V)
         _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             b, u, d, d_bias, A_log, start_state, segment_decay_0, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, b.stride(0), b.stride(1), b.stride(2),
@@ -1877,7 +1923,7 @@ def m_backward(
             start_state, segment_decay_0, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", b.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("states", u.device, dtype.itemsize, K, V)
     _m_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         b, u, d, d_bias, A_log, start_state, h_2, run.cu, run.T, H, run.segment, run.segments,
         run.N, run.steps, b.stride(0), b.stride(1), b.stride(2), H // b.shape[2], u.stride(0),
@@ -1889,7 +1935,7 @@ def m_backward(
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", b.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", u.device, dtype.itemsize, K, V)
         _m_segment_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             c_2, A_log, d, d_bias, dy, end_state, run.cu, run.T, H, run.segment, run.segments,
             run.N, run.steps, c_2.stride(0), c_2.stride(1), c_2.stride(2), H // c_2.shape[2],
@@ -1904,7 +1950,7 @@ def m_backward(
             end_state, segment_decay_0, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", b.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("states_adjoint", u.device, dtype.itemsize, K, V)
     _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         c_2, A_log, d, d_bias, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, c_2.stride(0), c_2.stride(1), c_2.stride(2),
@@ -1917,27 +1963,28 @@ def m_backward(
     )
     _, block, warps, stages, precision = config
     _m_gradients_kernel[(run.chunks(chunk) * H,)](
-        A_log, d, d_bias, dy, h_2, u, b, l, c_2, d_c, d_u, d_b, d_d, d_d_bias, d_A_log, run.cu,
-        run.T, H, run.N, run.steps, A_log.stride(0), H // A_log.shape[0], d.stride(0),
-        d.stride(1), d.stride(2), H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], u.stride(0), u.stride(1),
-        u.stride(2), H // u.shape[2], b.stride(0), b.stride(1), b.stride(2), H // b.shape[2],
-        c_2.stride(0), c_2.stride(1), c_2.stride(2), H // c_2.shape[2], d_c.stride(0),
-        d_c.stride(1), d_c.stride(2), d_u.stride(0), d_u.stride(1), d_u.stride(2),
-        d_b.stride(0), d_b.stride(1), d_b.stride(2), d_d.stride(0), d_d.stride(1),
-        d_d.stride(2), V, _tile(V, dtype), K, _tile(K, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        A_log, d, d_bias, dy, u, h_2, b, l, c_2, skip, d_c, d_b, d_u, d_skip, d_d, d_d_bias,
+        d_A_log, run.cu, run.T, H, run.N, run.steps, A_log.stride(0), H // A_log.shape[0],
+        d.stride(0), d.stride(1), d.stride(2), H // d.shape[2], d_bias.stride(0),
+        H // d_bias.shape[0], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+        u.stride(0), u.stride(1), u.stride(2), H // u.shape[2], b.stride(0), b.stride(1),
+        b.stride(2), H // b.shape[2], c_2.stride(0), c_2.stride(1), c_2.stride(2),
+        H // c_2.shape[2], skip.stride(0), H // skip.shape[0], d_c.stride(0), d_c.stride(1),
+        d_c.stride(2), d_b.stride(0), d_b.stride(1), d_b.stride(2), d_u.stride(0),
+        d_u.stride(1), d_u.stride(2), d_d.stride(0), d_d.stride(1), d_d.stride(2), V,
+        _tile(V, dtype), K, _tile(K, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
-    return _shared(d_b, b), _shared(d_d, d), _gathered(d_d_bias, d_bias), _shared(d_u, u), _shared(d_c, c_2), _gathered(d_A_log, A_log), d_initial_state
+    return _gathered(d_skip, skip), _shared(d_u, u), _shared(d_b, b), _shared(d_d, d), _gathered(d_d_bias, d_bias), _shared(d_c, c_2), _gathered(d_A_log, A_log), d_initial_state
 
 
 def m_kept(
+    skip: torch.Tensor,
+    u: torch.Tensor,
     b: torch.Tensor,
     d: torch.Tensor,
     d_bias: torch.Tensor,
-    u: torch.Tensor,
     c_2: torch.Tensor,
     A_log: torch.Tensor,
     cu_seqlens: torch.Tensor | None,
@@ -1947,34 +1994,37 @@ def m_kept(
 
 
 def m_step(
+    skip: torch.Tensor,
+    u: torch.Tensor,
     b: torch.Tensor,
     d: torch.Tensor,
     d_bias: torch.Tensor,
-    u: torch.Tensor,
     c_2: torch.Tensor,
     A_log: torch.Tensor,
     state: torch.Tensor,
     state_indices: torch.Tensor | None,
 ) -> torch.Tensor:
     'one token; the state is updated in place'
-    b = _rows(b)
     u = _rows(u)
+    b = _rows(b)
     c_2 = _rows(c_2)
+    skip = _dense(skip)
     d_bias = _dense(d_bias)
     A_log = _dense(A_log)
-    H = max(b.shape[1], d.shape[1], u.shape[1], c_2.shape[1], d_bias.shape[0], A_log.shape[0])
-    K = b.shape[2]
+    H = max(u.shape[1], b.shape[1], d.shape[1], c_2.shape[1], skip.shape[0], d_bias.shape[0], A_log.shape[0])
     V = u.shape[2]
-    dtype = _operand_type(b, u, c_2)
-    _, block, warps, stages, _ = _config("step", b.device, dtype.itemsize, K, V)
-    y = torch.empty((b.shape[0], H, V), dtype=torch.float32, device=b.device)
+    K = b.shape[2]
+    dtype = _operand_type(u, b, c_2)
+    _, block, warps, stages, _ = _config("step", u.device, dtype.itemsize, K, V)
+    y = torch.empty((u.shape[0], H, V), dtype=u.dtype, device=u.device)
     held = state.contiguous()
-    _m_step_kernel[(b.shape[0] * H * -(-V // min(block, _padded(V))),)](
-        c_2, b, u, d, d_bias, A_log, held, y, held, state_indices, H, c_2.stride(0),
+    _m_step_kernel[(u.shape[0] * H * -(-V // min(block, _padded(V))),)](
+        c_2, b, u, d, d_bias, skip, A_log, held, y, held, state_indices, H, c_2.stride(0),
         c_2.stride(1), H // c_2.shape[1], b.stride(0), b.stride(1), H // b.shape[1],
         u.stride(0), u.stride(1), H // u.shape[1], d.stride(0), d.stride(1), H // d.shape[1],
-        d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0],
-        y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
+        d_bias.stride(0), H // d_bias.shape[0], skip.stride(0), H // skip.shape[0],
+        A_log.stride(0), H // A_log.shape[0], y.stride(0), y.stride(1), K, _padded(K), V,
+        min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1985,37 +2035,39 @@ def m_step(
 
 @_prepared
 def m_layer_forward(
+    skip: torch.Tensor,
+    u_raw: torch.Tensor,
     b_raw: torch.Tensor,
     d: torch.Tensor,
     d_bias: torch.Tensor,
-    u_raw: torch.Tensor,
     c_raw: torch.Tensor,
     A_log: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     'one pass over the chunks'
-    b_raw = _rows(b_raw)
     u_raw = _rows(u_raw)
+    b_raw = _rows(b_raw)
     c_raw = _rows(c_raw)
+    skip = _dense(skip)
     d_bias = _dense(d_bias)
     A_log = _dense(A_log)
     initial_state = _dense(initial_state)
-    H = max(b_raw.shape[2], d.shape[2], u_raw.shape[2], c_raw.shape[2], d_bias.shape[0], A_log.shape[0])
-    K = b_raw.shape[3]
+    H = max(u_raw.shape[2], b_raw.shape[2], d.shape[2], c_raw.shape[2], skip.shape[0], d_bias.shape[0], A_log.shape[0])
     V = u_raw.shape[3]
-    dtype = _operand_type(b_raw, u_raw, c_raw)
-    DT, FT, EXACT = _types(dtype, b_raw.device)
-    config = _config("forward", b_raw.device, dtype.itemsize, K, V)
+    K = b_raw.shape[3]
+    dtype = _operand_type(u_raw, b_raw, c_raw)
+    DT, FT, EXACT = _types(dtype, u_raw.device)
+    config = _config("forward", u_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
-    run = _Layout(b_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
-    y = torch.empty((*b_raw.shape[:2], H, V), dtype=torch.float32, device=b_raw.device)
-    final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=b_raw.device)
+    run = _Layout(u_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
+    y = torch.empty((*u_raw.shape[:2], H, V), dtype=u_raw.dtype, device=u_raw.device)
+    final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=u_raw.device)
     start_state = initial_state
     if run.split:
-        start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b_raw.device)
-        segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=b_raw.device)
-        _, block, warps, stages, precision = _config("segment_ends", b_raw.device, dtype.itemsize, K, V)
+        start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=u_raw.device)
+        segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=u_raw.device)
+        _, block, warps, stages, precision = _config("segment_ends", u_raw.device, dtype.itemsize, K, V)
         _m_layer_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             b_raw, u_raw, d, d_bias, A_log, start_state, segment_decay_0, run.cu, run.T, H,
             run.segment, run.segments, run.N, run.steps, b_raw.stride(0), b_raw.stride(1),
@@ -2033,14 +2085,15 @@ def m_layer_forward(
         )
     _, block, warps, stages, precision = config
     _m_layer_forward_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
-        c_raw, b_raw, u_raw, d, d_bias, A_log, start_state, y, final_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, c_raw.stride(0), c_raw.stride(1),
+        c_raw, b_raw, u_raw, d, d_bias, skip, A_log, start_state, y, final_state, run.cu, run.T,
+        H, run.segment, run.segments, run.N, run.steps, c_raw.stride(0), c_raw.stride(1),
         c_raw.stride(2), H // c_raw.shape[2], b_raw.stride(0), b_raw.stride(1), b_raw.stride(2),
         H // b_raw.shape[2], u_raw.stride(0), u_raw.stride(1), u_raw.stride(2),
         H // u_raw.shape[2], d.stride(0), d.stride(1), d.stride(2), H // d.shape[2],
-        d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0],
-        y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        d_bias.stride(0), H // d_bias.shape[0], skip.stride(0), H // skip.shape[0],
+        A_log.stride(0), H // A_log.shape[0], y.stride(0), y.stride(1), y.stride(2), K,
+        _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2049,51 +2102,54 @@ def m_layer_forward(
 
 @_prepared
 def m_layer_backward(
+    skip: torch.Tensor,
+    u_raw: torch.Tensor,
     b_raw: torch.Tensor,
     d: torch.Tensor,
     d_bias: torch.Tensor,
-    u_raw: torch.Tensor,
     c_raw: torch.Tensor,
     A_log: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     'memory before and adjoint after each chunk, then the gradients'
-    b_raw = _rows(b_raw)
     u_raw = _rows(u_raw)
+    b_raw = _rows(b_raw)
     c_raw = _rows(c_raw)
     dy = _rows(dy)
+    skip = _dense(skip)
     d_bias = _dense(d_bias)
     A_log = _dense(A_log)
     initial_state = _dense(initial_state)
     d_final_state = _dense(d_final_state)
-    H = max(b_raw.shape[2], d.shape[2], u_raw.shape[2], c_raw.shape[2], d_bias.shape[0], A_log.shape[0])
-    K = b_raw.shape[3]
+    H = max(u_raw.shape[2], b_raw.shape[2], d.shape[2], c_raw.shape[2], skip.shape[0], d_bias.shape[0], A_log.shape[0])
     V = u_raw.shape[3]
-    dtype = _operand_type(b_raw, u_raw, c_raw)
-    DT, FT, EXACT = _types(dtype, b_raw.device)
-    config = _config("gradients", b_raw.device, dtype.itemsize, K, V)
+    K = b_raw.shape[3]
+    dtype = _operand_type(u_raw, b_raw, c_raw)
+    DT, FT, EXACT = _types(dtype, u_raw.device)
+    config = _config("gradients", u_raw.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", b_raw.device, dtype.itemsize, K, V)
-    run = _Layout(b_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
+    _, block, *_ = _config("states_adjoint", u_raw.device, dtype.itemsize, K, V)
+    run = _Layout(u_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
+    d_skip = torch.empty((run.chunks(chunk), H), dtype=torch.float32, device=u_raw.device)
+    d_u_raw = _gradient(u_raw, H)
     d_b_raw = _gradient(b_raw, H)
     d_d = _gradient(d, H)
-    d_d_bias = torch.empty((run.chunks(chunk), H), dtype=torch.float32, device=b_raw.device)
-    d_u_raw = _gradient(u_raw, H)
+    d_d_bias = torch.empty((run.chunks(chunk), H), dtype=torch.float32, device=u_raw.device)
     d_c_raw = _gradient(c_raw, H)
-    d_A_log = torch.empty((run.chunks(chunk), H), dtype=torch.float32, device=b_raw.device)
-    d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=b_raw.device)
-    l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=b_raw.device)
-    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=b_raw.device)
+    d_A_log = torch.empty((run.chunks(chunk), H), dtype=torch.float32, device=u_raw.device)
+    d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=u_raw.device)
+    l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=u_raw.device)
+    h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=u_raw.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
-        start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b_raw.device)
-        segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=b_raw.device)
-        end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b_raw.device)
-        _, block, warps, stages, precision = _config("segment_ends", b_raw.device, dtype.itemsize, K, V)
+        start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=u_raw.device)
+        segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=u_raw.device)
+        end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=u_raw.device)
+        _, block, warps, stages, precision = _config("segment_ends", u_raw.device, dtype.itemsize, K, V)
         _m_layer_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             b_raw, u_raw, d, d_bias, A_log, start_state, segment_decay_0, run.cu, run.T, H,
             run.segment, run.segments, run.N, run.steps, b_raw.stride(0), b_raw.stride(1),
@@ -2109,7 +2165,7 @@ def m_layer_backward(
             start_state, segment_decay_0, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", b_raw.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("states", u_raw.device, dtype.itemsize, K, V)
     _m_layer_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         b_raw, u_raw, d, d_bias, A_log, start_state, h_2, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, b_raw.stride(0), b_raw.stride(1), b_raw.stride(2),
@@ -2122,7 +2178,7 @@ def m_layer_backward(
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", b_raw.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", u_raw.device, dtype.itemsize, K, V)
         _m_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
             c_raw, A_log, d, d_bias, dy, end_state, run.cu, run.T, H, run.segment, run.segments,
             run.N, run.steps, c_raw.stride(0), c_raw.stride(1), c_raw.stride(2),
@@ -2137,7 +2193,7 @@ def m_layer_backward(
             end_state, segment_decay_0, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", b_raw.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("states_adjoint", u_raw.device, dtype.itemsize, K, V)
     _m_layer_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
         c_raw, A_log, d, d_bias, dy, end_state, l, d_initial_state, run.cu, run.T, H,
         run.segment, run.segments, run.N, run.steps, c_raw.stride(0), c_raw.stride(1),
@@ -2150,28 +2206,30 @@ def m_layer_backward(
     )
     _, block, warps, stages, precision = config
     _m_layer_gradients_kernel[(run.chunks(chunk) * H,)](
-        A_log, d, d_bias, dy, h_2, u_raw, b_raw, c_raw, l, d_c_raw, d_u_raw, d_b_raw, d_d,
-        d_d_bias, d_A_log, run.cu, run.T, H, run.N, run.steps, A_log.stride(0),
+        A_log, d, d_bias, dy, u_raw, h_2, b_raw, c_raw, l, skip, d_c_raw, d_b_raw, d_u_raw,
+        d_skip, d_d, d_d_bias, d_A_log, run.cu, run.T, H, run.N, run.steps, A_log.stride(0),
         H // A_log.shape[0], d.stride(0), d.stride(1), d.stride(2), H // d.shape[2],
         d_bias.stride(0), H // d_bias.shape[0], dy.stride(0), dy.stride(1), dy.stride(2),
         H // dy.shape[2], u_raw.stride(0), u_raw.stride(1), u_raw.stride(2),
         H // u_raw.shape[2], b_raw.stride(0), b_raw.stride(1), b_raw.stride(2),
         H // b_raw.shape[2], c_raw.stride(0), c_raw.stride(1), c_raw.stride(2),
-        H // c_raw.shape[2], d_c_raw.stride(0), d_c_raw.stride(1), d_c_raw.stride(2),
-        d_u_raw.stride(0), d_u_raw.stride(1), d_u_raw.stride(2), d_b_raw.stride(0),
-        d_b_raw.stride(1), d_b_raw.stride(2), d_d.stride(0), d_d.stride(1), d_d.stride(2), V,
-        _tile(V, dtype), K, _tile(K, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+        H // c_raw.shape[2], skip.stride(0), H // skip.shape[0], d_c_raw.stride(0),
+        d_c_raw.stride(1), d_c_raw.stride(2), d_b_raw.stride(0), d_b_raw.stride(1),
+        d_b_raw.stride(2), d_u_raw.stride(0), d_u_raw.stride(1), d_u_raw.stride(2),
+        d_d.stride(0), d_d.stride(1), d_d.stride(2), V, _tile(V, dtype), K, _tile(K, dtype),
+        chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
-    return _shared(d_b_raw, b_raw), _shared(d_d, d), _gathered(d_d_bias, d_bias), _shared(d_u_raw, u_raw), _shared(d_c_raw, c_raw), _gathered(d_A_log, A_log), d_initial_state
+    return _gathered(d_skip, skip), _shared(d_u_raw, u_raw), _shared(d_b_raw, b_raw), _shared(d_d, d), _gathered(d_d_bias, d_bias), _shared(d_c_raw, c_raw), _gathered(d_A_log, A_log), d_initial_state
 
 
 def m_layer_kept(
+    skip: torch.Tensor,
+    u_raw: torch.Tensor,
     b_raw: torch.Tensor,
     d: torch.Tensor,
     d_bias: torch.Tensor,
-    u_raw: torch.Tensor,
     c_raw: torch.Tensor,
     A_log: torch.Tensor,
     cu_seqlens: torch.Tensor | None,
@@ -2181,34 +2239,37 @@ def m_layer_kept(
 
 
 def m_layer_step(
+    skip: torch.Tensor,
+    u_raw: torch.Tensor,
     b_raw: torch.Tensor,
     d: torch.Tensor,
     d_bias: torch.Tensor,
-    u_raw: torch.Tensor,
     c_raw: torch.Tensor,
     A_log: torch.Tensor,
     state: torch.Tensor,
     state_indices: torch.Tensor | None,
 ) -> torch.Tensor:
     'one token; the state is updated in place'
-    b_raw = _rows(b_raw)
     u_raw = _rows(u_raw)
+    b_raw = _rows(b_raw)
     c_raw = _rows(c_raw)
+    skip = _dense(skip)
     d_bias = _dense(d_bias)
     A_log = _dense(A_log)
-    H = max(b_raw.shape[1], d.shape[1], u_raw.shape[1], c_raw.shape[1], d_bias.shape[0], A_log.shape[0])
-    K = b_raw.shape[2]
+    H = max(u_raw.shape[1], b_raw.shape[1], d.shape[1], c_raw.shape[1], skip.shape[0], d_bias.shape[0], A_log.shape[0])
     V = u_raw.shape[2]
-    dtype = _operand_type(b_raw, u_raw, c_raw)
-    _, block, warps, stages, _ = _config("step", b_raw.device, dtype.itemsize, K, V)
-    y = torch.empty((b_raw.shape[0], H, V), dtype=torch.float32, device=b_raw.device)
+    K = b_raw.shape[2]
+    dtype = _operand_type(u_raw, b_raw, c_raw)
+    _, block, warps, stages, _ = _config("step", u_raw.device, dtype.itemsize, K, V)
+    y = torch.empty((u_raw.shape[0], H, V), dtype=u_raw.dtype, device=u_raw.device)
     held = state.contiguous()
-    _m_layer_step_kernel[(b_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
-        c_raw, b_raw, u_raw, d, d_bias, A_log, held, y, held, state_indices, H, c_raw.stride(0),
-        c_raw.stride(1), H // c_raw.shape[1], b_raw.stride(0), b_raw.stride(1),
+    _m_layer_step_kernel[(u_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
+        c_raw, b_raw, u_raw, d, d_bias, skip, A_log, held, y, held, state_indices, H,
+        c_raw.stride(0), c_raw.stride(1), H // c_raw.shape[1], b_raw.stride(0), b_raw.stride(1),
         H // b_raw.shape[1], u_raw.stride(0), u_raw.stride(1), H // u_raw.shape[1], d.stride(0),
-        d.stride(1), H // d.shape[1], d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0),
-        H // A_log.shape[0], y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
+        d.stride(1), H // d.shape[1], d_bias.stride(0), H // d_bias.shape[0], skip.stride(0),
+        H // skip.shape[0], A_log.stride(0), H // A_log.shape[0], y.stride(0), y.stride(1), K,
+        _padded(K), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )

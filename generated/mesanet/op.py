@@ -214,7 +214,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_mesanet_fa9a4771'
+NAMESPACE = 'eosc_mesanet_028ffa05'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

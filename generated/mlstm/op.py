@@ -299,7 +299,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_mlstm_02b45044'
+NAMESPACE = 'eosc_mlstm_dc1c7627'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

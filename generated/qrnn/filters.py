@@ -80,7 +80,7 @@ def _folded(
     return op(*found), n
 
 
-NAMESPACE = 'eosc_qrnn_372b4188_filters_ac137861'
+NAMESPACE = 'eosc_qrnn_a6e5d06c_filters_ac137861'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

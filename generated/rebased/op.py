@@ -255,7 +255,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_rebased_b91b5bdb'
+NAMESPACE = 'eosc_rebased_77c620d3'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

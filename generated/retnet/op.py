@@ -316,7 +316,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_retnet_e1dde29d'
+NAMESPACE = 'eosc_retnet_9c2ef5f0'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

@@ -181,7 +181,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_retnet_norot_16e1d797'
+NAMESPACE = 'eosc_retnet_norot_7362dd0d'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

@@ -80,7 +80,7 @@ def _folded(
     return op(*found), n
 
 
-NAMESPACE = 'eosc_rglru_02c67528_filters_0e8079c0'
+NAMESPACE = 'eosc_rglru_77e0defd_filters_0e8079c0'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

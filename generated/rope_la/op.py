@@ -248,7 +248,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_rope_la_4a6e6ec4'
+NAMESPACE = 'eosc_rope_la_f0631d3f'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

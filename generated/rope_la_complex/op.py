@@ -316,7 +316,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_rope_la_complex_dfb60d6c'
+NAMESPACE = 'eosc_rope_la_complex_89cc94d9'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

@@ -153,35 +153,10 @@ def _listed(state: object, count: int) -> tuple[Tensor | None, ...]:
     return found
 
 
-def _stored(states: Sequence[Tensor], finals: Sequence[Tensor], indices: Tensor | None) -> None:
-    """Write new states in place, all of them or those at the indices."""
-    for held, final in zip(states, finals, strict=True):
-        if indices is None:
-            held.copy_(final)
-        else:
-            held.index_copy_(0, indices, final.to(held.dtype))
-
-
 def _work_dtype(*tensors: Tensor) -> torch.dtype:
     """The real dtype of the work: float64 for float64 operands, else float32."""
     double = any(x.dtype in (torch.float64, torch.complex128) for x in tensors)
     return torch.float64 if double else torch.float32
-
-
-def _complex_dtype(dtype: torch.dtype) -> torch.dtype:
-    """The complex dtype of a real one."""
-    return torch.complex128 if dtype == torch.float64 else torch.complex64
-
-
-def _worked(x: Tensor, dtype: torch.dtype) -> Tensor:
-    """The tensor in the dtype of the work, or its complex."""
-    return x.to(_complex_dtype(dtype) if x.is_complex() else dtype)
-
-
-def _shared(x: Tensor, heads: int, dim: int) -> Tensor:
-    """Each head repeated for the heads that share it."""
-    count = x.shape[dim]
-    return x if count in (1, heads) else x.repeat_interleave(heads // count, dim)
 
 
 class State(NamedTuple):
@@ -197,7 +172,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_rwkv6_4530772e'
+NAMESPACE = 'eosc_rwkv6_b3341224'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
@@ -236,81 +211,80 @@ def _register(name, schema, run, fake, vmap=None, backward=None, setup=None):
         torch.library.register_autograd(qualified, backward, setup_context=setup, lib=_LIBRARY)
 
 
-def _m_kept(kernels, k, v, r, w, cu_seqlens, keep):
+def _m_kept(kernels, r, u, k, v, w, cu_seqlens, keep):
     if not keep:
         return 0
     if kernels is not torch_kernels:
-        return kernels.m_kept(k, v, r, w, cu_seqlens)
-    if cu_seqlens is not None or k.device.type != "cpu":
+        return kernels.m_kept(r, u, k, v, w, cu_seqlens)
+    if cu_seqlens is not None or r.device.type != "cpu":
         return 0
-    return torch_kernels.m_kept(k, v, r, w)
+    return torch_kernels.m_kept(r, u, k, v, w)
 
 
-def _m_forward(k, v, r, w, initial_state, cu_seqlens, keep):
-    kernels = _kernels((k, v, r,), k.shape[3], v.shape[3])
-    with torch.autocast(k.device.type, enabled=False):
-        if _m_kept(kernels, k, v, r, w, cu_seqlens, keep):
+def _m_forward(r, u, k, v, w, initial_state, cu_seqlens, keep):
+    kernels = _kernels((r, k, v,), r.shape[3], v.shape[3])
+    with torch.autocast(r.device.type, enabled=False):
+        if _m_kept(kernels, r, u, k, v, w, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
-            return kernels.m_forward_kept(k, v, r, w, initial_state, *packed)
-        y, final = kernels.m_forward(k, v, r, w, initial_state, cu_seqlens)
-    N = _sequences(k, cu_seqlens)
-    return y, final, k.new_empty((N, 0), dtype=_accumulator(k, v, r, w))
+            return kernels.m_forward_kept(r, u, k, v, w, initial_state, *packed)
+        y, final = kernels.m_forward(r, u, k, v, w, initial_state, cu_seqlens)
+    N = _sequences(r, cu_seqlens)
+    return y, final, r.new_empty((N, 0), dtype=_accumulator(r, k, v, w))
 
 
-def _m_forward_fake(k, v, r, w, initial_state, cu_seqlens, keep):
-    heads = _heads('tttt', (k, v, r, w,))
-    B, T = k.shape[:2]
-    N = _sequences(k, cu_seqlens)
-    dtype = _accumulator(k, v, r, w)
-    y = k.new_empty((B, T, heads, v.shape[3]), dtype=dtype)
-    kernels = _kernels((k, v, r,), k.shape[3], v.shape[3])
-    numbers = _m_kept(kernels, k, v, r, w, cu_seqlens, keep)
-    kept = k.new_empty((N, numbers), dtype=dtype)
-    return y, k.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype), kept
+def _m_forward_fake(r, u, k, v, w, initial_state, cu_seqlens, keep):
+    heads = _heads('thttt', (r, u, k, v, w,))
+    B, T = r.shape[:2]
+    N = _sequences(r, cu_seqlens)
+    dtype = _accumulator(r, k, v, w)
+    y = r.new_empty((B, T, heads, v.shape[3]))
+    kernels = _kernels((r, k, v,), r.shape[3], v.shape[3])
+    numbers = _m_kept(kernels, r, u, k, v, w, cu_seqlens, keep)
+    kept = r.new_empty((N, numbers), dtype=dtype)
+    return y, r.new_empty((N, heads, r.shape[3], v.shape[3]), dtype=dtype), kept
 
 
 def _m_forward_vmap(info, in_dims, *args):
-    kinds, op = 'ttttsco', _OPS.m_forward
+    kinds, op = 'thtttsco', _OPS.m_forward
     return _vmapped(op, kinds, "tse", info, in_dims, args)
 
 
-def _m_backward(k, v, r, w, initial_state, cu_seqlens, dy, d_final_state, kept):
-    kernels = _kernels((k, v, r,), k.shape[3], v.shape[3])
+def _m_backward(r, u, k, v, w, initial_state, cu_seqlens, dy, d_final_state, kept):
+    kernels = _kernels((r, k, v,), r.shape[3], v.shape[3])
     held = () if kept is None or not kept.shape[1] else (kept,)
-    with torch.autocast(k.device.type, enabled=False):
-        return kernels.m_backward(k, v, r, w, initial_state, cu_seqlens, dy, d_final_state, *held)
+    with torch.autocast(r.device.type, enabled=False):
+        return kernels.m_backward(r, u, k, v, w, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
-def _m_backward_fake(k, v, r, w, initial_state, cu_seqlens, dy, d_final_state, kept):
-    heads = _heads('tttt', (k, v, r, w,))
-    N = _sequences(k, cu_seqlens)
-    dtype = _accumulator(k, v, r, w)
-    d_state = k.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
-    trained = (k, v, r, w,)
+def _m_backward_fake(r, u, k, v, w, initial_state, cu_seqlens, dy, d_final_state, kept):
+    heads = _heads('thttt', (r, u, k, v, w,))
+    N = _sequences(r, cu_seqlens)
+    dtype = _accumulator(r, k, v, w)
+    d_state = r.new_empty((N, heads, r.shape[3], v.shape[3]), dtype=dtype)
+    trained = (r, u, k, v, w,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
 
 def _m_backward_vmap(info, in_dims, *args):
-    kinds, op = 'ttttsctso', _OPS.m_backward
-    return _vmapped(op, kinds, 'tttts', info, in_dims, args)
+    kinds, op = 'thtttsctso', _OPS.m_backward
+    return _vmapped(op, kinds, 'thttts', info, in_dims, args)
 
 
-def _m_step(k, v, r, w, state, state_indices):
-    with torch.autocast(k.device.type, enabled=False):
-        return _kernels((k, v, r,), state.shape[2], state.shape[3]).m_step(k, v, r, w, state, state_indices)
+def _m_step(r, u, k, v, w, state, state_indices):
+    with torch.autocast(r.device.type, enabled=False):
+        return _kernels((r, k, v,), state.shape[2], state.shape[3]).m_step(r, u, k, v, w, state, state_indices)
 
 
-def _m_step_fake(k, v, r, w, state, state_indices):
-    N, heads = k.shape[0], state.shape[1]
-    dtype = _accumulator(k, v, r, w)
-    return k.new_empty((N, heads, state.shape[3]), dtype=dtype)
+def _m_step_fake(r, u, k, v, w, state, state_indices):
+    N, heads = r.shape[0], state.shape[1]
+    return r.new_empty((N, heads, state.shape[3]))
 
 
 def _m_saved(ctx, inputs, output):
-    k, v, r, w, initial_state, cu_seqlens, _ = inputs
+    r, u, k, v, w, initial_state, cu_seqlens, _ = inputs
     kept = output[-1]
     ctx.mark_non_differentiable(kept)
-    ctx.save_for_backward(k, v, r, w, initial_state, cu_seqlens, kept)
+    ctx.save_for_backward(r, u, k, v, w, initial_state, cu_seqlens, kept)
 
 
 @_signed
@@ -320,8 +294,8 @@ class _Scan_mGradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(k, v, r, w, initial_state, cu_seqlens, dy, d_final_state, kept):
-        return _OPS.m_backward(k, v, r, w, initial_state, cu_seqlens, dy, d_final_state, kept)
+    def forward(r, u, k, v, w, initial_state, cu_seqlens, dy, d_final_state, kept):
+        return _OPS.m_backward(r, u, k, v, w, initial_state, cu_seqlens, dy, d_final_state, kept)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -333,12 +307,12 @@ class _Scan_mGradient(torch.autograd.Function):
 
 
 def _m_gradients(ctx, dy, d_final_state):
-    k, v, r, w, initial_state, cu_seqlens, kept = ctx.saved_tensors
-    d_k, d_v, d_r, d_w, d_initial_state = _Scan_mGradient.apply(
-        k, v, r, w, initial_state, cu_seqlens, dy, d_final_state, kept
+    r, u, k, v, w, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_r, d_u, d_k, d_v, d_w, d_initial_state = _Scan_mGradient.apply(
+        r, u, k, v, w, initial_state, cu_seqlens, dy, d_final_state, kept
     )
     d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-    return d_k, d_v, d_r, d_w, d_initial_state, None, None
+    return d_r, d_u, d_k, d_v, d_w, d_initial_state, None, None
 
 
 @_signed
@@ -348,8 +322,8 @@ class _Scan_m(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(k, v, r, w, initial_state, cu_seqlens, keep):
-        return _OPS.m_forward(k, v, r, w, initial_state, cu_seqlens, keep)
+    def forward(r, u, k, v, w, initial_state, cu_seqlens, keep):
+        return _OPS.m_forward(r, u, k, v, w, initial_state, cu_seqlens, keep)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -360,14 +334,14 @@ class _Scan_m(torch.autograd.Function):
         return _m_gradients(ctx, dy, d_final_state)
 
 
-def _scan_m(k, v, r, w, initial_state, cu_seqlens):
-    keep = _trained(k, v, r, w, initial_state)
-    return _Scan_m.apply(k, v, r, w, initial_state, cu_seqlens, keep)[:2]
+def _scan_m(r, u, k, v, w, initial_state, cu_seqlens):
+    keep = _trained(r, u, k, v, w, initial_state)
+    return _Scan_m.apply(r, u, k, v, w, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
     "m_forward",
-    'm_forward(Tensor k, Tensor v, Tensor r, Tensor w, Tensor? initial_state, Tensor? cu_seqlens, bool keep) -> (Tensor, Tensor, Tensor)',
+    'm_forward(Tensor r, Tensor u, Tensor k, Tensor v, Tensor w, Tensor? initial_state, Tensor? cu_seqlens, bool keep) -> (Tensor, Tensor, Tensor)',
     _m_forward,
     _m_forward_fake,
     _m_forward_vmap,
@@ -376,7 +350,7 @@ _register(
 )
 _register(
     "m_backward",
-    'm_backward(Tensor k, Tensor v, Tensor r, Tensor w, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state, Tensor? kept) -> (Tensor, Tensor, Tensor, Tensor, Tensor)',
+    'm_backward(Tensor r, Tensor u, Tensor k, Tensor v, Tensor w, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state, Tensor? kept) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
     _m_backward,
     _m_backward_fake,
     _m_backward_vmap,
@@ -384,87 +358,86 @@ _register(
 )
 _register(
     "m_step",
-    'm_step(Tensor k, Tensor v, Tensor r, Tensor w, Tensor(a!) state, Tensor? state_indices) -> Tensor',
+    'm_step(Tensor r, Tensor u, Tensor k, Tensor v, Tensor w, Tensor(a!) state, Tensor? state_indices) -> Tensor',
     _m_step,
     _m_step_fake,
 )
 
 
-def _m_layer_kept(kernels, k, v, r, w0, w_raw, cu_seqlens, keep):
+def _m_layer_kept(kernels, r, u, k, v, w0, w_raw, cu_seqlens, keep):
     if not keep:
         return 0
     if kernels is not torch_kernels:
-        return kernels.m_layer_kept(k, v, r, w0, w_raw, cu_seqlens)
-    if cu_seqlens is not None or k.device.type != "cpu":
+        return kernels.m_layer_kept(r, u, k, v, w0, w_raw, cu_seqlens)
+    if cu_seqlens is not None or r.device.type != "cpu":
         return 0
-    return torch_kernels.m_layer_kept(k, v, r, w0, w_raw)
+    return torch_kernels.m_layer_kept(r, u, k, v, w0, w_raw)
 
 
-def _m_layer_forward(k, v, r, w0, w_raw, initial_state, cu_seqlens, keep):
-    kernels = _kernels((k, v, r,), k.shape[3], v.shape[3])
-    with torch.autocast(k.device.type, enabled=False):
-        if _m_layer_kept(kernels, k, v, r, w0, w_raw, cu_seqlens, keep):
+def _m_layer_forward(r, u, k, v, w0, w_raw, initial_state, cu_seqlens, keep):
+    kernels = _kernels((r, k, v,), r.shape[3], v.shape[3])
+    with torch.autocast(r.device.type, enabled=False):
+        if _m_layer_kept(kernels, r, u, k, v, w0, w_raw, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
-            return kernels.m_layer_forward_kept(k, v, r, w0, w_raw, initial_state, *packed)
-        y, final = kernels.m_layer_forward(k, v, r, w0, w_raw, initial_state, cu_seqlens)
-    N = _sequences(k, cu_seqlens)
-    return y, final, k.new_empty((N, 0), dtype=_accumulator(k, v, r, w_raw))
+            return kernels.m_layer_forward_kept(r, u, k, v, w0, w_raw, initial_state, *packed)
+        y, final = kernels.m_layer_forward(r, u, k, v, w0, w_raw, initial_state, cu_seqlens)
+    N = _sequences(r, cu_seqlens)
+    return y, final, r.new_empty((N, 0), dtype=_accumulator(r, k, v, w_raw))
 
 
-def _m_layer_forward_fake(k, v, r, w0, w_raw, initial_state, cu_seqlens, keep):
-    heads = _heads('tttht', (k, v, r, w0, w_raw,))
-    B, T = k.shape[:2]
-    N = _sequences(k, cu_seqlens)
-    dtype = _accumulator(k, v, r, w_raw)
-    y = k.new_empty((B, T, heads, v.shape[3]), dtype=dtype)
-    kernels = _kernels((k, v, r,), k.shape[3], v.shape[3])
-    numbers = _m_layer_kept(kernels, k, v, r, w0, w_raw, cu_seqlens, keep)
-    kept = k.new_empty((N, numbers), dtype=dtype)
-    return y, k.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype), kept
+def _m_layer_forward_fake(r, u, k, v, w0, w_raw, initial_state, cu_seqlens, keep):
+    heads = _heads('thttht', (r, u, k, v, w0, w_raw,))
+    B, T = r.shape[:2]
+    N = _sequences(r, cu_seqlens)
+    dtype = _accumulator(r, k, v, w_raw)
+    y = r.new_empty((B, T, heads, v.shape[3]))
+    kernels = _kernels((r, k, v,), r.shape[3], v.shape[3])
+    numbers = _m_layer_kept(kernels, r, u, k, v, w0, w_raw, cu_seqlens, keep)
+    kept = r.new_empty((N, numbers), dtype=dtype)
+    return y, r.new_empty((N, heads, r.shape[3], v.shape[3]), dtype=dtype), kept
 
 
 def _m_layer_forward_vmap(info, in_dims, *args):
-    kinds, op = 'ttthtsco', _OPS.m_layer_forward
+    kinds, op = 'thtthtsco', _OPS.m_layer_forward
     return _vmapped(op, kinds, "tse", info, in_dims, args)
 
 
-def _m_layer_backward(k, v, r, w0, w_raw, initial_state, cu_seqlens, dy, d_final_state, kept):
-    kernels = _kernels((k, v, r,), k.shape[3], v.shape[3])
+def _m_layer_backward(r, u, k, v, w0, w_raw, initial_state, cu_seqlens, dy, d_final_state, kept):
+    kernels = _kernels((r, k, v,), r.shape[3], v.shape[3])
     held = () if kept is None or not kept.shape[1] else (kept,)
-    with torch.autocast(k.device.type, enabled=False):
-        return kernels.m_layer_backward(k, v, r, w0, w_raw, initial_state, cu_seqlens, dy, d_final_state, *held)
+    with torch.autocast(r.device.type, enabled=False):
+        return kernels.m_layer_backward(r, u, k, v, w0, w_raw, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
-def _m_layer_backward_fake(k, v, r, w0, w_raw, initial_state, cu_seqlens, dy, d_final_state, kept):
-    heads = _heads('tttht', (k, v, r, w0, w_raw,))
-    N = _sequences(k, cu_seqlens)
-    dtype = _accumulator(k, v, r, w_raw)
-    d_state = k.new_empty((N, heads, k.shape[3], v.shape[3]), dtype=dtype)
-    trained = (k, v, r, w0, w_raw,)
+def _m_layer_backward_fake(r, u, k, v, w0, w_raw, initial_state, cu_seqlens, dy, d_final_state, kept):
+    heads = _heads('thttht', (r, u, k, v, w0, w_raw,))
+    N = _sequences(r, cu_seqlens)
+    dtype = _accumulator(r, k, v, w_raw)
+    d_state = r.new_empty((N, heads, r.shape[3], v.shape[3]), dtype=dtype)
+    trained = (r, u, k, v, w0, w_raw,)
     return (*(x.new_empty(x.shape) for x in trained), d_state)
 
 
 def _m_layer_backward_vmap(info, in_dims, *args):
-    kinds, op = 'ttthtsctso', _OPS.m_layer_backward
-    return _vmapped(op, kinds, 'ttthts', info, in_dims, args)
+    kinds, op = 'thtthtsctso', _OPS.m_layer_backward
+    return _vmapped(op, kinds, 'thtthts', info, in_dims, args)
 
 
-def _m_layer_step(k, v, r, w0, w_raw, state, state_indices):
-    with torch.autocast(k.device.type, enabled=False):
-        return _kernels((k, v, r,), state.shape[2], state.shape[3]).m_layer_step(k, v, r, w0, w_raw, state, state_indices)
+def _m_layer_step(r, u, k, v, w0, w_raw, state, state_indices):
+    with torch.autocast(r.device.type, enabled=False):
+        return _kernels((r, k, v,), state.shape[2], state.shape[3]).m_layer_step(r, u, k, v, w0, w_raw, state, state_indices)
 
 
-def _m_layer_step_fake(k, v, r, w0, w_raw, state, state_indices):
-    N, heads = k.shape[0], state.shape[1]
-    dtype = _accumulator(k, v, r, w_raw)
-    return k.new_empty((N, heads, state.shape[3]), dtype=dtype)
+def _m_layer_step_fake(r, u, k, v, w0, w_raw, state, state_indices):
+    N, heads = r.shape[0], state.shape[1]
+    return r.new_empty((N, heads, state.shape[3]))
 
 
 def _m_layer_saved(ctx, inputs, output):
-    k, v, r, w0, w_raw, initial_state, cu_seqlens, _ = inputs
+    r, u, k, v, w0, w_raw, initial_state, cu_seqlens, _ = inputs
     kept = output[-1]
     ctx.mark_non_differentiable(kept)
-    ctx.save_for_backward(k, v, r, w0, w_raw, initial_state, cu_seqlens, kept)
+    ctx.save_for_backward(r, u, k, v, w0, w_raw, initial_state, cu_seqlens, kept)
 
 
 @_signed
@@ -474,8 +447,8 @@ class _Scan_m_layerGradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(k, v, r, w0, w_raw, initial_state, cu_seqlens, dy, d_final_state, kept):
-        return _OPS.m_layer_backward(k, v, r, w0, w_raw, initial_state, cu_seqlens, dy, d_final_state, kept)
+    def forward(r, u, k, v, w0, w_raw, initial_state, cu_seqlens, dy, d_final_state, kept):
+        return _OPS.m_layer_backward(r, u, k, v, w0, w_raw, initial_state, cu_seqlens, dy, d_final_state, kept)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -487,12 +460,12 @@ class _Scan_m_layerGradient(torch.autograd.Function):
 
 
 def _m_layer_gradients(ctx, dy, d_final_state):
-    k, v, r, w0, w_raw, initial_state, cu_seqlens, kept = ctx.saved_tensors
-    d_k, d_v, d_r, d_w0, d_w_raw, d_initial_state = _Scan_m_layerGradient.apply(
-        k, v, r, w0, w_raw, initial_state, cu_seqlens, dy, d_final_state, kept
+    r, u, k, v, w0, w_raw, initial_state, cu_seqlens, kept = ctx.saved_tensors
+    d_r, d_u, d_k, d_v, d_w0, d_w_raw, d_initial_state = _Scan_m_layerGradient.apply(
+        r, u, k, v, w0, w_raw, initial_state, cu_seqlens, dy, d_final_state, kept
     )
     d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
-    return d_k, d_v, d_r, d_w0, d_w_raw, d_initial_state, None, None
+    return d_r, d_u, d_k, d_v, d_w0, d_w_raw, d_initial_state, None, None
 
 
 @_signed
@@ -502,8 +475,8 @@ class _Scan_m_layer(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(k, v, r, w0, w_raw, initial_state, cu_seqlens, keep):
-        return _OPS.m_layer_forward(k, v, r, w0, w_raw, initial_state, cu_seqlens, keep)
+    def forward(r, u, k, v, w0, w_raw, initial_state, cu_seqlens, keep):
+        return _OPS.m_layer_forward(r, u, k, v, w0, w_raw, initial_state, cu_seqlens, keep)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -514,14 +487,14 @@ class _Scan_m_layer(torch.autograd.Function):
         return _m_layer_gradients(ctx, dy, d_final_state)
 
 
-def _scan_m_layer(k, v, r, w0, w_raw, initial_state, cu_seqlens):
-    keep = _trained(k, v, r, w0, w_raw, initial_state)
-    return _Scan_m_layer.apply(k, v, r, w0, w_raw, initial_state, cu_seqlens, keep)[:2]
+def _scan_m_layer(r, u, k, v, w0, w_raw, initial_state, cu_seqlens):
+    keep = _trained(r, u, k, v, w0, w_raw, initial_state)
+    return _Scan_m_layer.apply(r, u, k, v, w0, w_raw, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
     "m_layer_forward",
-    'm_layer_forward(Tensor k, Tensor v, Tensor r, Tensor w0, Tensor w_raw, Tensor? initial_state, Tensor? cu_seqlens, bool keep) -> (Tensor, Tensor, Tensor)',
+    'm_layer_forward(Tensor r, Tensor u, Tensor k, Tensor v, Tensor w0, Tensor w_raw, Tensor? initial_state, Tensor? cu_seqlens, bool keep) -> (Tensor, Tensor, Tensor)',
     _m_layer_forward,
     _m_layer_forward_fake,
     _m_layer_forward_vmap,
@@ -530,7 +503,7 @@ _register(
 )
 _register(
     "m_layer_backward",
-    'm_layer_backward(Tensor k, Tensor v, Tensor r, Tensor w0, Tensor w_raw, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state, Tensor? kept) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
+    'm_layer_backward(Tensor r, Tensor u, Tensor k, Tensor v, Tensor w0, Tensor w_raw, Tensor? initial_state, Tensor? cu_seqlens, Tensor dy, Tensor? d_final_state, Tensor? kept) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)',
     _m_layer_backward,
     _m_layer_backward_fake,
     _m_layer_backward_vmap,
@@ -538,7 +511,7 @@ _register(
 )
 _register(
     "m_layer_step",
-    'm_layer_step(Tensor k, Tensor v, Tensor r, Tensor w0, Tensor w_raw, Tensor(a!) state, Tensor? state_indices) -> Tensor',
+    'm_layer_step(Tensor r, Tensor u, Tensor k, Tensor v, Tensor w0, Tensor w_raw, Tensor(a!) state, Tensor? state_indices) -> Tensor',
     _m_layer_step,
     _m_layer_step_fake,
 )
@@ -559,12 +532,8 @@ def _rwkv6_sequence(
     dtype, device = _work_dtype(r, k, v, w, u), r.device
     K = r.shape[3]
     V = v.shape[3]
-    y, m_final = _scan_m(k, v, r, w, m_before, cu_seqlens)
-    r_2 = _shared(_worked(r, dtype), H, 2)
-    u_2 = _shared(_worked(u, dtype)[None, None], H, 2)
-    k_2 = _shared(_worked(k, dtype), H, 2)
-    v_2 = _shared(_worked(v, dtype), H, 2)
-    return (y + ((r_2 * u_2 * k_2).sum(3)[:, :, :, None] * v_2)).expand(B, T, H, V).to(r.dtype), (m_final,)
+    y, m_final = _scan_m(r, u, k, v, w, m_before, cu_seqlens)
+    return y.to(r.dtype), (m_final,)
 
 
 _SPECS_rwkv6 = (
@@ -621,11 +590,8 @@ def rwkv6_step(
     state_indices: Tensor | None = None,
 ) -> Tensor:
     'One token: operands without T; the state is updated in place, in the rows `state_indices` where they are given.'
-    states = _listed(state, 1)
-    held = states if state_indices is None else [x[state_indices] for x in states]
-    y, final = _rwkv6_sequence(r.unsqueeze(1), k.unsqueeze(1), v.unsqueeze(1), w.unsqueeze(1), u, *held, None)
-    _stored(states, final, state_indices)
-    return y.squeeze(1)
+    (held,) = _listed(state, 1)
+    return _OPS.m_step(r, u, k, v, w, held, state_indices)
 
 
 def _rwkv6_layer_sequence(
@@ -644,12 +610,8 @@ def _rwkv6_layer_sequence(
     dtype, device = _work_dtype(r, k, v, w0, w_raw, u), r.device
     K = r.shape[3]
     V = v.shape[3]
-    y, m_final = _scan_m_layer(k, v, r, w0, w_raw, m_before, cu_seqlens)
-    r_2 = _shared(_worked(r, dtype), H, 2)
-    u_2 = _shared(_worked(u, dtype)[None, None], H, 2)
-    k_2 = _shared(_worked(k, dtype), H, 2)
-    v_2 = _shared(_worked(v, dtype), H, 2)
-    return (y + ((r_2 * u_2 * k_2).sum(3)[:, :, :, None] * v_2)).expand(B, T, H, V).to(r.dtype), (m_final,)
+    y, m_final = _scan_m_layer(r, u, k, v, w0, w_raw, m_before, cu_seqlens)
+    return y.to(r.dtype), (m_final,)
 
 
 _SPECS_rwkv6_layer = (
@@ -710,8 +672,5 @@ def rwkv6_layer_step(
     state_indices: Tensor | None = None,
 ) -> Tensor:
     'One token: operands without T; the state is updated in place, in the rows `state_indices` where they are given.'
-    states = _listed(state, 1)
-    held = states if state_indices is None else [x[state_indices] for x in states]
-    y, final = _rwkv6_layer_sequence(r.unsqueeze(1), k.unsqueeze(1), v.unsqueeze(1), w0, w_raw.unsqueeze(1), u, *held, None)
-    _stored(states, final, state_indices)
-    return y.squeeze(1)
+    (held,) = _listed(state, 1)
+    return _OPS.m_layer_step(r, u, k, v, w0, w_raw, held, state_indices)

@@ -296,23 +296,25 @@ def _each_sequence(
 
 
 def _m_forward(
+    r: Tensor,
     k: Tensor,
     v: Tensor,
-    r: Tensor,
     w: Tensor,
+    u: Tensor,
     initial_state: Tensor | None,
     kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks; sequences of one length'
-    B, T = k.shape[:2]
-    H = max(k.shape[2], v.shape[2], r.shape[2], w.shape[2])
-    dtype, device = _precision(k, v, r, w), k.device
+    B, T = r.shape[:2]
+    H = max(r.shape[2], k.shape[2], v.shape[2], w.shape[2], u.shape[0])
+    dtype, device = _precision(r, k, v, w), r.device
     lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
-    K = k.shape[3]  # size of K
+    K = r.shape[3]  # size of K
     V = v.shape[3]  # size of V
+    r_tile = _chunked(r, H, 32, dtype)
+    u_tile = _headed(u, H, dtype)
     k_tile = _chunked(k, H, 32, dtype)
     v_tile = _chunked(v, H, 32, dtype)
-    r_tile = _chunked(r, H, 32, dtype)
     w_tile = _chunked(w, H, 32, dtype)
     chunks = -(-T // 32)
     places = _places(kept, (chunks + 1, B, H, K, V))
@@ -378,70 +380,78 @@ def _m_forward(
     before1_gK = _before(prefix1_gK, 1)  # the same up to the token before, blocks of 1
     del prefix1_gK
     part_11 = _half(before1_gK, 1, 1) * _half(r_tile, 1, 1)
-    del r_tile, before1_gK
+    del before1_gK
     part_12 = _half(suffix1_gK, 1, 0) * _half(k_tile, 1, 0)
-    del k_tile, suffix1_gK
+    del suffix1_gK
     A_half1 = (part_11 * part_12).sum(-1, keepdim=True)  # pairs with j <= i in level1
     del part_11, part_12
     _level(total, 1).add_(A_half1)
     del A_half1
-    y = _add_product(part @ M_all[:-1], total, v_tile)  # inside the chunk, and from the memory before it
+    part_13 = r_tile * k_tile * u_tile[:, :, :, None]
+    del r_tile, u_tile, k_tile
+    own = part_13.sum(4)[:, :, :, :, None] * v_tile  # what the output adds of its own token
+    del part_13
+    y = _add_product(part @ M_all[:-1], total, v_tile).add_(own)  # inside the chunk, and from the memory before it
     return (
-        _tokens(y, H, dtype),
+        _tokens(y, H, r.dtype),
         M_all[-1].clone(),
     )
 
 
 def m_forward(
+    r: Tensor,
+    u: Tensor,
     k: Tensor,
     v: Tensor,
-    r: Tensor,
     w: Tensor,
     initial_state: Tensor | None,
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks'
-    if cu_seqlens is None and k.shape[1] == 1:
-        y, final = _m_token(k, v, r, w, initial_state)
+    if cu_seqlens is None and r.shape[1] == 1:
+        y, final = _m_token(r, k, v, w, u, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_m_forward, (k, v, r, w), (), (initial_state, None), "tn")
-    return _each_sequence(_m_forward, (k, v, r, w), (), (initial_state, None), cu_seqlens, "tn")
+        return _in_groups(_m_forward, (r, k, v, w), (u,), (initial_state, None), "tn")
+    return _each_sequence(_m_forward, (r, k, v, w), (u,), (initial_state, None), cu_seqlens, "tn")
 
 
 def m_forward_kept(
+    r: Tensor,
+    u: Tensor,
     k: Tensor,
     v: Tensor,
-    r: Tensor,
     w: Tensor,
     initial_state: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     'one pass over the chunks; also what the backward would compute again'
-    dtype = _precision(k, v, r, w)
-    kept = k.new_empty(k.shape[0], m_kept(k, v, r, w), dtype=dtype)
-    return (*_in_groups(_m_forward, (k, v, r, w), (), (initial_state, kept), "tn"), kept)
+    dtype = _precision(r, k, v, w)
+    kept = r.new_empty(r.shape[0], m_kept(r, u, k, v, w), dtype=dtype)
+    return (*_in_groups(_m_forward, (r, k, v, w), (u,), (initial_state, kept), "tn"), kept)
 
 
 def _m_backward(
+    r: Tensor,
     k: Tensor,
     v: Tensor,
-    r: Tensor,
     w: Tensor,
     dy: Tensor,
+    u: Tensor,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
     kept: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time; sequences of one length'
-    B, T = k.shape[:2]
-    H = max(k.shape[2], v.shape[2], r.shape[2], w.shape[2])
-    dtype, device = _precision(k, v, r, w, dy), k.device
+    B, T = r.shape[:2]
+    H = max(r.shape[2], k.shape[2], v.shape[2], w.shape[2], u.shape[0])
+    dtype, device = _precision(r, k, v, w, dy), r.device
     lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
-    K = k.shape[3]  # size of K
+    K = r.shape[3]  # size of K
     V = v.shape[3]  # size of V
+    r_tile = _chunked(r, H, 32, dtype)
+    u_tile = _headed(u, H, dtype)
     k_tile = _chunked(k, H, 32, dtype)
     v_tile = _chunked(v, H, 32, dtype)
-    r_tile = _chunked(r, H, 32, dtype)
     w_tile = _chunked(w, H, 32, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
     chunks = -(-T // 32)
@@ -467,183 +477,203 @@ def _m_backward(
     h = M_all[:-1]  # memory before the chunk
     del M_all
     before32_gK = _before(prefix32_gK, 32)  # the same up to the token before, blocks of 32
-    part_2 = before32_gK * r_tile
-    L_all = _carry_products(0.0 if d_final_state is None else d_final_state.to(dtype), advance, part_2.mT, dy_tile, 1.0, True)  # adjoint after it
-    del advance, part_2
-    de_out = (v_tile @ L_all[1:].mT).mul_(suffix32_gK)  # through L
-    del suffix32_gK
-    total = de_out.clone()
-    part_3 = _half(v_tile, 16, 0) @ _half(dy_tile, 16, 1).mT
+    ds_out = (dy_tile @ h.mT).mul_(before32_gK)  # through M
+    total = ds_out.clone()
     before16_gK = _before(prefix16_gK, 16)  # the same up to the token before, blocks of 16
     del prefix16_gK
-    q_half16 = _half(before16_gK, 16, 1) * _half(r_tile, 16, 1)
-    de_half16 = part_3 @ q_half16
-    _half(total, 16, 0).addcmul_(_half(suffix16_gK, 16, 0), de_half16)
-    part_4 = _half(v_tile, 8, 0) @ _half(dy_tile, 8, 1).mT
+    part_2 = _half(dy_tile, 16, 1) @ _half(v_tile, 16, 0).mT
+    k_half16 = _half(suffix16_gK, 16, 0) * _half(k_tile, 16, 0)
+    ds_half16 = part_2 @ k_half16
+    _half(total, 16, 1).addcmul_(_half(before16_gK, 16, 1), ds_half16)
     before8_gK = _before(prefix8_gK, 8)  # the same up to the token before, blocks of 8
     del prefix8_gK
-    q_half8 = _half(before8_gK, 8, 1) * _half(r_tile, 8, 1)
-    de_half8 = part_4 @ q_half8
-    _half(total, 8, 0).addcmul_(_half(suffix8_gK, 8, 0), de_half8)
-    part_5 = _half(v_tile, 4, 0) @ _half(dy_tile, 4, 1).mT
+    part_3 = _half(dy_tile, 8, 1) @ _half(v_tile, 8, 0).mT
+    k_half8 = _half(suffix8_gK, 8, 0) * _half(k_tile, 8, 0)
+    ds_half8 = part_3 @ k_half8
+    _half(total, 8, 1).addcmul_(_half(before8_gK, 8, 1), ds_half8)
     before4_gK = _before(prefix4_gK, 4)  # the same up to the token before, blocks of 4
     del prefix4_gK
-    q_half4 = _half(before4_gK, 4, 1) * _half(r_tile, 4, 1)
-    de_half4 = part_5 @ q_half4
-    _half(total, 4, 0).addcmul_(_half(suffix4_gK, 4, 0), de_half4)
-    part_6 = _half(v_tile, 2, 0) @ _half(dy_tile, 2, 1).mT
+    part_4 = _half(dy_tile, 4, 1) @ _half(v_tile, 4, 0).mT
+    k_half4 = _half(suffix4_gK, 4, 0) * _half(k_tile, 4, 0)
+    ds_half4 = part_4 @ k_half4
+    _half(total, 4, 1).addcmul_(_half(before4_gK, 4, 1), ds_half4)
     before2_gK = _before(prefix2_gK, 2)  # the same up to the token before, blocks of 2
     del prefix2_gK
-    q_half2 = _half(before2_gK, 2, 1) * _half(r_tile, 2, 1)
-    de_half2 = part_6 @ q_half2
-    _half(total, 2, 0).addcmul_(_half(suffix2_gK, 2, 0), de_half2)
-    Bt_half1 = (_half(v_tile, 1, 0) * _half(dy_tile, 1, 1)).sum(-1, keepdim=True)
+    part_5 = _half(dy_tile, 2, 1) @ _half(v_tile, 2, 0).mT
+    k_half2 = _half(suffix2_gK, 2, 0) * _half(k_tile, 2, 0)
+    ds_half2 = part_5 @ k_half2
+    _half(total, 2, 1).addcmul_(_half(before2_gK, 2, 1), ds_half2)
     before1_gK = _before(prefix1_gK, 1)  # the same up to the token before, blocks of 1
     del prefix1_gK
+    B_half1 = (_half(dy_tile, 1, 1) * _half(v_tile, 1, 0)).sum(-1, keepdim=True)  # dy_i x_j of the pairs
+    k_half1 = _half(suffix1_gK, 1, 0) * _half(k_tile, 1, 0)
+    ds_half1 = B_half1 * k_half1
+    del B_half1
+    _half(total, 1, 1).addcmul_(_half(before1_gK, 1, 1), ds_half1)
+    part_6 = v_tile * dy_tile
+    d_r = total + (u_tile[:, :, :, None] * k_tile * part_6.sum(4)[:, :, :, :, None])  # gradient of r
+    del total
+    part_7 = before32_gK * r_tile
+    del before32_gK
+    L_all = _carry_products(0.0 if d_final_state is None else d_final_state.to(dtype), advance, part_7.mT, dy_tile, 1.0, True)  # adjoint after it
+    del advance, part_7
+    de_out = (v_tile @ L_all[1:].mT).mul_(suffix32_gK)  # through L
+    del suffix32_gK
+    total_2 = de_out.clone()
+    q_half16 = _half(before16_gK, 16, 1) * _half(r_tile, 16, 1)
+    del before16_gK
+    de_half16 = part_2.mT @ q_half16
+    del part_2
+    _half(total_2, 16, 0).addcmul_(_half(suffix16_gK, 16, 0), de_half16)
+    del suffix16_gK
+    q_half8 = _half(before8_gK, 8, 1) * _half(r_tile, 8, 1)
+    del before8_gK
+    de_half8 = part_3.mT @ q_half8
+    del part_3
+    _half(total_2, 8, 0).addcmul_(_half(suffix8_gK, 8, 0), de_half8)
+    del suffix8_gK
+    q_half4 = _half(before4_gK, 4, 1) * _half(r_tile, 4, 1)
+    del before4_gK
+    de_half4 = part_4.mT @ q_half4
+    del part_4
+    _half(total_2, 4, 0).addcmul_(_half(suffix4_gK, 4, 0), de_half4)
+    del suffix4_gK
+    q_half2 = _half(before2_gK, 2, 1) * _half(r_tile, 2, 1)
+    del before2_gK
+    de_half2 = part_5.mT @ q_half2
+    del part_5
+    _half(total_2, 2, 0).addcmul_(_half(suffix2_gK, 2, 0), de_half2)
+    del suffix2_gK
+    Bt_half1 = (_half(v_tile, 1, 0) * _half(dy_tile, 1, 1)).sum(-1, keepdim=True)
+    del v_tile
     q_half1 = _half(before1_gK, 1, 1) * _half(r_tile, 1, 1)
+    del before1_gK
     de_half1 = Bt_half1 * q_half1
     del Bt_half1
-    _half(total, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), de_half1)
-    total_2 = part @ L_all[1:]
-    del part
-    k_half16 = _half(suffix16_gK, 16, 0) * _half(k_tile, 16, 0)
-    del suffix16_gK
-    part_7 = k_half16 @ q_half16.mT
-    _half(total_2, 16, 0).add_(part_7 @ _half(dy_tile, 16, 1))
-    del part_7
-    k_half8 = _half(suffix8_gK, 8, 0) * _half(k_tile, 8, 0)
-    del suffix8_gK
-    part_8 = k_half8 @ q_half8.mT
-    _half(total_2, 8, 0).add_(part_8 @ _half(dy_tile, 8, 1))
-    del part_8
-    k_half4 = _half(suffix4_gK, 4, 0) * _half(k_tile, 4, 0)
-    del suffix4_gK
-    part_9 = k_half4 @ q_half4.mT
-    _half(total_2, 4, 0).add_(part_9 @ _half(dy_tile, 4, 1))
-    del part_9
-    k_half2 = _half(suffix2_gK, 2, 0) * _half(k_tile, 2, 0)
-    del suffix2_gK
-    part_10 = k_half2 @ q_half2.mT
-    _half(total_2, 2, 0).add_(part_10 @ _half(dy_tile, 2, 1))
-    del part_10
-    k_half1 = _half(suffix1_gK, 1, 0) * _half(k_tile, 1, 0)
+    _half(total_2, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), de_half1)
     del suffix1_gK
+    d_k = total_2 + (u_tile[:, :, :, None] * r_tile * part_6.sum(4)[:, :, :, :, None])  # gradient of k
+    del total_2
+    total_3 = part @ L_all[1:]
+    del part
+    part_8 = k_half16 @ q_half16.mT
+    _half(total_3, 16, 0).add_(part_8 @ _half(dy_tile, 16, 1))
+    del part_8
+    part_9 = k_half8 @ q_half8.mT
+    _half(total_3, 8, 0).add_(part_9 @ _half(dy_tile, 8, 1))
+    del part_9
+    part_10 = k_half4 @ q_half4.mT
+    _half(total_3, 4, 0).add_(part_10 @ _half(dy_tile, 4, 1))
+    del part_10
+    part_11 = k_half2 @ q_half2.mT
+    _half(total_3, 2, 0).add_(part_11 @ _half(dy_tile, 2, 1))
+    del part_11
     At_half1 = (k_half1 * q_half1).sum(-1, keepdim=True)  # scores of the pairs
     dx_half1 = At_half1 * _half(dy_tile, 1, 1)
     del At_half1
-    _half(total_2, 1, 0).add_(dx_half1)
+    _half(total_3, 1, 0).add_(dx_half1)
     del dx_half1
-    ds_out = (dy_tile @ h.mT).mul_(before32_gK)  # through M
-    del before32_gK
-    total_3 = ds_out.clone()
-    ds_half16 = part_3.mT @ k_half16
-    del part_3
-    _half(total_3, 16, 1).addcmul_(_half(before16_gK, 16, 1), ds_half16)
-    del before16_gK
-    ds_half8 = part_4.mT @ k_half8
-    del part_4
-    _half(total_3, 8, 1).addcmul_(_half(before8_gK, 8, 1), ds_half8)
-    del before8_gK
-    ds_half4 = part_5.mT @ k_half4
-    del part_5
-    _half(total_3, 4, 1).addcmul_(_half(before4_gK, 4, 1), ds_half4)
-    del before4_gK
-    ds_half2 = part_6.mT @ k_half2
-    del part_6
-    _half(total_3, 2, 1).addcmul_(_half(before2_gK, 2, 1), ds_half2)
-    del before2_gK
-    B_half1 = (_half(dy_tile, 1, 1) * _half(v_tile, 1, 0)).sum(-1, keepdim=True)  # dy_i x_j of the pairs
-    del v_tile, dy_tile
-    ds_half1 = B_half1 * k_half1
-    del B_half1
-    _half(total_3, 1, 1).addcmul_(_half(before1_gK, 1, 1), ds_half1)
-    del before1_gK
+    part_12 = r_tile * k_tile * u_tile[:, :, :, None]
+    del u_tile
+    d_v = torch.addcmul(total_3, part_12.sum(4)[:, :, :, :, None], dy_tile)  # gradient of v
+    del dy_tile, total_3, part_12
     total_4 = r_tile * ds_out
-    del r_tile, ds_out
+    del ds_out
     _half(total_4, 16, 1).addcmul_(q_half16, ds_half16)
-    del q_half16, ds_half16
+    del ds_half16, q_half16
     _half(total_4, 8, 1).addcmul_(q_half8, ds_half8)
-    del q_half8, ds_half8
+    del ds_half8, q_half8
     _half(total_4, 4, 1).addcmul_(q_half4, ds_half4)
-    del q_half4, ds_half4
+    del ds_half4, q_half4
     _half(total_4, 2, 1).addcmul_(q_half2, ds_half2)
-    del q_half2, ds_half2
+    del ds_half2, q_half2
     _half(total_4, 1, 1).addcmul_(q_half1, ds_half1)
-    del q_half1, ds_half1
+    del ds_half1, q_half1
     total_5 = k_tile * de_out
     _half(total_5, 16, 0).addcmul_(k_half16, de_half16)
-    del de_half16, k_half16
+    del k_half16, de_half16
     _half(total_5, 8, 0).addcmul_(k_half8, de_half8)
-    del de_half8, k_half8
+    del k_half8, de_half8
     _half(total_5, 4, 0).addcmul_(k_half4, de_half4)
-    del de_half4, k_half4
+    del k_half4, de_half4
     _half(total_5, 2, 0).addcmul_(k_half2, de_half2)
-    del de_half2, k_half2
+    del k_half2, de_half2
     _half(total_5, 1, 0).addcmul_(k_half1, de_half1)
-    del de_half1, k_half1
-    part_11 = k_tile * de_out
-    del k_tile, de_out
-    part_12 = h * L_all[1:]
+    del k_half1, de_half1
+    part_13 = k_tile * de_out
+    del de_out
+    part_14 = h * L_all[1:]
     del h
-    d_w = -torch.exp(w_tile) * _running(total_4, True, True).sub_(_running(total_5, True, False)).add_(_valid(part_11, T).sum(3)[:, :, :, None]).add_((prefix32_gK[:, :, :, -1] * part_12.sum(4))[:, :, :, None])  # gradient of w
+    d_w = -torch.exp(w_tile) * _running(total_4, True, True).sub_(_running(total_5, True, False)).add_(_valid(part_13, T).sum(3)[:, :, :, None]).add_((prefix32_gK[:, :, :, -1] * part_14.sum(4))[:, :, :, None])  # gradient of w
+    del w_tile, prefix32_gK, total_4, total_5, part_13, part_14
+    part_15 = r_tile * k_tile * part_6.sum(4)[:, :, :, :, None]
+    del r_tile, k_tile, part_6
+    write = _valid(part_15, T).sum(3).expand(chunks, B, H, K)
+    del part_15
+    d_u_final = write.sum(0)  # of later tokens
     return (
-        _tokens(total, k.shape[2], k.dtype),
-        _tokens(total_2, v.shape[2], v.dtype),
-        _tokens(total_3, r.shape[2], r.dtype),
+        _tokens(d_r, r.shape[2], r.dtype),
+        _per_head(d_u_final, u.shape[0], u.dtype),
+        _tokens(d_k, k.shape[2], k.dtype),
+        _tokens(d_v, v.shape[2], v.dtype),
         _tokens(d_w, w.shape[2], w.dtype),
         L_all[0].clone(),
     )
 
 
 def m_backward(
+    r: Tensor,
+    u: Tensor,
     k: Tensor,
     v: Tensor,
-    r: Tensor,
     w: Tensor,
     initial_state: Tensor | None,
     cu_seqlens: Tensor | None,
     dy: Tensor,
     d_final_state: Tensor | None,
     kept: Tensor | None = None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time'
     if cu_seqlens is None:
-        return _in_groups(_m_backward, (k, v, r, w, dy), (), (initial_state, d_final_state, kept), "ttttn")
-    return _each_sequence(_m_backward, (k, v, r, w, dy), (), (initial_state, d_final_state, kept), cu_seqlens, "ttttn")
+        return _in_groups(_m_backward, (r, k, v, w, dy), (u,), (initial_state, d_final_state, kept), "tstttn")
+    return _each_sequence(_m_backward, (r, k, v, w, dy), (u,), (initial_state, d_final_state, kept), cu_seqlens, "tstttn")
 
 
 def m_kept(
+    r: Tensor,
+    u: Tensor,
     k: Tensor,
     v: Tensor,
-    r: Tensor,
     w: Tensor,
 ) -> int:
     'Numbers that the forward keeps of a sequence for its backward; 0: none'
-    B, T = k.shape[:2]
-    H = max(k.shape[2], v.shape[2], r.shape[2], w.shape[2])
-    K = k.shape[3]  # size of K
+    B, T = r.shape[:2]
+    H = max(r.shape[2], k.shape[2], v.shape[2], w.shape[2], u.shape[0])
+    K = r.shape[3]  # size of K
     V = v.shape[3]  # size of V
     chunks = -(-T // 32)
-    return (chunks + 1) * H * K * V if T >= 32 and K * V <= 64 * (K + V + K + K) else 0
+    return (chunks + 1) * H * K * V if T >= 32 and K * V <= 64 * (K + K + V + K) else 0
 
 
 def _m_token(
+    r: Tensor,
     k: Tensor,
     v: Tensor,
-    r: Tensor,
     w: Tensor,
+    u: Tensor,
     initial_state: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'the recurrence as it is written; sequences of one length'
-    B, T = k.shape[:2]
-    H = max(k.shape[2], v.shape[2], r.shape[2], w.shape[2])
-    dtype, device = _precision(k, v, r, w), k.device
+    B, T = r.shape[:2]
+    H = max(r.shape[2], k.shape[2], v.shape[2], w.shape[2], u.shape[0])
+    dtype, device = _precision(r, k, v, w), r.device
     lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
-    K = k.shape[3]  # size of K
+    K = r.shape[3]  # size of K
     V = v.shape[3]  # size of V
+    r_tile = _stepped(r, H, dtype)
+    u_tile = _headed(u, H, dtype)
     k_tile = _stepped(k, H, dtype)
     v_tile = _stepped(v, H, dtype)
-    r_tile = _stepped(r, H, dtype)
     w_tile = _stepped(w, H, dtype)
     chunks = T
     gK = (-torch.exp(w_tile)).clamp(min=lowest)  # log-decay  # line 9
@@ -651,29 +681,32 @@ def _m_token(
     advance = (torch.exp(gK))[:, :, :, :, None]
     del gK
     write = (k_tile[:, :, :, :, None] * v_tile[:, :, :, None]).expand(chunks, B, H, K, V)
-    del k_tile, v_tile
     M_all = _carry(0.0 if initial_state is None else initial_state.to(dtype), advance, write, False)  # m before the token
     del advance, write
     part = r_tile[:, :, :, :, None] * M_all[:-1]
-    del r_tile
-    y = part.sum(3)  # read
+    part_2 = r_tile * k_tile * u_tile
+    del r_tile, u_tile, k_tile
+    own = part_2.sum(3)[:, :, :, None] * v_tile  # what the output adds of its own token
+    del v_tile, part_2
+    y = part.sum(3) + own  # read
     return (
-        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, dtype),
+        _tokens(y.unsqueeze(3), H, r.dtype),
         M_all[-1].clone(),
     )
 
 
 def m_step(
+    r: Tensor,
+    u: Tensor,
     k: Tensor,
     v: Tensor,
-    r: Tensor,
     w: Tensor,
     state: Tensor,
     state_indices: Tensor | None,
 ) -> Tensor:
     'One token: y [N, H, ...]; the state [N, H, ...] is updated in place.'
     held = state if state_indices is None else state[state_indices]
-    y, final = _m_token(k.unsqueeze(1), v.unsqueeze(1), r.unsqueeze(1), w.unsqueeze(1), held)
+    y, final = _m_token(r.unsqueeze(1), k.unsqueeze(1), v.unsqueeze(1), w.unsqueeze(1), u, held)
     if state_indices is None:
         state.copy_(final)
     else:
@@ -682,24 +715,26 @@ def m_step(
 
 
 def _m_layer_forward(
+    r: Tensor,
     k: Tensor,
     v: Tensor,
-    r: Tensor,
     w_raw: Tensor,
+    u: Tensor,
     w0: Tensor,
     initial_state: Tensor | None,
     kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks; sequences of one length'
-    B, T = k.shape[:2]
-    H = max(k.shape[2], v.shape[2], r.shape[2], w_raw.shape[2], w0.shape[0])
-    dtype, device = _precision(k, v, r, w_raw), k.device
+    B, T = r.shape[:2]
+    H = max(r.shape[2], k.shape[2], v.shape[2], w_raw.shape[2], u.shape[0], w0.shape[0])
+    dtype, device = _precision(r, k, v, w_raw), r.device
     lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
-    K = k.shape[3]  # size of K
+    K = r.shape[3]  # size of K
     V = v.shape[3]  # size of V
+    r_tile = _chunked(r, H, 32, dtype)
+    u_tile = _headed(u, H, dtype)
     k_tile = _chunked(k, H, 32, dtype)
     v_tile = _chunked(v, H, 32, dtype)
-    r_tile = _chunked(r, H, 32, dtype)
     w0_tile = _headed(w0, H, dtype)
     w_raw_tile = _chunked(w_raw, H, 32, dtype)
     chunks = -(-T // 32)
@@ -766,73 +801,81 @@ def _m_layer_forward(
     before1_gK = _before(prefix1_gK, 1)  # the same up to the token before, blocks of 1
     del prefix1_gK
     part_11 = _half(before1_gK, 1, 1) * _half(r_tile, 1, 1)
-    del r_tile, before1_gK
+    del before1_gK
     part_12 = _half(suffix1_gK, 1, 0) * _half(k_tile, 1, 0)
-    del k_tile, suffix1_gK
+    del suffix1_gK
     A_half1 = (part_11 * part_12).sum(-1, keepdim=True)  # pairs with j <= i in level1
     del part_11, part_12
     _level(total, 1).add_(A_half1)
     del A_half1
-    y = _add_product(part @ M_all[:-1], total, v_tile)  # inside the chunk, and from the memory before it
+    part_13 = r_tile * k_tile * u_tile[:, :, :, None]
+    del r_tile, u_tile, k_tile
+    own = part_13.sum(4)[:, :, :, :, None] * v_tile  # what the output adds of its own token
+    del part_13
+    y = _add_product(part @ M_all[:-1], total, v_tile).add_(own)  # inside the chunk, and from the memory before it
     return (
-        _tokens(y, H, dtype),
+        _tokens(y, H, r.dtype),
         M_all[-1].clone(),
     )
 
 
 def m_layer_forward(
+    r: Tensor,
+    u: Tensor,
     k: Tensor,
     v: Tensor,
-    r: Tensor,
     w0: Tensor,
     w_raw: Tensor,
     initial_state: Tensor | None,
     cu_seqlens: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'one pass over the chunks'
-    if cu_seqlens is None and k.shape[1] == 1:
-        y, final = _m_layer_token(k, v, r, w_raw, w0, initial_state)
+    if cu_seqlens is None and r.shape[1] == 1:
+        y, final = _m_layer_token(r, k, v, w_raw, u, w0, initial_state)
         return y.flatten(1, 2).contiguous(), final
     if cu_seqlens is None:
-        return _in_groups(_m_layer_forward, (k, v, r, w_raw), (w0,), (initial_state, None), "tn")
-    return _each_sequence(_m_layer_forward, (k, v, r, w_raw), (w0,), (initial_state, None), cu_seqlens, "tn")
+        return _in_groups(_m_layer_forward, (r, k, v, w_raw), (u, w0), (initial_state, None), "tn")
+    return _each_sequence(_m_layer_forward, (r, k, v, w_raw), (u, w0), (initial_state, None), cu_seqlens, "tn")
 
 
 def m_layer_forward_kept(
+    r: Tensor,
+    u: Tensor,
     k: Tensor,
     v: Tensor,
-    r: Tensor,
     w0: Tensor,
     w_raw: Tensor,
     initial_state: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     'one pass over the chunks; also what the backward would compute again'
-    dtype = _precision(k, v, r, w_raw)
-    kept = k.new_empty(k.shape[0], m_layer_kept(k, v, r, w0, w_raw), dtype=dtype)
-    return (*_in_groups(_m_layer_forward, (k, v, r, w_raw), (w0,), (initial_state, kept), "tn"), kept)
+    dtype = _precision(r, k, v, w_raw)
+    kept = r.new_empty(r.shape[0], m_layer_kept(r, u, k, v, w0, w_raw), dtype=dtype)
+    return (*_in_groups(_m_layer_forward, (r, k, v, w_raw), (u, w0), (initial_state, kept), "tn"), kept)
 
 
 def _m_layer_backward(
+    r: Tensor,
     k: Tensor,
     v: Tensor,
-    r: Tensor,
     w_raw: Tensor,
     dy: Tensor,
+    u: Tensor,
     w0: Tensor,
     initial_state: Tensor | None,
     d_final_state: Tensor | None,
     kept: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time; sequences of one length'
-    B, T = k.shape[:2]
-    H = max(k.shape[2], v.shape[2], r.shape[2], w_raw.shape[2], w0.shape[0])
-    dtype, device = _precision(k, v, r, w_raw, dy), k.device
+    B, T = r.shape[:2]
+    H = max(r.shape[2], k.shape[2], v.shape[2], w_raw.shape[2], u.shape[0], w0.shape[0])
+    dtype, device = _precision(r, k, v, w_raw, dy), r.device
     lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
-    K = k.shape[3]  # size of K
+    K = r.shape[3]  # size of K
     V = v.shape[3]  # size of V
+    r_tile = _chunked(r, H, 32, dtype)
+    u_tile = _headed(u, H, dtype)
     k_tile = _chunked(k, H, 32, dtype)
     v_tile = _chunked(v, H, 32, dtype)
-    r_tile = _chunked(r, H, 32, dtype)
     w0_tile = _headed(w0, H, dtype)
     w_raw_tile = _chunked(w_raw, H, 32, dtype)
     dy_tile = _chunked(dy, H, 32, dtype)
@@ -859,134 +902,150 @@ def _m_layer_backward(
     h = M_all[:-1]  # memory before the chunk
     del M_all
     before32_gK = _before(prefix32_gK, 32)  # the same up to the token before, blocks of 32
-    part_2 = before32_gK * r_tile
-    L_all = _carry_products(0.0 if d_final_state is None else d_final_state.to(dtype), advance, part_2.mT, dy_tile, 1.0, True)  # adjoint after it
-    del advance, part_2
-    de_out = (v_tile @ L_all[1:].mT).mul_(suffix32_gK)  # through L
-    del suffix32_gK
-    total = de_out.clone()
-    part_3 = _half(v_tile, 16, 0) @ _half(dy_tile, 16, 1).mT
+    ds_out = (dy_tile @ h.mT).mul_(before32_gK)  # through M
+    total = ds_out.clone()
     before16_gK = _before(prefix16_gK, 16)  # the same up to the token before, blocks of 16
     del prefix16_gK
-    q_half16 = _half(before16_gK, 16, 1) * _half(r_tile, 16, 1)
-    de_half16 = part_3 @ q_half16
-    _half(total, 16, 0).addcmul_(_half(suffix16_gK, 16, 0), de_half16)
-    part_4 = _half(v_tile, 8, 0) @ _half(dy_tile, 8, 1).mT
+    part_2 = _half(dy_tile, 16, 1) @ _half(v_tile, 16, 0).mT
+    k_half16 = _half(suffix16_gK, 16, 0) * _half(k_tile, 16, 0)
+    ds_half16 = part_2 @ k_half16
+    _half(total, 16, 1).addcmul_(_half(before16_gK, 16, 1), ds_half16)
     before8_gK = _before(prefix8_gK, 8)  # the same up to the token before, blocks of 8
     del prefix8_gK
-    q_half8 = _half(before8_gK, 8, 1) * _half(r_tile, 8, 1)
-    de_half8 = part_4 @ q_half8
-    _half(total, 8, 0).addcmul_(_half(suffix8_gK, 8, 0), de_half8)
-    part_5 = _half(v_tile, 4, 0) @ _half(dy_tile, 4, 1).mT
+    part_3 = _half(dy_tile, 8, 1) @ _half(v_tile, 8, 0).mT
+    k_half8 = _half(suffix8_gK, 8, 0) * _half(k_tile, 8, 0)
+    ds_half8 = part_3 @ k_half8
+    _half(total, 8, 1).addcmul_(_half(before8_gK, 8, 1), ds_half8)
     before4_gK = _before(prefix4_gK, 4)  # the same up to the token before, blocks of 4
     del prefix4_gK
-    q_half4 = _half(before4_gK, 4, 1) * _half(r_tile, 4, 1)
-    de_half4 = part_5 @ q_half4
-    _half(total, 4, 0).addcmul_(_half(suffix4_gK, 4, 0), de_half4)
-    part_6 = _half(v_tile, 2, 0) @ _half(dy_tile, 2, 1).mT
+    part_4 = _half(dy_tile, 4, 1) @ _half(v_tile, 4, 0).mT
+    k_half4 = _half(suffix4_gK, 4, 0) * _half(k_tile, 4, 0)
+    ds_half4 = part_4 @ k_half4
+    _half(total, 4, 1).addcmul_(_half(before4_gK, 4, 1), ds_half4)
     before2_gK = _before(prefix2_gK, 2)  # the same up to the token before, blocks of 2
     del prefix2_gK
-    q_half2 = _half(before2_gK, 2, 1) * _half(r_tile, 2, 1)
-    de_half2 = part_6 @ q_half2
-    _half(total, 2, 0).addcmul_(_half(suffix2_gK, 2, 0), de_half2)
-    Bt_half1 = (_half(v_tile, 1, 0) * _half(dy_tile, 1, 1)).sum(-1, keepdim=True)
+    part_5 = _half(dy_tile, 2, 1) @ _half(v_tile, 2, 0).mT
+    k_half2 = _half(suffix2_gK, 2, 0) * _half(k_tile, 2, 0)
+    ds_half2 = part_5 @ k_half2
+    _half(total, 2, 1).addcmul_(_half(before2_gK, 2, 1), ds_half2)
     before1_gK = _before(prefix1_gK, 1)  # the same up to the token before, blocks of 1
     del prefix1_gK
+    B_half1 = (_half(dy_tile, 1, 1) * _half(v_tile, 1, 0)).sum(-1, keepdim=True)  # dy_i x_j of the pairs
+    k_half1 = _half(suffix1_gK, 1, 0) * _half(k_tile, 1, 0)
+    ds_half1 = B_half1 * k_half1
+    del B_half1
+    _half(total, 1, 1).addcmul_(_half(before1_gK, 1, 1), ds_half1)
+    part_6 = v_tile * dy_tile
+    d_r = total + (u_tile[:, :, :, None] * k_tile * part_6.sum(4)[:, :, :, :, None])  # gradient of r
+    del total
+    part_7 = before32_gK * r_tile
+    del before32_gK
+    L_all = _carry_products(0.0 if d_final_state is None else d_final_state.to(dtype), advance, part_7.mT, dy_tile, 1.0, True)  # adjoint after it
+    del advance, part_7
+    de_out = (v_tile @ L_all[1:].mT).mul_(suffix32_gK)  # through L
+    del suffix32_gK
+    total_2 = de_out.clone()
+    q_half16 = _half(before16_gK, 16, 1) * _half(r_tile, 16, 1)
+    del before16_gK
+    de_half16 = part_2.mT @ q_half16
+    del part_2
+    _half(total_2, 16, 0).addcmul_(_half(suffix16_gK, 16, 0), de_half16)
+    del suffix16_gK
+    q_half8 = _half(before8_gK, 8, 1) * _half(r_tile, 8, 1)
+    del before8_gK
+    de_half8 = part_3.mT @ q_half8
+    del part_3
+    _half(total_2, 8, 0).addcmul_(_half(suffix8_gK, 8, 0), de_half8)
+    del suffix8_gK
+    q_half4 = _half(before4_gK, 4, 1) * _half(r_tile, 4, 1)
+    del before4_gK
+    de_half4 = part_4.mT @ q_half4
+    del part_4
+    _half(total_2, 4, 0).addcmul_(_half(suffix4_gK, 4, 0), de_half4)
+    del suffix4_gK
+    q_half2 = _half(before2_gK, 2, 1) * _half(r_tile, 2, 1)
+    del before2_gK
+    de_half2 = part_5.mT @ q_half2
+    del part_5
+    _half(total_2, 2, 0).addcmul_(_half(suffix2_gK, 2, 0), de_half2)
+    del suffix2_gK
+    Bt_half1 = (_half(v_tile, 1, 0) * _half(dy_tile, 1, 1)).sum(-1, keepdim=True)
+    del v_tile
     q_half1 = _half(before1_gK, 1, 1) * _half(r_tile, 1, 1)
+    del before1_gK
     de_half1 = Bt_half1 * q_half1
     del Bt_half1
-    _half(total, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), de_half1)
-    total_2 = part @ L_all[1:]
-    del part
-    k_half16 = _half(suffix16_gK, 16, 0) * _half(k_tile, 16, 0)
-    del suffix16_gK
-    part_7 = k_half16 @ q_half16.mT
-    _half(total_2, 16, 0).add_(part_7 @ _half(dy_tile, 16, 1))
-    del part_7
-    k_half8 = _half(suffix8_gK, 8, 0) * _half(k_tile, 8, 0)
-    del suffix8_gK
-    part_8 = k_half8 @ q_half8.mT
-    _half(total_2, 8, 0).add_(part_8 @ _half(dy_tile, 8, 1))
-    del part_8
-    k_half4 = _half(suffix4_gK, 4, 0) * _half(k_tile, 4, 0)
-    del suffix4_gK
-    part_9 = k_half4 @ q_half4.mT
-    _half(total_2, 4, 0).add_(part_9 @ _half(dy_tile, 4, 1))
-    del part_9
-    k_half2 = _half(suffix2_gK, 2, 0) * _half(k_tile, 2, 0)
-    del suffix2_gK
-    part_10 = k_half2 @ q_half2.mT
-    _half(total_2, 2, 0).add_(part_10 @ _half(dy_tile, 2, 1))
-    del part_10
-    k_half1 = _half(suffix1_gK, 1, 0) * _half(k_tile, 1, 0)
+    _half(total_2, 1, 0).addcmul_(_half(suffix1_gK, 1, 0), de_half1)
     del suffix1_gK
+    d_k = total_2 + (u_tile[:, :, :, None] * r_tile * part_6.sum(4)[:, :, :, :, None])  # gradient of k
+    del total_2
+    total_3 = part @ L_all[1:]
+    del part
+    part_8 = k_half16 @ q_half16.mT
+    _half(total_3, 16, 0).add_(part_8 @ _half(dy_tile, 16, 1))
+    del part_8
+    part_9 = k_half8 @ q_half8.mT
+    _half(total_3, 8, 0).add_(part_9 @ _half(dy_tile, 8, 1))
+    del part_9
+    part_10 = k_half4 @ q_half4.mT
+    _half(total_3, 4, 0).add_(part_10 @ _half(dy_tile, 4, 1))
+    del part_10
+    part_11 = k_half2 @ q_half2.mT
+    _half(total_3, 2, 0).add_(part_11 @ _half(dy_tile, 2, 1))
+    del part_11
     At_half1 = (k_half1 * q_half1).sum(-1, keepdim=True)  # scores of the pairs
     dx_half1 = At_half1 * _half(dy_tile, 1, 1)
     del At_half1
-    _half(total_2, 1, 0).add_(dx_half1)
+    _half(total_3, 1, 0).add_(dx_half1)
     del dx_half1
-    ds_out = (dy_tile @ h.mT).mul_(before32_gK)  # through M
-    del before32_gK
-    total_3 = ds_out.clone()
-    ds_half16 = part_3.mT @ k_half16
-    del part_3
-    _half(total_3, 16, 1).addcmul_(_half(before16_gK, 16, 1), ds_half16)
-    del before16_gK
-    ds_half8 = part_4.mT @ k_half8
-    del part_4
-    _half(total_3, 8, 1).addcmul_(_half(before8_gK, 8, 1), ds_half8)
-    del before8_gK
-    ds_half4 = part_5.mT @ k_half4
-    del part_5
-    _half(total_3, 4, 1).addcmul_(_half(before4_gK, 4, 1), ds_half4)
-    del before4_gK
-    ds_half2 = part_6.mT @ k_half2
-    del part_6
-    _half(total_3, 2, 1).addcmul_(_half(before2_gK, 2, 1), ds_half2)
-    del before2_gK
-    B_half1 = (_half(dy_tile, 1, 1) * _half(v_tile, 1, 0)).sum(-1, keepdim=True)  # dy_i x_j of the pairs
-    del v_tile, dy_tile
-    ds_half1 = B_half1 * k_half1
-    del B_half1
-    _half(total_3, 1, 1).addcmul_(_half(before1_gK, 1, 1), ds_half1)
-    del before1_gK
+    part_12 = r_tile * k_tile * u_tile[:, :, :, None]
+    del u_tile
+    d_v = torch.addcmul(total_3, part_12.sum(4)[:, :, :, :, None], dy_tile)  # gradient of v
+    del dy_tile, total_3, part_12
     total_4 = r_tile * ds_out
-    del r_tile, ds_out
+    del ds_out
     _half(total_4, 16, 1).addcmul_(q_half16, ds_half16)
-    del q_half16, ds_half16
+    del ds_half16, q_half16
     _half(total_4, 8, 1).addcmul_(q_half8, ds_half8)
-    del q_half8, ds_half8
+    del ds_half8, q_half8
     _half(total_4, 4, 1).addcmul_(q_half4, ds_half4)
-    del q_half4, ds_half4
+    del ds_half4, q_half4
     _half(total_4, 2, 1).addcmul_(q_half2, ds_half2)
-    del q_half2, ds_half2
+    del ds_half2, q_half2
     _half(total_4, 1, 1).addcmul_(q_half1, ds_half1)
-    del q_half1, ds_half1
+    del ds_half1, q_half1
     total_5 = k_tile * de_out
     _half(total_5, 16, 0).addcmul_(k_half16, de_half16)
-    del de_half16, k_half16
+    del k_half16, de_half16
     _half(total_5, 8, 0).addcmul_(k_half8, de_half8)
-    del de_half8, k_half8
+    del k_half8, de_half8
     _half(total_5, 4, 0).addcmul_(k_half4, de_half4)
-    del de_half4, k_half4
+    del k_half4, de_half4
     _half(total_5, 2, 0).addcmul_(k_half2, de_half2)
-    del de_half2, k_half2
+    del k_half2, de_half2
     _half(total_5, 1, 0).addcmul_(k_half1, de_half1)
-    del de_half1, k_half1
-    part_11 = k_tile * de_out
-    del k_tile, de_out
-    part_12 = h * L_all[1:]
+    del k_half1, de_half1
+    part_13 = k_tile * de_out
+    del de_out
+    part_14 = h * L_all[1:]
     del h
-    dgK = _running(total_4, True, True).sub_(_running(total_5, True, False)).add_(_valid(part_11, T).sum(3)[:, :, :, None]).add_((prefix32_gK[:, :, :, -1] * part_12.sum(4))[:, :, :, None])  # gradient of the log-decay
-    del prefix32_gK, total_4, total_5, part_11, part_12
+    dgK = _running(total_4, True, True).sub_(_running(total_5, True, False)).add_(_valid(part_13, T).sum(3)[:, :, :, None]).add_((prefix32_gK[:, :, :, -1] * part_14.sum(4))[:, :, :, None])  # gradient of the log-decay
+    del prefix32_gK, total_4, total_5, part_13, part_14
     d_w_raw = -torch.exp(w0_tile[:, :, :, None] + w_raw_tile) * dgK  # gradient of w_raw
     del w0_tile, w_raw_tile, dgK
-    write = _valid(d_w_raw, T).sum(3).expand(chunks, B, H, K)
-    d_w0_final = write.sum(0)  # of later tokens
+    part_15 = r_tile * k_tile * part_6.sum(4)[:, :, :, :, None]
+    del r_tile, k_tile, part_6
+    write = _valid(part_15, T).sum(3).expand(chunks, B, H, K)
+    del part_15
+    d_u_final = write.sum(0)  # of later tokens
+    del write
+    write_2 = _valid(d_w_raw, T).sum(3).expand(chunks, B, H, K)
+    d_w0_final = write_2.sum(0)  # of later tokens
     return (
-        _tokens(total, k.shape[2], k.dtype),
-        _tokens(total_2, v.shape[2], v.dtype),
-        _tokens(total_3, r.shape[2], r.dtype),
+        _tokens(d_r, r.shape[2], r.dtype),
+        _per_head(d_u_final, u.shape[0], u.dtype),
+        _tokens(d_k, k.shape[2], k.dtype),
+        _tokens(d_v, v.shape[2], v.dtype),
         _per_head(d_w0_final, w0.shape[0], w0.dtype),
         _tokens(d_w_raw, w_raw.shape[2], w_raw.dtype),
         L_all[0].clone(),
@@ -994,9 +1053,10 @@ def _m_layer_backward(
 
 
 def m_layer_backward(
+    r: Tensor,
+    u: Tensor,
     k: Tensor,
     v: Tensor,
-    r: Tensor,
     w0: Tensor,
     w_raw: Tensor,
     initial_state: Tensor | None,
@@ -1004,47 +1064,50 @@ def m_layer_backward(
     dy: Tensor,
     d_final_state: Tensor | None,
     kept: Tensor | None = None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     'memory before each chunk, then one pass in reverse time'
     if cu_seqlens is None:
-        return _in_groups(_m_layer_backward, (k, v, r, w_raw, dy), (w0,), (initial_state, d_final_state, kept), "tttstn")
-    return _each_sequence(_m_layer_backward, (k, v, r, w_raw, dy), (w0,), (initial_state, d_final_state, kept), cu_seqlens, "tttstn")
+        return _in_groups(_m_layer_backward, (r, k, v, w_raw, dy), (u, w0), (initial_state, d_final_state, kept), "tsttstn")
+    return _each_sequence(_m_layer_backward, (r, k, v, w_raw, dy), (u, w0), (initial_state, d_final_state, kept), cu_seqlens, "tsttstn")
 
 
 def m_layer_kept(
+    r: Tensor,
+    u: Tensor,
     k: Tensor,
     v: Tensor,
-    r: Tensor,
     w0: Tensor,
     w_raw: Tensor,
 ) -> int:
     'Numbers that the forward keeps of a sequence for its backward; 0: none'
-    B, T = k.shape[:2]
-    H = max(k.shape[2], v.shape[2], r.shape[2], w_raw.shape[2], w0.shape[0])
-    K = k.shape[3]  # size of K
+    B, T = r.shape[:2]
+    H = max(r.shape[2], k.shape[2], v.shape[2], w_raw.shape[2], u.shape[0], w0.shape[0])
+    K = r.shape[3]  # size of K
     V = v.shape[3]  # size of V
     chunks = -(-T // 32)
-    return (chunks + 1) * H * K * V if T >= 32 and K * V <= 64 * (K + V + K + K) else 0
+    return (chunks + 1) * H * K * V if T >= 32 and K * V <= 64 * (K + K + V + K) else 0
 
 
 def _m_layer_token(
+    r: Tensor,
     k: Tensor,
     v: Tensor,
-    r: Tensor,
     w_raw: Tensor,
+    u: Tensor,
     w0: Tensor,
     initial_state: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     'the recurrence as it is written; sequences of one length'
-    B, T = k.shape[:2]
-    H = max(k.shape[2], v.shape[2], r.shape[2], w_raw.shape[2], w0.shape[0])
-    dtype, device = _precision(k, v, r, w_raw), k.device
+    B, T = r.shape[:2]
+    H = max(r.shape[2], k.shape[2], v.shape[2], w_raw.shape[2], u.shape[0], w0.shape[0])
+    dtype, device = _precision(r, k, v, w_raw), r.device
     lowest = -800.0 if dtype == torch.float64 else -128.0  # its exponential is 0
-    K = k.shape[3]  # size of K
+    K = r.shape[3]  # size of K
     V = v.shape[3]  # size of V
+    r_tile = _stepped(r, H, dtype)
+    u_tile = _headed(u, H, dtype)
     k_tile = _stepped(k, H, dtype)
     v_tile = _stepped(v, H, dtype)
-    r_tile = _stepped(r, H, dtype)
     w0_tile = _headed(w0, H, dtype)
     w_raw_tile = _stepped(w_raw, H, dtype)
     chunks = T
@@ -1053,22 +1116,25 @@ def _m_layer_token(
     advance = (torch.exp(gK))[:, :, :, :, None]
     del gK
     write = (k_tile[:, :, :, :, None] * v_tile[:, :, :, None]).expand(chunks, B, H, K, V)
-    del k_tile, v_tile
     M_all = _carry(0.0 if initial_state is None else initial_state.to(dtype), advance, write, False)  # m before the token
     del advance, write
     part = r_tile[:, :, :, :, None] * M_all[:-1]
-    del r_tile
-    y = part.sum(3)  # read
+    part_2 = r_tile * k_tile * u_tile
+    del r_tile, u_tile, k_tile
+    own = part_2.sum(3)[:, :, :, None] * v_tile  # what the output adds of its own token
+    del v_tile, part_2
+    y = part.sum(3) + own  # read
     return (
-        _tokens(y.expand(chunks, B, H, V).unsqueeze(3), H, dtype),
+        _tokens(y.unsqueeze(3), H, r.dtype),
         M_all[-1].clone(),
     )
 
 
 def m_layer_step(
+    r: Tensor,
+    u: Tensor,
     k: Tensor,
     v: Tensor,
-    r: Tensor,
     w0: Tensor,
     w_raw: Tensor,
     state: Tensor,
@@ -1076,7 +1142,7 @@ def m_layer_step(
 ) -> Tensor:
     'One token: y [N, H, ...]; the state [N, H, ...] is updated in place.'
     held = state if state_indices is None else state[state_indices]
-    y, final = _m_layer_token(k.unsqueeze(1), v.unsqueeze(1), r.unsqueeze(1), w_raw.unsqueeze(1), w0, held)
+    y, final = _m_layer_token(r.unsqueeze(1), k.unsqueeze(1), v.unsqueeze(1), w_raw.unsqueeze(1), u, w0, held)
     if state_indices is None:
         state.copy_(final)
     else:

@@ -677,13 +677,13 @@ def _m_states_kernel_c64(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_outputs_mild_kernel(
-    first_K_ptr, second_K_ptr, w_ptr, r_ptr, h_2_ptr, k_ptr, v_ptr, y_ptr, cu, T, H, N, STEPS,
-    least, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, r_ptr_b, r_ptr_t: tl.constexpr,
-    r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, u_ptr, w_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H, N,
+    STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, u_ptr_h, u_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr,
+    w_ptr_h, w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b,
+    y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
@@ -696,56 +696,62 @@ def _m_outputs_mild_kernel(
     lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
-    w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    u_ptr = u_ptr + (h // u_ptr_g) * u_ptr_h
+    w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
     y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    load_2 = tl.load(u_ptr + at_K, mask=in_K, other=0.0)  # load u [BLOCK_K]
     rest = left
     valid = token < rest
     start = first
-    w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
-    load = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
-    map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
     r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
     s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    map_2 = s.to(tl.float32) * load.to(tl.float32) * load_2.to(tl.float32)[None, :]  # [C, BLOCK_K]
+    sum_1 = tl.sum(map_2, 1)  # [C]
+    w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
+    load_3 = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
+    map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
     sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
     sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_K]
-    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
+    e_mid = decay_2 * load.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
     dot = tl.dot(s_mid.to(FT), tl.trans(e_mid.to(FT)), input_precision=PRECISION)  # [C, C]
     A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block32 [C, C]
     v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
     decay_3 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
-    map_3 = decay_3[None, :] * s_mid  # [C, BLOCK_K]
+    map_4 = decay_3[None, :] * s_mid  # [C, BLOCK_K]
     y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
         x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
-        dot_2 = tl.dot(map_3.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+        own = sum_1[:, None] * x.to(tl.float32)  # what the output adds of its own token [C, BLOCK_V]
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+        dot_2 = tl.dot(map_4.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
         dot_3 = tl.dot(A_base.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        total_1 = dot_2 + dot_3  # [C, BLOCK_V]
+        y_new = total_1 + own  # inside the chunk, and from the memory before it [C, BLOCK_V]
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_outputs_mild_kernel_c64(
-    first_K_ptr, second_K_ptr, w_ptr, r_ptr, h_2_ptr, k_ptr, v_ptr, y_ptr, cu, T, H, N, STEPS,
-    least, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, r_ptr_b, r_ptr_t: tl.constexpr,
-    r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b,
-    v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, u_ptr, w_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H, N,
+    STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, u_ptr_h, u_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr,
+    w_ptr_h, w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b,
+    y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
@@ -758,56 +764,62 @@ def _m_outputs_mild_kernel_c64(
     lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
-    w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    u_ptr = u_ptr + (h // u_ptr_g) * u_ptr_h
+    w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
     y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
+    load_2 = tl.load(u_ptr + at_K, mask=in_K, other=0.0)  # load u [BLOCK_K]
     rest = left
     valid = token < rest
     start = first
-    w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
-    load = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
-    map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
     r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
     s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    map_2 = s.to(tl.float32) * load.to(tl.float32) * load_2.to(tl.float32)[None, :]  # [C, BLOCK_K]
+    sum_1 = tl.sum(map_2, 1)  # [C]
+    w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
+    load_3 = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
+    map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
     sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
     sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_K]
-    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
+    e_mid = decay_2 * load.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
     dot = tl.dot(s_mid.to(FT), tl.trans(e_mid.to(FT)), input_precision=PRECISION)  # [C, C]
     A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block64 [C, C]
     v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
     decay_3 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
-    map_3 = decay_3[None, :] * s_mid  # [C, BLOCK_K]
+    map_4 = decay_3[None, :] * s_mid  # [C, BLOCK_K]
     y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
         x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
-        dot_2 = tl.dot(map_3.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+        own = sum_1[:, None] * x.to(tl.float32)  # what the output adds of its own token [C, BLOCK_V]
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+        dot_2 = tl.dot(map_4.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
         dot_3 = tl.dot(A_base.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        total_1 = dot_2 + dot_3  # [C, BLOCK_V]
+        y_new = total_1 + own  # inside the chunk, and from the memory before it [C, BLOCK_V]
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_outputs_kernel(
-    first_K_ptr, second_K_ptr, r_ptr, k_ptr, w_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS,
-    least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g,
-    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, u_ptr, w_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H, N,
+    STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, u_ptr_h, u_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr,
+    w_ptr_h, w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b,
+    y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
@@ -820,6 +832,7 @@ def _m_outputs_kernel(
         return  # another kernel computes all of them
     r_ptr_all = r_ptr
     k_ptr_all = k_ptr
+    u_ptr_all = u_ptr
     w_ptr_all = w_ptr
     v_ptr_all = v_ptr
     y_ptr_all = y_ptr
@@ -827,6 +840,7 @@ def _m_outputs_kernel(
         program = one * H + head
         r_ptr = r_ptr_all
         k_ptr = k_ptr_all
+        u_ptr = u_ptr_all
         w_ptr = w_ptr_all
         v_ptr = v_ptr_all
         y_ptr = y_ptr_all
@@ -836,83 +850,89 @@ def _m_outputs_kernel(
         in_K = at_K < K
         r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
         k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        u_ptr = u_ptr + (h // u_ptr_g) * u_ptr_h
         w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
         v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
         y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
         lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
         if lowest < least:
+            load_2 = tl.load(u_ptr + at_K, mask=in_K, other=0.0)  # load u [BLOCK_K]
             rest = left
             valid = token < rest
             start = first
             r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
             s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
             k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+            load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+            map_2 = s.to(tl.float32) * load.to(tl.float32) * load_2.to(tl.float32)[None, :]  # [C, BLOCK_K]
+            sum_1 = tl.sum(map_2, 1)  # [C]
             w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
-            load = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
-            map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
-            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            load_3 = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
+            map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
             gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
             sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
             decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-            map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-            map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
-            dot = tl.dot(map_3.to(DT), tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_4 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_5 = decay * load.to(tl.float32)  # [C, BLOCK_K]
+            dot = tl.dot(map_4.to(DT), tl.trans(map_5.to(DT)), input_precision=PRECISION)  # [C, C]
             A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
             sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
             decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-            dot_2 = tl.dot(map_5.to(DT), tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_6 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_7 = decay_2 * load.to(tl.float32)  # [C, BLOCK_K]
+            dot_2 = tl.dot(map_6.to(DT), tl.trans(map_7.to(DT)), input_precision=PRECISION)  # [C, C]
             A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
             A_1 = A_half16 + A_half8  # [C, C]
             sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
             decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
-            dot_3 = tl.dot(map_7.to(DT), tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_8 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_9 = decay_3 * load.to(tl.float32)  # [C, BLOCK_K]
+            dot_3 = tl.dot(map_8.to(DT), tl.trans(map_9.to(DT)), input_precision=PRECISION)  # [C, C]
             A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
             A_2 = A_1 + A_half4  # [C, C]
             sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
             decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-            dot_4 = tl.dot(map_9.to(DT), tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_10 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_11 = decay_4 * load.to(tl.float32)  # [C, BLOCK_K]
+            dot_4 = tl.dot(map_10.to(DT), tl.trans(map_11.to(DT)), input_precision=PRECISION)  # [C, C]
             A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
             A_3 = A_2 + A_half2  # [C, C]
             sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
             decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-            map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-            dot_5 = tl.dot(map_11.to(DT), tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_12 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_13 = decay_5 * load.to(tl.float32)  # [C, BLOCK_K]
+            dot_5 = tl.dot(map_12.to(DT), tl.trans(map_13.to(DT)), input_precision=PRECISION)  # [C, C]
             A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
             A = A_3 + A_half1  # scores of the chunk [C, C]
             v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
             sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
             decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-            map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_14 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
             y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
             for block in range(0, V, BLOCK_V):
                 at_V = block + tl.arange(0, BLOCK_V)
                 in_V = at_V < V
                 x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+                own = sum_1[:, None] * x.to(tl.float32)  # what the output adds of its own token [C, BLOCK_V]
                 M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-                dot_6 = tl.dot(map_13.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dot_6 = tl.dot(map_14.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
                 dot_7 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-                y_new = dot_6 + dot_7  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                total_4 = dot_6 + dot_7  # [C, BLOCK_V]
+                y_new = total_4 + own  # inside the chunk, and from the memory before it [C, BLOCK_V]
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_outputs_kernel_c64(
-    first_K_ptr, second_K_ptr, r_ptr, k_ptr, w_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H, N, STEPS,
-    least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g,
-    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, u_ptr, w_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H, N,
+    STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, u_ptr_h, u_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr,
+    w_ptr_h, w_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, y_ptr_b,
+    y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
@@ -925,6 +945,7 @@ def _m_outputs_kernel_c64(
         return  # another kernel computes all of them
     r_ptr_all = r_ptr
     k_ptr_all = k_ptr
+    u_ptr_all = u_ptr
     w_ptr_all = w_ptr
     v_ptr_all = v_ptr
     y_ptr_all = y_ptr
@@ -932,6 +953,7 @@ def _m_outputs_kernel_c64(
         program = one * H + head
         r_ptr = r_ptr_all
         k_ptr = k_ptr_all
+        u_ptr = u_ptr_all
         w_ptr = w_ptr_all
         v_ptr = v_ptr_all
         y_ptr = y_ptr_all
@@ -941,77 +963,83 @@ def _m_outputs_kernel_c64(
         in_K = at_K < K
         r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
         k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        u_ptr = u_ptr + (h // u_ptr_g) * u_ptr_h
         w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
         v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
         y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
         lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
         if lowest < least:
+            load_2 = tl.load(u_ptr + at_K, mask=in_K, other=0.0)  # load u [BLOCK_K]
             rest = left
             valid = token < rest
             start = first
             r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
             s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
             k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+            load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+            map_2 = s.to(tl.float32) * load.to(tl.float32) * load_2.to(tl.float32)[None, :]  # [C, BLOCK_K]
+            sum_1 = tl.sum(map_2, 1)  # [C]
             w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
-            load = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
-            map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
-            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            load_3 = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
+            map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
             gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
             sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
             decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
-            map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-            map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
-            dot = tl.dot(map_3.to(DT), tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_4 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_5 = decay * load.to(tl.float32)  # [C, BLOCK_K]
+            dot = tl.dot(map_4.to(DT), tl.trans(map_5.to(DT)), input_precision=PRECISION)  # [C, C]
             A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
             sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
             decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-            dot_2 = tl.dot(map_5.to(DT), tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_6 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_7 = decay_2 * load.to(tl.float32)  # [C, BLOCK_K]
+            dot_2 = tl.dot(map_6.to(DT), tl.trans(map_7.to(DT)), input_precision=PRECISION)  # [C, C]
             A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
             A_1 = A_half32 + A_half16  # [C, C]
             sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
             decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
-            dot_3 = tl.dot(map_7.to(DT), tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_8 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_9 = decay_3 * load.to(tl.float32)  # [C, BLOCK_K]
+            dot_3 = tl.dot(map_8.to(DT), tl.trans(map_9.to(DT)), input_precision=PRECISION)  # [C, C]
             A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
             A_2 = A_1 + A_half8  # [C, C]
             sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
             decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-            dot_4 = tl.dot(map_9.to(DT), tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_10 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_11 = decay_4 * load.to(tl.float32)  # [C, BLOCK_K]
+            dot_4 = tl.dot(map_10.to(DT), tl.trans(map_11.to(DT)), input_precision=PRECISION)  # [C, C]
             A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
             A_3 = A_2 + A_half4  # [C, C]
             sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
             decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-            map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-            dot_5 = tl.dot(map_11.to(DT), tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_12 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_13 = decay_5 * load.to(tl.float32)  # [C, BLOCK_K]
+            dot_5 = tl.dot(map_12.to(DT), tl.trans(map_13.to(DT)), input_precision=PRECISION)  # [C, C]
             A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
             A_4 = A_3 + A_half2  # [C, C]
             sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
             decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-            map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_14 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-            dot_6 = tl.dot(map_13.to(DT), tl.trans(map_14.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_14 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_15 = decay_6 * load.to(tl.float32)  # [C, BLOCK_K]
+            dot_6 = tl.dot(map_14.to(DT), tl.trans(map_15.to(DT)), input_precision=PRECISION)  # [C, C]
             A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
             A = A_4 + A_half1  # scores of the chunk [C, C]
             v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
             sums_7 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
             decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-            map_15 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_16 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
             y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
             for block in range(0, V, BLOCK_V):
                 at_V = block + tl.arange(0, BLOCK_V)
                 in_V = at_V < V
                 x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+                own = sum_1[:, None] * x.to(tl.float32)  # what the output adds of its own token [C, BLOCK_V]
                 M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-                dot_7 = tl.dot(map_15.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dot_7 = tl.dot(map_16.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
                 dot_8 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-                y_new = dot_7 + dot_8  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                total_5 = dot_7 + dot_8  # [C, BLOCK_V]
+                y_new = total_5 + own  # inside the chunk, and from the memory before it [C, BLOCK_V]
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
@@ -1269,13 +1297,13 @@ def _m_states_adjoint_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_value_kernel(
-    first_K_ptr, second_K_ptr, r_ptr, k_ptr, w_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS,
-    least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
-    k_ptr_h, k_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, u_ptr, w_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N,
+    STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, u_ptr_h, u_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr,
+    w_ptr_h, w_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b,
+    d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v'
     program = tl.program_id(0)
@@ -1290,54 +1318,60 @@ def _m_gradients_mild_value_kernel(
         return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    u_ptr = u_ptr + (h // u_ptr_g) * u_ptr_h
     w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    load_2 = tl.load(u_ptr + at_K, mask=in_K, other=0.0)  # load u [BLOCK_K]
     rest = left
     valid = token < rest
     start = first
     r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
     s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
     k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+    load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    map_2 = s.to(tl.float32) * load.to(tl.float32) * load_2.to(tl.float32)[None, :]  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_2, 1)  # [C]
     w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
-    load = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
-    map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    load_3 = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
+    map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
     gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
     sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
     sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_K]
-    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
+    e_mid = decay_2 * load.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
     dot = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
     At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j < i in block32 [C, C]
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     decay_3 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
-    map_3 = decay_3[None, :] * e_mid  # [C, BLOCK_K]
+    map_4 = decay_3[None, :] * e_mid  # [C, BLOCK_K]
     d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-        dx_out = tl.dot(map_3.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+        dx_out = tl.dot(map_4.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
         dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
         dx = dx_out + dx_base  # gradient of x [C, BLOCK_V]
-        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        map_5 = sum_3[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_V]
+        d_v_new = dx + map_5  # gradient of v [C, BLOCK_V]
+        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], d_v_new.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_value_kernel_c64(
-    first_K_ptr, second_K_ptr, r_ptr, k_ptr, w_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS,
-    least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr,
-    k_ptr_h, k_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, u_ptr, w_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N,
+    STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, u_ptr_h, u_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr,
+    w_ptr_h, w_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b,
+    d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v'
     program = tl.program_id(0)
@@ -1352,58 +1386,64 @@ def _m_gradients_mild_value_kernel_c64(
         return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    u_ptr = u_ptr + (h // u_ptr_g) * u_ptr_h
     w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
+    load_2 = tl.load(u_ptr + at_K, mask=in_K, other=0.0)  # load u [BLOCK_K]
     rest = left
     valid = token < rest
     start = first
     r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
     s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
     k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+    load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    map_2 = s.to(tl.float32) * load.to(tl.float32) * load_2.to(tl.float32)[None, :]  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_2, 1)  # [C]
     w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
-    load = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
-    map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    load_3 = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
+    map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
     gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
     sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
     sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_K]
-    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
+    e_mid = decay_2 * load.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
     dot = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
     At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j < i in block64 [C, C]
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     decay_3 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
-    map_3 = decay_3[None, :] * e_mid  # [C, BLOCK_K]
+    map_4 = decay_3[None, :] * e_mid  # [C, BLOCK_K]
     d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-        dx_out = tl.dot(map_3.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+        dx_out = tl.dot(map_4.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
         dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
         dx = dx_out + dx_base  # gradient of x [C, BLOCK_V]
-        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        map_5 = sum_3[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_V]
+        d_v_new = dx + map_5  # gradient of v [C, BLOCK_V]
+        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], d_v_new.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_kernel(
-    first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w_ptr, dy_ptr, h_2_ptr, l_ptr, d_w_ptr,
-    d_r_ptr, d_k_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h,
-    r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
-    v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_w_ptr_b, d_w_ptr_t: tl.constexpr, d_w_ptr_h,
-    d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr,
-    d_k_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w_ptr, dy_ptr, h_2_ptr, l_ptr, u_ptr,
+    d_u_ptr, d_w_ptr, d_r_ptr, d_k_ptr, cu, T, H, N, STEPS, least, r_ptr_b,
+    r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h,
+    w_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, u_ptr_h, u_ptr_g, d_w_ptr_b,
+    d_w_ptr_t: tl.constexpr, d_w_ptr_h, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h,
+    d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_k, d_r, d_w'
+    'every gradient, chunk by chunk: d_r, d_u, d_k, d_w'
     program = tl.program_id(0)
     block = program % tl.cdiv(K, BLOCK_K)  # of K
     program = program // tl.cdiv(K, BLOCK_K)
@@ -1423,9 +1463,11 @@ def _m_gradients_mild_kernel(
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
     w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    u_ptr = u_ptr + (h // u_ptr_g) * u_ptr_h
     d_w_ptr = _head(d_w_ptr, batch, h, d_w_ptr_b, d_w_ptr_h, 1)
     d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
     d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+    load_2 = tl.load(u_ptr + at_K, mask=in_K, other=0.0)  # load u [BLOCK_K]
     rest = left
     valid = token < rest
     start = first
@@ -1442,6 +1484,11 @@ def _m_gradients_mild_kernel(
     gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    map_3 = x.to(tl.float32) * dy_2.to(tl.float32)  # [C, BLOCK_V]
+    sum_3 = tl.sum(map_3, 1)  # [C]
+    map_4 = s.to(tl.float32) * e.to(tl.float32) * sum_3[:, None]  # [C, BLOCK_K]
+    sum_4 = tl.sum(map_4, 0)  # [BLOCK_K]
+    tl.store(d_u_ptr + _row(slot, h, H) * (K) + at_K, sum_4.to(d_u_ptr.dtype.element_ty), mask=in_K)
     sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
@@ -1451,28 +1498,28 @@ def _m_gradients_mild_kernel(
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
     decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    map_4 = decay_3[:, None] * map_3  # [BLOCK_K, BLOCK_V]
-    sum_1 = tl.sum(map_4, 1)  # [BLOCK_K]
+    map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_6 = decay_3[:, None] * map_5  # [BLOCK_K, BLOCK_V]
+    sum_1 = tl.sum(map_6, 1)  # [BLOCK_K]
     decay_4 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
     dot = tl.dot(M.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [BLOCK_K, C]
     ds_out = decay_4[:, None] * dot  # through M [BLOCK_K, C]
     decay_5 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
     dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
     de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_K]
-    map_5 = e_mid * de_out  # [C, BLOCK_K]
-    sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
+    map_7 = e_mid * de_out  # [C, BLOCK_K]
+    sum_2 = tl.sum(map_7, 0)  # [BLOCK_K]
     dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
     B_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j < i in block32 [C, C]
     ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_K, C]
     total = tl.fma(ds_base, tl.full([BLOCK_K, C], 1.0, tl.float32), ds_out)  # [BLOCK_K, C]
     de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_6 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
-    terms = tl.trans(map_6)  # [C, BLOCK_K]
+    map_8 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
+    terms = tl.trans(map_8)  # [C, BLOCK_K]
     running = tl.cumsum(terms, 0, reverse=True) - terms  # [C, BLOCK_K]
-    map_7 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
-    terms_2 = map_7  # [C, BLOCK_K]
+    map_9 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
+    terms_2 = map_9  # [C, BLOCK_K]
     running_2 = tl.cumsum(terms_2, 0, reverse=True)  # [C, BLOCK_K]
     inside_K = running - running_2  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
     dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
@@ -1481,27 +1528,31 @@ def _m_gradients_mild_kernel(
     d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
     tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_K[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     ds = tl.trans(decay) * total  # gradient of s [BLOCK_K, C]
+    map_10 = load_2.to(tl.float32)[None, :] * e.to(tl.float32) * sum_3[:, None]  # [C, BLOCK_K]
+    d_r_new = ds + tl.trans(map_10)  # gradient of r [BLOCK_K, C]
     d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
-    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], tl.trans(ds).to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], tl.trans(d_r_new).to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     de = decay_2 * total_2  # gradient of e [C, BLOCK_K]
+    map_11 = load_2.to(tl.float32)[None, :] * s.to(tl.float32) * sum_3[:, None]  # [C, BLOCK_K]
+    d_k_new = de + map_11  # gradient of k [C, BLOCK_K]
     d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], de.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], d_k_new.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_gradients_mild_kernel_c64(
-    first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w_ptr, dy_ptr, h_2_ptr, l_ptr, d_w_ptr,
-    d_r_ptr, d_k_ptr, cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h,
-    r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
-    v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_w_ptr_b, d_w_ptr_t: tl.constexpr, d_w_ptr_h,
-    d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr,
-    d_k_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w_ptr, dy_ptr, h_2_ptr, l_ptr, u_ptr,
+    d_u_ptr, d_w_ptr, d_r_ptr, d_k_ptr, cu, T, H, N, STEPS, least, r_ptr_b,
+    r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h,
+    w_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, u_ptr_h, u_ptr_g, d_w_ptr_b,
+    d_w_ptr_t: tl.constexpr, d_w_ptr_h, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h,
+    d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_k, d_r, d_w'
+    'every gradient, chunk by chunk: d_r, d_u, d_k, d_w'
     program = tl.program_id(0)
     block = program % tl.cdiv(K, BLOCK_K)  # of K
     program = program // tl.cdiv(K, BLOCK_K)
@@ -1521,9 +1572,11 @@ def _m_gradients_mild_kernel_c64(
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
     w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    u_ptr = u_ptr + (h // u_ptr_g) * u_ptr_h
     d_w_ptr = _head(d_w_ptr, batch, h, d_w_ptr_b, d_w_ptr_h, 1)
     d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
     d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
+    load_2 = tl.load(u_ptr + at_K, mask=in_K, other=0.0)  # load u [BLOCK_K]
     rest = left
     valid = token < rest
     start = first
@@ -1540,6 +1593,11 @@ def _m_gradients_mild_kernel_c64(
     gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    map_3 = x.to(tl.float32) * dy_2.to(tl.float32)  # [C, BLOCK_V]
+    sum_3 = tl.sum(map_3, 1)  # [C]
+    map_4 = s.to(tl.float32) * e.to(tl.float32) * sum_3[:, None]  # [C, BLOCK_K]
+    sum_4 = tl.sum(map_4, 0)  # [BLOCK_K]
+    tl.store(d_u_ptr + _row(slot, h, H) * (K) + at_K, sum_4.to(d_u_ptr.dtype.element_ty), mask=in_K)
     sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
@@ -1549,28 +1607,28 @@ def _m_gradients_mild_kernel_c64(
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
     decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    map_4 = decay_3[:, None] * map_3  # [BLOCK_K, BLOCK_V]
-    sum_1 = tl.sum(map_4, 1)  # [BLOCK_K]
+    map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_6 = decay_3[:, None] * map_5  # [BLOCK_K, BLOCK_V]
+    sum_1 = tl.sum(map_6, 1)  # [BLOCK_K]
     decay_4 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
     dot = tl.dot(M.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [BLOCK_K, C]
     ds_out = decay_4[:, None] * dot  # through M [BLOCK_K, C]
     decay_5 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
     dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
     de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_K]
-    map_5 = e_mid * de_out  # [C, BLOCK_K]
-    sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
+    map_7 = e_mid * de_out  # [C, BLOCK_K]
+    sum_2 = tl.sum(map_7, 0)  # [BLOCK_K]
     dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
     B_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j < i in block64 [C, C]
     ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_K, C]
     total = tl.fma(ds_base, tl.full([BLOCK_K, C], 1.0, tl.float32), ds_out)  # [BLOCK_K, C]
     de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_6 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
-    terms = tl.trans(map_6)  # [C, BLOCK_K]
+    map_8 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
+    terms = tl.trans(map_8)  # [C, BLOCK_K]
     running = tl.cumsum(terms, 0, reverse=True) - terms  # [C, BLOCK_K]
-    map_7 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
-    terms_2 = map_7  # [C, BLOCK_K]
+    map_9 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
+    terms_2 = map_9  # [C, BLOCK_K]
     running_2 = tl.cumsum(terms_2, 0, reverse=True)  # [C, BLOCK_K]
     inside_K = running - running_2  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
     dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
@@ -1579,23 +1637,27 @@ def _m_gradients_mild_kernel_c64(
     d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
     tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_K[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     ds = tl.trans(decay) * total  # gradient of s [BLOCK_K, C]
+    map_10 = load_2.to(tl.float32)[None, :] * e.to(tl.float32) * sum_3[:, None]  # [C, BLOCK_K]
+    d_r_new = ds + tl.trans(map_10)  # gradient of r [BLOCK_K, C]
     d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
-    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], tl.trans(ds).to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], tl.trans(d_r_new).to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     de = decay_2 * total_2  # gradient of e [C, BLOCK_K]
+    map_11 = load_2.to(tl.float32)[None, :] * s.to(tl.float32) * sum_3[:, None]  # [C, BLOCK_K]
+    d_k_new = de + map_11  # gradient of k [C, BLOCK_K]
     d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], de.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], d_k_new.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_value_kernel(
-    first_K_ptr, second_K_ptr, r_ptr, k_ptr, w_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS,
-    least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g,
-    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
-    d_v_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, u_ptr, w_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N,
+    STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, u_ptr_h, u_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr,
+    w_ptr_h, w_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b,
+    d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v'
     program = tl.program_id(0)
@@ -1608,6 +1670,7 @@ def _m_gradients_value_kernel(
         return  # another kernel computes all of them
     r_ptr_all = r_ptr
     k_ptr_all = k_ptr
+    u_ptr_all = u_ptr
     w_ptr_all = w_ptr
     dy_ptr_all = dy_ptr
     d_v_ptr_all = d_v_ptr
@@ -1615,6 +1678,7 @@ def _m_gradients_value_kernel(
         program = one * H + head
         r_ptr = r_ptr_all
         k_ptr = k_ptr_all
+        u_ptr = u_ptr_all
         w_ptr = w_ptr_all
         dy_ptr = dy_ptr_all
         d_v_ptr = d_v_ptr_all
@@ -1624,88 +1688,94 @@ def _m_gradients_value_kernel(
         in_K = at_K < K
         r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
         k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        u_ptr = u_ptr + (h // u_ptr_g) * u_ptr_h
         w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
         dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
         d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
         lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
         if lowest < least:
+            load_2 = tl.load(u_ptr + at_K, mask=in_K, other=0.0)  # load u [BLOCK_K]
             rest = left
             valid = token < rest
             start = first
             r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
             s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
             k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+            load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+            map_2 = s.to(tl.float32) * load.to(tl.float32) * load_2.to(tl.float32)[None, :]  # [C, BLOCK_K]
+            sum_3 = tl.sum(map_2, 1)  # [C]
             w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
-            load = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
-            map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
-            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            load_3 = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
+            map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
             gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
             sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
             decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-            map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-            map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
-            both = tl.where((token // 16 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
+            map_4 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_5 = decay * load.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
             dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
             At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
             sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
             decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
+            map_6 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_7 = decay_2 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
             dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
             At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
             dx_9 = At_half16 + At_half8  # [C, C]
             sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
             decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
+            map_8 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_9 = decay_3 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
             dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
             At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
             dx_10 = dx_9 + At_half4  # [C, C]
             sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
             decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
+            map_10 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_11 = decay_4 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
             dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
             At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
             dx_11 = dx_10 + At_half2  # [C, C]
             sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
             decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-            map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
+            map_12 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_13 = decay_5 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
             dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
             At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
             dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
             sums_6 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
             decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-            map_13 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-            map_14 = dx_11 + At_half1  # [C, C]
+            map_14 = decay_6 * load.to(tl.float32)  # [C, BLOCK_K]
+            map_15 = dx_11 + At_half1  # [C, C]
             d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
             for block in range(0, V, BLOCK_V):
                 at_V = block + tl.arange(0, BLOCK_V)
                 in_V = at_V < V
                 dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
                 L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-                dx_out = tl.dot(map_13.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
-                dot_6 = tl.dot(map_14.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx_out = tl.dot(map_14.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+                dot_6 = tl.dot(map_15.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
                 dx = dot_6 + dx_out  # gradient of x [C, BLOCK_V]
-                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+                map_16 = sum_3[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_V]
+                d_v_new = dx + map_16  # gradient of v [C, BLOCK_V]
+                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], d_v_new.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_value_kernel_c64(
-    first_K_ptr, second_K_ptr, r_ptr, k_ptr, w_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N, STEPS,
-    least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g,
-    dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr,
-    d_v_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, u_ptr, w_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T, H, N,
+    STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, u_ptr_h, u_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr,
+    w_ptr_h, w_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_v_ptr_b,
+    d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
     'every gradient, chunk by chunk: d_v'
     program = tl.program_id(0)
@@ -1718,6 +1788,7 @@ def _m_gradients_value_kernel_c64(
         return  # another kernel computes all of them
     r_ptr_all = r_ptr
     k_ptr_all = k_ptr
+    u_ptr_all = u_ptr
     w_ptr_all = w_ptr
     dy_ptr_all = dy_ptr
     d_v_ptr_all = d_v_ptr
@@ -1725,6 +1796,7 @@ def _m_gradients_value_kernel_c64(
         program = one * H + head
         r_ptr = r_ptr_all
         k_ptr = k_ptr_all
+        u_ptr = u_ptr_all
         w_ptr = w_ptr_all
         dy_ptr = dy_ptr_all
         d_v_ptr = d_v_ptr_all
@@ -1734,100 +1806,106 @@ def _m_gradients_value_kernel_c64(
         in_K = at_K < K
         r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
         k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        u_ptr = u_ptr + (h // u_ptr_g) * u_ptr_h
         w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
         dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
         d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
         lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
         if lowest < least:
+            load_2 = tl.load(u_ptr + at_K, mask=in_K, other=0.0)  # load u [BLOCK_K]
             rest = left
             valid = token < rest
             start = first
             r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
             s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
             k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+            load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+            map_2 = s.to(tl.float32) * load.to(tl.float32) * load_2.to(tl.float32)[None, :]  # [C, BLOCK_K]
+            sum_3 = tl.sum(map_2, 1)  # [C]
             w_ptr_c = w_ptr + start * w_ptr_t  # first token of the chunk
-            load = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
-            map_2 = -tl.exp(load.to(tl.float32))  # [C, BLOCK_K]
-            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            load_3 = tl.load(w_ptr_c + (token * w_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w [C, BLOCK_K]
+            map_3 = -tl.exp(load_3.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
             gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
             sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
             decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
-            map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-            map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
-            both = tl.where((token // 32 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_K]
+            map_4 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_5 = decay * load.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_K]
             dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
             At_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
             sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
             decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
+            map_6 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_7 = decay_2 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
             dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
             At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
             dx_11 = At_half32 + At_half16  # [C, C]
             sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
             decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
+            map_8 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_9 = decay_3 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
             dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
             At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
             dx_12 = dx_11 + At_half8  # [C, C]
             sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
             decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
+            map_10 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_11 = decay_4 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
             dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
             At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
             dx_13 = dx_12 + At_half4  # [C, C]
             sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
             decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-            map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
+            map_12 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_13 = decay_5 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
             dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
             At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
             dx_14 = dx_13 + At_half2  # [C, C]
             sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
             decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-            map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_14 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
+            map_14 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_15 = decay_6 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
             dot_6 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
             At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_6, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
             dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
             sums_7 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
             decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-            map_15 = decay_7 * e.to(tl.float32)  # [C, BLOCK_K]
-            map_16 = dx_14 + At_half1  # [C, C]
+            map_16 = decay_7 * load.to(tl.float32)  # [C, BLOCK_K]
+            map_17 = dx_14 + At_half1  # [C, C]
             d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
             for block in range(0, V, BLOCK_V):
                 at_V = block + tl.arange(0, BLOCK_V)
                 in_V = at_V < V
                 dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
                 L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-                dx_out = tl.dot(map_15.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
-                dot_7 = tl.dot(map_16.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx_out = tl.dot(map_16.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+                dot_7 = tl.dot(map_17.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
                 dx = dot_7 + dx_out  # gradient of x [C, BLOCK_V]
-                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+                map_18 = sum_3[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_V]
+                d_v_new = dx + map_18  # gradient of v [C, BLOCK_V]
+                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], d_v_new.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel(
-    first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w_ptr, dy_ptr, h_2_ptr, l_ptr, d_r_ptr,
-    d_w_ptr, d_k_ptr, cu, T, H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h,
-    r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
-    v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h,
-    d_w_ptr_b, d_w_ptr_t: tl.constexpr, d_w_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr,
-    d_k_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w_ptr, dy_ptr, h_2_ptr, l_ptr, u_ptr,
+    d_u_ptr, d_r_ptr, d_w_ptr, d_k_ptr, cu, T, H, N, STEPS, least, SLOTS, r_ptr_b,
+    r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h,
+    w_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, u_ptr_h, u_ptr_g, d_r_ptr_b,
+    d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_w_ptr_b, d_w_ptr_t: tl.constexpr, d_w_ptr_h,
+    d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_k, d_r, d_w'
+    'every gradient, chunk by chunk: d_r, d_u, d_k, d_w'
     program = tl.program_id(0)
     block = program % tl.cdiv(K, BLOCK_K)  # of K
     program = program // tl.cdiv(K, BLOCK_K)
@@ -1843,6 +1921,7 @@ def _m_gradients_kernel(
     v_ptr_all = v_ptr
     w_ptr_all = w_ptr
     dy_ptr_all = dy_ptr
+    u_ptr_all = u_ptr
     d_r_ptr_all = d_r_ptr
     d_w_ptr_all = d_w_ptr
     d_k_ptr_all = d_k_ptr
@@ -1853,6 +1932,7 @@ def _m_gradients_kernel(
         v_ptr = v_ptr_all
         w_ptr = w_ptr_all
         dy_ptr = dy_ptr_all
+        u_ptr = u_ptr_all
         d_r_ptr = d_r_ptr_all
         d_w_ptr = d_w_ptr_all
         d_k_ptr = d_k_ptr_all
@@ -1867,11 +1947,13 @@ def _m_gradients_kernel(
         v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
         w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
         dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        u_ptr = u_ptr + (h // u_ptr_g) * u_ptr_h
         d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
         d_w_ptr = _head(d_w_ptr, batch, h, d_w_ptr_b, d_w_ptr_h, 1)
         d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
         lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
         if lowest < least:
+            load_2 = tl.load(u_ptr + at_K, mask=in_K, other=0.0)  # load u [BLOCK_K]
             rest = left
             valid = token < rest
             start = first
@@ -1888,12 +1970,17 @@ def _m_gradients_kernel(
             gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
             dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
             dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            map_3 = x.to(tl.float32) * dy_2.to(tl.float32)  # [C, BLOCK_V]
+            sum_3 = tl.sum(map_3, 1)  # [C]
+            map_4 = s.to(tl.float32) * e.to(tl.float32) * sum_3[:, None]  # [C, BLOCK_K]
+            sum_4 = tl.sum(map_4, 0)  # [BLOCK_K]
+            tl.store(d_u_ptr + _row(slot, h, H) * (K) + at_K, sum_4.to(d_u_ptr.dtype.element_ty), mask=in_K)
             M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
             L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
             decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-            map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-            map_4 = decay[:, None] * map_3  # [BLOCK_K, BLOCK_V]
-            sum_1 = tl.sum(map_4, 1)  # [BLOCK_K]
+            map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+            map_6 = decay[:, None] * map_5  # [BLOCK_K, BLOCK_V]
+            sum_1 = tl.sum(map_6, 1)  # [BLOCK_K]
             sums = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
             decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
             dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
@@ -1902,13 +1989,13 @@ def _m_gradients_kernel(
             decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
             dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
             de_out = decay_3 * dot_2  # through L [C, BLOCK_K]
-            map_5 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
-            sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
+            map_7 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
+            sum_2 = tl.sum(map_7, 0)  # [BLOCK_K]
             sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
             decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-            map_6 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_7 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-            both = tl.where((token // 16 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
+            map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_9 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
             dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
             B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
             dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
@@ -1916,91 +2003,93 @@ def _m_gradients_kernel(
             both_2 = tl.dot((B_half16 + Bt_half16).to(DT), both, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_K]
             ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
             de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-            map_8 = decay_4 * ds_half16  # [C, BLOCK_K]
-            total = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-            map_9 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-            map_10 = both.to(tl.float32) * ds_half16  # [C, BLOCK_K]
-            total_2 = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), map_9)  # [C, BLOCK_K]
-            map_11 = decay_4 * de_half16  # [C, BLOCK_K]
-            total_3 = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+            map_10 = decay_4 * ds_half16  # [C, BLOCK_K]
+            total = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+            map_11 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+            map_12 = both.to(tl.float32) * ds_half16  # [C, BLOCK_K]
+            total_2 = tl.fma(map_12, tl.full([C, BLOCK_K], 1.0, tl.float32), map_11)  # [C, BLOCK_K]
+            map_13 = decay_4 * de_half16  # [C, BLOCK_K]
+            total_3 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
             sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
             decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-            map_12 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_13 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
+            map_14 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_15 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
             B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
             Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
             both_4 = tl.dot((B_half8 + Bt_half8).to(DT), both_3, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_K]
             ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
             de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-            map_14 = decay_5 * ds_half8  # [C, BLOCK_K]
-            total_4 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-            map_15 = both_3.to(tl.float32) * ds_half8  # [C, BLOCK_K]
-            total_5 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-            map_16 = decay_5 * de_half8  # [C, BLOCK_K]
-            total_6 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-            map_17 = both.to(tl.float32) * de_half16  # [C, BLOCK_K]
-            map_18 = both_3.to(tl.float32) * de_half8  # [C, BLOCK_K]
-            total_7 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), map_17)  # [C, BLOCK_K]
+            map_16 = decay_5 * ds_half8  # [C, BLOCK_K]
+            total_4 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            map_17 = both_3.to(tl.float32) * ds_half8  # [C, BLOCK_K]
+            total_5 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            map_18 = decay_5 * de_half8  # [C, BLOCK_K]
+            total_6 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+            map_19 = both.to(tl.float32) * de_half16  # [C, BLOCK_K]
+            map_20 = both_3.to(tl.float32) * de_half8  # [C, BLOCK_K]
+            total_7 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), map_19)  # [C, BLOCK_K]
             sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
             decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-            map_19 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_20 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_19.to(DT), map_20.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
+            map_21 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_22 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_21.to(DT), map_22.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
             B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
             Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
             both_6 = tl.dot((B_half4 + Bt_half4).to(DT), both_5, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_K]
             ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
             de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-            map_21 = decay_6 * ds_half4  # [C, BLOCK_K]
-            total_8 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-            map_22 = both_5.to(tl.float32) * ds_half4  # [C, BLOCK_K]
-            total_9 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-            map_23 = decay_6 * de_half4  # [C, BLOCK_K]
-            total_10 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
-            map_24 = both_5.to(tl.float32) * de_half4  # [C, BLOCK_K]
-            total_11 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
+            map_23 = decay_6 * ds_half4  # [C, BLOCK_K]
+            total_8 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            map_24 = both_5.to(tl.float32) * ds_half4  # [C, BLOCK_K]
+            total_9 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            map_25 = decay_6 * de_half4  # [C, BLOCK_K]
+            total_10 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
+            map_26 = both_5.to(tl.float32) * de_half4  # [C, BLOCK_K]
+            total_11 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
             sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
             decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-            map_25 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_26 = decay_7 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_25.to(DT), map_26.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
+            map_27 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_28 = decay_7 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_27.to(DT), map_28.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
             B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
             Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
             both_8 = tl.dot((B_half2 + Bt_half2).to(DT), both_7, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_K]
             ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
             de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-            map_27 = decay_7 * ds_half2  # [C, BLOCK_K]
-            total_12 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
-            map_28 = both_7.to(tl.float32) * ds_half2  # [C, BLOCK_K]
-            total_13 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
-            map_29 = decay_7 * de_half2  # [C, BLOCK_K]
-            total_14 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-            map_30 = both_7.to(tl.float32) * de_half2  # [C, BLOCK_K]
-            total_15 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
+            map_29 = decay_7 * ds_half2  # [C, BLOCK_K]
+            total_12 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+            map_30 = both_7.to(tl.float32) * ds_half2  # [C, BLOCK_K]
+            total_13 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            map_31 = decay_7 * de_half2  # [C, BLOCK_K]
+            total_14 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            map_32 = both_7.to(tl.float32) * de_half2  # [C, BLOCK_K]
+            total_15 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
             sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
             decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-            map_31 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_32 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_31.to(DT), map_32.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
+            map_33 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_34 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_33.to(DT), map_34.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
             B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
             Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level1 [C, C]
             both_10 = tl.dot((B_half1 + Bt_half1).to(DT), both_9, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_K]
             ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
             de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-            map_33 = decay_8 * ds_half1  # [C, BLOCK_K]
-            total_16 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
+            map_35 = decay_8 * ds_half1  # [C, BLOCK_K]
+            total_16 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
+            map_36 = load_2.to(tl.float32)[None, :] * e.to(tl.float32) * sum_3[:, None]  # [C, BLOCK_K]
+            d_r_new = total_16 + map_36  # gradient of r [C, BLOCK_K]
             d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
-            tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_16.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            map_34 = decay_8 * de_half1  # [C, BLOCK_K]
-            total_17 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
-            map_35 = both_9.to(tl.float32) * de_half1  # [C, BLOCK_K]
-            total_18 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
-            map_36 = both_9.to(tl.float32) * ds_half1  # [C, BLOCK_K]
-            total_19 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], d_r_new.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_37 = decay_8 * de_half1  # [C, BLOCK_K]
+            total_17 = tl.fma(map_37, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
+            map_38 = both_9.to(tl.float32) * de_half1  # [C, BLOCK_K]
+            total_18 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            map_39 = both_9.to(tl.float32) * ds_half1  # [C, BLOCK_K]
+            total_19 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
             terms = total_19  # [C, BLOCK_K]
             running = tl.cumsum(terms, 0, reverse=True) - terms  # [C, BLOCK_K]
-            total_20 = tl.fma(map_5, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
+            total_20 = tl.fma(map_7, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
             terms_2 = total_20  # [C, BLOCK_K]
             running_2 = tl.cumsum(terms_2, 0, reverse=True)  # [C, BLOCK_K]
             inside_K = running - running_2  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
@@ -2009,24 +2098,26 @@ def _m_gradients_kernel(
             d_w_new = -tl.exp(load.to(tl.float32)) * dgK  # gradient of w [C, BLOCK_K]
             d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
             tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_K[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_40 = load_2.to(tl.float32)[None, :] * s.to(tl.float32) * sum_3[:, None]  # [C, BLOCK_K]
+            d_k_new = total_17 + map_40  # gradient of k [C, BLOCK_K]
             d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-            tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_17.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], d_k_new.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_gradients_kernel_c64(
-    first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w_ptr, dy_ptr, h_2_ptr, l_ptr, d_r_ptr,
-    d_w_ptr, d_k_ptr, cu, T, H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h,
-    r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
-    v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h, w_ptr_g, dy_ptr_b,
-    dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h,
-    d_w_ptr_b, d_w_ptr_t: tl.constexpr, d_w_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr,
-    d_k_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w_ptr, dy_ptr, h_2_ptr, l_ptr, u_ptr,
+    d_u_ptr, d_r_ptr, d_w_ptr, d_k_ptr, cu, T, H, N, STEPS, least, SLOTS, r_ptr_b,
+    r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
+    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_t: tl.constexpr, w_ptr_h,
+    w_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr, dy_ptr_h, dy_ptr_g, u_ptr_h, u_ptr_g, d_r_ptr_b,
+    d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_w_ptr_b, d_w_ptr_t: tl.constexpr, d_w_ptr_h,
+    d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
+    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_k, d_r, d_w'
+    'every gradient, chunk by chunk: d_r, d_u, d_k, d_w'
     program = tl.program_id(0)
     block = program % tl.cdiv(K, BLOCK_K)  # of K
     program = program // tl.cdiv(K, BLOCK_K)
@@ -2042,6 +2133,7 @@ def _m_gradients_kernel_c64(
     v_ptr_all = v_ptr
     w_ptr_all = w_ptr
     dy_ptr_all = dy_ptr
+    u_ptr_all = u_ptr
     d_r_ptr_all = d_r_ptr
     d_w_ptr_all = d_w_ptr
     d_k_ptr_all = d_k_ptr
@@ -2052,6 +2144,7 @@ def _m_gradients_kernel_c64(
         v_ptr = v_ptr_all
         w_ptr = w_ptr_all
         dy_ptr = dy_ptr_all
+        u_ptr = u_ptr_all
         d_r_ptr = d_r_ptr_all
         d_w_ptr = d_w_ptr_all
         d_k_ptr = d_k_ptr_all
@@ -2066,11 +2159,13 @@ def _m_gradients_kernel_c64(
         v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
         w_ptr = _head(w_ptr, batch, h, w_ptr_b, w_ptr_h, w_ptr_g)
         dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        u_ptr = u_ptr + (h // u_ptr_g) * u_ptr_h
         d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
         d_w_ptr = _head(d_w_ptr, batch, h, d_w_ptr_b, d_w_ptr_h, 1)
         d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
         lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
         if lowest < least:
+            load_2 = tl.load(u_ptr + at_K, mask=in_K, other=0.0)  # load u [BLOCK_K]
             rest = left
             valid = token < rest
             start = first
@@ -2087,12 +2182,17 @@ def _m_gradients_kernel_c64(
             gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
             dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
             dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            map_3 = x.to(tl.float32) * dy_2.to(tl.float32)  # [C, BLOCK_V]
+            sum_3 = tl.sum(map_3, 1)  # [C]
+            map_4 = s.to(tl.float32) * e.to(tl.float32) * sum_3[:, None]  # [C, BLOCK_K]
+            sum_4 = tl.sum(map_4, 0)  # [BLOCK_K]
+            tl.store(d_u_ptr + _row(slot, h, H) * (K) + at_K, sum_4.to(d_u_ptr.dtype.element_ty), mask=in_K)
             M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
             L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
             decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-            map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-            map_4 = decay[:, None] * map_3  # [BLOCK_K, BLOCK_V]
-            sum_1 = tl.sum(map_4, 1)  # [BLOCK_K]
+            map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+            map_6 = decay[:, None] * map_5  # [BLOCK_K, BLOCK_V]
+            sum_1 = tl.sum(map_6, 1)  # [BLOCK_K]
             sums = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
             decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
             dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
@@ -2101,13 +2201,13 @@ def _m_gradients_kernel_c64(
             decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
             dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
             de_out = decay_3 * dot_2  # through L [C, BLOCK_K]
-            map_5 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
-            sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
+            map_7 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
+            sum_2 = tl.sum(map_7, 0)  # [BLOCK_K]
             sums_3 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
             decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
-            map_6 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_7 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-            both = tl.where((token // 32 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_K]
+            map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_9 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_K]
             dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
             B_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level32 [C, C]
             dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
@@ -2115,109 +2215,111 @@ def _m_gradients_kernel_c64(
             both_2 = tl.dot((B_half32 + Bt_half32).to(DT), both, input_precision=PRECISION)  # ds_half32 and de_half32 [C, BLOCK_K]
             ds_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
             de_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-            map_8 = decay_4 * ds_half32  # [C, BLOCK_K]
-            total = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-            map_9 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-            map_10 = both.to(tl.float32) * ds_half32  # [C, BLOCK_K]
-            total_2 = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), map_9)  # [C, BLOCK_K]
-            map_11 = decay_4 * de_half32  # [C, BLOCK_K]
-            total_3 = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+            map_10 = decay_4 * ds_half32  # [C, BLOCK_K]
+            total = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+            map_11 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+            map_12 = both.to(tl.float32) * ds_half32  # [C, BLOCK_K]
+            total_2 = tl.fma(map_12, tl.full([C, BLOCK_K], 1.0, tl.float32), map_11)  # [C, BLOCK_K]
+            map_13 = decay_4 * de_half32  # [C, BLOCK_K]
+            total_3 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
             sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
             decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-            map_12 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_13 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
+            map_14 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_15 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
             B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
             Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
             both_4 = tl.dot((B_half16 + Bt_half16).to(DT), both_3, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_K]
             ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
             de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-            map_14 = decay_5 * ds_half16  # [C, BLOCK_K]
-            total_4 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-            map_15 = both_3.to(tl.float32) * ds_half16  # [C, BLOCK_K]
-            total_5 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-            map_16 = decay_5 * de_half16  # [C, BLOCK_K]
-            total_6 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-            map_17 = both.to(tl.float32) * de_half32  # [C, BLOCK_K]
-            map_18 = both_3.to(tl.float32) * de_half16  # [C, BLOCK_K]
-            total_7 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), map_17)  # [C, BLOCK_K]
+            map_16 = decay_5 * ds_half16  # [C, BLOCK_K]
+            total_4 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            map_17 = both_3.to(tl.float32) * ds_half16  # [C, BLOCK_K]
+            total_5 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            map_18 = decay_5 * de_half16  # [C, BLOCK_K]
+            total_6 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+            map_19 = both.to(tl.float32) * de_half32  # [C, BLOCK_K]
+            map_20 = both_3.to(tl.float32) * de_half16  # [C, BLOCK_K]
+            total_7 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), map_19)  # [C, BLOCK_K]
             sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
             decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-            map_19 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_20 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_19.to(DT), map_20.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
+            map_21 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_22 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_21.to(DT), map_22.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
             B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
             Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
             both_6 = tl.dot((B_half8 + Bt_half8).to(DT), both_5, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_K]
             ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
             de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-            map_21 = decay_6 * ds_half8  # [C, BLOCK_K]
-            total_8 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-            map_22 = both_5.to(tl.float32) * ds_half8  # [C, BLOCK_K]
-            total_9 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-            map_23 = decay_6 * de_half8  # [C, BLOCK_K]
-            total_10 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
-            map_24 = both_5.to(tl.float32) * de_half8  # [C, BLOCK_K]
-            total_11 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
+            map_23 = decay_6 * ds_half8  # [C, BLOCK_K]
+            total_8 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            map_24 = both_5.to(tl.float32) * ds_half8  # [C, BLOCK_K]
+            total_9 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            map_25 = decay_6 * de_half8  # [C, BLOCK_K]
+            total_10 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
+            map_26 = both_5.to(tl.float32) * de_half8  # [C, BLOCK_K]
+            total_11 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
             sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
             decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-            map_25 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_26 = decay_7 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_25.to(DT), map_26.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
+            map_27 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_28 = decay_7 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_27.to(DT), map_28.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
             B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
             Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
             both_8 = tl.dot((B_half4 + Bt_half4).to(DT), both_7, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_K]
             ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
             de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-            map_27 = decay_7 * ds_half4  # [C, BLOCK_K]
-            total_12 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
-            map_28 = both_7.to(tl.float32) * ds_half4  # [C, BLOCK_K]
-            total_13 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
-            map_29 = decay_7 * de_half4  # [C, BLOCK_K]
-            total_14 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-            map_30 = both_7.to(tl.float32) * de_half4  # [C, BLOCK_K]
-            total_15 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
+            map_29 = decay_7 * ds_half4  # [C, BLOCK_K]
+            total_12 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+            map_30 = both_7.to(tl.float32) * ds_half4  # [C, BLOCK_K]
+            total_13 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            map_31 = decay_7 * de_half4  # [C, BLOCK_K]
+            total_14 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            map_32 = both_7.to(tl.float32) * de_half4  # [C, BLOCK_K]
+            total_15 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
             sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
             decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-            map_31 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_32 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_31.to(DT), map_32.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
+            map_33 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_34 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_33.to(DT), map_34.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
             B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
             Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
             both_10 = tl.dot((B_half2 + Bt_half2).to(DT), both_9, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_K]
             ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
             de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-            map_33 = decay_8 * ds_half2  # [C, BLOCK_K]
-            total_16 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
-            map_34 = both_9.to(tl.float32) * ds_half2  # [C, BLOCK_K]
-            total_17 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
-            map_35 = decay_8 * de_half2  # [C, BLOCK_K]
-            total_18 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
-            map_36 = both_9.to(tl.float32) * de_half2  # [C, BLOCK_K]
-            total_19 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            map_35 = decay_8 * ds_half2  # [C, BLOCK_K]
+            total_16 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
+            map_36 = both_9.to(tl.float32) * ds_half2  # [C, BLOCK_K]
+            total_17 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            map_37 = decay_8 * de_half2  # [C, BLOCK_K]
+            total_18 = tl.fma(map_37, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
+            map_38 = both_9.to(tl.float32) * de_half2  # [C, BLOCK_K]
+            total_19 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
             sums_8 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
             decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-            map_37 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_38 = decay_9 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_37.to(DT), map_38.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
+            map_39 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_40 = decay_9 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_39.to(DT), map_40.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
             B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
             Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level1 [C, C]
             both_12 = tl.dot((B_half1 + Bt_half1).to(DT), both_11, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_K]
             ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_K]
             de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_K]
-            map_39 = decay_9 * ds_half1  # [C, BLOCK_K]
-            total_20 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
+            map_41 = decay_9 * ds_half1  # [C, BLOCK_K]
+            total_20 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
+            map_42 = load_2.to(tl.float32)[None, :] * e.to(tl.float32) * sum_3[:, None]  # [C, BLOCK_K]
+            d_r_new = total_20 + map_42  # gradient of r [C, BLOCK_K]
             d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
-            tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_20.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            map_40 = decay_9 * de_half1  # [C, BLOCK_K]
-            total_21 = tl.fma(map_40, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
-            map_41 = both_11.to(tl.float32) * de_half1  # [C, BLOCK_K]
-            total_22 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
-            map_42 = both_11.to(tl.float32) * ds_half1  # [C, BLOCK_K]
-            total_23 = tl.fma(map_42, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
+            tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], d_r_new.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_43 = decay_9 * de_half1  # [C, BLOCK_K]
+            total_21 = tl.fma(map_43, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
+            map_44 = both_11.to(tl.float32) * de_half1  # [C, BLOCK_K]
+            total_22 = tl.fma(map_44, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
+            map_45 = both_11.to(tl.float32) * ds_half1  # [C, BLOCK_K]
+            total_23 = tl.fma(map_45, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
             terms = total_23  # [C, BLOCK_K]
             running = tl.cumsum(terms, 0, reverse=True) - terms  # [C, BLOCK_K]
-            total_24 = tl.fma(map_5, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
+            total_24 = tl.fma(map_7, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
             terms_2 = total_24  # [C, BLOCK_K]
             running_2 = tl.cumsum(terms_2, 0, reverse=True)  # [C, BLOCK_K]
             inside_K = running - running_2  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
@@ -2226,17 +2328,19 @@ def _m_gradients_kernel_c64(
             d_w_new = -tl.exp(load.to(tl.float32)) * dgK  # gradient of w [C, BLOCK_K]
             d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
             tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_K[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_46 = load_2.to(tl.float32)[None, :] * s.to(tl.float32) * sum_3[:, None]  # [C, BLOCK_K]
+            d_k_new = total_21 + map_46  # gradient of k [C, BLOCK_K]
             d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-            tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_21.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], d_k_new.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @_Kernel
 @triton.jit
 def _m_step_kernel(
-    r_ptr, k_ptr, v_ptr, w_ptr, initial_state_ptr, y_ptr, final_state_ptr, indices, H, r_ptr_b,
-    r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_h, v_ptr_g, w_ptr_b, w_ptr_h,
-    w_ptr_g, y_ptr_b, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
-    BLOCK_V: tl.constexpr,
+    r_ptr, k_ptr, v_ptr, u_ptr, w_ptr, initial_state_ptr, y_ptr, final_state_ptr, indices, H,
+    r_ptr_b, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_h, v_ptr_g, u_ptr_h,
+    u_ptr_g, w_ptr_b, w_ptr_h, w_ptr_g, y_ptr_b, y_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
 ):
     'one step a token'
     program = tl.program_id(0)
@@ -2254,25 +2358,31 @@ def _m_step_kernel(
     r_ptr = _head(r_ptr, n, h, r_ptr_b, r_ptr_h, r_ptr_g)
     k_ptr = _head(k_ptr, n, h, k_ptr_b, k_ptr_h, k_ptr_g)
     v_ptr = _head(v_ptr, n, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    u_ptr = u_ptr + (h // u_ptr_g) * u_ptr_h
     w_ptr = _head(w_ptr, n, h, w_ptr_b, w_ptr_h, w_ptr_g)
     y_ptr = _head(y_ptr, n, h, y_ptr_b, y_ptr_h, 1)
     if initial_state_ptr is not None:
         M = tl.load(initial_state_ptr + _row(index, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the token [BLOCK_K, BLOCK_V]
     else:
         M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
+    load = tl.load(u_ptr + at_K, mask=in_K, other=0.0)  # load u [BLOCK_K]
     s = tl.load(r_ptr + at_K, mask=in_K, other=0.0)  # shrink: load r [BLOCK_K]  # line 4
     e = tl.load(k_ptr + at_K, mask=in_K, other=0.0)  # expand: load k [BLOCK_K]  # line 5
     x = tl.load(v_ptr + at_V, mask=in_V, other=0.0)  # input: load v [BLOCK_V]  # line 6
-    load = tl.load(w_ptr + at_K, mask=in_K, other=0.0)  # load w [BLOCK_K]
-    map_2 = -tl.exp(load.to(tl.float32))  # [BLOCK_K]
-    gK = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [BLOCK_K]  # line 9
-    map_3 = s.to(tl.float32)[:, None] * M  # [BLOCK_K, BLOCK_V]
-    y_new = tl.sum(map_3, 0)  # read [BLOCK_V]
+    map_2 = s.to(tl.float32) * e.to(tl.float32) * load.to(tl.float32)  # [BLOCK_K]
+    sum_2 = tl.sum(map_2, 0)
+    own = sum_2 * x.to(tl.float32)  # what the output adds of its own token [BLOCK_V]
+    load_2 = tl.load(w_ptr + at_K, mask=in_K, other=0.0)  # load w [BLOCK_K]
+    map_3 = -tl.exp(load_2.to(tl.float32))  # [BLOCK_K]
+    gK = tl.maximum(map_3, -128.0)  # log-decay: log2 of the decay [BLOCK_K]  # line 9
+    map_4 = s.to(tl.float32)[:, None] * M  # [BLOCK_K, BLOCK_V]
+    sum_3 = tl.sum(map_4, 0)  # [BLOCK_V]
+    y_new = sum_3 + own  # read [BLOCK_V]
     tl.store(y_ptr + at_V, y_new.to(y_ptr.dtype.element_ty), mask=in_V)
-    map_4 = tl.exp(gK)  # [BLOCK_K]
-    map_5 = map_4[:, None] * M  # [BLOCK_K, BLOCK_V]
-    map_6 = e.to(tl.float32)[:, None] * x.to(tl.float32)[None, :]  # [BLOCK_K, BLOCK_V]
-    M_next = map_5 + map_6  # decay, and write [BLOCK_K, BLOCK_V]
+    map_5 = tl.exp(gK)  # [BLOCK_K]
+    map_6 = map_5[:, None] * M  # [BLOCK_K, BLOCK_V]
+    map_7 = e.to(tl.float32)[:, None] * x.to(tl.float32)[None, :]  # [BLOCK_K, BLOCK_V]
+    M_next = map_6 + map_7  # decay, and write [BLOCK_K, BLOCK_V]
     M = M_next
     if final_state_ptr is not None:
         tl.store(final_state_ptr + _row(index, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -2493,13 +2603,14 @@ def _m_layer_states_kernel_c64(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_outputs_mild_kernel(
-    first_K_ptr, second_K_ptr, w0_ptr, w_raw_ptr, r_ptr, h_2_ptr, k_ptr, v_ptr, y_ptr, cu, T, H,
-    N, STEPS, least, w0_ptr_h, w0_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h,
-    w_raw_ptr_g, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
-    y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, u_ptr, w0_ptr, w_raw_ptr, v_ptr, h_2_ptr, y_ptr,
+    cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, u_ptr_h, u_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
+    v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
@@ -2512,58 +2623,65 @@ def _m_layer_outputs_mild_kernel(
     lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
-    w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
-    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    u_ptr = u_ptr + (h // u_ptr_g) * u_ptr_h
+    w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
     y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
-    load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+    load_2 = tl.load(u_ptr + at_K, mask=in_K, other=0.0)  # load u [BLOCK_K]
+    load_3 = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
     rest = left
     valid = token < rest
     start = first
-    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-    map_2 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
     r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
     s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    map_2 = s.to(tl.float32) * load.to(tl.float32) * load_2.to(tl.float32)[None, :]  # [C, BLOCK_K]
+    sum_1 = tl.sum(map_2, 1)  # [C]
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load_4 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_3 = -tl.exp(load_3.to(tl.float32)[None, :] + load_4.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
     sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
     sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_K]
-    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
+    e_mid = decay_2 * load.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
     dot = tl.dot(s_mid.to(FT), tl.trans(e_mid.to(FT)), input_precision=PRECISION)  # [C, C]
     A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block32 [C, C]
     v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
     decay_3 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
-    map_3 = decay_3[None, :] * s_mid  # [C, BLOCK_K]
+    map_4 = decay_3[None, :] * s_mid  # [C, BLOCK_K]
     y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
         x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
-        dot_2 = tl.dot(map_3.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+        own = sum_1[:, None] * x.to(tl.float32)  # what the output adds of its own token [C, BLOCK_V]
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+        dot_2 = tl.dot(map_4.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
         dot_3 = tl.dot(A_base.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        total_1 = dot_2 + dot_3  # [C, BLOCK_V]
+        y_new = total_1 + own  # inside the chunk, and from the memory before it [C, BLOCK_V]
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_outputs_mild_kernel_c64(
-    first_K_ptr, second_K_ptr, w0_ptr, w_raw_ptr, r_ptr, h_2_ptr, k_ptr, v_ptr, y_ptr, cu, T, H,
-    N, STEPS, least, w0_ptr_h, w0_ptr_g, w_raw_ptr_b, w_raw_ptr_t: tl.constexpr, w_raw_ptr_h,
-    w_raw_ptr_g, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g,
-    y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr,
-    V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
-    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, u_ptr, w0_ptr, w_raw_ptr, v_ptr, h_2_ptr, y_ptr,
+    cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, u_ptr_h, u_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
+    w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
+    v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr,
+    BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
+    DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr, EXACT: tl.constexpr,
+    VARLEN: tl.constexpr,
 ):
     'y, chunk by chunk'
     program = tl.program_id(0)
@@ -2576,54 +2694,60 @@ def _m_layer_outputs_mild_kernel_c64(
     lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
     if lowest < least:
         return  # another kernel computes this chunk
-    w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
-    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    u_ptr = u_ptr + (h // u_ptr_g) * u_ptr_h
+    w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
+    w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
     v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
     y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
-    load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+    load_2 = tl.load(u_ptr + at_K, mask=in_K, other=0.0)  # load u [BLOCK_K]
+    load_3 = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
     rest = left
     valid = token < rest
     start = first
-    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-    map_2 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
-    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
     r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
     s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
+    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
+    load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    map_2 = s.to(tl.float32) * load.to(tl.float32) * load_2.to(tl.float32)[None, :]  # [C, BLOCK_K]
+    sum_1 = tl.sum(map_2, 1)  # [C]
+    w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
+    load_4 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_3 = -tl.exp(load_3.to(tl.float32)[None, :] + load_4.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
+    gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
     sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
-    k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
     sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_K]
-    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
+    e_mid = decay_2 * load.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
     dot = tl.dot(s_mid.to(FT), tl.trans(e_mid.to(FT)), input_precision=PRECISION)  # [C, C]
     A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block64 [C, C]
     v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
     decay_3 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
-    map_3 = decay_3[None, :] * s_mid  # [C, BLOCK_K]
+    map_4 = decay_3[None, :] * s_mid  # [C, BLOCK_K]
     y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
-        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
         x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
-        dot_2 = tl.dot(map_3.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
+        own = sum_1[:, None] * x.to(tl.float32)  # what the output adds of its own token [C, BLOCK_V]
+        M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
+        dot_2 = tl.dot(map_4.to(FT), M.to(FT), input_precision=PRECISION)  # [C, BLOCK_V]
         dot_3 = tl.dot(A_base.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-        y_new = dot_2 + dot_3  # inside the chunk, and from the memory before it [C, BLOCK_V]
+        total_1 = dot_2 + dot_3  # [C, BLOCK_V]
+        y_new = total_1 + own  # inside the chunk, and from the memory before it [C, BLOCK_V]
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_outputs_kernel(
-    first_K_ptr, second_K_ptr, r_ptr, k_ptr, w0_ptr, w_raw_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H,
-    N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, u_ptr, w0_ptr, w_raw_ptr, v_ptr, h_2_ptr, y_ptr,
+    cu, T, H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, u_ptr_h, u_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
     w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
     v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
@@ -2641,6 +2765,7 @@ def _m_layer_outputs_kernel(
         return  # another kernel computes all of them
     r_ptr_all = r_ptr
     k_ptr_all = k_ptr
+    u_ptr_all = u_ptr
     w0_ptr_all = w0_ptr
     w_raw_ptr_all = w_raw_ptr
     v_ptr_all = v_ptr
@@ -2649,6 +2774,7 @@ def _m_layer_outputs_kernel(
         program = one * H + head
         r_ptr = r_ptr_all
         k_ptr = k_ptr_all
+        u_ptr = u_ptr_all
         w0_ptr = w0_ptr_all
         w_raw_ptr = w_raw_ptr_all
         v_ptr = v_ptr_all
@@ -2659,81 +2785,87 @@ def _m_layer_outputs_kernel(
         in_K = at_K < K
         r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
         k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        u_ptr = u_ptr + (h // u_ptr_g) * u_ptr_h
         w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
         w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
         v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
         y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
         lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
         if lowest < least:
-            load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+            load_2 = tl.load(u_ptr + at_K, mask=in_K, other=0.0)  # load u [BLOCK_K]
+            load_3 = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
             rest = left
             valid = token < rest
             start = first
             r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
             s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
             k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+            load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+            map_2 = s.to(tl.float32) * load.to(tl.float32) * load_2.to(tl.float32)[None, :]  # [C, BLOCK_K]
+            sum_1 = tl.sum(map_2, 1)  # [C]
             w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-            load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-            map_2 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32))  # [C, BLOCK_K]
-            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            load_4 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+            map_3 = -tl.exp(load_3.to(tl.float32)[None, :] + load_4.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
             gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
             sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
             decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-            map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-            map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
-            dot = tl.dot(map_3.to(DT), tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_4 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_5 = decay * load.to(tl.float32)  # [C, BLOCK_K]
+            dot = tl.dot(map_4.to(DT), tl.trans(map_5.to(DT)), input_precision=PRECISION)  # [C, C]
             A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot, 0.0)  # pairs with j <= i in level16 [C, C]
             sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
             decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-            dot_2 = tl.dot(map_5.to(DT), tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_6 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_7 = decay_2 * load.to(tl.float32)  # [C, BLOCK_K]
+            dot_2 = tl.dot(map_6.to(DT), tl.trans(map_7.to(DT)), input_precision=PRECISION)  # [C, C]
             A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level8 [C, C]
             A_1 = A_half16 + A_half8  # [C, C]
             sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
             decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
-            dot_3 = tl.dot(map_7.to(DT), tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_8 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_9 = decay_3 * load.to(tl.float32)  # [C, BLOCK_K]
+            dot_3 = tl.dot(map_8.to(DT), tl.trans(map_9.to(DT)), input_precision=PRECISION)  # [C, C]
             A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level4 [C, C]
             A_2 = A_1 + A_half4  # [C, C]
             sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
             decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-            dot_4 = tl.dot(map_9.to(DT), tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_10 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_11 = decay_4 * load.to(tl.float32)  # [C, BLOCK_K]
+            dot_4 = tl.dot(map_10.to(DT), tl.trans(map_11.to(DT)), input_precision=PRECISION)  # [C, C]
             A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
             A_3 = A_2 + A_half2  # [C, C]
             sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
             decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-            map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-            dot_5 = tl.dot(map_11.to(DT), tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_12 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_13 = decay_5 * load.to(tl.float32)  # [C, BLOCK_K]
+            dot_5 = tl.dot(map_12.to(DT), tl.trans(map_13.to(DT)), input_precision=PRECISION)  # [C, C]
             A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level1 [C, C]
             A = A_3 + A_half1  # scores of the chunk [C, C]
             v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
             sums_6 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
             decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-            map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_14 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
             y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
             for block in range(0, V, BLOCK_V):
                 at_V = block + tl.arange(0, BLOCK_V)
                 in_V = at_V < V
                 x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+                own = sum_1[:, None] * x.to(tl.float32)  # what the output adds of its own token [C, BLOCK_V]
                 M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-                dot_6 = tl.dot(map_13.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dot_6 = tl.dot(map_14.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
                 dot_7 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-                y_new = dot_6 + dot_7  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                total_4 = dot_6 + dot_7  # [C, BLOCK_V]
+                y_new = total_4 + own  # inside the chunk, and from the memory before it [C, BLOCK_V]
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_outputs_kernel_c64(
-    first_K_ptr, second_K_ptr, r_ptr, k_ptr, w0_ptr, w_raw_ptr, v_ptr, h_2_ptr, y_ptr, cu, T, H,
-    N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, u_ptr, w0_ptr, w_raw_ptr, v_ptr, h_2_ptr, y_ptr,
+    cu, T, H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, u_ptr_h, u_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
     w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr,
     v_ptr_h, v_ptr_g, y_ptr_b, y_ptr_t: tl.constexpr, y_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
@@ -2751,6 +2883,7 @@ def _m_layer_outputs_kernel_c64(
         return  # another kernel computes all of them
     r_ptr_all = r_ptr
     k_ptr_all = k_ptr
+    u_ptr_all = u_ptr
     w0_ptr_all = w0_ptr
     w_raw_ptr_all = w_raw_ptr
     v_ptr_all = v_ptr
@@ -2759,6 +2892,7 @@ def _m_layer_outputs_kernel_c64(
         program = one * H + head
         r_ptr = r_ptr_all
         k_ptr = k_ptr_all
+        u_ptr = u_ptr_all
         w0_ptr = w0_ptr_all
         w_raw_ptr = w_raw_ptr_all
         v_ptr = v_ptr_all
@@ -2769,79 +2903,85 @@ def _m_layer_outputs_kernel_c64(
         in_K = at_K < K
         r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
         k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        u_ptr = u_ptr + (h // u_ptr_g) * u_ptr_h
         w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
         w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
         v_ptr = _head(v_ptr, batch, h, v_ptr_b, v_ptr_h, v_ptr_g)
         y_ptr = _head(y_ptr, batch, h, y_ptr_b, y_ptr_h, 1)
         lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
         if lowest < least:
-            load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+            load_2 = tl.load(u_ptr + at_K, mask=in_K, other=0.0)  # load u [BLOCK_K]
+            load_3 = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
             rest = left
             valid = token < rest
             start = first
             r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
             s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
             k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+            load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+            map_2 = s.to(tl.float32) * load.to(tl.float32) * load_2.to(tl.float32)[None, :]  # [C, BLOCK_K]
+            sum_1 = tl.sum(map_2, 1)  # [C]
             w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-            load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-            map_2 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32))  # [C, BLOCK_K]
-            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            load_4 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+            map_3 = -tl.exp(load_3.to(tl.float32)[None, :] + load_4.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
             gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
             sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
             decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
-            map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-            map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
-            dot = tl.dot(map_3.to(DT), tl.trans(map_4.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_4 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_5 = decay * load.to(tl.float32)  # [C, BLOCK_K]
+            dot = tl.dot(map_4.to(DT), tl.trans(map_5.to(DT)), input_precision=PRECISION)  # [C, C]
             A_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot, 0.0)  # pairs with j <= i in level32 [C, C]
             sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
             decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-            dot_2 = tl.dot(map_5.to(DT), tl.trans(map_6.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_6 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_7 = decay_2 * load.to(tl.float32)  # [C, BLOCK_K]
+            dot_2 = tl.dot(map_6.to(DT), tl.trans(map_7.to(DT)), input_precision=PRECISION)  # [C, C]
             A_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_2, 0.0)  # pairs with j <= i in level16 [C, C]
             A_1 = A_half32 + A_half16  # [C, C]
             sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
             decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
-            dot_3 = tl.dot(map_7.to(DT), tl.trans(map_8.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_8 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_9 = decay_3 * load.to(tl.float32)  # [C, BLOCK_K]
+            dot_3 = tl.dot(map_8.to(DT), tl.trans(map_9.to(DT)), input_precision=PRECISION)  # [C, C]
             A_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # pairs with j <= i in level8 [C, C]
             A_2 = A_1 + A_half8  # [C, C]
             sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
             decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-            dot_4 = tl.dot(map_9.to(DT), tl.trans(map_10.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_10 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_11 = decay_4 * load.to(tl.float32)  # [C, BLOCK_K]
+            dot_4 = tl.dot(map_10.to(DT), tl.trans(map_11.to(DT)), input_precision=PRECISION)  # [C, C]
             A_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
             A_3 = A_2 + A_half4  # [C, C]
             sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
             decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-            map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-            dot_5 = tl.dot(map_11.to(DT), tl.trans(map_12.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_12 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_13 = decay_5 * load.to(tl.float32)  # [C, BLOCK_K]
+            dot_5 = tl.dot(map_12.to(DT), tl.trans(map_13.to(DT)), input_precision=PRECISION)  # [C, C]
             A_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_5, 0.0)  # pairs with j <= i in level2 [C, C]
             A_4 = A_3 + A_half2  # [C, C]
             sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
             decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-            map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_14 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-            dot_6 = tl.dot(map_13.to(DT), tl.trans(map_14.to(DT)), input_precision=PRECISION)  # [C, C]
+            map_14 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_15 = decay_6 * load.to(tl.float32)  # [C, BLOCK_K]
+            dot_6 = tl.dot(map_14.to(DT), tl.trans(map_15.to(DT)), input_precision=PRECISION)  # [C, C]
             A_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_6, 0.0)  # pairs with j <= i in level1 [C, C]
             A = A_4 + A_half1  # scores of the chunk [C, C]
             v_ptr_c = v_ptr + start * v_ptr_t  # first token of the chunk
             sums_7 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
             decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
-            map_15 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_16 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
             y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
             for block in range(0, V, BLOCK_V):
                 at_V = block + tl.arange(0, BLOCK_V)
                 in_V = at_V < V
                 x = tl.load(v_ptr_c + (token * v_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # input: load v [C, BLOCK_V]  # line 6
+                own = sum_1[:, None] * x.to(tl.float32)  # what the output adds of its own token [C, BLOCK_V]
                 M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
-                dot_7 = tl.dot(map_15.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dot_7 = tl.dot(map_16.to(DT), M.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
                 dot_8 = tl.dot(A.to(DT), x.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
-                y_new = dot_7 + dot_8  # inside the chunk, and from the memory before it [C, BLOCK_V]
+                total_5 = dot_7 + dot_8  # [C, BLOCK_V]
+                y_new = total_5 + own  # inside the chunk, and from the memory before it [C, BLOCK_V]
                 tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
@@ -3107,9 +3247,9 @@ def _m_layer_states_adjoint_kernel(
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_mild_value_kernel(
-    first_K_ptr, second_K_ptr, r_ptr, k_ptr, w0_ptr, w_raw_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T,
-    H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, u_ptr, w0_ptr, w_raw_ptr, dy_ptr, l_ptr, d_v_ptr,
+    cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, u_ptr_h, u_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
     w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
     dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
@@ -3129,52 +3269,58 @@ def _m_layer_gradients_mild_value_kernel(
         return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    u_ptr = u_ptr + (h // u_ptr_g) * u_ptr_h
     w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
     w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
-    load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+    load_2 = tl.load(u_ptr + at_K, mask=in_K, other=0.0)  # load u [BLOCK_K]
+    load_3 = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
     rest = left
     valid = token < rest
     start = first
     r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
     s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
     k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+    load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    map_2 = s.to(tl.float32) * load.to(tl.float32) * load_2.to(tl.float32)[None, :]  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_2, 1)  # [C]
     w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-    map_2 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    load_4 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_3 = -tl.exp(load_3.to(tl.float32)[None, :] + load_4.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
     gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
     sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
     sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(i, middle32(i)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle32(i)] [C, BLOCK_K]
-    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
+    e_mid = decay_2 * load.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
     dot = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
     At_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j < i in block32 [C, C]
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     decay_3 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
-    map_3 = decay_3[None, :] * e_mid  # [C, BLOCK_K]
+    map_4 = decay_3[None, :] * e_mid  # [C, BLOCK_K]
     d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-        dx_out = tl.dot(map_3.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+        dx_out = tl.dot(map_4.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
         dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
         dx = dx_out + dx_base  # gradient of x [C, BLOCK_V]
-        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        map_5 = sum_3[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_V]
+        d_v_new = dx + map_5  # gradient of v [C, BLOCK_V]
+        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], d_v_new.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_mild_value_kernel_c64(
-    first_K_ptr, second_K_ptr, r_ptr, k_ptr, w0_ptr, w_raw_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T,
-    H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, u_ptr, w0_ptr, w_raw_ptr, dy_ptr, l_ptr, d_v_ptr,
+    cu, T, H, N, STEPS, least, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, u_ptr_h, u_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
     w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
     dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
@@ -3194,61 +3340,67 @@ def _m_layer_gradients_mild_value_kernel_c64(
         return  # another kernel computes this chunk
     r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
     k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+    u_ptr = u_ptr + (h // u_ptr_g) * u_ptr_h
     w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
     w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
     d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
-    load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+    load_2 = tl.load(u_ptr + at_K, mask=in_K, other=0.0)  # load u [BLOCK_K]
+    load_3 = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
     rest = left
     valid = token < rest
     start = first
     r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
     s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
     k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-    e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+    load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+    map_2 = s.to(tl.float32) * load.to(tl.float32) * load_2.to(tl.float32)[None, :]  # [C, BLOCK_K]
+    sum_3 = tl.sum(map_2, 1)  # [C]
     w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-    load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-    map_2 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32))  # [C, BLOCK_K]
-    inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+    load_4 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+    map_3 = -tl.exp(load_3.to(tl.float32)[None, :] + load_4.to(tl.float32))  # [C, BLOCK_K]
+    inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
     gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
     sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
     sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(i, middle64(i)] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, middle64(i)] [C, BLOCK_K]
-    e_mid = decay_2 * e.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
+    e_mid = decay_2 * load.to(tl.float32)  # e about the middle of the chunk [C, BLOCK_K]
     dot = tl.dot(e_mid.to(FT), tl.trans(s_mid.to(FT)), input_precision=PRECISION)  # [C, C]
     At_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j < i in block64 [C, C]
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     decay_3 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
-    map_3 = decay_3[None, :] * e_mid  # [C, BLOCK_K]
+    map_4 = decay_3[None, :] * e_mid  # [C, BLOCK_K]
     d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
     for block in range(0, V, BLOCK_V):
         at_V = block + tl.arange(0, BLOCK_V)
         in_V = at_V < V
         dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
         L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-        dx_out = tl.dot(map_3.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+        dx_out = tl.dot(map_4.to(FT), L.to(FT), input_precision=PRECISION)  # through L [C, BLOCK_V]
         dx_base = tl.dot(At_base.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
         dx = dx_out + dx_base  # gradient of x [C, BLOCK_V]
-        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+        map_5 = sum_3[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_V]
+        d_v_new = dx + map_5  # gradient of v [C, BLOCK_V]
+        tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], d_v_new.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_mild_kernel(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w0_ptr, w_raw_ptr, dy_ptr, h_2_ptr, l_ptr,
-    d_w_raw_ptr, d_w0_ptr, d_r_ptr, d_k_ptr, cu, T, H, N, STEPS, least, r_ptr_b,
+    u_ptr, d_u_ptr, d_w_raw_ptr, d_w0_ptr, d_r_ptr, d_k_ptr, cu, T, H, N, STEPS, least, r_ptr_b,
     r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
     v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
     w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, d_r_ptr_b,
-    d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, u_ptr_h, u_ptr_g, d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr,
+    d_w_raw_ptr_h, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_k_ptr_b,
+    d_k_ptr_t: tl.constexpr, d_k_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_k, d_r, d_w0, d_w_raw'
+    'every gradient, chunk by chunk: d_r, d_u, d_k, d_w0, d_w_raw'
     program = tl.program_id(0)
     block = program % tl.cdiv(K, BLOCK_K)  # of K
     program = program // tl.cdiv(K, BLOCK_K)
@@ -3269,10 +3421,12 @@ def _m_layer_gradients_mild_kernel(
     w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
     w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    u_ptr = u_ptr + (h // u_ptr_g) * u_ptr_h
     d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
     d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
     d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
     load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+    load_3 = tl.load(u_ptr + at_K, mask=in_K, other=0.0)  # load u [BLOCK_K]
     rest = left
     valid = token < rest
     start = first
@@ -3289,6 +3443,11 @@ def _m_layer_gradients_mild_kernel(
     gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    map_3 = x.to(tl.float32) * dy_2.to(tl.float32)  # [C, BLOCK_V]
+    sum_3 = tl.sum(map_3, 1)  # [C]
+    map_4 = s.to(tl.float32) * e.to(tl.float32) * sum_3[:, None]  # [C, BLOCK_K]
+    sum_4 = tl.sum(map_4, 0)  # [BLOCK_K]
+    tl.store(d_u_ptr + _row(slot, h, H) * (K) + at_K, sum_4.to(d_u_ptr.dtype.element_ty), mask=in_K)
     sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
@@ -3298,61 +3457,65 @@ def _m_layer_gradients_mild_kernel(
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
     decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    map_4 = decay_3[:, None] * map_3  # [BLOCK_K, BLOCK_V]
-    sum_1 = tl.sum(map_4, 1)  # [BLOCK_K]
+    map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_6 = decay_3[:, None] * map_5  # [BLOCK_K, BLOCK_V]
+    sum_1 = tl.sum(map_6, 1)  # [BLOCK_K]
     decay_4 = tl.exp2(tl.sum(tl.where((token <= 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle32(i)] [BLOCK_K]
     dot = tl.dot(M.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [BLOCK_K, C]
     ds_out = decay_4[:, None] * dot  # through M [BLOCK_K, C]
     decay_5 = tl.exp2(tl.sum(tl.where((token > 15)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle32(i), end] [BLOCK_K]
     dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
     de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_K]
-    map_5 = e_mid * de_out  # [C, BLOCK_K]
-    sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
+    map_7 = e_mid * de_out  # [C, BLOCK_K]
+    sum_2 = tl.sum(map_7, 0)  # [BLOCK_K]
     dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
     B_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j < i in block32 [C, C]
     ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_K, C]
     total = tl.fma(ds_base, tl.full([BLOCK_K, C], 1.0, tl.float32), ds_out)  # [BLOCK_K, C]
     de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_6 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
-    terms = tl.trans(map_6)  # [C, BLOCK_K]
+    map_8 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
+    terms = tl.trans(map_8)  # [C, BLOCK_K]
     running = tl.cumsum(terms, 0, reverse=True) - terms  # [C, BLOCK_K]
-    map_7 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
-    terms_2 = map_7  # [C, BLOCK_K]
+    map_9 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
+    terms_2 = map_9  # [C, BLOCK_K]
     running_2 = tl.cumsum(terms_2, 0, reverse=True)  # [C, BLOCK_K]
     inside_K = running - running_2  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
     dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
     dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    map_8 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32)) * dgK  # [C, BLOCK_K]
-    inner_2 = tl.where(valid[:, None], map_8, 0.0)  # [C, BLOCK_K]
-    sum_3 = tl.sum(inner_2, 0)  # [BLOCK_K]
+    map_10 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32)) * dgK  # [C, BLOCK_K]
+    inner_2 = tl.where(valid[:, None], map_10, 0.0)  # [C, BLOCK_K]
+    sum_5 = tl.sum(inner_2, 0)  # [BLOCK_K]
     d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
-    tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], map_8.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    tl.store(d_w0_ptr + _row(slot, h, H) * (K) + at_K, sum_3.to(d_w0_ptr.dtype.element_ty), mask=in_K)
+    tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], map_10.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    tl.store(d_w0_ptr + _row(slot, h, H) * (K) + at_K, sum_5.to(d_w0_ptr.dtype.element_ty), mask=in_K)
     ds = tl.trans(decay) * total  # gradient of s [BLOCK_K, C]
+    map_11 = load_3.to(tl.float32)[None, :] * e.to(tl.float32) * sum_3[:, None]  # [C, BLOCK_K]
+    d_r_new = ds + tl.trans(map_11)  # gradient of r [BLOCK_K, C]
     d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
-    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], tl.trans(ds).to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], tl.trans(d_r_new).to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     de = decay_2 * total_2  # gradient of e [C, BLOCK_K]
+    map_12 = load_3.to(tl.float32)[None, :] * s.to(tl.float32) * sum_3[:, None]  # [C, BLOCK_K]
+    d_k_new = de + map_12  # gradient of k [C, BLOCK_K]
     d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], de.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], d_k_new.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS'])
 def _m_layer_gradients_mild_kernel_c64(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w0_ptr, w_raw_ptr, dy_ptr, h_2_ptr, l_ptr,
-    d_w_raw_ptr, d_w0_ptr, d_r_ptr, d_k_ptr, cu, T, H, N, STEPS, least, r_ptr_b,
+    u_ptr, d_u_ptr, d_w_raw_ptr, d_w0_ptr, d_r_ptr, d_k_ptr, cu, T, H, N, STEPS, least, r_ptr_b,
     r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
     v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
     w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, d_r_ptr_b,
-    d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, u_ptr_h, u_ptr_g, d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr,
+    d_w_raw_ptr_h, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_k_ptr_b,
+    d_k_ptr_t: tl.constexpr, d_k_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_k, d_r, d_w0, d_w_raw'
+    'every gradient, chunk by chunk: d_r, d_u, d_k, d_w0, d_w_raw'
     program = tl.program_id(0)
     block = program % tl.cdiv(K, BLOCK_K)  # of K
     program = program // tl.cdiv(K, BLOCK_K)
@@ -3373,10 +3536,12 @@ def _m_layer_gradients_mild_kernel_c64(
     w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
     w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
     dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+    u_ptr = u_ptr + (h // u_ptr_g) * u_ptr_h
     d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
     d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
     d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
     load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+    load_3 = tl.load(u_ptr + at_K, mask=in_K, other=0.0)  # load u [BLOCK_K]
     rest = left
     valid = token < rest
     start = first
@@ -3393,6 +3558,11 @@ def _m_layer_gradients_mild_kernel_c64(
     gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
     dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
     dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+    map_3 = x.to(tl.float32) * dy_2.to(tl.float32)  # [C, BLOCK_V]
+    sum_3 = tl.sum(map_3, 1)  # [C]
+    map_4 = s.to(tl.float32) * e.to(tl.float32) * sum_3[:, None]  # [C, BLOCK_K]
+    sum_4 = tl.sum(map_4, 0)  # [BLOCK_K]
+    tl.store(d_u_ptr + _row(slot, h, H) * (K) + at_K, sum_4.to(d_u_ptr.dtype.element_ty), mask=in_K)
     sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
     decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     s_mid = decay * s.to(tl.float32)  # s about the middle of the chunk [C, BLOCK_K]
@@ -3402,52 +3572,56 @@ def _m_layer_gradients_mild_kernel_c64(
     M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
     L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
     decay_3 = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-    map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-    map_4 = decay_3[:, None] * map_3  # [BLOCK_K, BLOCK_V]
-    sum_1 = tl.sum(map_4, 1)  # [BLOCK_K]
+    map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+    map_6 = decay_3[:, None] * map_5  # [BLOCK_K, BLOCK_V]
+    sum_1 = tl.sum(map_6, 1)  # [BLOCK_K]
     decay_4 = tl.exp2(tl.sum(tl.where((token <= 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(start, middle64(i)] [BLOCK_K]
     dot = tl.dot(M.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [BLOCK_K, C]
     ds_out = decay_4[:, None] * dot  # through M [BLOCK_K, C]
     decay_5 = tl.exp2(tl.sum(tl.where((token > 31)[:, None], gK, 0.0), 0) * 1.4426950408889634)  # D(middle64(i), end] [BLOCK_K]
     dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
     de_out = decay_5[None, :] * dot_2  # through L [C, BLOCK_K]
-    map_5 = e_mid * de_out  # [C, BLOCK_K]
-    sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
+    map_7 = e_mid * de_out  # [C, BLOCK_K]
+    sum_2 = tl.sum(map_7, 0)  # [BLOCK_K]
     dot_3 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
     B_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j < i in block64 [C, C]
     ds_base = tl.dot(tl.trans(e_mid.to(FT)), B_base.to(FT), input_precision=PRECISION)  # [BLOCK_K, C]
     total = tl.fma(ds_base, tl.full([BLOCK_K, C], 1.0, tl.float32), ds_out)  # [BLOCK_K, C]
     de_base = tl.dot(B_base.to(FT), s_mid.to(FT), input_precision=PRECISION)  # [C, BLOCK_K]
     total_2 = tl.fma(de_base, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
-    map_6 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
-    terms = tl.trans(map_6)  # [C, BLOCK_K]
+    map_8 = tl.trans(s_mid.to(FT).to(tl.float32)) * total  # [BLOCK_K, C]
+    terms = tl.trans(map_8)  # [C, BLOCK_K]
     running = tl.cumsum(terms, 0, reverse=True) - terms  # [C, BLOCK_K]
-    map_7 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
-    terms_2 = map_7  # [C, BLOCK_K]
+    map_9 = e_mid.to(FT).to(tl.float32) * total_2  # [C, BLOCK_K]
+    terms_2 = map_9  # [C, BLOCK_K]
     running_2 = tl.cumsum(terms_2, 0, reverse=True)  # [C, BLOCK_K]
     inside_K = running - running_2  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
     dgK_1 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
     dgK = dgK_1 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-    map_8 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32)) * dgK  # [C, BLOCK_K]
-    inner_2 = tl.where(valid[:, None], map_8, 0.0)  # [C, BLOCK_K]
-    sum_3 = tl.sum(inner_2, 0)  # [BLOCK_K]
+    map_10 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32)) * dgK  # [C, BLOCK_K]
+    inner_2 = tl.where(valid[:, None], map_10, 0.0)  # [C, BLOCK_K]
+    sum_5 = tl.sum(inner_2, 0)  # [BLOCK_K]
     d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
-    tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], map_8.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-    tl.store(d_w0_ptr + _row(slot, h, H) * (K) + at_K, sum_3.to(d_w0_ptr.dtype.element_ty), mask=in_K)
+    tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], map_10.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    tl.store(d_w0_ptr + _row(slot, h, H) * (K) + at_K, sum_5.to(d_w0_ptr.dtype.element_ty), mask=in_K)
     ds = tl.trans(decay) * total  # gradient of s [BLOCK_K, C]
+    map_11 = load_3.to(tl.float32)[None, :] * e.to(tl.float32) * sum_3[:, None]  # [C, BLOCK_K]
+    d_r_new = ds + tl.trans(map_11)  # gradient of r [BLOCK_K, C]
     d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
-    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], tl.trans(ds).to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], tl.trans(d_r_new).to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
     de = decay_2 * total_2  # gradient of e [C, BLOCK_K]
+    map_12 = load_3.to(tl.float32)[None, :] * s.to(tl.float32) * sum_3[:, None]  # [C, BLOCK_K]
+    d_k_new = de + map_12  # gradient of k [C, BLOCK_K]
     d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], de.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+    tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], d_k_new.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_gradients_value_kernel(
-    first_K_ptr, second_K_ptr, r_ptr, k_ptr, w0_ptr, w_raw_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T,
-    H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, u_ptr, w0_ptr, w_raw_ptr, dy_ptr, l_ptr, d_v_ptr,
+    cu, T, H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, u_ptr_h, u_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
     w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
     dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
@@ -3465,6 +3639,7 @@ def _m_layer_gradients_value_kernel(
         return  # another kernel computes all of them
     r_ptr_all = r_ptr
     k_ptr_all = k_ptr
+    u_ptr_all = u_ptr
     w0_ptr_all = w0_ptr
     w_raw_ptr_all = w_raw_ptr
     dy_ptr_all = dy_ptr
@@ -3473,6 +3648,7 @@ def _m_layer_gradients_value_kernel(
         program = one * H + head
         r_ptr = r_ptr_all
         k_ptr = k_ptr_all
+        u_ptr = u_ptr_all
         w0_ptr = w0_ptr_all
         w_raw_ptr = w_raw_ptr_all
         dy_ptr = dy_ptr_all
@@ -3483,86 +3659,92 @@ def _m_layer_gradients_value_kernel(
         in_K = at_K < K
         r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
         k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        u_ptr = u_ptr + (h // u_ptr_g) * u_ptr_h
         w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
         w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
         dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
         d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
         lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
         if lowest < least:
-            load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+            load_2 = tl.load(u_ptr + at_K, mask=in_K, other=0.0)  # load u [BLOCK_K]
+            load_3 = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
             rest = left
             valid = token < rest
             start = first
             r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
             s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
             k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+            load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+            map_2 = s.to(tl.float32) * load.to(tl.float32) * load_2.to(tl.float32)[None, :]  # [C, BLOCK_K]
+            sum_3 = tl.sum(map_2, 1)  # [C]
             w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-            load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-            map_2 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32))  # [C, BLOCK_K]
-            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            load_4 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+            map_3 = -tl.exp(load_3.to(tl.float32)[None, :] + load_4.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
             gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
             sums = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
             decay = tl.exp2(sums * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-            map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-            map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
-            both = tl.where((token // 16 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
+            map_4 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_5 = decay * load.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
             dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
             At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
             sums_2 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
             decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
+            map_6 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_7 = decay_2 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_2 = tl.where((token // 8 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
             dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
             At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
             dx_9 = At_half16 + At_half8  # [C, C]
             sums_3 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
             decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
+            map_8 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_9 = decay_3 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 4 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
             dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
             At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
             dx_10 = dx_9 + At_half4  # [C, C]
             sums_4 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
             decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
+            map_10 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_11 = decay_4 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_4 = tl.where((token // 2 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
             dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
             At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
             dx_11 = dx_10 + At_half2  # [C, C]
             sums_5 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
             decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-            map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
+            map_12 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_13 = decay_5 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 1 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
             dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
             At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
             dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
             sums_6 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
             decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-            map_13 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-            map_14 = dx_11 + At_half1  # [C, C]
+            map_14 = decay_6 * load.to(tl.float32)  # [C, BLOCK_K]
+            map_15 = dx_11 + At_half1  # [C, C]
             d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
             for block in range(0, V, BLOCK_V):
                 at_V = block + tl.arange(0, BLOCK_V)
                 in_V = at_V < V
                 dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
                 L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-                dx_out = tl.dot(map_13.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
-                dot_6 = tl.dot(map_14.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx_out = tl.dot(map_14.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+                dot_6 = tl.dot(map_15.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
                 dx = dot_6 + dx_out  # gradient of x [C, BLOCK_V]
-                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+                map_16 = sum_3[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_V]
+                d_v_new = dx + map_16  # gradient of v [C, BLOCK_V]
+                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], d_v_new.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_gradients_value_kernel_c64(
-    first_K_ptr, second_K_ptr, r_ptr, k_ptr, w0_ptr, w_raw_ptr, dy_ptr, l_ptr, d_v_ptr, cu, T,
-    H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
-    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
+    first_K_ptr, second_K_ptr, r_ptr, k_ptr, u_ptr, w0_ptr, w_raw_ptr, dy_ptr, l_ptr, d_v_ptr,
+    cu, T, H, N, STEPS, least, SLOTS, r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b,
+    k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g, u_ptr_h, u_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
     w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
     dy_ptr_h, dy_ptr_g, d_v_ptr_b, d_v_ptr_t: tl.constexpr, d_v_ptr_h, K: tl.constexpr,
     BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr, C: tl.constexpr,
@@ -3580,6 +3762,7 @@ def _m_layer_gradients_value_kernel_c64(
         return  # another kernel computes all of them
     r_ptr_all = r_ptr
     k_ptr_all = k_ptr
+    u_ptr_all = u_ptr
     w0_ptr_all = w0_ptr
     w_raw_ptr_all = w_raw_ptr
     dy_ptr_all = dy_ptr
@@ -3588,6 +3771,7 @@ def _m_layer_gradients_value_kernel_c64(
         program = one * H + head
         r_ptr = r_ptr_all
         k_ptr = k_ptr_all
+        u_ptr = u_ptr_all
         w0_ptr = w0_ptr_all
         w_raw_ptr = w_raw_ptr_all
         dy_ptr = dy_ptr_all
@@ -3598,103 +3782,109 @@ def _m_layer_gradients_value_kernel_c64(
         in_K = at_K < K
         r_ptr = _head(r_ptr, batch, h, r_ptr_b, r_ptr_h, r_ptr_g)
         k_ptr = _head(k_ptr, batch, h, k_ptr_b, k_ptr_h, k_ptr_g)
+        u_ptr = u_ptr + (h // u_ptr_g) * u_ptr_h
         w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
         w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
         dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
         d_v_ptr = _head(d_v_ptr, batch, h, d_v_ptr_b, d_v_ptr_h, 1)
         lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
         if lowest < least:
-            load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+            load_2 = tl.load(u_ptr + at_K, mask=in_K, other=0.0)  # load u [BLOCK_K]
+            load_3 = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
             rest = left
             valid = token < rest
             start = first
             r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
             s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 4
             k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
-            e = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # expand: load k [C, BLOCK_K]  # line 5
+            load = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
+            map_2 = s.to(tl.float32) * load.to(tl.float32) * load_2.to(tl.float32)[None, :]  # [C, BLOCK_K]
+            sum_3 = tl.sum(map_2, 1)  # [C]
             w_raw_ptr_c = w_raw_ptr + start * w_raw_ptr_t  # first token of the chunk
-            load_2 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
-            map_2 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32))  # [C, BLOCK_K]
-            inner = tl.where(valid[:, None], map_2, 0.0)  # [C, BLOCK_K]
+            load_4 = tl.load(w_raw_ptr_c + (token * w_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load w_raw [C, BLOCK_K]
+            map_3 = -tl.exp(load_3.to(tl.float32)[None, :] + load_4.to(tl.float32))  # [C, BLOCK_K]
+            inner = tl.where(valid[:, None], map_3, 0.0)  # [C, BLOCK_K]
             gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
             sums = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
             decay = tl.exp2(sums * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
-            map_3 = decay * s.to(tl.float32)  # [C, BLOCK_K]
-            map_4 = decay * e.to(tl.float32)  # [C, BLOCK_K]
-            both = tl.where((token // 32 % 2 == 1)[:, None], map_3.to(DT), map_4.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_K]
+            map_4 = decay * s.to(tl.float32)  # [C, BLOCK_K]
+            map_5 = decay * load.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_4.to(DT), map_5.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_K]
             dot = tl.dot(both, tl.trans(both), input_precision=PRECISION)  # [C, C]
             At_half32 = tl.where((token[None, :] // 32 == token[:, None] // 32 + 1) & (token[None, :] // 32 % 2 == 1), dot, 0.0)  # scores of the pairs: pairs with j <= i in level32 [C, C]
             sums_2 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
             decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-            map_5 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_6 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_5.to(DT), map_6.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
+            map_6 = decay_2 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_7 = decay_2 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_2 = tl.where((token // 16 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
             dot_2 = tl.dot(both_2, tl.trans(both_2), input_precision=PRECISION)  # [C, C]
             At_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_2, 0.0)  # scores of the pairs: pairs with j <= i in level16 [C, C]
             dx_11 = At_half32 + At_half16  # [C, C]
             sums_3 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
             decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-            map_7 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_8 = decay_3 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_7.to(DT), map_8.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
+            map_8 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_9 = decay_3 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
             dot_3 = tl.dot(both_3, tl.trans(both_3), input_precision=PRECISION)  # [C, C]
             At_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_3, 0.0)  # scores of the pairs: pairs with j <= i in level8 [C, C]
             dx_12 = dx_11 + At_half8  # [C, C]
             sums_4 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
             decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-            map_9 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_10 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_9.to(DT), map_10.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
+            map_10 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_11 = decay_4 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_4 = tl.where((token // 4 % 2 == 1)[:, None], map_10.to(DT), map_11.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
             dot_4 = tl.dot(both_4, tl.trans(both_4), input_precision=PRECISION)  # [C, C]
             At_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # scores of the pairs: pairs with j <= i in level4 [C, C]
             dx_13 = dx_12 + At_half4  # [C, C]
             sums_5 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
             decay_5 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-            map_11 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_12 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_11.to(DT), map_12.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
+            map_12 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_13 = decay_5 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 2 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
             dot_5 = tl.dot(both_5, tl.trans(both_5), input_precision=PRECISION)  # [C, C]
             At_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_5, 0.0)  # scores of the pairs: pairs with j <= i in level2 [C, C]
             dx_14 = dx_13 + At_half2  # [C, C]
             sums_6 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
             decay_6 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-            map_13 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_14 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_13.to(DT), map_14.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
+            map_14 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_15 = decay_6 * load.to(tl.float32)  # [C, BLOCK_K]
+            both_6 = tl.where((token // 1 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
             dot_6 = tl.dot(both_6, tl.trans(both_6), input_precision=PRECISION)  # [C, C]
             At_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_6, 0.0)  # scores of the pairs: pairs with j <= i in level1 [C, C]
             dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
             sums_7 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
             decay_7 = tl.exp2(sums_7 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
-            map_15 = decay_7 * e.to(tl.float32)  # [C, BLOCK_K]
-            map_16 = dx_14 + At_half1  # [C, C]
+            map_16 = decay_7 * load.to(tl.float32)  # [C, BLOCK_K]
+            map_17 = dx_14 + At_half1  # [C, C]
             d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
             for block in range(0, V, BLOCK_V):
                 at_V = block + tl.arange(0, BLOCK_V)
                 in_V = at_V < V
                 dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
                 L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
-                dx_out = tl.dot(map_15.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
-                dot_7 = tl.dot(map_16.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
+                dx_out = tl.dot(map_16.to(DT), L.to(DT), input_precision=PRECISION)  # through L [C, BLOCK_V]
+                dot_7 = tl.dot(map_17.to(DT), dy_2.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
                 dx = dot_7 + dx_out  # gradient of x [C, BLOCK_V]
-                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], dx.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
+                map_18 = sum_3[:, None] * dy_2.to(tl.float32)  # [C, BLOCK_V]
+                d_v_new = dx + map_18  # gradient of v [C, BLOCK_V]
+                tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], d_v_new.to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_gradients_kernel(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w0_ptr, w_raw_ptr, dy_ptr, h_2_ptr, l_ptr,
-    d_r_ptr, d_w_raw_ptr, d_k_ptr, d_w0_ptr, cu, T, H, N, STEPS, least, SLOTS, r_ptr_b,
-    r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
-    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
+    u_ptr, d_u_ptr, d_r_ptr, d_w_raw_ptr, d_k_ptr, d_w0_ptr, cu, T, H, N, STEPS, least, SLOTS,
+    r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
     w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_w_raw_ptr_b,
-    d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, u_ptr_h, u_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h,
+    d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, d_k_ptr_b,
+    d_k_ptr_t: tl.constexpr, d_k_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_k, d_r, d_w0, d_w_raw'
+    'every gradient, chunk by chunk: d_r, d_u, d_k, d_w0, d_w_raw'
     program = tl.program_id(0)
     block = program % tl.cdiv(K, BLOCK_K)  # of K
     program = program // tl.cdiv(K, BLOCK_K)
@@ -3711,6 +3901,7 @@ def _m_layer_gradients_kernel(
     w0_ptr_all = w0_ptr
     w_raw_ptr_all = w_raw_ptr
     dy_ptr_all = dy_ptr
+    u_ptr_all = u_ptr
     d_r_ptr_all = d_r_ptr
     d_w_raw_ptr_all = d_w_raw_ptr
     d_k_ptr_all = d_k_ptr
@@ -3722,6 +3913,7 @@ def _m_layer_gradients_kernel(
         w0_ptr = w0_ptr_all
         w_raw_ptr = w_raw_ptr_all
         dy_ptr = dy_ptr_all
+        u_ptr = u_ptr_all
         d_r_ptr = d_r_ptr_all
         d_w_raw_ptr = d_w_raw_ptr_all
         d_k_ptr = d_k_ptr_all
@@ -3737,12 +3929,14 @@ def _m_layer_gradients_kernel(
         w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
         w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
         dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        u_ptr = u_ptr + (h // u_ptr_g) * u_ptr_h
         d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
         d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
         d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
         lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
         if lowest < least:
             load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+            load_3 = tl.load(u_ptr + at_K, mask=in_K, other=0.0)  # load u [BLOCK_K]
             rest = left
             valid = token < rest
             start = first
@@ -3759,12 +3953,17 @@ def _m_layer_gradients_kernel(
             gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
             dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
             dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            map_3 = x.to(tl.float32) * dy_2.to(tl.float32)  # [C, BLOCK_V]
+            sum_3 = tl.sum(map_3, 1)  # [C]
+            map_4 = s.to(tl.float32) * e.to(tl.float32) * sum_3[:, None]  # [C, BLOCK_K]
+            sum_4 = tl.sum(map_4, 0)  # [BLOCK_K]
+            tl.store(d_u_ptr + _row(slot, h, H) * (K) + at_K, sum_4.to(d_u_ptr.dtype.element_ty), mask=in_K)
             M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
             L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
             decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-            map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-            map_4 = decay[:, None] * map_3  # [BLOCK_K, BLOCK_V]
-            sum_1 = tl.sum(map_4, 1)  # [BLOCK_K]
+            map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+            map_6 = decay[:, None] * map_5  # [BLOCK_K, BLOCK_V]
+            sum_1 = tl.sum(map_6, 1)  # [BLOCK_K]
             sums = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
             decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
             dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
@@ -3773,13 +3972,13 @@ def _m_layer_gradients_kernel(
             decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
             dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
             de_out = decay_3 * dot_2  # through L [C, BLOCK_K]
-            map_5 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
-            sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
+            map_7 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
+            sum_2 = tl.sum(map_7, 0)  # [BLOCK_K]
             sums_3 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
             decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-            map_6 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_7 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-            both = tl.where((token // 16 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
+            map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_9 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 16 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
             dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
             B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
             dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
@@ -3787,121 +3986,125 @@ def _m_layer_gradients_kernel(
             both_2 = tl.dot((B_half16 + Bt_half16).to(DT), both, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_K]
             ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
             de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-            map_8 = decay_4 * ds_half16  # [C, BLOCK_K]
-            total = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-            map_9 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-            map_10 = both.to(tl.float32) * ds_half16  # [C, BLOCK_K]
-            total_2 = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), map_9)  # [C, BLOCK_K]
-            map_11 = decay_4 * de_half16  # [C, BLOCK_K]
-            total_3 = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+            map_10 = decay_4 * ds_half16  # [C, BLOCK_K]
+            total = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+            map_11 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+            map_12 = both.to(tl.float32) * ds_half16  # [C, BLOCK_K]
+            total_2 = tl.fma(map_12, tl.full([C, BLOCK_K], 1.0, tl.float32), map_11)  # [C, BLOCK_K]
+            map_13 = decay_4 * de_half16  # [C, BLOCK_K]
+            total_3 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
             sums_4 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
             decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-            map_12 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_13 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
+            map_14 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_15 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 8 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
             B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
             Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
             both_4 = tl.dot((B_half8 + Bt_half8).to(DT), both_3, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_K]
             ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
             de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-            map_14 = decay_5 * ds_half8  # [C, BLOCK_K]
-            total_4 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-            map_15 = both_3.to(tl.float32) * ds_half8  # [C, BLOCK_K]
-            total_5 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-            map_16 = decay_5 * de_half8  # [C, BLOCK_K]
-            total_6 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-            map_17 = both.to(tl.float32) * de_half16  # [C, BLOCK_K]
-            map_18 = both_3.to(tl.float32) * de_half8  # [C, BLOCK_K]
-            total_7 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), map_17)  # [C, BLOCK_K]
+            map_16 = decay_5 * ds_half8  # [C, BLOCK_K]
+            total_4 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            map_17 = both_3.to(tl.float32) * ds_half8  # [C, BLOCK_K]
+            total_5 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            map_18 = decay_5 * de_half8  # [C, BLOCK_K]
+            total_6 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+            map_19 = both.to(tl.float32) * de_half16  # [C, BLOCK_K]
+            map_20 = both_3.to(tl.float32) * de_half8  # [C, BLOCK_K]
+            total_7 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), map_19)  # [C, BLOCK_K]
             sums_5 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
             decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-            map_19 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_20 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_19.to(DT), map_20.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
+            map_21 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_22 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 4 % 2 == 1)[:, None], map_21.to(DT), map_22.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
             B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
             Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
             both_6 = tl.dot((B_half4 + Bt_half4).to(DT), both_5, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_K]
             ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
             de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-            map_21 = decay_6 * ds_half4  # [C, BLOCK_K]
-            total_8 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-            map_22 = both_5.to(tl.float32) * ds_half4  # [C, BLOCK_K]
-            total_9 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-            map_23 = decay_6 * de_half4  # [C, BLOCK_K]
-            total_10 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
-            map_24 = both_5.to(tl.float32) * de_half4  # [C, BLOCK_K]
-            total_11 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
+            map_23 = decay_6 * ds_half4  # [C, BLOCK_K]
+            total_8 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            map_24 = both_5.to(tl.float32) * ds_half4  # [C, BLOCK_K]
+            total_9 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            map_25 = decay_6 * de_half4  # [C, BLOCK_K]
+            total_10 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
+            map_26 = both_5.to(tl.float32) * de_half4  # [C, BLOCK_K]
+            total_11 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
             sums_6 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
             decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-            map_25 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_26 = decay_7 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_25.to(DT), map_26.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
+            map_27 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_28 = decay_7 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_7 = tl.where((token // 2 % 2 == 1)[:, None], map_27.to(DT), map_28.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
             B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
             Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
             both_8 = tl.dot((B_half2 + Bt_half2).to(DT), both_7, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_K]
             ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
             de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-            map_27 = decay_7 * ds_half2  # [C, BLOCK_K]
-            total_12 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
-            map_28 = both_7.to(tl.float32) * ds_half2  # [C, BLOCK_K]
-            total_13 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
-            map_29 = decay_7 * de_half2  # [C, BLOCK_K]
-            total_14 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-            map_30 = both_7.to(tl.float32) * de_half2  # [C, BLOCK_K]
-            total_15 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
+            map_29 = decay_7 * ds_half2  # [C, BLOCK_K]
+            total_12 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+            map_30 = both_7.to(tl.float32) * ds_half2  # [C, BLOCK_K]
+            total_13 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            map_31 = decay_7 * de_half2  # [C, BLOCK_K]
+            total_14 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            map_32 = both_7.to(tl.float32) * de_half2  # [C, BLOCK_K]
+            total_15 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
             sums_7 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
             decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-            map_31 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_32 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_31.to(DT), map_32.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
+            map_33 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_34 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_9 = tl.where((token // 1 % 2 == 1)[:, None], map_33.to(DT), map_34.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
             B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
             Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level1 [C, C]
             both_10 = tl.dot((B_half1 + Bt_half1).to(DT), both_9, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_K]
             ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
             de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-            map_33 = decay_8 * ds_half1  # [C, BLOCK_K]
-            total_16 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
+            map_35 = decay_8 * ds_half1  # [C, BLOCK_K]
+            total_16 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
+            map_36 = load_3.to(tl.float32)[None, :] * e.to(tl.float32) * sum_3[:, None]  # [C, BLOCK_K]
+            d_r_new = total_16 + map_36  # gradient of r [C, BLOCK_K]
             d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
-            tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_16.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            map_34 = decay_8 * de_half1  # [C, BLOCK_K]
-            total_17 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
-            map_35 = both_9.to(tl.float32) * de_half1  # [C, BLOCK_K]
-            total_18 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
-            map_36 = both_9.to(tl.float32) * ds_half1  # [C, BLOCK_K]
-            total_19 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], d_r_new.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_37 = decay_8 * de_half1  # [C, BLOCK_K]
+            total_17 = tl.fma(map_37, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
+            map_38 = both_9.to(tl.float32) * de_half1  # [C, BLOCK_K]
+            total_18 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            map_39 = both_9.to(tl.float32) * ds_half1  # [C, BLOCK_K]
+            total_19 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
             terms = total_19  # [C, BLOCK_K]
             running = tl.cumsum(terms, 0, reverse=True) - terms  # [C, BLOCK_K]
-            total_20 = tl.fma(map_5, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
+            total_20 = tl.fma(map_7, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
             terms_2 = total_20  # [C, BLOCK_K]
             running_2 = tl.cumsum(terms_2, 0, reverse=True)  # [C, BLOCK_K]
             inside_K = running - running_2  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
             dgK_20 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
             dgK = dgK_20 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-            map_37 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32)) * dgK  # [C, BLOCK_K]
-            inner_2 = tl.where(valid[:, None], map_37, 0.0)  # [C, BLOCK_K]
-            sum_3 = tl.sum(inner_2, 0)  # [BLOCK_K]
+            map_40 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32)) * dgK  # [C, BLOCK_K]
+            inner_2 = tl.where(valid[:, None], map_40, 0.0)  # [C, BLOCK_K]
+            sum_5 = tl.sum(inner_2, 0)  # [BLOCK_K]
             d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
-            tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], map_37.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], map_40.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_41 = load_3.to(tl.float32)[None, :] * s.to(tl.float32) * sum_3[:, None]  # [C, BLOCK_K]
+            d_k_new = total_17 + map_41  # gradient of k [C, BLOCK_K]
             d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-            tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_17.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            tl.store(d_w0_ptr + _row(slot, h, H) * (K) + at_K, sum_3.to(d_w0_ptr.dtype.element_ty), mask=in_K)
+            tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], d_k_new.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            tl.store(d_w0_ptr + _row(slot, h, H) * (K) + at_K, sum_5.to(d_w0_ptr.dtype.element_ty), mask=in_K)
 
 
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'N', 'STEPS', 'SLOTS'])
 def _m_layer_gradients_kernel_c64(
     first_K_ptr, second_K_ptr, r_ptr, k_ptr, v_ptr, w0_ptr, w_raw_ptr, dy_ptr, h_2_ptr, l_ptr,
-    d_r_ptr, d_w_raw_ptr, d_k_ptr, d_w0_ptr, cu, T, H, N, STEPS, least, SLOTS, r_ptr_b,
-    r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h, k_ptr_g,
-    v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
+    u_ptr, d_u_ptr, d_r_ptr, d_w_raw_ptr, d_k_ptr, d_w0_ptr, cu, T, H, N, STEPS, least, SLOTS,
+    r_ptr_b, r_ptr_t: tl.constexpr, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_t: tl.constexpr, k_ptr_h,
+    k_ptr_g, v_ptr_b, v_ptr_t: tl.constexpr, v_ptr_h, v_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b,
     w_raw_ptr_t: tl.constexpr, w_raw_ptr_h, w_raw_ptr_g, dy_ptr_b, dy_ptr_t: tl.constexpr,
-    dy_ptr_h, dy_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h, d_w_raw_ptr_b,
-    d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, d_k_ptr_b, d_k_ptr_t: tl.constexpr, d_k_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
-    C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr, PRECISION: tl.constexpr,
-    EXACT: tl.constexpr, VARLEN: tl.constexpr,
+    dy_ptr_h, dy_ptr_g, u_ptr_h, u_ptr_g, d_r_ptr_b, d_r_ptr_t: tl.constexpr, d_r_ptr_h,
+    d_w_raw_ptr_b, d_w_raw_ptr_t: tl.constexpr, d_w_raw_ptr_h, d_k_ptr_b,
+    d_k_ptr_t: tl.constexpr, d_k_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr,
+    BLOCK_V: tl.constexpr, C: tl.constexpr, DT: tl.constexpr, FT: tl.constexpr,
+    PRECISION: tl.constexpr, EXACT: tl.constexpr, VARLEN: tl.constexpr,
 ):
-    'every gradient, chunk by chunk: d_k, d_r, d_w0, d_w_raw'
+    'every gradient, chunk by chunk: d_r, d_u, d_k, d_w0, d_w_raw'
     program = tl.program_id(0)
     block = program % tl.cdiv(K, BLOCK_K)  # of K
     program = program // tl.cdiv(K, BLOCK_K)
@@ -3918,6 +4121,7 @@ def _m_layer_gradients_kernel_c64(
     w0_ptr_all = w0_ptr
     w_raw_ptr_all = w_raw_ptr
     dy_ptr_all = dy_ptr
+    u_ptr_all = u_ptr
     d_r_ptr_all = d_r_ptr
     d_w_raw_ptr_all = d_w_raw_ptr
     d_k_ptr_all = d_k_ptr
@@ -3929,6 +4133,7 @@ def _m_layer_gradients_kernel_c64(
         w0_ptr = w0_ptr_all
         w_raw_ptr = w_raw_ptr_all
         dy_ptr = dy_ptr_all
+        u_ptr = u_ptr_all
         d_r_ptr = d_r_ptr_all
         d_w_raw_ptr = d_w_raw_ptr_all
         d_k_ptr = d_k_ptr_all
@@ -3944,12 +4149,14 @@ def _m_layer_gradients_kernel_c64(
         w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
         w_raw_ptr = _head(w_raw_ptr, batch, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
         dy_ptr = _head(dy_ptr, batch, h, dy_ptr_b, dy_ptr_h, dy_ptr_g)
+        u_ptr = u_ptr + (h // u_ptr_g) * u_ptr_h
         d_r_ptr = _head(d_r_ptr, batch, h, d_r_ptr_b, d_r_ptr_h, 1)
         d_w_raw_ptr = _head(d_w_raw_ptr, batch, h, d_w_raw_ptr_b, d_w_raw_ptr_h, 1)
         d_k_ptr = _head(d_k_ptr, batch, h, d_k_ptr_b, d_k_ptr_h, 1)
         lowest = tl.minimum(_lowest(first_K_ptr, slot, h, H, K), _lowest(second_K_ptr, slot, h, H, K))  # decay of half a chunk
         if lowest < least:
             load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+            load_3 = tl.load(u_ptr + at_K, mask=in_K, other=0.0)  # load u [BLOCK_K]
             rest = left
             valid = token < rest
             start = first
@@ -3966,12 +4173,17 @@ def _m_layer_gradients_kernel_c64(
             gK = tl.maximum(inner, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 9
             dy_ptr_c = dy_ptr + start * dy_ptr_t  # first token of the chunk
             dy_2 = tl.load(dy_ptr_c + (token * dy_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_V]
+            map_3 = x.to(tl.float32) * dy_2.to(tl.float32)  # [C, BLOCK_V]
+            sum_3 = tl.sum(map_3, 1)  # [C]
+            map_4 = s.to(tl.float32) * e.to(tl.float32) * sum_3[:, None]  # [C, BLOCK_K]
+            sum_4 = tl.sum(map_4, 0)  # [BLOCK_K]
+            tl.store(d_u_ptr + _row(slot, h, H) * (K) + at_K, sum_4.to(d_u_ptr.dtype.element_ty), mask=in_K)
             M = tl.load(h_2_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # memory before the chunk: load h [BLOCK_K, BLOCK_V]
             L = tl.load(l_ptr + _row(slot, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :] & (at_K[:, None] < tl.minimum(left, 1) * K), other=0.0)  # adjoint after the chunk: load l [BLOCK_K, BLOCK_V]
             decay = tl.exp2(tl.sum(gK, 0) * 1.4426950408889634)  # D(start, end] [BLOCK_K]
-            map_3 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
-            map_4 = decay[:, None] * map_3  # [BLOCK_K, BLOCK_V]
-            sum_1 = tl.sum(map_4, 1)  # [BLOCK_K]
+            map_5 = M.to(tl.float32) * L.to(tl.float32)  # [BLOCK_K, BLOCK_V]
+            map_6 = decay[:, None] * map_5  # [BLOCK_K, BLOCK_V]
+            sum_1 = tl.sum(map_6, 1)  # [BLOCK_K]
             sums = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
             decay_2 = tl.exp2(sums * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
             dot = tl.dot(dy_2.to(DT), tl.trans(M.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
@@ -3980,13 +4192,13 @@ def _m_layer_gradients_kernel_c64(
             decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
             dot_2 = tl.dot(x.to(DT), tl.trans(L.to(DT)), input_precision=PRECISION)  # [C, BLOCK_K]
             de_out = decay_3 * dot_2  # through L [C, BLOCK_K]
-            map_5 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
-            sum_2 = tl.sum(map_5, 0)  # [BLOCK_K]
+            map_7 = e.to(tl.float32) * de_out  # [C, BLOCK_K]
+            sum_2 = tl.sum(map_7, 0)  # [BLOCK_K]
             sums_3 = _local(_within(tl.where(token // 32 % 2 == 1, token // 32 * 32 - 1, token), tl.where(token // 32 % 2 == 1, token - 1, token // 32 * 32 + 31)), gK, EXACT, PRECISION, False)  # D(opening32(i), i-1] [C, BLOCK_K]
             decay_4 = tl.exp2(sums_3 * 1.4426950408889634)  # D(opening32(i), i-1] [C, BLOCK_K]
-            map_6 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_7 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
-            both = tl.where((token // 32 % 2 == 1)[:, None], map_6.to(DT), map_7.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_K]
+            map_8 = decay_4 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_9 = decay_4 * e.to(tl.float32)  # [C, BLOCK_K]
+            both = tl.where((token // 32 % 2 == 1)[:, None], map_8.to(DT), map_9.to(DT))  # q_half32 in second halves of blocks, k_half32 in first [C, BLOCK_K]
             dot_3 = tl.dot(dy_2.to(DT), tl.trans(x.to(DT)), input_precision=PRECISION)  # [C, C]
             B_half32 = tl.where((token[:, None] // 32 == token[None, :] // 32 + 1) & (token[:, None] // 32 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level32 [C, C]
             dot_4 = tl.dot(x.to(DT), tl.trans(dy_2.to(DT)), input_precision=PRECISION)  # [C, C]
@@ -3994,131 +4206,135 @@ def _m_layer_gradients_kernel_c64(
             both_2 = tl.dot((B_half32 + Bt_half32).to(DT), both, input_precision=PRECISION)  # ds_half32 and de_half32 [C, BLOCK_K]
             ds_half32 = tl.where((token // 32 % 2 == 1)[:, None], both_2, 0.0)  # [C, BLOCK_K]
             de_half32 = tl.where((token // 32 % 2 == 1)[:, None], 0.0, both_2)  # [C, BLOCK_K]
-            map_8 = decay_4 * ds_half32  # [C, BLOCK_K]
-            total = tl.fma(map_8, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
-            map_9 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
-            map_10 = both.to(tl.float32) * ds_half32  # [C, BLOCK_K]
-            total_2 = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), map_9)  # [C, BLOCK_K]
-            map_11 = decay_4 * de_half32  # [C, BLOCK_K]
-            total_3 = tl.fma(map_11, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
+            map_10 = decay_4 * ds_half32  # [C, BLOCK_K]
+            total = tl.fma(map_10, tl.full([C, BLOCK_K], 1.0, tl.float32), ds_out)  # [C, BLOCK_K]
+            map_11 = s.to(tl.float32) * ds_out  # [C, BLOCK_K]
+            map_12 = both.to(tl.float32) * ds_half32  # [C, BLOCK_K]
+            total_2 = tl.fma(map_12, tl.full([C, BLOCK_K], 1.0, tl.float32), map_11)  # [C, BLOCK_K]
+            map_13 = decay_4 * de_half32  # [C, BLOCK_K]
+            total_3 = tl.fma(map_13, tl.full([C, BLOCK_K], 1.0, tl.float32), de_out)  # [C, BLOCK_K]
             sums_4 = _local(_within(tl.where(token // 16 % 2 == 1, token // 16 * 16 - 1, token), tl.where(token // 16 % 2 == 1, token - 1, token // 16 * 16 + 15)), gK, EXACT, PRECISION, False)  # D(opening16(i), i-1] [C, BLOCK_K]
             decay_5 = tl.exp2(sums_4 * 1.4426950408889634)  # D(opening16(i), i-1] [C, BLOCK_K]
-            map_12 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_13 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_12.to(DT), map_13.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
+            map_14 = decay_5 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_15 = decay_5 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_3 = tl.where((token // 16 % 2 == 1)[:, None], map_14.to(DT), map_15.to(DT))  # q_half16 in second halves of blocks, k_half16 in first [C, BLOCK_K]
             B_half16 = tl.where((token[:, None] // 16 == token[None, :] // 16 + 1) & (token[:, None] // 16 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level16 [C, C]
             Bt_half16 = tl.where((token[None, :] // 16 == token[:, None] // 16 + 1) & (token[None, :] // 16 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level16 [C, C]
             both_4 = tl.dot((B_half16 + Bt_half16).to(DT), both_3, input_precision=PRECISION)  # ds_half16 and de_half16 [C, BLOCK_K]
             ds_half16 = tl.where((token // 16 % 2 == 1)[:, None], both_4, 0.0)  # [C, BLOCK_K]
             de_half16 = tl.where((token // 16 % 2 == 1)[:, None], 0.0, both_4)  # [C, BLOCK_K]
-            map_14 = decay_5 * ds_half16  # [C, BLOCK_K]
-            total_4 = tl.fma(map_14, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
-            map_15 = both_3.to(tl.float32) * ds_half16  # [C, BLOCK_K]
-            total_5 = tl.fma(map_15, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
-            map_16 = decay_5 * de_half16  # [C, BLOCK_K]
-            total_6 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
-            map_17 = both.to(tl.float32) * de_half32  # [C, BLOCK_K]
-            map_18 = both_3.to(tl.float32) * de_half16  # [C, BLOCK_K]
-            total_7 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), map_17)  # [C, BLOCK_K]
+            map_16 = decay_5 * ds_half16  # [C, BLOCK_K]
+            total_4 = tl.fma(map_16, tl.full([C, BLOCK_K], 1.0, tl.float32), total)  # [C, BLOCK_K]
+            map_17 = both_3.to(tl.float32) * ds_half16  # [C, BLOCK_K]
+            total_5 = tl.fma(map_17, tl.full([C, BLOCK_K], 1.0, tl.float32), total_2)  # [C, BLOCK_K]
+            map_18 = decay_5 * de_half16  # [C, BLOCK_K]
+            total_6 = tl.fma(map_18, tl.full([C, BLOCK_K], 1.0, tl.float32), total_3)  # [C, BLOCK_K]
+            map_19 = both.to(tl.float32) * de_half32  # [C, BLOCK_K]
+            map_20 = both_3.to(tl.float32) * de_half16  # [C, BLOCK_K]
+            total_7 = tl.fma(map_20, tl.full([C, BLOCK_K], 1.0, tl.float32), map_19)  # [C, BLOCK_K]
             sums_5 = _local(_within(tl.where(token // 8 % 2 == 1, token // 8 * 8 - 1, token), tl.where(token // 8 % 2 == 1, token - 1, token // 8 * 8 + 7)), gK, EXACT, PRECISION, False)  # D(opening8(i), i-1] [C, BLOCK_K]
             decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(opening8(i), i-1] [C, BLOCK_K]
-            map_19 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_20 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_19.to(DT), map_20.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
+            map_21 = decay_6 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_22 = decay_6 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_5 = tl.where((token // 8 % 2 == 1)[:, None], map_21.to(DT), map_22.to(DT))  # q_half8 in second halves of blocks, k_half8 in first [C, BLOCK_K]
             B_half8 = tl.where((token[:, None] // 8 == token[None, :] // 8 + 1) & (token[:, None] // 8 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level8 [C, C]
             Bt_half8 = tl.where((token[None, :] // 8 == token[:, None] // 8 + 1) & (token[None, :] // 8 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level8 [C, C]
             both_6 = tl.dot((B_half8 + Bt_half8).to(DT), both_5, input_precision=PRECISION)  # ds_half8 and de_half8 [C, BLOCK_K]
             ds_half8 = tl.where((token // 8 % 2 == 1)[:, None], both_6, 0.0)  # [C, BLOCK_K]
             de_half8 = tl.where((token // 8 % 2 == 1)[:, None], 0.0, both_6)  # [C, BLOCK_K]
-            map_21 = decay_6 * ds_half8  # [C, BLOCK_K]
-            total_8 = tl.fma(map_21, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
-            map_22 = both_5.to(tl.float32) * ds_half8  # [C, BLOCK_K]
-            total_9 = tl.fma(map_22, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
-            map_23 = decay_6 * de_half8  # [C, BLOCK_K]
-            total_10 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
-            map_24 = both_5.to(tl.float32) * de_half8  # [C, BLOCK_K]
-            total_11 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
+            map_23 = decay_6 * ds_half8  # [C, BLOCK_K]
+            total_8 = tl.fma(map_23, tl.full([C, BLOCK_K], 1.0, tl.float32), total_4)  # [C, BLOCK_K]
+            map_24 = both_5.to(tl.float32) * ds_half8  # [C, BLOCK_K]
+            total_9 = tl.fma(map_24, tl.full([C, BLOCK_K], 1.0, tl.float32), total_5)  # [C, BLOCK_K]
+            map_25 = decay_6 * de_half8  # [C, BLOCK_K]
+            total_10 = tl.fma(map_25, tl.full([C, BLOCK_K], 1.0, tl.float32), total_6)  # [C, BLOCK_K]
+            map_26 = both_5.to(tl.float32) * de_half8  # [C, BLOCK_K]
+            total_11 = tl.fma(map_26, tl.full([C, BLOCK_K], 1.0, tl.float32), total_7)  # [C, BLOCK_K]
             sums_6 = _local(_within(tl.where(token // 4 % 2 == 1, token // 4 * 4 - 1, token), tl.where(token // 4 % 2 == 1, token - 1, token // 4 * 4 + 3)), gK, EXACT, PRECISION, False)  # D(opening4(i), i-1] [C, BLOCK_K]
             decay_7 = tl.exp2(sums_6 * 1.4426950408889634)  # D(opening4(i), i-1] [C, BLOCK_K]
-            map_25 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_26 = decay_7 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_25.to(DT), map_26.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
+            map_27 = decay_7 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_28 = decay_7 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_7 = tl.where((token // 4 % 2 == 1)[:, None], map_27.to(DT), map_28.to(DT))  # q_half4 in second halves of blocks, k_half4 in first [C, BLOCK_K]
             B_half4 = tl.where((token[:, None] // 4 == token[None, :] // 4 + 1) & (token[:, None] // 4 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level4 [C, C]
             Bt_half4 = tl.where((token[None, :] // 4 == token[:, None] // 4 + 1) & (token[None, :] // 4 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level4 [C, C]
             both_8 = tl.dot((B_half4 + Bt_half4).to(DT), both_7, input_precision=PRECISION)  # ds_half4 and de_half4 [C, BLOCK_K]
             ds_half4 = tl.where((token // 4 % 2 == 1)[:, None], both_8, 0.0)  # [C, BLOCK_K]
             de_half4 = tl.where((token // 4 % 2 == 1)[:, None], 0.0, both_8)  # [C, BLOCK_K]
-            map_27 = decay_7 * ds_half4  # [C, BLOCK_K]
-            total_12 = tl.fma(map_27, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
-            map_28 = both_7.to(tl.float32) * ds_half4  # [C, BLOCK_K]
-            total_13 = tl.fma(map_28, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
-            map_29 = decay_7 * de_half4  # [C, BLOCK_K]
-            total_14 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
-            map_30 = both_7.to(tl.float32) * de_half4  # [C, BLOCK_K]
-            total_15 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
+            map_29 = decay_7 * ds_half4  # [C, BLOCK_K]
+            total_12 = tl.fma(map_29, tl.full([C, BLOCK_K], 1.0, tl.float32), total_8)  # [C, BLOCK_K]
+            map_30 = both_7.to(tl.float32) * ds_half4  # [C, BLOCK_K]
+            total_13 = tl.fma(map_30, tl.full([C, BLOCK_K], 1.0, tl.float32), total_9)  # [C, BLOCK_K]
+            map_31 = decay_7 * de_half4  # [C, BLOCK_K]
+            total_14 = tl.fma(map_31, tl.full([C, BLOCK_K], 1.0, tl.float32), total_10)  # [C, BLOCK_K]
+            map_32 = both_7.to(tl.float32) * de_half4  # [C, BLOCK_K]
+            total_15 = tl.fma(map_32, tl.full([C, BLOCK_K], 1.0, tl.float32), total_11)  # [C, BLOCK_K]
             sums_7 = _local(_within(tl.where(token // 2 % 2 == 1, token // 2 * 2 - 1, token), tl.where(token // 2 % 2 == 1, token - 1, token // 2 * 2 + 1)), gK, EXACT, PRECISION, False)  # D(opening2(i), i-1] [C, BLOCK_K]
             decay_8 = tl.exp2(sums_7 * 1.4426950408889634)  # D(opening2(i), i-1] [C, BLOCK_K]
-            map_31 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_32 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_31.to(DT), map_32.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
+            map_33 = decay_8 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_34 = decay_8 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_9 = tl.where((token // 2 % 2 == 1)[:, None], map_33.to(DT), map_34.to(DT))  # q_half2 in second halves of blocks, k_half2 in first [C, BLOCK_K]
             B_half2 = tl.where((token[:, None] // 2 == token[None, :] // 2 + 1) & (token[:, None] // 2 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level2 [C, C]
             Bt_half2 = tl.where((token[None, :] // 2 == token[:, None] // 2 + 1) & (token[None, :] // 2 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level2 [C, C]
             both_10 = tl.dot((B_half2 + Bt_half2).to(DT), both_9, input_precision=PRECISION)  # ds_half2 and de_half2 [C, BLOCK_K]
             ds_half2 = tl.where((token // 2 % 2 == 1)[:, None], both_10, 0.0)  # [C, BLOCK_K]
             de_half2 = tl.where((token // 2 % 2 == 1)[:, None], 0.0, both_10)  # [C, BLOCK_K]
-            map_33 = decay_8 * ds_half2  # [C, BLOCK_K]
-            total_16 = tl.fma(map_33, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
-            map_34 = both_9.to(tl.float32) * ds_half2  # [C, BLOCK_K]
-            total_17 = tl.fma(map_34, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
-            map_35 = decay_8 * de_half2  # [C, BLOCK_K]
-            total_18 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
-            map_36 = both_9.to(tl.float32) * de_half2  # [C, BLOCK_K]
-            total_19 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
+            map_35 = decay_8 * ds_half2  # [C, BLOCK_K]
+            total_16 = tl.fma(map_35, tl.full([C, BLOCK_K], 1.0, tl.float32), total_12)  # [C, BLOCK_K]
+            map_36 = both_9.to(tl.float32) * ds_half2  # [C, BLOCK_K]
+            total_17 = tl.fma(map_36, tl.full([C, BLOCK_K], 1.0, tl.float32), total_13)  # [C, BLOCK_K]
+            map_37 = decay_8 * de_half2  # [C, BLOCK_K]
+            total_18 = tl.fma(map_37, tl.full([C, BLOCK_K], 1.0, tl.float32), total_14)  # [C, BLOCK_K]
+            map_38 = both_9.to(tl.float32) * de_half2  # [C, BLOCK_K]
+            total_19 = tl.fma(map_38, tl.full([C, BLOCK_K], 1.0, tl.float32), total_15)  # [C, BLOCK_K]
             sums_8 = _local(_within(tl.where(token // 1 % 2 == 1, token // 1 * 1 - 1, token), tl.where(token // 1 % 2 == 1, token - 1, token // 1 * 1 + 0)), gK, EXACT, PRECISION, False)  # D(opening1(i), i-1] [C, BLOCK_K]
             decay_9 = tl.exp2(sums_8 * 1.4426950408889634)  # D(opening1(i), i-1] [C, BLOCK_K]
-            map_37 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
-            map_38 = decay_9 * e.to(tl.float32)  # [C, BLOCK_K]
-            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_37.to(DT), map_38.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
+            map_39 = decay_9 * s.to(tl.float32)  # [C, BLOCK_K]
+            map_40 = decay_9 * e.to(tl.float32)  # [C, BLOCK_K]
+            both_11 = tl.where((token // 1 % 2 == 1)[:, None], map_39.to(DT), map_40.to(DT))  # q_half1 in second halves of blocks, k_half1 in first [C, BLOCK_K]
             B_half1 = tl.where((token[:, None] // 1 == token[None, :] // 1 + 1) & (token[:, None] // 1 % 2 == 1), dot_3, 0.0)  # dy_i x_j of the pairs: pairs with j <= i in level1 [C, C]
             Bt_half1 = tl.where((token[None, :] // 1 == token[:, None] // 1 + 1) & (token[None, :] // 1 % 2 == 1), dot_4, 0.0)  # pairs with j <= i in level1 [C, C]
             both_12 = tl.dot((B_half1 + Bt_half1).to(DT), both_11, input_precision=PRECISION)  # ds_half1 and de_half1 [C, BLOCK_K]
             ds_half1 = tl.where((token // 1 % 2 == 1)[:, None], both_12, 0.0)  # [C, BLOCK_K]
             de_half1 = tl.where((token // 1 % 2 == 1)[:, None], 0.0, both_12)  # [C, BLOCK_K]
-            map_39 = decay_9 * ds_half1  # [C, BLOCK_K]
-            total_20 = tl.fma(map_39, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
+            map_41 = decay_9 * ds_half1  # [C, BLOCK_K]
+            total_20 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_16)  # [C, BLOCK_K]
+            map_42 = load_3.to(tl.float32)[None, :] * e.to(tl.float32) * sum_3[:, None]  # [C, BLOCK_K]
+            d_r_new = total_20 + map_42  # gradient of r [C, BLOCK_K]
             d_r_ptr_c = d_r_ptr + start * d_r_ptr_t  # first token of the chunk
-            tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], total_20.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            map_40 = decay_9 * de_half1  # [C, BLOCK_K]
-            total_21 = tl.fma(map_40, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
-            map_41 = both_11.to(tl.float32) * de_half1  # [C, BLOCK_K]
-            total_22 = tl.fma(map_41, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
-            map_42 = both_11.to(tl.float32) * ds_half1  # [C, BLOCK_K]
-            total_23 = tl.fma(map_42, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
+            tl.store(d_r_ptr_c + (token * d_r_ptr_t)[:, None] + at_K[None, :], d_r_new.to(d_r_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_43 = decay_9 * de_half1  # [C, BLOCK_K]
+            total_21 = tl.fma(map_43, tl.full([C, BLOCK_K], 1.0, tl.float32), total_18)  # [C, BLOCK_K]
+            map_44 = both_11.to(tl.float32) * de_half1  # [C, BLOCK_K]
+            total_22 = tl.fma(map_44, tl.full([C, BLOCK_K], 1.0, tl.float32), total_19)  # [C, BLOCK_K]
+            map_45 = both_11.to(tl.float32) * ds_half1  # [C, BLOCK_K]
+            total_23 = tl.fma(map_45, tl.full([C, BLOCK_K], 1.0, tl.float32), total_17)  # [C, BLOCK_K]
             terms = total_23  # [C, BLOCK_K]
             running = tl.cumsum(terms, 0, reverse=True) - terms  # [C, BLOCK_K]
-            total_24 = tl.fma(map_5, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
+            total_24 = tl.fma(map_7, tl.full([C, BLOCK_K], 1.0, tl.float32), total_22)  # [C, BLOCK_K]
             terms_2 = total_24  # [C, BLOCK_K]
             running_2 = tl.cumsum(terms_2, 0, reverse=True)  # [C, BLOCK_K]
             inside_K = running - running_2  # pairs that end in the chunk, less those that leave it from here on [C, BLOCK_K]
             dgK_25 = inside_K + sum_2[None, :]  # [C, BLOCK_K]
             dgK = dgK_25 + sum_1[None, :]  # gradient of the log-decay [C, BLOCK_K]
-            map_43 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32)) * dgK  # [C, BLOCK_K]
-            inner_2 = tl.where(valid[:, None], map_43, 0.0)  # [C, BLOCK_K]
-            sum_3 = tl.sum(inner_2, 0)  # [BLOCK_K]
+            map_46 = -tl.exp(load.to(tl.float32)[None, :] + load_2.to(tl.float32)) * dgK  # [C, BLOCK_K]
+            inner_2 = tl.where(valid[:, None], map_46, 0.0)  # [C, BLOCK_K]
+            sum_5 = tl.sum(inner_2, 0)  # [BLOCK_K]
             d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
-            tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], map_43.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_K[None, :], map_46.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            map_47 = load_3.to(tl.float32)[None, :] * s.to(tl.float32) * sum_3[:, None]  # [C, BLOCK_K]
+            d_k_new = total_21 + map_47  # gradient of k [C, BLOCK_K]
             d_k_ptr_c = d_k_ptr + start * d_k_ptr_t  # first token of the chunk
-            tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], total_21.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
-            tl.store(d_w0_ptr + _row(slot, h, H) * (K) + at_K, sum_3.to(d_w0_ptr.dtype.element_ty), mask=in_K)
+            tl.store(d_k_ptr_c + (token * d_k_ptr_t)[:, None] + at_K[None, :], d_k_new.to(d_k_ptr.dtype.element_ty), mask=valid[:, None] & in_K[None, :])
+            tl.store(d_w0_ptr + _row(slot, h, H) * (K) + at_K, sum_5.to(d_w0_ptr.dtype.element_ty), mask=in_K)
 
 
 @_Kernel
 @triton.jit
 def _m_layer_step_kernel(
-    r_ptr, k_ptr, v_ptr, w0_ptr, w_raw_ptr, initial_state_ptr, y_ptr, final_state_ptr, indices,
-    H, r_ptr_b, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_h, v_ptr_g,
-    w0_ptr_h, w0_ptr_g, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g, y_ptr_b, y_ptr_h,
-    K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
+    r_ptr, k_ptr, v_ptr, u_ptr, w0_ptr, w_raw_ptr, initial_state_ptr, y_ptr, final_state_ptr,
+    indices, H, r_ptr_b, r_ptr_h, r_ptr_g, k_ptr_b, k_ptr_h, k_ptr_g, v_ptr_b, v_ptr_h, v_ptr_g,
+    u_ptr_h, u_ptr_g, w0_ptr_h, w0_ptr_g, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g, y_ptr_b,
+    y_ptr_h, K: tl.constexpr, BLOCK_K: tl.constexpr, V: tl.constexpr, BLOCK_V: tl.constexpr,
 ):
     'one step a token'
     program = tl.program_id(0)
@@ -4136,6 +4352,7 @@ def _m_layer_step_kernel(
     r_ptr = _head(r_ptr, n, h, r_ptr_b, r_ptr_h, r_ptr_g)
     k_ptr = _head(k_ptr, n, h, k_ptr_b, k_ptr_h, k_ptr_g)
     v_ptr = _head(v_ptr, n, h, v_ptr_b, v_ptr_h, v_ptr_g)
+    u_ptr = u_ptr + (h // u_ptr_g) * u_ptr_h
     w0_ptr = w0_ptr + (h // w0_ptr_g) * w0_ptr_h
     w_raw_ptr = _head(w_raw_ptr, n, h, w_raw_ptr_b, w_raw_ptr_h, w_raw_ptr_g)
     y_ptr = _head(y_ptr, n, h, y_ptr_b, y_ptr_h, 1)
@@ -4143,20 +4360,25 @@ def _m_layer_step_kernel(
         M = tl.load(initial_state_ptr + _row(index, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], mask=in_K[:, None] & in_V[None, :], other=0.0).to(tl.float32)  # m before the token [BLOCK_K, BLOCK_V]
     else:
         M = tl.full([BLOCK_K, BLOCK_V], 0.0, tl.float32)
-    load = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
+    load = tl.load(u_ptr + at_K, mask=in_K, other=0.0)  # load u [BLOCK_K]
+    load_2 = tl.load(w0_ptr + at_K, mask=in_K, other=0.0)  # load w0 [BLOCK_K]
     s = tl.load(r_ptr + at_K, mask=in_K, other=0.0)  # shrink: load r [BLOCK_K]  # line 4
     e = tl.load(k_ptr + at_K, mask=in_K, other=0.0)  # expand: load k [BLOCK_K]  # line 5
     x = tl.load(v_ptr + at_V, mask=in_V, other=0.0)  # input: load v [BLOCK_V]  # line 6
-    load_2 = tl.load(w_raw_ptr + at_K, mask=in_K, other=0.0)  # load w_raw [BLOCK_K]
-    map_2 = -tl.exp(load.to(tl.float32) + load_2.to(tl.float32))  # [BLOCK_K]
-    gK = tl.maximum(map_2, -128.0)  # log-decay: log2 of the decay [BLOCK_K]  # line 9
-    map_3 = s.to(tl.float32)[:, None] * M  # [BLOCK_K, BLOCK_V]
-    y_new = tl.sum(map_3, 0)  # read [BLOCK_V]
+    map_2 = s.to(tl.float32) * e.to(tl.float32) * load.to(tl.float32)  # [BLOCK_K]
+    sum_2 = tl.sum(map_2, 0)
+    own = sum_2 * x.to(tl.float32)  # what the output adds of its own token [BLOCK_V]
+    load_3 = tl.load(w_raw_ptr + at_K, mask=in_K, other=0.0)  # load w_raw [BLOCK_K]
+    map_3 = -tl.exp(load_2.to(tl.float32) + load_3.to(tl.float32))  # [BLOCK_K]
+    gK = tl.maximum(map_3, -128.0)  # log-decay: log2 of the decay [BLOCK_K]  # line 9
+    map_4 = s.to(tl.float32)[:, None] * M  # [BLOCK_K, BLOCK_V]
+    sum_3 = tl.sum(map_4, 0)  # [BLOCK_V]
+    y_new = sum_3 + own  # read [BLOCK_V]
     tl.store(y_ptr + at_V, y_new.to(y_ptr.dtype.element_ty), mask=in_V)
-    map_4 = tl.exp(gK)  # [BLOCK_K]
-    map_5 = map_4[:, None] * M  # [BLOCK_K, BLOCK_V]
-    map_6 = e.to(tl.float32)[:, None] * x.to(tl.float32)[None, :]  # [BLOCK_K, BLOCK_V]
-    M_next = map_5 + map_6  # decay, and write [BLOCK_K, BLOCK_V]
+    map_5 = tl.exp(gK)  # [BLOCK_K]
+    map_6 = map_5[:, None] * M  # [BLOCK_K, BLOCK_V]
+    map_7 = e.to(tl.float32)[:, None] * x.to(tl.float32)[None, :]  # [BLOCK_K, BLOCK_V]
+    M_next = map_6 + map_7  # decay, and write [BLOCK_K, BLOCK_V]
     M = M_next
     if final_state_ptr is not None:
         tl.store(final_state_ptr + _row(index, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -4164,42 +4386,44 @@ def _m_layer_step_kernel(
 
 @_prepared
 def m_forward(
+    r: torch.Tensor,
+    u: torch.Tensor,
     k: torch.Tensor,
     v: torch.Tensor,
-    r: torch.Tensor,
     w: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
     kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     'memory before each chunk, then the outputs; each chunk in the form that its gate allows'
+    r = _rows(r)
     k = _rows(k)
     v = _rows(v)
-    r = _rows(r)
     w = _rows(w)
+    u = _dense(u)
     initial_state = _dense(initial_state)
-    H = max(k.shape[2], v.shape[2], r.shape[2], w.shape[2])
-    K = k.shape[3]
+    H = max(r.shape[2], k.shape[2], v.shape[2], w.shape[2], u.shape[0])
+    K = r.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(k, v, r)
-    DT, FT, EXACT = _types(dtype, k.device)
-    config = _config("outputs", k.device, dtype.itemsize, K, V)
+    dtype = _operand_type(r, k, v)
+    DT, FT, EXACT = _types(dtype, r.device)
+    config = _config("outputs", r.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states", k.device, dtype.itemsize, K, V)
-    run = _Layout(k, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
+    _, block, *_ = _config("states", r.device, dtype.itemsize, K, V)
+    run = _Layout(r, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
-    y = torch.empty((*k.shape[:2], H, V), dtype=torch.float32, device=k.device)
-    final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
-    h_2, first_K, second_K = _places(kept, k.device, (
+    y = torch.empty((*r.shape[:2], H, V), dtype=r.dtype, device=r.device)
+    final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=r.device)
+    h_2, first_K, second_K = _places(kept, r.device, (
         ((run.chunks(chunk), H, K, V), dtype),
         ((run.chunks(chunk), H, K), torch.float32),
         ((run.chunks(chunk), H, K), torch.float32),
     ))
     start_state = initial_state
     if run.split:
-        start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k.device)
-        segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=k.device)
-        _, block, warps, stages, precision = _config("segment_ends", k.device, dtype.itemsize, K, V)
+        start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=r.device)
+        segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=r.device)
+        _, block, warps, stages, precision = _config("segment_ends", r.device, dtype.itemsize, K, V)
         _m_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
             k, v, w, start_state, segment_decay_K, run.cu, run.T, H, run.segment, run.segments,
             run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
@@ -4213,7 +4437,7 @@ def m_forward(
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("states", r.device, dtype.itemsize, K, V)
     {32: _m_states_kernel, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
         k, v, w, start_state, h_2, first_K, second_K, final_state, run.cu, run.T, H,
         run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
@@ -4224,25 +4448,25 @@ def m_forward(
         num_stages=stages,
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("outputs_mild", k.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("outputs_mild", r.device, dtype.itemsize, K, V)
         {32: _m_outputs_mild_kernel, 64: _m_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-            first_K, second_K, w, r, h_2, k, v, y, run.cu, run.T, H, run.N, run.steps, least,
-            w.stride(0), w.stride(1), w.stride(2), H // w.shape[2], r.stride(0), r.stride(1),
-            r.stride(2), H // r.shape[2], k.stride(0), k.stride(1), k.stride(2),
-            H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
+            first_K, second_K, r, k, u, w, v, h_2, y, run.cu, run.T, H, run.N, run.steps, least,
+            r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0), k.stride(1),
+            k.stride(2), H // k.shape[2], u.stride(0), H // u.shape[0], w.stride(0),
+            w.stride(1), w.stride(2), H // w.shape[2], v.stride(0), v.stride(1), v.stride(2),
+            H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
             min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
     {32: _m_outputs_kernel, 64: _m_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
-        first_K, second_K, r, k, w, v, h_2, y, run.cu, run.T, H, run.N, run.steps, least,
+        first_K, second_K, r, k, u, w, v, h_2, y, run.cu, run.T, H, run.N, run.steps, least,
         run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0),
-        k.stride(1), k.stride(2), H // k.shape[2], w.stride(0), w.stride(1), w.stride(2),
-        H // w.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], y.stride(0),
-        y.stride(1), y.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT,
-        FT, precision, EXACT, run.varlen,
+        k.stride(1), k.stride(2), H // k.shape[2], u.stride(0), H // u.shape[0], w.stride(0),
+        w.stride(1), w.stride(2), H // w.shape[2], v.stride(0), v.stride(1), v.stride(2),
+        H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4251,52 +4475,55 @@ def m_forward(
 
 @_prepared
 def m_backward(
+    r: torch.Tensor,
+    u: torch.Tensor,
     k: torch.Tensor,
     v: torch.Tensor,
-    r: torch.Tensor,
     w: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
     kept: torch.Tensor | None = None,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     'memory before and adjoint after each chunk, then the gradients; each chunk in the form that its gate allows'
+    r = _rows(r)
     k = _rows(k)
     v = _rows(v)
-    r = _rows(r)
     w = _rows(w)
     dy = _rows(dy)
+    u = _dense(u)
     initial_state = _dense(initial_state)
     d_final_state = _dense(d_final_state)
-    H = max(k.shape[2], v.shape[2], r.shape[2], w.shape[2])
-    K = k.shape[3]
+    H = max(r.shape[2], k.shape[2], v.shape[2], w.shape[2], u.shape[0])
+    K = r.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(k, v, r)
-    DT, FT, EXACT = _types(dtype, k.device)
-    config = _config("gradients", k.device, dtype.itemsize, K, V)
+    dtype = _operand_type(r, k, v)
+    DT, FT, EXACT = _types(dtype, r.device)
+    config = _config("gradients", r.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", k.device, dtype.itemsize, K, V)
-    run = _Layout(k, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
+    _, block, *_ = _config("states_adjoint", r.device, dtype.itemsize, K, V)
+    run = _Layout(r, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
+    d_r = _gradient(r, H)
+    d_u = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=r.device)
     d_k = _gradient(k, H)
     d_v = _gradient(v, H)
-    d_r = _gradient(r, H)
     d_w = _gradient(w, H)
-    d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
-    h_2, first_K, second_K = _places(kept, k.device, (
+    d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=r.device)
+    h_2, first_K, second_K = _places(kept, r.device, (
         ((run.chunks(chunk), H, K, V), dtype),
         ((run.chunks(chunk), H, K), torch.float32),
         ((run.chunks(chunk), H, K), torch.float32),
     ))
-    l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
+    l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=r.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
-        start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k.device)
-        segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=k.device)
-        end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k.device)
-        _, block, warps, stages, precision = _config("segment_ends", k.device, dtype.itemsize, K, V)
+        start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=r.device)
+        segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=r.device)
+        end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=r.device)
+        _, block, warps, stages, precision = _config("segment_ends", r.device, dtype.itemsize, K, V)
         _m_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
             k, v, w, start_state, segment_decay_K, run.cu, run.T, H, run.segment, run.segments,
             run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
@@ -4312,7 +4539,7 @@ def m_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     if kept is None:
-        _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("states", r.device, dtype.itemsize, K, V)
         {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
             k, v, w, start_state, h_2, first_K, second_K, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
@@ -4324,7 +4551,7 @@ def m_backward(
             num_stages=stages,
         )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", k.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", r.device, dtype.itemsize, K, V)
         _m_segment_ends_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
             r, w, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
             r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], w.stride(0), w.stride(1),
@@ -4338,7 +4565,7 @@ def m_backward(
             end_state, segment_decay_K, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", k.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("states_adjoint", r.device, dtype.itemsize, K, V)
     _m_states_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
         r, w, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment, run.segments,
         run.N, run.steps, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], w.stride(0),
@@ -4349,125 +4576,130 @@ def m_backward(
         num_stages=stages,
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("gradients_mild_value", k.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("gradients_mild_value", r.device, dtype.itemsize, K, V)
         {32: _m_gradients_mild_value_kernel, 64: _m_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-            first_K, second_K, r, k, w, dy, l, d_v, run.cu, run.T, H, run.N, run.steps, least,
-            r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0), k.stride(1),
-            k.stride(2), H // k.shape[2], w.stride(0), w.stride(1), w.stride(2),
-            H // w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _tile(K, dtype), V,
-            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
-            num_warps=warps,
-            num_stages=stages,
-        )
-        _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, V)
-        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
-            first_K, second_K, r, k, v, w, dy, h_2, l, d_w, d_r, d_k, run.cu, run.T, H, run.N,
-            run.steps, least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
-            k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
-            v.stride(2), H // v.shape[2], w.stride(0), w.stride(1), w.stride(2),
-            H // w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            d_w.stride(0), d_w.stride(1), d_w.stride(2), d_r.stride(0), d_r.stride(1),
-            d_r.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), K,
-            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            first_K, second_K, r, k, u, w, dy, l, d_v, run.cu, run.T, H, run.N, run.steps,
+            least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0),
+            k.stride(1), k.stride(2), H // k.shape[2], u.stride(0), H // u.shape[0],
+            w.stride(0), w.stride(1), w.stride(2), H // w.shape[2], dy.stride(0), dy.stride(1),
+            dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), K,
+            _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
             run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("gradients_value", k.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("gradients_mild", r.device, dtype.itemsize, K, V)
+        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
+            first_K, second_K, r, k, v, w, dy, h_2, l, u, d_u, d_w, d_r, d_k, run.cu, run.T, H,
+            run.N, run.steps, least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
+            k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
+            v.stride(2), H // v.shape[2], w.stride(0), w.stride(1), w.stride(2),
+            H // w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+            u.stride(0), H // u.shape[0], d_w.stride(0), d_w.stride(1), d_w.stride(2),
+            d_r.stride(0), d_r.stride(1), d_r.stride(2), d_k.stride(0), d_k.stride(1),
+            d_k.stride(2), K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT,
+            precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+    _, block, warps, stages, precision = _config("gradients_value", r.device, dtype.itemsize, K, V)
     {32: _m_gradients_value_kernel, 64: _m_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
-        first_K, second_K, r, k, w, dy, l, d_v, run.cu, run.T, H, run.N, run.steps, least,
+        first_K, second_K, r, k, u, w, dy, l, d_v, run.cu, run.T, H, run.N, run.steps, least,
         run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0),
-        k.stride(1), k.stride(2), H // k.shape[2], w.stride(0), w.stride(1), w.stride(2),
-        H // w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _tile(K, dtype), V,
+        k.stride(1), k.stride(2), H // k.shape[2], u.stride(0), H // u.shape[0], w.stride(0),
+        w.stride(1), w.stride(2), H // w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
+        H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _tile(K, dtype), V,
         min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
     {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
-        first_K, second_K, r, k, v, w, dy, h_2, l, d_r, d_w, d_k, run.cu, run.T, H, run.N,
-        run.steps, least, run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2),
+        first_K, second_K, r, k, v, w, dy, h_2, l, u, d_u, d_r, d_w, d_k, run.cu, run.T, H,
+        run.N, run.steps, least, run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2),
         H // r.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0),
         v.stride(1), v.stride(2), H // v.shape[2], w.stride(0), w.stride(1), w.stride(2),
         H // w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        d_r.stride(0), d_r.stride(1), d_r.stride(2), d_w.stride(0), d_w.stride(1),
-        d_w.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), K,
-        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        u.stride(0), H // u.shape[0], d_r.stride(0), d_r.stride(1), d_r.stride(2),
+        d_w.stride(0), d_w.stride(1), d_w.stride(2), d_k.stride(0), d_k.stride(1),
+        d_k.stride(2), K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
-    return _shared(d_k, k), _shared(d_v, v), _shared(d_r, r), _shared(d_w, w), d_initial_state
+    return _shared(d_r, r), _gathered(d_u, u), _shared(d_k, k), _shared(d_v, v), _shared(d_w, w), d_initial_state
 
 
 def m_kept(
+    r: torch.Tensor,
+    u: torch.Tensor,
     k: torch.Tensor,
     v: torch.Tensor,
-    r: torch.Tensor,
     w: torch.Tensor,
     cu_seqlens: torch.Tensor | None,
 ) -> int:
     'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
-    H = max(k.shape[2], v.shape[2], r.shape[2], w.shape[2])
-    K = k.shape[3]
+    H = max(r.shape[2], k.shape[2], v.shape[2], w.shape[2], u.shape[0])
+    K = r.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(k, v, r)
-    chunk = _config("outputs", k.device, dtype.itemsize, K, V)[0]
-    if _config("gradients", k.device, dtype.itemsize, K, V)[0] != chunk:
+    dtype = _operand_type(r, k, v)
+    chunk = _config("outputs", r.device, dtype.itemsize, K, V)[0]
+    if _config("gradients", r.device, dtype.itemsize, K, V)[0] != chunk:
         return 0
-    N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
-    chunks = _chunks(k.shape[1], N, cu_seqlens is not None, chunk)
+    N = r.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    chunks = _chunks(r.shape[1], N, cu_seqlens is not None, chunk)
     kept = _numbers((
         ((chunks, H, K, V), dtype),
         ((chunks, H, K), torch.float32),
         ((chunks, H, K), torch.float32),
     ))
-    if 4 * kept > 2 * _bytes(k, v, r, w):
+    if 4 * kept > 2 * _bytes(r, u, k, v, w):
         return 0
     return -(-kept // max(1, N))
 
 
 def m_forward_kept(
+    r: torch.Tensor,
+    u: torch.Tensor,
     k: torch.Tensor,
     v: torch.Tensor,
-    r: torch.Tensor,
     w: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     'memory before each chunk, then the outputs; each chunk in the form that its gate allows; also what the backward would compute again'
-    N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
-    kept = torch.empty((N, m_kept(k, v, r, w, cu_seqlens)), dtype=torch.float32, device=k.device)
-    return (*m_forward(k, v, r, w, initial_state, cu_seqlens, kept), kept)
+    N = r.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    kept = torch.empty((N, m_kept(r, u, k, v, w, cu_seqlens)), dtype=torch.float32, device=r.device)
+    return (*m_forward(r, u, k, v, w, initial_state, cu_seqlens, kept), kept)
 
 
 def m_step(
+    r: torch.Tensor,
+    u: torch.Tensor,
     k: torch.Tensor,
     v: torch.Tensor,
-    r: torch.Tensor,
     w: torch.Tensor,
     state: torch.Tensor,
     state_indices: torch.Tensor | None,
 ) -> torch.Tensor:
     'one token; the state is updated in place'
+    r = _rows(r)
     k = _rows(k)
     v = _rows(v)
-    r = _rows(r)
     w = _rows(w)
-    H = max(k.shape[1], v.shape[1], r.shape[1], w.shape[1])
-    K = k.shape[2]
+    u = _dense(u)
+    H = max(r.shape[1], k.shape[1], v.shape[1], w.shape[1], u.shape[0])
+    K = r.shape[2]
     V = v.shape[2]
-    dtype = _operand_type(k, v, r)
-    _, block, warps, stages, _ = _config("step", k.device, dtype.itemsize, K, V)
-    y = torch.empty((k.shape[0], H, V), dtype=torch.float32, device=k.device)
+    dtype = _operand_type(r, k, v)
+    _, block, warps, stages, _ = _config("step", r.device, dtype.itemsize, K, V)
+    y = torch.empty((r.shape[0], H, V), dtype=r.dtype, device=r.device)
     held = state.contiguous()
-    _m_step_kernel[(k.shape[0] * H * -(-V // min(block, _padded(V))),)](
-        r, k, v, w, held, y, held, state_indices, H, r.stride(0), r.stride(1), H // r.shape[1],
-        k.stride(0), k.stride(1), H // k.shape[1], v.stride(0), v.stride(1), H // v.shape[1],
-        w.stride(0), w.stride(1), H // w.shape[1], y.stride(0), y.stride(1), K, _padded(K), V,
-        min(block, _padded(V)),
+    _m_step_kernel[(r.shape[0] * H * -(-V // min(block, _padded(V))),)](
+        r, k, v, u, w, held, y, held, state_indices, H, r.stride(0), r.stride(1),
+        H // r.shape[1], k.stride(0), k.stride(1), H // k.shape[1], v.stride(0), v.stride(1),
+        H // v.shape[1], u.stride(0), H // u.shape[0], w.stride(0), w.stride(1),
+        H // w.shape[1], y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -4478,9 +4710,10 @@ def m_step(
 
 @_prepared
 def m_layer_forward(
+    r: torch.Tensor,
+    u: torch.Tensor,
     k: torch.Tensor,
     v: torch.Tensor,
-    r: torch.Tensor,
     w0: torch.Tensor,
     w_raw: torch.Tensor,
     initial_state: torch.Tensor | None,
@@ -4488,34 +4721,35 @@ def m_layer_forward(
     kept: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     'memory before each chunk, then the outputs; each chunk in the form that its gate allows'
+    r = _rows(r)
     k = _rows(k)
     v = _rows(v)
-    r = _rows(r)
     w_raw = _rows(w_raw)
+    u = _dense(u)
     w0 = _dense(w0)
     initial_state = _dense(initial_state)
-    H = max(k.shape[2], v.shape[2], r.shape[2], w_raw.shape[2], w0.shape[0])
-    K = k.shape[3]
+    H = max(r.shape[2], k.shape[2], v.shape[2], w_raw.shape[2], u.shape[0], w0.shape[0])
+    K = r.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(k, v, r)
-    DT, FT, EXACT = _types(dtype, k.device)
-    config = _config("outputs", k.device, dtype.itemsize, K, V)
+    dtype = _operand_type(r, k, v)
+    DT, FT, EXACT = _types(dtype, r.device)
+    config = _config("outputs", r.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states", k.device, dtype.itemsize, K, V)
-    run = _Layout(k, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
+    _, block, *_ = _config("states", r.device, dtype.itemsize, K, V)
+    run = _Layout(r, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
-    y = torch.empty((*k.shape[:2], H, V), dtype=torch.float32, device=k.device)
-    final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
-    h_2, first_K, second_K = _places(kept, k.device, (
+    y = torch.empty((*r.shape[:2], H, V), dtype=r.dtype, device=r.device)
+    final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=r.device)
+    h_2, first_K, second_K = _places(kept, r.device, (
         ((run.chunks(chunk), H, K, V), dtype),
         ((run.chunks(chunk), H, K), torch.float32),
         ((run.chunks(chunk), H, K), torch.float32),
     ))
     start_state = initial_state
     if run.split:
-        start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k.device)
-        segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=k.device)
-        _, block, warps, stages, precision = _config("segment_ends", k.device, dtype.itemsize, K, V)
+        start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=r.device)
+        segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=r.device)
+        _, block, warps, stages, precision = _config("segment_ends", r.device, dtype.itemsize, K, V)
         _m_layer_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
             k, v, w0, w_raw, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
@@ -4530,7 +4764,7 @@ def m_layer_forward(
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("states", r.device, dtype.itemsize, K, V)
     {32: _m_layer_states_kernel, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
         k, v, w0, w_raw, start_state, h_2, first_K, second_K, final_state, run.cu, run.T, H,
         run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
@@ -4542,27 +4776,27 @@ def m_layer_forward(
         num_stages=stages,
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("outputs_mild", k.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("outputs_mild", r.device, dtype.itemsize, K, V)
         {32: _m_layer_outputs_mild_kernel, 64: _m_layer_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-            first_K, second_K, w0, w_raw, r, h_2, k, v, y, run.cu, run.T, H, run.N, run.steps,
-            least, w0.stride(0), H // w0.shape[0], w_raw.stride(0), w_raw.stride(1),
-            w_raw.stride(2), H // w_raw.shape[2], r.stride(0), r.stride(1), r.stride(2),
-            H // r.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], y.stride(0), y.stride(1),
-            y.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
-            precision, EXACT, run.varlen,
+            first_K, second_K, r, k, u, w0, w_raw, v, h_2, y, run.cu, run.T, H, run.N,
+            run.steps, least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
+            k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], u.stride(0),
+            H // u.shape[0], w0.stride(0), H // w0.shape[0], w_raw.stride(0), w_raw.stride(1),
+            w_raw.stride(2), H // w_raw.shape[2], v.stride(0), v.stride(1), v.stride(2),
+            H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
+            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
     {32: _m_layer_outputs_kernel, 64: _m_layer_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
-        first_K, second_K, r, k, w0, w_raw, v, h_2, y, run.cu, run.T, H, run.N, run.steps,
+        first_K, second_K, r, k, u, w0, w_raw, v, h_2, y, run.cu, run.T, H, run.N, run.steps,
         least, run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
-        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], w0.stride(0), H // w0.shape[0],
-        w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], v.stride(0),
-        v.stride(1), v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K,
-        _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], u.stride(0), H // u.shape[0],
+        w0.stride(0), H // w0.shape[0], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
+        H // w_raw.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
+        y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4571,9 +4805,10 @@ def m_layer_forward(
 
 @_prepared
 def m_layer_backward(
+    r: torch.Tensor,
+    u: torch.Tensor,
     k: torch.Tensor,
     v: torch.Tensor,
-    r: torch.Tensor,
     w0: torch.Tensor,
     w_raw: torch.Tensor,
     initial_state: torch.Tensor | None,
@@ -4581,45 +4816,47 @@ def m_layer_backward(
     dy: torch.Tensor,
     d_final_state: torch.Tensor | None,
     kept: torch.Tensor | None = None,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     'memory before and adjoint after each chunk, then the gradients; each chunk in the form that its gate allows'
+    r = _rows(r)
     k = _rows(k)
     v = _rows(v)
-    r = _rows(r)
     w_raw = _rows(w_raw)
     dy = _rows(dy)
+    u = _dense(u)
     w0 = _dense(w0)
     initial_state = _dense(initial_state)
     d_final_state = _dense(d_final_state)
-    H = max(k.shape[2], v.shape[2], r.shape[2], w_raw.shape[2], w0.shape[0])
-    K = k.shape[3]
+    H = max(r.shape[2], k.shape[2], v.shape[2], w_raw.shape[2], u.shape[0], w0.shape[0])
+    K = r.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(k, v, r)
-    DT, FT, EXACT = _types(dtype, k.device)
-    config = _config("gradients", k.device, dtype.itemsize, K, V)
+    dtype = _operand_type(r, k, v)
+    DT, FT, EXACT = _types(dtype, r.device)
+    config = _config("gradients", r.device, dtype.itemsize, K, V)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", k.device, dtype.itemsize, K, V)
-    run = _Layout(k, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
+    _, block, *_ = _config("states_adjoint", r.device, dtype.itemsize, K, V)
+    run = _Layout(r, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
     least = _least(1.2924697071141057e-26, dtype)
+    d_r = _gradient(r, H)
+    d_u = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=r.device)
     d_k = _gradient(k, H)
     d_v = _gradient(v, H)
-    d_r = _gradient(r, H)
-    d_w0 = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
+    d_w0 = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=r.device)
     d_w_raw = _gradient(w_raw, H)
-    d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
-    h_2, first_K, second_K = _places(kept, k.device, (
+    d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=r.device)
+    h_2, first_K, second_K = _places(kept, r.device, (
         ((run.chunks(chunk), H, K, V), dtype),
         ((run.chunks(chunk), H, K), torch.float32),
         ((run.chunks(chunk), H, K), torch.float32),
     ))
-    l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
+    l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=r.device)
     start_state = initial_state
     end_state = d_final_state
     if run.split:
-        start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k.device)
-        segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=k.device)
-        end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k.device)
-        _, block, warps, stages, precision = _config("segment_ends", k.device, dtype.itemsize, K, V)
+        start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=r.device)
+        segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=r.device)
+        end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=r.device)
+        _, block, warps, stages, precision = _config("segment_ends", r.device, dtype.itemsize, K, V)
         _m_layer_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
             k, v, w0, w_raw, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
@@ -4636,7 +4873,7 @@ def m_layer_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     if kept is None:
-        _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("states", r.device, dtype.itemsize, K, V)
         {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
             k, v, w0, w_raw, start_state, h_2, first_K, second_K, run.cu, run.T, H, run.segment,
             run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
@@ -4648,7 +4885,7 @@ def m_layer_backward(
             num_stages=stages,
         )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", k.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", r.device, dtype.itemsize, K, V)
         _m_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
             r, w0, w_raw, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
             run.steps, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], w0.stride(0),
@@ -4663,7 +4900,7 @@ def m_layer_backward(
             end_state, segment_decay_K, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", k.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("states_adjoint", r.device, dtype.itemsize, K, V)
     _m_layer_states_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
         r, w0, w_raw, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
         run.segments, run.N, run.steps, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
@@ -4675,132 +4912,138 @@ def m_layer_backward(
         num_stages=stages,
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("gradients_mild_value", k.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("gradients_mild_value", r.device, dtype.itemsize, K, V)
         {32: _m_layer_gradients_mild_value_kernel, 64: _m_layer_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-            first_K, second_K, r, k, w0, w_raw, dy, l, d_v, run.cu, run.T, H, run.N, run.steps,
-            least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0),
-            k.stride(1), k.stride(2), H // k.shape[2], w0.stride(0), H // w0.shape[0],
-            w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2],
-            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0),
-            d_v.stride(1), d_v.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)),
-            chunk, DT, FT, precision, EXACT, run.varlen,
+            first_K, second_K, r, k, u, w0, w_raw, dy, l, d_v, run.cu, run.T, H, run.N,
+            run.steps, least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
+            k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], u.stride(0),
+            H // u.shape[0], w0.stride(0), H // w0.shape[0], w_raw.stride(0), w_raw.stride(1),
+            w_raw.stride(2), H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
+            H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _tile(K, dtype),
+            V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-        _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("gradients_mild", r.device, dtype.itemsize, K, V)
         {32: _m_layer_gradients_mild_kernel, 64: _m_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
-            first_K, second_K, r, k, v, w0, w_raw, dy, h_2, l, d_w_raw, d_w0, d_r, d_k, run.cu,
-            run.T, H, run.N, run.steps, least, r.stride(0), r.stride(1), r.stride(2),
+            first_K, second_K, r, k, v, w0, w_raw, dy, h_2, l, u, d_u, d_w_raw, d_w0, d_r, d_k,
+            run.cu, run.T, H, run.N, run.steps, least, r.stride(0), r.stride(1), r.stride(2),
             H // r.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
             v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w0.stride(0),
             H // w0.shape[0], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
             H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            d_w_raw.stride(0), d_w_raw.stride(1), d_w_raw.stride(2), d_r.stride(0),
-            d_r.stride(1), d_r.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), K,
-            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen,
+            u.stride(0), H // u.shape[0], d_w_raw.stride(0), d_w_raw.stride(1),
+            d_w_raw.stride(2), d_r.stride(0), d_r.stride(1), d_r.stride(2), d_k.stride(0),
+            d_k.stride(1), d_k.stride(2), K, min(block, _tile(K, dtype)), V, _tile(V, dtype),
+            chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("gradients_value", k.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("gradients_value", r.device, dtype.itemsize, K, V)
     {32: _m_layer_gradients_value_kernel, 64: _m_layer_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
-        first_K, second_K, r, k, w0, w_raw, dy, l, d_v, run.cu, run.T, H, run.N, run.steps,
+        first_K, second_K, r, k, u, w0, w_raw, dy, l, d_v, run.cu, run.T, H, run.N, run.steps,
         least, run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
-        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], w0.stride(0), H // w0.shape[0],
-        w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1),
-        d_v.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], u.stride(0), H // u.shape[0],
+        w0.stride(0), H // w0.shape[0], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
+        H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+        d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _tile(K, dtype), V,
+        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
     {32: _m_layer_gradients_kernel, 64: _m_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
-        first_K, second_K, r, k, v, w0, w_raw, dy, h_2, l, d_r, d_w_raw, d_k, d_w0, run.cu,
-        run.T, H, run.N, run.steps, least, run.chunks(chunk), r.stride(0), r.stride(1),
+        first_K, second_K, r, k, v, w0, w_raw, dy, h_2, l, u, d_u, d_r, d_w_raw, d_k, d_w0,
+        run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk), r.stride(0), r.stride(1),
         r.stride(2), H // r.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
         v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w0.stride(0), H // w0.shape[0],
         w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], d_r.stride(0), d_r.stride(1),
-        d_r.stride(2), d_w_raw.stride(0), d_w_raw.stride(1), d_w_raw.stride(2), d_k.stride(0),
-        d_k.stride(1), d_k.stride(2), K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk,
-        DT, FT, precision, EXACT, run.varlen,
+        dy.stride(1), dy.stride(2), H // dy.shape[2], u.stride(0), H // u.shape[0],
+        d_r.stride(0), d_r.stride(1), d_r.stride(2), d_w_raw.stride(0), d_w_raw.stride(1),
+        d_w_raw.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), K,
+        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
-    return _shared(d_k, k), _shared(d_v, v), _shared(d_r, r), _gathered(d_w0, w0), _shared(d_w_raw, w_raw), d_initial_state
+    return _shared(d_r, r), _gathered(d_u, u), _shared(d_k, k), _shared(d_v, v), _gathered(d_w0, w0), _shared(d_w_raw, w_raw), d_initial_state
 
 
 def m_layer_kept(
+    r: torch.Tensor,
+    u: torch.Tensor,
     k: torch.Tensor,
     v: torch.Tensor,
-    r: torch.Tensor,
     w0: torch.Tensor,
     w_raw: torch.Tensor,
     cu_seqlens: torch.Tensor | None,
 ) -> int:
     'Numbers of 32 bits that the forward keeps of a sequence for its backward; 0: none'
-    H = max(k.shape[2], v.shape[2], r.shape[2], w_raw.shape[2], w0.shape[0])
-    K = k.shape[3]
+    H = max(r.shape[2], k.shape[2], v.shape[2], w_raw.shape[2], u.shape[0], w0.shape[0])
+    K = r.shape[3]
     V = v.shape[3]
-    dtype = _operand_type(k, v, r)
-    chunk = _config("outputs", k.device, dtype.itemsize, K, V)[0]
-    if _config("gradients", k.device, dtype.itemsize, K, V)[0] != chunk:
+    dtype = _operand_type(r, k, v)
+    chunk = _config("outputs", r.device, dtype.itemsize, K, V)[0]
+    if _config("gradients", r.device, dtype.itemsize, K, V)[0] != chunk:
         return 0
-    N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
-    chunks = _chunks(k.shape[1], N, cu_seqlens is not None, chunk)
+    N = r.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    chunks = _chunks(r.shape[1], N, cu_seqlens is not None, chunk)
     kept = _numbers((
         ((chunks, H, K, V), dtype),
         ((chunks, H, K), torch.float32),
         ((chunks, H, K), torch.float32),
     ))
-    if 4 * kept > 2 * _bytes(k, v, r, w0, w_raw):
+    if 4 * kept > 2 * _bytes(r, u, k, v, w0, w_raw):
         return 0
     return -(-kept // max(1, N))
 
 
 def m_layer_forward_kept(
+    r: torch.Tensor,
+    u: torch.Tensor,
     k: torch.Tensor,
     v: torch.Tensor,
-    r: torch.Tensor,
     w0: torch.Tensor,
     w_raw: torch.Tensor,
     initial_state: torch.Tensor | None,
     cu_seqlens: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     'memory before each chunk, then the outputs; each chunk in the form that its gate allows; also what the backward would compute again'
-    N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
-    kept = torch.empty((N, m_layer_kept(k, v, r, w0, w_raw, cu_seqlens)), dtype=torch.float32, device=k.device)
-    return (*m_layer_forward(k, v, r, w0, w_raw, initial_state, cu_seqlens, kept), kept)
+    N = r.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
+    kept = torch.empty((N, m_layer_kept(r, u, k, v, w0, w_raw, cu_seqlens)), dtype=torch.float32, device=r.device)
+    return (*m_layer_forward(r, u, k, v, w0, w_raw, initial_state, cu_seqlens, kept), kept)
 
 
 def m_layer_step(
+    r: torch.Tensor,
+    u: torch.Tensor,
     k: torch.Tensor,
     v: torch.Tensor,
-    r: torch.Tensor,
     w0: torch.Tensor,
     w_raw: torch.Tensor,
     state: torch.Tensor,
     state_indices: torch.Tensor | None,
 ) -> torch.Tensor:
     'one token; the state is updated in place'
+    r = _rows(r)
     k = _rows(k)
     v = _rows(v)
-    r = _rows(r)
     w_raw = _rows(w_raw)
+    u = _dense(u)
     w0 = _dense(w0)
-    H = max(k.shape[1], v.shape[1], r.shape[1], w_raw.shape[1], w0.shape[0])
-    K = k.shape[2]
+    H = max(r.shape[1], k.shape[1], v.shape[1], w_raw.shape[1], u.shape[0], w0.shape[0])
+    K = r.shape[2]
     V = v.shape[2]
-    dtype = _operand_type(k, v, r)
-    _, block, warps, stages, _ = _config("step", k.device, dtype.itemsize, K, V)
-    y = torch.empty((k.shape[0], H, V), dtype=torch.float32, device=k.device)
+    dtype = _operand_type(r, k, v)
+    _, block, warps, stages, _ = _config("step", r.device, dtype.itemsize, K, V)
+    y = torch.empty((r.shape[0], H, V), dtype=r.dtype, device=r.device)
     held = state.contiguous()
-    _m_layer_step_kernel[(k.shape[0] * H * -(-V // min(block, _padded(V))),)](
-        r, k, v, w0, w_raw, held, y, held, state_indices, H, r.stride(0), r.stride(1),
+    _m_layer_step_kernel[(r.shape[0] * H * -(-V // min(block, _padded(V))),)](
+        r, k, v, u, w0, w_raw, held, y, held, state_indices, H, r.stride(0), r.stride(1),
         H // r.shape[1], k.stride(0), k.stride(1), H // k.shape[1], v.stride(0), v.stride(1),
-        H // v.shape[1], w0.stride(0), H // w0.shape[0], w_raw.stride(0), w_raw.stride(1),
-        H // w_raw.shape[1], y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
+        H // v.shape[1], u.stride(0), H // u.shape[0], w0.stride(0), H // w0.shape[0],
+        w_raw.stride(0), w_raw.stride(1), H // w_raw.shape[1], y.stride(0), y.stride(1), K,
+        _padded(K), V, min(block, _padded(V)),
         num_warps=warps,
         num_stages=stages,
     )

@@ -189,7 +189,7 @@ class Output(NamedTuple):
     state: State | None
 
 
-NAMESPACE = 'eosc_tnl_2e4ed8f3'
+NAMESPACE = 'eosc_tnl_1899254f'
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 

@@ -98,11 +98,45 @@ mixer careful_delta:
     output y[t]: V = sum[K](q[t] * m[t])
 '''
 
+GLANCE = '''
+mixer glance:
+    """Reads what was there before the token, and the token itself by a weight of its own."""
+    axes K, V
+    config scale = K ** -0.5
+    shrink      q[t]: K
+    expand      k[t]: K
+    input       v[t]: V
+    arg         f_raw[t], p[t]: K
+    arg         w[t]: V
+    oscillation a[t]: K in (0, 1) = sigmoid(f_raw[t])
+    memory      m: K, V
+
+    m[t] = a[t] * m[t-1] + k[t] * v[t]
+    output y[t]: V = scale * sum[K](q[t] * m[t-1]) + tanh(w[t]) * sum[K](p[t] * k[t] * v[t]) - v[t]
+'''
+
+HIGHWAY_UNIT = '''
+mixer highway_unit:
+    """An element-wise unit whose input takes the way past the memory that its gate leaves it."""
+    axes V
+    arg         f_raw[t], r_raw[t]: V
+    input       x[t]: V
+    oscillation f[t]: V in (0, 1) = sigmoid(f_raw[t])
+    expand      e[t] = 1 - f[t]
+    shrink      r[t]: V = sigmoid(r_raw[t])
+    memory      m: V
+
+    m[t] = f[t] * m[t-1] + e[t] * x[t]
+    output y[t]: V = r[t] * m[t] + (1 - r[t]) * x[t]
+'''
+
 SPECS = {
     "tied_gates": TIED_GATES,
     "cold_unit": COLD_UNIT,
     "fading_mean": FADING_MEAN,
     "careful_delta": CAREFUL_DELTA,
+    "glance": GLANCE,
+    "highway_unit": HIGHWAY_UNIT,
 }
 
 

@@ -48,13 +48,14 @@ def backward(scan: ElementScan, form: Form, stored: bool = False) -> Algorithm:
     recompute, h = states(scan, form)
     carried = Carried("L", axes, "end_state", "d_initial_state", invariant="adjoint of it")
     found = _gradients(parts)
-    stores, gathered, outputs = gradients(scan, parts.cotangents(found))
+    opening = _opening(parts)
+    stores, gathered, outputs = gradients(scan, parts.cotangents((*opening, *found)))
     walk = Kernel(
         "element_backward",
         form.chunk,
         -1,
         (carried, *gathered),
-        (*_opening(parts), *found, *stores, _retreat(parts)),
+        (*opening, *found, *stores, _retreat(parts)),
         blocked=blockable(scan),
         doc="every gradient, in reverse time",
     )

@@ -1,7 +1,7 @@
 """Chunk lowerings of an elementwise scan: the output in one pass, segment ends, chunk states.
 
     m_i = D(start, i] M + sum_{j <= i} D(j, i] w_j        M == m[c*C - 1]
-    y_i = sum_over s_i m_i
+    y_i = sum_over s_i m_i + own_i
 
 The states of a chunk are formed together, by a scan over its tokens, and never stored: what is
 moved are the operands and the output.
@@ -49,7 +49,7 @@ def forward(scan: ElementScan, form: Form, stored: bool = False) -> Algorithm:
         1,
         (Carried("M", axes, "start_state", "final_state", invariant="m before the chunk"),),
         (
-            *parts.lets("s", "w", "a"),
+            *parts.lets("s", "w", "own", "a"),
             Let("m", read, "the memory that each token reads"),
             Store("y", parts.output(Use("m", dims=parts.dims)), "read"),
             Update("M", parts.memory(memory, "end"), "the memory behind the chunk"),

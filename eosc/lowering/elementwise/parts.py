@@ -7,7 +7,7 @@ from typing import Literal
 
 from eosc.algebra.scalar import ONE, fn
 from eosc.algebra.simplify import simplify
-from eosc.ir.build import exponential, product, summed
+from eosc.ir.build import exponential, product, summed, total
 from eosc.ir.nodes import (
     Array,
     Dims,
@@ -24,7 +24,12 @@ from eosc.ir.nodes import (
 )
 from eosc.lowering.elementwise.scan import ElementScan
 
-NOTES = {"s": "shrink", "w": "write", "g": "log-decay"}
+NOTES = {
+    "s": "shrink",
+    "w": "write",
+    "g": "log-decay",
+    "own": "what the output adds of its own token",
+}
 
 
 class Parts:
@@ -67,10 +72,11 @@ class Parts:
         return self.recur(self.named["w"], start, read)
 
     def output(self, memory: Value) -> Value:
-        """What the output reads of the memory at each token."""
-        if self.scan.shrink is None:
-            return memory
-        return summed(product(self.named["s"], memory, dims=memory.dims), *self.scan.over)
+        """What the output reads of the memory at each token, and what it adds of its own."""
+        read = memory
+        if self.scan.shrink is not None:
+            read = summed(product(self.named["s"], memory, dims=memory.dims), *self.scan.over)
+        return read if self.scan.own is None else total((read, self.named["own"]))
 
     def gradient(self, name: str, value: Value) -> Let:
         """Name the gradient of a prologue at each token, summed over the axes that it has not."""
@@ -82,6 +88,7 @@ class Parts:
         """What `gradient` has named in a body, by the prologue."""
         dims = {each.name: each.value.dims for each in body if isinstance(each, Let)}
         names = {name: f"d{name}" for name, _ in self.scan.prologues()}
+        names |= {"own": "dy"} if self.scan.own is not None else {}
         return {name: Use(let, dims=dims[let]) for name, let in names.items() if let in dims}
 
 

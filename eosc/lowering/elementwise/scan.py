@@ -1,7 +1,7 @@
 """The scan of the elementwise family: what every lowering of this folder starts from.
 
     m[t] = exp(g[t]) * m[t-1] + w[t]        m, w: one axis or two; g: over any of them
-    y[t] = sum_over s[t] m[t]               (or m[t-1] where exclusive; no sum, no s: m itself)
+    y[t] = sum_over s[t] m[t] + own[t]      (or m[t-1] where exclusive; no sum, no s: m itself)
 
 Every value is a pointwise prologue over raw operands, written in the Algorithm IR with the time
 dimension "i". Log-decays are natural logs, at most 0, and -inf is a reset.
@@ -25,7 +25,8 @@ class ElementScan(Operated):
     trainable: names of those that get a gradient. write: over (i, axes…). shrink: over time and
     some of the axes, or None: the memory is read as it is. log: the log-decay over some of time
     and the axes; None where the decay is 1. inclusive: reads m[t], else m[t-1].
-    lines: the lines of the spec that a prologue comes from, by its name (s, w, g).
+    own: what the output adds of the token's operands, over (i, its axes…); None for nothing.
+    lines: the lines of the spec that a prologue comes from, by its name (s, w, own, g).
     wide: later steps compute with the output, so that it is not rounded to the operands' dtype.
     """
 
@@ -38,6 +39,7 @@ class ElementScan(Operated):
     log: Value | None = None
     shrink: Value | None = None
     inclusive: bool = True
+    own: Value | None = None
     lines: tuple[tuple[str, tuple[int, ...]], ...] = ()
     wide: bool = False
 
@@ -56,6 +58,8 @@ class ElementScan(Operated):
         if self.shrink is not None:
             yield "s", self.shrink
         yield "w", self.write
+        if self.own is not None:
+            yield "own", self.own
         yield from self.logs()
 
     def logs(self) -> Iterator[tuple[str, Value]]:

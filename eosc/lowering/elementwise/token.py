@@ -37,7 +37,7 @@ def forward(scan: ElementScan) -> Algorithm:
     step = Update("M", _advanced(parts, memory), "decay, and write")
     read = Store("y", parts.output(memory), "read")
     body = (
-        *parts.lets("s", "w", "a"),
+        *parts.lets("s", "w", "own", "a"),
         *((step, read) if scan.inclusive else (read, step)),
     )
     carried = Carried("M", axes, "initial_state", "final_state", invariant="m before the token")
@@ -121,6 +121,7 @@ def _without_time(scan: ElementScan) -> ElementScan:
         write=timeless(scan.write),
         log=None if scan.log is None else timeless(scan.log),
         shrink=None if scan.shrink is None else timeless(scan.shrink),
+        own=None if scan.own is None else timeless(scan.own),
     )
 
 

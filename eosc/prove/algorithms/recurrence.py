@@ -1,6 +1,7 @@
 """A scan and its adjoint as definitions, over one stretch of tokens (B, E].
 
-    m[B] = before         m[t] = decay[t] m[t-1] + write[t]         y[t] = scale sum_over s[t] m[t]
+    m[B] = before         m[t] = decay[t] m[t-1] + write[t]
+    y[t] = scale sum_over s[t] m[t] + own[t]
     l[E] = after          l[t] = the adjoint of m[t] through the tokens after t
 
 B is the token before the stretch and E its last one: a chunk, a segment or a whole sequence. The
@@ -297,12 +298,14 @@ class Recurrence(ABC):
         """The output of a token, at the indices of the axes that it keeps."""
         m = formula.at("m", self.memory_read(time), *self.indices)
         read = self.contracted(formula.mul(self.shrinking(time), m), self.summed)
-        return formula.mul(self.scale, read)
+        return formula.add(formula.mul(self.scale, read), self.prologue("own", time))
 
     def cotangent(self, name: str, time: Time) -> Formula:
         """The gradient of a prologue at a token, by the adjoint memory."""
         own = self.log_axes(name) if name in self.logs else self.axes_of(name)
         missing = tuple(axis for axis in self.scan.axes if axis not in own)
+        if name == "own":
+            return self.upstream(time)
         if name == "s":
             m = formula.at("m", self.memory_read(time), *self.indices)
             inner = formula.mul(m, self.upstream(time))
@@ -379,7 +382,9 @@ class Recurrence(ABC):
             formula.mul(self.shrinking_tangent(time), m),
             formula.mul(self.shrinking(time), moving),
         )
-        return formula.mul(self.scale, self.contracted(inner, self.summed))
+        moved = formula.mul(self.scale, self.contracted(inner, self.summed))
+        has_own = "own" in dict(self.scan.prologues())
+        return formula.add(moved, self.tangent("own", time)) if has_own else moved
 
 
 class _Tangents:

@@ -23,6 +23,7 @@ from eosc.lowering.scan import Scan, constant_in_time
 from eosc.recurrence.model import Factor, Field, Readout, Recurrence, System
 from eosc.schedule.program import ScanStep
 from eosc.schedule.prologue import Prologue, as_scalar, as_value, broadcast
+from eosc.schedule.rooms.addends import own_part
 from eosc.schedule.rooms.room import Foreign, Later, Planned
 from eosc.semantics.model import Mixer
 from eosc.semantics.terms import NOW, Apply, Dependence, Read, Term
@@ -64,7 +65,7 @@ class Assembly:
         self.readout = self._only_readout()
         self.key, self.value = self._axes()
         self.prologue = Prologue(system.mixer, (self.key, self.value), numbers)
-        self.scale, self.output = self._output(numbers)
+        self.scale, self.own, self.output = self._output(numbers)
         self.notes: list[str] = []
         self.scan = self._assemble()
 
@@ -99,23 +100,24 @@ class Assembly:
             raise Later(f"a memory with axes {{{', '.join(axes)}}}")
         return over[0], next(axis for axis in axes if axis != over[0])
 
-    def _output(self, numbers: tuple[str, ...]) -> tuple[Value | None, Term]:
-        """The number that scales the readout, and the output around it."""
+    def _output(self, numbers: tuple[str, ...]) -> tuple[Value | None, Value | None, Term]:
+        """What scales the readout, what the output adds to it, and the output around them."""
         read = Read(self.readout.name, NOW, type=self.readout.type)
-        factors = product_of(self.system.output)
+        left, own = own_part(self.system.output, self.readout, self.prologue, (self.value,))
+        factors = product_of(left)
         others = [each for each in factors if each != read]
         plain = all(
             each.type.dependence is Dependence.STATIC and not each.type.axes for each in others
         )
         if len(others) != len(factors) - 1 or not plain:
-            return None, self.system.output
+            return None, None, self.system.output
         scale: Value | None = None
         for each in others:
             value = self.prologue.value(each)
             if any(isinstance(each, Load) and each.array not in numbers for each in walk(value)):
-                return None, self.system.output
+                return None, None, self.system.output
             scale = value if scale is None else product(scale, value)
-        return scale, read
+        return scale, own, read
 
     def _assemble(self) -> Scan:
         shrink, expand, given = self._vectors()
@@ -123,7 +125,8 @@ class Assembly:
         for axes in logs:
             if axes not in ((), (self.key,), (self.value,)):
                 raise Later(f"a decay over {{{', '.join(axes)}}} that does not separate")
-        operands, learned = self._used(shrink, expand, given, *logs.values())
+        own = () if self.own is None else (self.own,)
+        operands, learned = self._used(shrink, expand, given, *own, *logs.values())
         return Scan(
             self.recurrence.memory,
             self.key,
@@ -138,6 +141,7 @@ class Assembly:
             log_value=logs.get((self.value,)),
             scale=self.scale,
             inclusive=self.readout.inclusive,
+            own=self.own,
             lines=self._lines(),
         )
 

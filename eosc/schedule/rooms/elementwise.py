@@ -14,6 +14,7 @@ from eosc.lowering.parts import Form
 from eosc.recurrence.model import Field, Readout, Recurrence, System
 from eosc.schedule.program import ScanStep
 from eosc.schedule.prologue import Prologue, broadcast
+from eosc.schedule.rooms.addends import own_part
 from eosc.schedule.rooms.decay import declared, factor_log, loaded, product_of
 from eosc.schedule.rooms.room import Foreign, Later, Planned
 from eosc.semantics.terms import NOW, Read, Term
@@ -56,7 +57,7 @@ class _Scan:
         self.readout = self._only_readout()
         self.axes = self._axes()
         self.prologue = Prologue(system.mixer, self.axes, numbers)
-        self.output, self.gates = self._output()
+        self.output, self.gates, self.own = self._output()
         self.scan = self._assemble()
         shown = ", ".join(self.axes)
         self.notes = (f"elementwise over all of {{{shown}}}: a scan over the tokens of each chunk",)
@@ -83,21 +84,25 @@ class _Scan:
             raise Later(f"a memory with axes {{{', '.join(axes)}}}")
         return (*(a for a in axes if a in over), *(a for a in axes if a not in over))
 
-    def _output(self) -> tuple[Term, list[Term]]:
-        """The output, and those of its factors that multiply what is read: with no sum before them.
+    def _output(self) -> tuple[Term, list[Term], Value | None]:
+        """The output, the factors of what is read where no sum is before them, and what is added.
 
-        Such a gate is made where the memory is read, instead of in a pass of its own.
+        Those are made where the memory is read, instead of in a pass of their own.
         """
         output, read = self.system.output, Read(self.readout.name, NOW, type=self.readout.type)
-        gates = [each for each in product_of(output) if each != read]
-        if self.readout.over or len(gates) != len(product_of(output)) - 1:
-            return output, []
+        kept = tuple(axis for axis in self.axes if axis not in self.readout.over)
+        left, own = own_part(output, self.readout, self.prologue, kept)
+        if left == read:
+            return read, [], own
+        gates = [each for each in product_of(left) if each != read]
+        if self.readout.over or len(gates) != len(product_of(left)) - 1:
+            return output, [], None
         readouts = {each.name for each in self.system.readouts}
         for each in gates:
             known = {v.name for v in terms(each) if isinstance(v, Read)}
             if known & readouts or each.type.complex or set(each.type.axes) - set(self.axes):
-                return output, []
-        return read, gates
+                return output, [], None
+        return read, gates, own
 
     def _assemble(self) -> ElementScan:
         write = self._wide(total(self._writes()))
@@ -113,7 +118,8 @@ class _Scan:
         ]
         given = [each for each in logs if each is not None]
         log = self._staged(total(given)) if given else None
-        parts = [each for each in (shrink, write, log) if each is not None]
+        own = None if self.own is None else self._staged(self.own)
+        parts = [each for each in (shrink, write, own, log) if each is not None]
         used = loaded(*parts)
         operands = tuple(each for name, each in self.prologue.arrays.items() if name in used)
         learned = tuple(each.name for each in operands if self.prologue.trainable.get(each.name))
@@ -127,6 +133,7 @@ class _Scan:
             log,
             shrink,
             self.readout.inclusive,
+            own,
             self._lines(),
         )
 

@@ -10,7 +10,7 @@ import pytest
 
 from eosc import api
 from eosc.diagnostics import EosError
-from eosc.ir.nodes import Per, walk
+from eosc.ir.nodes import Per, Sum, walk
 from eosc.lowering.delta.scan import DeltaScan
 from eosc.lowering.elementwise.scan import ElementScan
 from eosc.models.layers import fuse
@@ -47,13 +47,13 @@ FUSED = [
     ("gating/gla.eos", ("gK",), ("scale",), True),
     ("gating/hgrn2.eos", ("gK",), ("scale",), True),
     ("gating/dfw.eos", ("gK", "gV"), (), True),
-    ("gating/rwkv6.eos", ("gK",), (), False),
+    ("gating/rwkv6.eos", ("gK",), (), True),
     ("gating/lightnet.eos", ("gK",), ("z", "z_before"), True),
     ("position/rope_la.eos", (), ("e", "s"), True),
     ("retention/retnet_norot.eos", ("g0",), ("scale", "log_gamma"), True),
     ("retention/retnet_rope.eos", ("g0",), ("scale", "e", "s", "log_gamma"), True),
     ("retention/tnl.eos", ("g0",), ("log_a",), True),
-    ("ssm/mamba2.eos", ("g0",), (), False),
+    ("ssm/mamba2.eos", ("g0",), (), True),
     ("lcsm/lcsm.eos:lcsm(osc=one)", (), (), True),
     ("lcsm/lcsm.eos:lcsm(osc=k_dep)", ("gK",), (), True),
     ("lcsm/lcsm.eos:lcsm(osc=v_dep)", ("gV",), (), True),
@@ -107,6 +107,49 @@ def test_a_gate_behind_the_read_is_made_with_it() -> None:
     assert isinstance(program.output, Read) and program.output.name == step.result
     assert isinstance(step.scan, ElementScan) and step.scan.shrink is not None
     assert "o_raw" in {each.name for each in step.scan.operands}
+
+
+OWN = """mixer own:
+    axes K, V
+    shrink q[t]: K
+    expand k[t]: K
+    input  v[t]: V
+    arg    w[t]: V
+    memory m: K, V
+
+    m[t] = 0.5 * m[t-1] + k[t] * v[t]
+    output y[t]: V = {output}
+"""
+
+
+# output, dimensions of each sum in what the scan adds of the token's own; None: nothing is added
+ADDED = [
+    ("sum[K](q[t] * m[t])", None),
+    ("sum[K](q[t] * m[t]) + w[t]", []),
+    ("w[t] - 2 * v[t] + 3 * sum[K](q[t] * m[t])", []),
+    ("sum[K](q[t] * (m[t] + k[t] * v[t]))", [("i",)]),  # v is no part of the sum
+    ("sum[K](q[t] * m[t]) + sum[K](q[t] * w[t]) * v[t]", [("i",)]),
+    ("w[t] * sum[K](q[t] * m[t]) + v[t]", None),  # what is read is multiplied behind the scan
+    ("w[t] - sum[K](q[t] * m[t])", None),
+    ("sum[K](q[t] * m[t]) + sum[V](w[t]) * v[t]", None),  # V is shared out among programs
+    ("tanh(sum[K](q[t] * m[t])) + v[t]", None),
+]
+
+
+@pytest.mark.parametrize(("output", "sums"), ADDED, ids=[r[0] for r in ADDED])
+def test_what_the_output_adds_of_its_own_token_is_made_with_it(
+    tmp_path: Path, output: str, sums: list[tuple[str, ...]] | None
+) -> None:
+    path = tmp_path / "own.eos"
+    path.write_text(OWN.format(output=output), encoding="utf-8")
+    program = plan(extract(api.mixers(path)["own"]))
+    (step,) = program.scans
+    own = dict(step.scan.prologues()).get("own")
+    bare = isinstance(program.output, Read) and program.output.name == step.result
+    assert bare is (sums is not None or output == ADDED[0][0])
+    found = None if own is None else [x.dims for x in walk(own) if isinstance(x, Sum)]
+    assert found == sums
+    assert own is None or own.dims == ("i", "V")
 
 
 def test_a_decay_made_of_a_rate_and_a_step_is_not_an_operand() -> None:
