@@ -93,7 +93,7 @@ def recurrence(scan: Any, x: dict[str, Any], sizes: dict[str, int], cuts: tuple[
             read = m if scan.inclusive else before
             outputs.append((s[:, t, :, None, :] @ read).squeeze(-2))
         finals.append(m)
-    return torch.stack(outputs, 1) * scale, torch.cat(finals)
+    return torch.stack(outputs, 1) * scale + own(scan, x, sizes), torch.cat(finals)
 
 
 def elementwise(scan: Any, x: dict[str, Any], sizes: dict[str, int], cuts: tuple[int, ...]) -> Any:
@@ -124,7 +124,13 @@ def elementwise(scan: Any, x: dict[str, Any], sizes: dict[str, int], cuts: tuple
             read = read if shrink is None else shrink[:, t] * read
             outputs.append(read.sum(over) if over else read)
         finals.append(m)
-    return torch.stack(outputs, 1), torch.cat(finals)
+    return torch.stack(outputs, 1) + own(scan, x, sizes), torch.cat(finals)
+
+
+def own(scan: Any, x: dict[str, Any], sizes: dict[str, int]) -> Any:
+    """What the outputs add of their own tokens."""
+    part = dict(scan.prologues()).get("own")
+    return 0.0 if part is None else whole(part, x, sizes)
 
 
 def per_head(scan: Any, name: str) -> bool:

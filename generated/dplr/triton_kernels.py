@@ -601,13 +601,14 @@ def _m_solve_mild_kernel(
     gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
     alpha_ptr_c = alpha_ptr + start * alpha_ptr_t  # first token of the chunk
     w = tl.load(alpha_ptr_c + (token * alpha_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # what an erasure reads: load alpha [C, BLOCK_K]
-    sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_K]
+    sums_2 = sums - gK  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_2 = decay * w.to(tl.float32)  # [C, BLOCK_K]
     beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
     u = tl.load(beta_ptr_c + (token * beta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # where it writes: load beta [C, BLOCK_K]
-    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(j, middle32(j)] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    sums_3 = -sums  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
     map_3 = decay_2 * u.to(tl.float32)  # [C, BLOCK_K]
     dot = tl.dot(map_2.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
     A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block32 [C, C]
@@ -623,8 +624,8 @@ def _m_solve_mild_kernel(
     Q_new = tl.dot(solved.to(DT), given.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
     tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    sums_4 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
     opening = decay_3 * w.to(tl.float32)  # w from the start of the chunk [C, BLOCK_K]
     P_new = tl.dot(solved.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
     P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
@@ -671,13 +672,14 @@ def _m_solve_mild_kernel_c64(
     gK = tl.maximum(load, -128.0)  # log-decay: log2 of the decay [C, BLOCK_K]  # line 8
     alpha_ptr_c = alpha_ptr + start * alpha_ptr_t  # first token of the chunk
     w = tl.load(alpha_ptr_c + (token * alpha_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # what an erasure reads: load alpha [C, BLOCK_K]
-    sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_K]
+    sums_2 = sums - gK  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_2 = decay * w.to(tl.float32)  # [C, BLOCK_K]
     beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
     u = tl.load(beta_ptr_c + (token * beta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # where it writes: load beta [C, BLOCK_K]
-    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(j, middle64(j)] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    sums_3 = -sums  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
     map_3 = decay_2 * u.to(tl.float32)  # [C, BLOCK_K]
     dot = tl.dot(map_2.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
     A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block64 [C, C]
@@ -693,8 +695,8 @@ def _m_solve_mild_kernel_c64(
     Q_new = tl.dot(solved.to(DT), given.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
     tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    sums_4 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
     opening = decay_3 * w.to(tl.float32)  # w from the start of the chunk [C, BLOCK_K]
     P_new = tl.dot(solved.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
     P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
@@ -1739,16 +1741,17 @@ def _m_solve_adjoint_mild_kernel(
     map_2 = decay * u.to(tl.float32)  # [C, BLOCK_K]
     alpha_ptr_c = alpha_ptr + start * alpha_ptr_t  # first token of the chunk
     w = tl.load(alpha_ptr_c + (token * alpha_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # what an erasure reads: load alpha [C, BLOCK_K]
-    sums_2 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    sums_2 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_K]
+    sums_3 = sums_2 - gK  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_3 = decay_2 * w.to(tl.float32)  # [C, BLOCK_K]
     dot = tl.dot(map_2.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
     A_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot, 0.0)  # pairs with j < i in block32 [C, C]
     solved = _inverse_of_unit(-A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
     s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-    sums_3 = -sums  # D(middle32(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    sums_4 = -sums  # D(middle32(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
     map_4 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
     dot_2 = tl.dot(map_2.to(FT), tl.trans(map_4.to(FT)), input_precision=PRECISION)  # [C, C]
     map_5 = dot_2 * scale  # [C, C]
@@ -1759,8 +1762,8 @@ def _m_solve_adjoint_mild_kernel(
     dot_3 = tl.dot(solved.to(DT), given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    sums_5 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_5 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     closing = decay_4 * u.to(tl.float32)  # u to the end of the chunk [C, BLOCK_K]
     dot_4 = tl.dot(solved.to(DT), closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
@@ -1814,16 +1817,17 @@ def _m_solve_adjoint_mild_kernel_c64(
     map_2 = decay * u.to(tl.float32)  # [C, BLOCK_K]
     alpha_ptr_c = alpha_ptr + start * alpha_ptr_t  # first token of the chunk
     w = tl.load(alpha_ptr_c + (token * alpha_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # what an erasure reads: load alpha [C, BLOCK_K]
-    sums_2 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    sums_2 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_K]
+    sums_3 = sums_2 - gK  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_3 = decay_2 * w.to(tl.float32)  # [C, BLOCK_K]
     dot = tl.dot(map_2.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
     A_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot, 0.0)  # pairs with j < i in block64 [C, C]
     solved = _inverse_of_unit(-A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
     s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-    sums_3 = -sums  # D(middle64(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    sums_4 = -sums  # D(middle64(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
     map_4 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
     dot_2 = tl.dot(map_2.to(FT), tl.trans(map_4.to(FT)), input_precision=PRECISION)  # [C, C]
     map_5 = dot_2 * scale  # [C, C]
@@ -1834,8 +1838,8 @@ def _m_solve_adjoint_mild_kernel_c64(
     dot_3 = tl.dot(solved.to(DT), given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    sums_5 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_5 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     closing = decay_4 * u.to(tl.float32)  # u to the end of the chunk [C, BLOCK_K]
     dot_4 = tl.dot(solved.to(DT), closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
@@ -2302,7 +2306,7 @@ def _m_gradients_mild_value_kernel(
     dot = tl.dot(map_3.to(FT), tl.trans(map_2.to(FT)), input_precision=PRECISION)  # [C, C]
     map_4 = dot * scale  # [C, C]
     At_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), map_4, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
-    sums_3 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i-1] [C, BLOCK_K]
+    sums_3 = sums - gK  # D(middle32(i), i-1] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_5 = decay_3 * w.to(tl.float32)  # [C, BLOCK_K]
     dot_2 = tl.dot(map_3.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -2379,7 +2383,7 @@ def _m_gradients_mild_value_kernel_c64(
     dot = tl.dot(map_3.to(FT), tl.trans(map_2.to(FT)), input_precision=PRECISION)  # [C, C]
     map_4 = dot * scale  # [C, C]
     At_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), map_4, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
-    sums_3 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i-1] [C, BLOCK_K]
+    sums_3 = sums - gK  # D(middle64(i), i-1] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_5 = decay_3 * w.to(tl.float32)  # [C, BLOCK_K]
     dot_2 = tl.dot(map_3.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -2534,7 +2538,7 @@ def _m_gradients_mild_kernel(
     inside_6 = inside_5 - map_20  # [C, BLOCK_K]
     zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-    sums_5 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i-1] [C, BLOCK_K]
+    sums_5 = sums_2 - gK  # D(middle32(i), i-1] [C, BLOCK_K]
     decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_21 = decay_6 * w.to(tl.float32)  # [C, BLOCK_K]
     dot_8 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
@@ -2717,7 +2721,7 @@ def _m_gradients_mild_kernel_c64(
     inside_6 = inside_5 - map_20  # [C, BLOCK_K]
     zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-    sums_5 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i-1] [C, BLOCK_K]
+    sums_5 = sums_2 - gK  # D(middle64(i), i-1] [C, BLOCK_K]
     decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_21 = decay_6 * w.to(tl.float32)  # [C, BLOCK_K]
     dot_8 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]

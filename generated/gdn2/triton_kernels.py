@@ -609,11 +609,12 @@ def _m_solve_mild_kernel(
     b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
     load_3 = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
     w_2 = load_2.to(tl.float32) * (load_3.to(tl.float32) * tl.exp(load))  # what an erasure reads [C, BLOCK_K]
-    sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_K]
+    sums_2 = sums - gK  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_2 = decay * w_2  # [C, BLOCK_K]
-    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(j, middle32(j)] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    sums_3 = -sums  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
     map_3 = decay_2 * load_2.to(tl.float32)  # [C, BLOCK_K]
     dot = tl.dot(map_2.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
     A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block32 [C, C]
@@ -626,8 +627,8 @@ def _m_solve_mild_kernel(
     Q_new = tl.dot(solved.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
     tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    sums_4 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
     opening = decay_3 * w_2  # w from the start of the chunk [C, BLOCK_K]
     P_new = tl.dot(solved.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
     P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
@@ -677,11 +678,12 @@ def _m_solve_mild_kernel_c64(
     b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
     load_3 = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
     w_2 = load_2.to(tl.float32) * (load_3.to(tl.float32) * tl.exp(load))  # what an erasure reads [C, BLOCK_K]
-    sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_K]
+    sums_2 = sums - gK  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_2 = decay * w_2  # [C, BLOCK_K]
-    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(j, middle64(j)] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    sums_3 = -sums  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
     map_3 = decay_2 * load_2.to(tl.float32)  # [C, BLOCK_K]
     dot = tl.dot(map_2.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
     A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block64 [C, C]
@@ -694,8 +696,8 @@ def _m_solve_mild_kernel_c64(
     Q_new = tl.dot(solved.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
     tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    sums_4 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
     opening = decay_3 * w_2  # w from the start of the chunk [C, BLOCK_K]
     P_new = tl.dot(solved.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
     P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
@@ -1550,16 +1552,17 @@ def _m_solve_adjoint_mild_kernel(
     b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
     load_2 = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
     w_2 = e.to(tl.float32) * (load_2.to(tl.float32) * tl.exp(load))  # what an erasure reads [C, BLOCK_K]
-    sums_2 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    sums_2 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_K]
+    sums_3 = sums_2 - gK  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_3 = decay_2 * w_2  # [C, BLOCK_K]
     dot = tl.dot(map_2.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
     A_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot, 0.0)  # pairs with j < i in block32 [C, C]
     solved = _inverse_of_unit(A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
     s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 8
-    sums_3 = -sums  # D(middle32(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    sums_4 = -sums  # D(middle32(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
     map_4 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
     dot_2 = tl.dot(map_2.to(FT), tl.trans(map_4.to(FT)), input_precision=PRECISION)  # [C, C]
     map_5 = dot_2 * scale  # [C, C]
@@ -1570,8 +1573,8 @@ def _m_solve_adjoint_mild_kernel(
     dot_3 = tl.dot(solved.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    sums_5 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_5 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     closing = decay_4 * e.to(tl.float32)  # u to the end of the chunk [C, BLOCK_K]
     dot_4 = tl.dot(solved.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
@@ -1625,16 +1628,17 @@ def _m_solve_adjoint_mild_kernel_c64(
     b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
     load_2 = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
     w_2 = e.to(tl.float32) * (load_2.to(tl.float32) * tl.exp(load))  # what an erasure reads [C, BLOCK_K]
-    sums_2 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    sums_2 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_K]
+    sums_3 = sums_2 - gK  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_3 = decay_2 * w_2  # [C, BLOCK_K]
     dot = tl.dot(map_2.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
     A_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot, 0.0)  # pairs with j < i in block64 [C, C]
     solved = _inverse_of_unit(A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
     s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 8
-    sums_3 = -sums  # D(middle64(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    sums_4 = -sums  # D(middle64(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
     map_4 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
     dot_2 = tl.dot(map_2.to(FT), tl.trans(map_4.to(FT)), input_precision=PRECISION)  # [C, C]
     map_5 = dot_2 * scale  # [C, C]
@@ -1645,8 +1649,8 @@ def _m_solve_adjoint_mild_kernel_c64(
     dot_3 = tl.dot(solved.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    sums_5 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_5 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     closing = decay_4 * e.to(tl.float32)  # u to the end of the chunk [C, BLOCK_K]
     dot_4 = tl.dot(solved.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
@@ -2188,7 +2192,7 @@ def _m_gradients_mild_kernel(
     d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
     if block == 0:
         tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_V[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_5 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i-1] [C, BLOCK_K]
+    sums_5 = sums_2 - gK  # D(middle32(i), i-1] [C, BLOCK_K]
     decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_15 = decay_6 * w_2  # [C, BLOCK_K]
     dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
@@ -2353,7 +2357,7 @@ def _m_gradients_mild_kernel_c64(
     d_w_ptr_c = d_w_ptr + start * d_w_ptr_t  # first token of the chunk
     if block == 0:
         tl.store(d_w_ptr_c + (token * d_w_ptr_t)[:, None] + at_V[None, :], d_w_new.to(d_w_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_5 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i-1] [C, BLOCK_K]
+    sums_5 = sums_2 - gK  # D(middle64(i), i-1] [C, BLOCK_K]
     decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_15 = decay_6 * w_2  # [C, BLOCK_K]
     dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
@@ -3320,14 +3324,15 @@ def _m_layer_solve_mild_kernel(
     part_3_8 = tl.exp(-(tl.exp(load.to(tl.float32)) * (tl.maximum(part_3_3, 0.0) + part_3_7)))
     part_3_9 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2) * part_3_8
     w = part_3_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_3_9  # what an erasure reads [C, BLOCK_K]
-    sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    sums_2 = sums - gK  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_4 = decay * w  # [C, BLOCK_K]
     part_5_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
     part_5_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
     e = part_5_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
-    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(j, middle32(j)] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    sums_3 = -sums  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
     map_5 = decay_2 * e  # [C, BLOCK_K]
     inner_3 = tl.where(in_K[None, :], map_4.to(FT), 0.0)  # [C, BLOCK_K]
     dot = tl.dot(inner_3, tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -3345,8 +3350,8 @@ def _m_layer_solve_mild_kernel(
     Q_new = tl.dot(inner_4.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
     tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    sums_4 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
     opening = decay_3 * w  # w from the start of the chunk [C, BLOCK_K]
     inner_5 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     P_new = tl.dot(inner_5.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
@@ -3425,14 +3430,15 @@ def _m_layer_solve_mild_kernel_c64(
     part_3_8 = tl.exp(-(tl.exp(load.to(tl.float32)) * (tl.maximum(part_3_3, 0.0) + part_3_7)))
     part_3_9 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2) * part_3_8
     w = part_3_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_3_9  # what an erasure reads [C, BLOCK_K]
-    sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    sums_2 = sums - gK  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_4 = decay * w  # [C, BLOCK_K]
     part_5_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
     part_5_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
     e = part_5_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
-    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(j, middle64(j)] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    sums_3 = -sums  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
     map_5 = decay_2 * e  # [C, BLOCK_K]
     inner_3 = tl.where(in_K[None, :], map_4.to(FT), 0.0)  # [C, BLOCK_K]
     dot = tl.dot(inner_3, tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -3450,8 +3456,8 @@ def _m_layer_solve_mild_kernel_c64(
     Q_new = tl.dot(inner_4.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
     tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    sums_4 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
     opening = decay_3 * w  # w from the start of the chunk [C, BLOCK_K]
     inner_5 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     P_new = tl.dot(inner_5.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
@@ -4461,14 +4467,15 @@ def _m_layer_solve_mild_kernel_c32(
     part_3_8 = tl.exp(-(tl.exp(load.to(tl.float32)) * (tl.maximum(part_3_3, 0.0) + part_3_7)))
     part_3_9 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2) * part_3_8
     w = part_3_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)) * part_3_9  # what an erasure reads [C, BLOCK_K]
-    sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    sums_2 = sums - gK  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_4 = decay * w  # [C, BLOCK_K]
     part_5_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
     part_5_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
     e = part_5_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
-    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(j, middle32(j)] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    sums_3 = -sums  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
     map_5 = decay_2 * e  # [C, BLOCK_K]
     inner_3 = tl.where(in_K[None, :], map_4.to(FT), 0.0)  # [C, BLOCK_K]
     dot = tl.dot(inner_3, tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -4486,8 +4493,8 @@ def _m_layer_solve_mild_kernel_c32(
     Q_new = tl.dot(inner_4.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
     tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    sums_4 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
     opening = decay_3 * w  # w from the start of the chunk [C, BLOCK_K]
     inner_5 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     P_new = tl.dot(inner_5.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
@@ -4566,14 +4573,15 @@ def _m_layer_solve_mild_kernel_c64_2(
     part_3_8 = tl.exp(-(tl.exp(load.to(tl.float32)) * (tl.maximum(part_3_3, 0.0) + part_3_7)))
     part_3_9 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_3_2) / (1.0 + part_3_2) * part_3_8
     w = part_3_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)) * part_3_9  # what an erasure reads [C, BLOCK_K]
-    sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    sums_2 = sums - gK  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_4 = decay * w  # [C, BLOCK_K]
     part_5_0 = tl.exp(-tl.abs(load_4.to(tl.float32)))
     part_5_1 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_5_0) / (1.0 + part_5_0))
     e = part_5_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # expand [C, BLOCK_K]  # line 9
-    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(j, middle64(j)] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    sums_3 = -sums  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
     map_5 = decay_2 * e  # [C, BLOCK_K]
     inner_3 = tl.where(in_K[None, :], map_4.to(FT), 0.0)  # [C, BLOCK_K]
     dot = tl.dot(inner_3, tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -4591,8 +4599,8 @@ def _m_layer_solve_mild_kernel_c64_2(
     Q_new = tl.dot(inner_4.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
     tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    sums_4 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
     opening = decay_3 * w  # w from the start of the chunk [C, BLOCK_K]
     inner_5 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     P_new = tl.dot(inner_5.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
@@ -5180,8 +5188,9 @@ def _m_layer_solve_adjoint_mild_kernel(
     part_5_8 = tl.exp(-(tl.exp(load.to(tl.float32)) * (tl.maximum(part_5_3, 0.0) + part_5_7)))
     part_5_9 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2) * part_5_8
     w = part_5_1 / tl.sqrt(tl.maximum(sum_2_2[:, None], 1e-24)) * part_5_9  # what an erasure reads [C, BLOCK_K]
-    sums_2 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    sums_2 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    sums_3 = sums_2 - gK  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_5 = decay_2 * w  # [C, BLOCK_K]
     inner_3 = tl.where(in_K[None, :], map_4.to(FT), 0.0)  # [C, BLOCK_K]
     dot = tl.dot(inner_3, tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -5197,8 +5206,8 @@ def _m_layer_solve_adjoint_mild_kernel(
     part_8_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
     part_8_1 = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_8_0) / (1.0 + part_8_0))
     s = part_8_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
-    sums_3 = -sums  # D(middle32(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    sums_4 = -sums  # D(middle32(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
     map_7 = decay_3 * s  # [C, BLOCK_K]
     inner_5 = tl.where(in_K[None, :], map_4.to(FT), 0.0)  # [C, BLOCK_K]
     dot_2 = tl.dot(inner_5, tl.trans(map_7.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -5211,8 +5220,8 @@ def _m_layer_solve_adjoint_mild_kernel(
     dot_3 = tl.dot(inner_6.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    sums_5 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_5 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     closing = decay_4 * e  # u to the end of the chunk [C, BLOCK_K]
     inner_7 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     dot_4 = tl.dot(inner_7.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
@@ -5305,8 +5314,9 @@ def _m_layer_solve_adjoint_mild_kernel_c64(
     part_5_8 = tl.exp(-(tl.exp(load.to(tl.float32)) * (tl.maximum(part_5_3, 0.0) + part_5_7)))
     part_5_9 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2) * part_5_8
     w = part_5_1 / tl.sqrt(tl.maximum(sum_2_2[:, None], 1e-24)) * part_5_9  # what an erasure reads [C, BLOCK_K]
-    sums_2 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    sums_2 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    sums_3 = sums_2 - gK  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_5 = decay_2 * w  # [C, BLOCK_K]
     inner_3 = tl.where(in_K[None, :], map_4.to(FT), 0.0)  # [C, BLOCK_K]
     dot = tl.dot(inner_3, tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -5322,8 +5332,8 @@ def _m_layer_solve_adjoint_mild_kernel_c64(
     part_8_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
     part_8_1 = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_8_0) / (1.0 + part_8_0))
     s = part_8_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
-    sums_3 = -sums  # D(middle64(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    sums_4 = -sums  # D(middle64(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
     map_7 = decay_3 * s  # [C, BLOCK_K]
     inner_5 = tl.where(in_K[None, :], map_4.to(FT), 0.0)  # [C, BLOCK_K]
     dot_2 = tl.dot(inner_5, tl.trans(map_7.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -5336,8 +5346,8 @@ def _m_layer_solve_adjoint_mild_kernel_c64(
     dot_3 = tl.dot(inner_6.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    sums_5 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_5 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     closing = decay_4 * e  # u to the end of the chunk [C, BLOCK_K]
     inner_7 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     dot_4 = tl.dot(inner_7.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
@@ -6108,7 +6118,7 @@ def _m_layer_gradients_mild_kernel(
     d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
     if block == 0:
         tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_V[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_5 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
+    sums_5 = sums_2 - gK  # D(middle32(i), i-1] [C, BLOCK_K]
     decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_16 = decay_6 * w  # [C, BLOCK_K]
     dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
@@ -6386,7 +6396,7 @@ def _m_layer_gradients_mild_kernel_c64(
     d_w_raw_ptr_c = d_w_raw_ptr + start * d_w_raw_ptr_t  # first token of the chunk
     if block == 0:
         tl.store(d_w_raw_ptr_c + (token * d_w_raw_ptr_t)[:, None] + at_V[None, :], d_w_raw_new.to(d_w_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_5 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
+    sums_5 = sums_2 - gK  # D(middle64(i), i-1] [C, BLOCK_K]
     decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_16 = decay_6 * w  # [C, BLOCK_K]
     dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]

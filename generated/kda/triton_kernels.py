@@ -606,14 +606,15 @@ def _m_solve_mild_kernel(
     k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
     load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
     w = load_2.to(tl.float32) * tl.exp(load)  # what an erasure reads [C, BLOCK_K]
-    sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_K]
+    sums_2 = sums - gK  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_2 = decay * w  # [C, BLOCK_K]
     beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
     load_3 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
     e = load_3.to(tl.float32)[:, None] * load_2.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
-    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(j, middle32(j)] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    sums_3 = -sums  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
     map_3 = decay_2 * e  # [C, BLOCK_K]
     dot = tl.dot(map_2.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
     A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block32 [C, C]
@@ -623,8 +624,8 @@ def _m_solve_mild_kernel(
     Q_new = tl.dot(solved.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
     tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    sums_4 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
     opening = decay_3 * w  # w from the start of the chunk [C, BLOCK_K]
     P_new = tl.dot(solved.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
     P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
@@ -671,14 +672,15 @@ def _m_solve_mild_kernel_c64(
     k_ptr_c = k_ptr + start * k_ptr_t  # first token of the chunk
     load_2 = tl.load(k_ptr_c + (token * k_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load k [C, BLOCK_K]
     w = load_2.to(tl.float32) * tl.exp(load)  # what an erasure reads [C, BLOCK_K]
-    sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_K]
+    sums_2 = sums - gK  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_2 = decay * w  # [C, BLOCK_K]
     beta_ptr_c = beta_ptr + start * beta_ptr_t  # first token of the chunk
     load_3 = tl.load(beta_ptr_c + (token * beta_ptr_t), mask=valid, other=0.0)  # load beta [C]
     e = load_3.to(tl.float32)[:, None] * load_2.to(tl.float32)  # expand [C, BLOCK_K]  # line 6
-    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(j, middle64(j)] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    sums_3 = -sums  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
     map_3 = decay_2 * e  # [C, BLOCK_K]
     dot = tl.dot(map_2.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
     A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block64 [C, C]
@@ -688,8 +690,8 @@ def _m_solve_mild_kernel_c64(
     Q_new = tl.dot(solved.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
     tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    sums_4 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
     opening = decay_3 * w  # w from the start of the chunk [C, BLOCK_K]
     P_new = tl.dot(solved.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
     P_ptr_c = P_ptr + start * P_ptr_t  # first token of the chunk
@@ -1579,16 +1581,17 @@ def _m_solve_adjoint_mild_kernel(
     decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
     map_2 = decay * e  # [C, BLOCK_K]
     w = load_3.to(tl.float32) * tl.exp(load)  # what an erasure reads [C, BLOCK_K]
-    sums_2 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    sums_2 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_K]
+    sums_3 = sums_2 - gK  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_3 = decay_2 * w  # [C, BLOCK_K]
     dot = tl.dot(map_2.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
     A_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot, 0.0)  # pairs with j < i in block32 [C, C]
     solved = _inverse_of_unit(A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
     s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-    sums_3 = -sums  # D(middle32(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    sums_4 = -sums  # D(middle32(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
     map_4 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
     dot_2 = tl.dot(map_2.to(FT), tl.trans(map_4.to(FT)), input_precision=PRECISION)  # [C, C]
     map_5 = dot_2 * scale  # [C, C]
@@ -1599,8 +1602,8 @@ def _m_solve_adjoint_mild_kernel(
     dot_3 = tl.dot(solved.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    sums_5 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_5 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     closing = decay_4 * e  # u to the end of the chunk [C, BLOCK_K]
     dot_4 = tl.dot(solved.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
@@ -1655,16 +1658,17 @@ def _m_solve_adjoint_mild_kernel_c64(
     decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
     map_2 = decay * e  # [C, BLOCK_K]
     w = load_3.to(tl.float32) * tl.exp(load)  # what an erasure reads [C, BLOCK_K]
-    sums_2 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    sums_2 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_K]
+    sums_3 = sums_2 - gK  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_3 = decay_2 * w  # [C, BLOCK_K]
     dot = tl.dot(map_2.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
     A_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot, 0.0)  # pairs with j < i in block64 [C, C]
     solved = _inverse_of_unit(A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
     s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-    sums_3 = -sums  # D(middle64(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    sums_4 = -sums  # D(middle64(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
     map_4 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
     dot_2 = tl.dot(map_2.to(FT), tl.trans(map_4.to(FT)), input_precision=PRECISION)  # [C, C]
     map_5 = dot_2 * scale  # [C, C]
@@ -1675,8 +1679,8 @@ def _m_solve_adjoint_mild_kernel_c64(
     dot_3 = tl.dot(solved.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    sums_5 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_5 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     closing = decay_4 * e  # u to the end of the chunk [C, BLOCK_K]
     dot_4 = tl.dot(solved.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
@@ -2208,7 +2212,7 @@ def _m_gradients_mild_kernel(
     d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
     if block == 0:
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], (-zeta_2.to(tl.float32)).to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_5 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i-1] [C, BLOCK_K]
+    sums_5 = sums_2 - gK  # D(middle32(i), i-1] [C, BLOCK_K]
     decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_15 = decay_6 * w  # [C, BLOCK_K]
     dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
@@ -2363,7 +2367,7 @@ def _m_gradients_mild_kernel_c64(
     d_v_ptr_c = d_v_ptr + start * d_v_ptr_t  # first token of the chunk
     if block == 0:
         tl.store(d_v_ptr_c + (token * d_v_ptr_t)[:, None] + at_V[None, :], (-zeta_2.to(tl.float32)).to(d_v_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_5 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i-1] [C, BLOCK_K]
+    sums_5 = sums_2 - gK  # D(middle64(i), i-1] [C, BLOCK_K]
     decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_15 = decay_6 * w  # [C, BLOCK_K]
     dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
@@ -3293,8 +3297,9 @@ def _m_layer_solve_mild_kernel(
     part_3_6 = tl.where(part_3_5, part_3_3, tl.log(part_3_4) * (part_3_3 / tl.where(part_3_5, 1.0, part_3_4 - 1.0)))
     part_3_7 = tl.exp(-(tl.exp(load.to(tl.float32)) * (tl.maximum(part_3_2, 0.0) + part_3_6)))
     w = part_3_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_3_7  # what an erasure reads [C, BLOCK_K]
-    sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    sums_2 = sums - gK  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_4 = decay * w  # [C, BLOCK_K]
     beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
     load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
@@ -3303,8 +3308,8 @@ def _m_layer_solve_mild_kernel(
     part_5_2 = tl.exp(-tl.abs(load_4.to(tl.float32)))
     part_5_3 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2))
     e = part_5_1 * (part_5_3 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
-    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(j, middle32(j)] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    sums_3 = -sums  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
     map_5 = decay_2 * e  # [C, BLOCK_K]
     inner_3 = tl.where(in_K[None, :], map_4.to(FT), 0.0)  # [C, BLOCK_K]
     dot = tl.dot(inner_3, tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -3318,8 +3323,8 @@ def _m_layer_solve_mild_kernel(
     Q_new = tl.dot(inner_4.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
     tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    sums_4 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
     opening = decay_3 * w  # w from the start of the chunk [C, BLOCK_K]
     inner_5 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     P_new = tl.dot(inner_5.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
@@ -3392,8 +3397,9 @@ def _m_layer_solve_mild_kernel_c64(
     part_3_6 = tl.where(part_3_5, part_3_3, tl.log(part_3_4) * (part_3_3 / tl.where(part_3_5, 1.0, part_3_4 - 1.0)))
     part_3_7 = tl.exp(-(tl.exp(load.to(tl.float32)) * (tl.maximum(part_3_2, 0.0) + part_3_6)))
     w = part_3_1 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)) * part_3_7  # what an erasure reads [C, BLOCK_K]
-    sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    sums_2 = sums - gK  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_4 = decay * w  # [C, BLOCK_K]
     beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
     load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
@@ -3402,8 +3408,8 @@ def _m_layer_solve_mild_kernel_c64(
     part_5_2 = tl.exp(-tl.abs(load_4.to(tl.float32)))
     part_5_3 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2))
     e = part_5_1 * (part_5_3 / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
-    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(j, middle64(j)] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    sums_3 = -sums  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
     map_5 = decay_2 * e  # [C, BLOCK_K]
     inner_3 = tl.where(in_K[None, :], map_4.to(FT), 0.0)  # [C, BLOCK_K]
     dot = tl.dot(inner_3, tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -3417,8 +3423,8 @@ def _m_layer_solve_mild_kernel_c64(
     Q_new = tl.dot(inner_4.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
     tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    sums_4 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
     opening = decay_3 * w  # w from the start of the chunk [C, BLOCK_K]
     inner_5 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     P_new = tl.dot(inner_5.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
@@ -4454,8 +4460,9 @@ def _m_layer_solve_mild_kernel_c32(
     part_3_6 = tl.where(part_3_5, part_3_3, tl.log(part_3_4) * (part_3_3 / tl.where(part_3_5, 1.0, part_3_4 - 1.0)))
     part_3_7 = tl.exp(-(tl.exp(load.to(tl.float32)) * (tl.maximum(part_3_2, 0.0) + part_3_6)))
     w = part_3_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)) * part_3_7  # what an erasure reads [C, BLOCK_K]
-    sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    sums_2 = sums - gK  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_4 = decay * w  # [C, BLOCK_K]
     beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
     load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
@@ -4464,8 +4471,8 @@ def _m_layer_solve_mild_kernel_c32(
     part_5_2 = tl.exp(-tl.abs(load_4.to(tl.float32)))
     part_5_3 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2))
     e = part_5_1 * (part_5_3 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
-    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(j, middle32(j)] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    sums_3 = -sums  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
     map_5 = decay_2 * e  # [C, BLOCK_K]
     inner_3 = tl.where(in_K[None, :], map_4.to(FT), 0.0)  # [C, BLOCK_K]
     dot = tl.dot(inner_3, tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -4479,8 +4486,8 @@ def _m_layer_solve_mild_kernel_c32(
     Q_new = tl.dot(inner_4.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
     tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    sums_4 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
     opening = decay_3 * w  # w from the start of the chunk [C, BLOCK_K]
     inner_5 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     P_new = tl.dot(inner_5.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
@@ -4553,8 +4560,9 @@ def _m_layer_solve_mild_kernel_c64_2(
     part_3_6 = tl.where(part_3_5, part_3_3, tl.log(part_3_4) * (part_3_3 / tl.where(part_3_5, 1.0, part_3_4 - 1.0)))
     part_3_7 = tl.exp(-(tl.exp(load.to(tl.float32)) * (tl.maximum(part_3_2, 0.0) + part_3_6)))
     w = part_3_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)) * part_3_7  # what an erasure reads [C, BLOCK_K]
-    sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    sums_2 = sums - gK  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_4 = decay * w  # [C, BLOCK_K]
     beta_raw_ptr_c = beta_raw_ptr + start * beta_raw_ptr_t  # first token of the chunk
     load_5 = tl.load(beta_raw_ptr_c + (token * beta_raw_ptr_t), mask=valid, other=0.0)  # load beta_raw [C]
@@ -4563,8 +4571,8 @@ def _m_layer_solve_mild_kernel_c64_2(
     part_5_2 = tl.exp(-tl.abs(load_4.to(tl.float32)))
     part_5_3 = load_4.to(tl.float32) * (tl.where(load_4.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2))
     e = part_5_1 * (part_5_3 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)))  # expand [C, BLOCK_K]  # line 6
-    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(j, middle64(j)] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    sums_3 = -sums  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
     map_5 = decay_2 * e  # [C, BLOCK_K]
     inner_3 = tl.where(in_K[None, :], map_4.to(FT), 0.0)  # [C, BLOCK_K]
     dot = tl.dot(inner_3, tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -4578,8 +4586,8 @@ def _m_layer_solve_mild_kernel_c64_2(
     Q_new = tl.dot(inner_4.to(DT), x.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
     tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    sums_4 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
     opening = decay_3 * w  # w from the start of the chunk [C, BLOCK_K]
     inner_5 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     P_new = tl.dot(inner_5.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
@@ -5167,8 +5175,9 @@ def _m_layer_solve_adjoint_mild_kernel(
     part_5_6 = tl.where(part_5_5, part_5_3, tl.log(part_5_4) * (part_5_3 / tl.where(part_5_5, 1.0, part_5_4 - 1.0)))
     part_5_7 = tl.exp(-(tl.exp(load.to(tl.float32)) * (tl.maximum(part_5_2, 0.0) + part_5_6)))
     w = part_5_1 / tl.sqrt(tl.maximum(sum_2_2[:, None], 1e-24)) * part_5_7  # what an erasure reads [C, BLOCK_K]
-    sums_2 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    sums_2 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    sums_3 = sums_2 - gK  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_5 = decay_2 * w  # [C, BLOCK_K]
     inner_3 = tl.where(in_K[None, :], map_4.to(FT), 0.0)  # [C, BLOCK_K]
     dot = tl.dot(inner_3, tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -5184,8 +5193,8 @@ def _m_layer_solve_adjoint_mild_kernel(
     part_8_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
     part_8_1 = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_8_0) / (1.0 + part_8_0))
     s = part_8_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
-    sums_3 = -sums  # D(middle32(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    sums_4 = -sums  # D(middle32(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
     map_7 = decay_3 * s  # [C, BLOCK_K]
     inner_5 = tl.where(in_K[None, :], map_4.to(FT), 0.0)  # [C, BLOCK_K]
     dot_2 = tl.dot(inner_5, tl.trans(map_7.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -5198,8 +5207,8 @@ def _m_layer_solve_adjoint_mild_kernel(
     dot_3 = tl.dot(inner_6.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    sums_5 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_5 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     closing = decay_4 * e  # u to the end of the chunk [C, BLOCK_K]
     inner_7 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     dot_4 = tl.dot(inner_7.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
@@ -5292,8 +5301,9 @@ def _m_layer_solve_adjoint_mild_kernel_c64(
     part_5_6 = tl.where(part_5_5, part_5_3, tl.log(part_5_4) * (part_5_3 / tl.where(part_5_5, 1.0, part_5_4 - 1.0)))
     part_5_7 = tl.exp(-(tl.exp(load.to(tl.float32)) * (tl.maximum(part_5_2, 0.0) + part_5_6)))
     w = part_5_1 / tl.sqrt(tl.maximum(sum_2_2[:, None], 1e-24)) * part_5_7  # what an erasure reads [C, BLOCK_K]
-    sums_2 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    sums_2 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    sums_3 = sums_2 - gK  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_5 = decay_2 * w  # [C, BLOCK_K]
     inner_3 = tl.where(in_K[None, :], map_4.to(FT), 0.0)  # [C, BLOCK_K]
     dot = tl.dot(inner_3, tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -5309,8 +5319,8 @@ def _m_layer_solve_adjoint_mild_kernel_c64(
     part_8_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
     part_8_1 = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_8_0) / (1.0 + part_8_0))
     s = part_8_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 5
-    sums_3 = -sums  # D(middle64(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    sums_4 = -sums  # D(middle64(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
     map_7 = decay_3 * s  # [C, BLOCK_K]
     inner_5 = tl.where(in_K[None, :], map_4.to(FT), 0.0)  # [C, BLOCK_K]
     dot_2 = tl.dot(inner_5, tl.trans(map_7.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -5323,8 +5333,8 @@ def _m_layer_solve_adjoint_mild_kernel_c64(
     dot_3 = tl.dot(inner_6.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    sums_5 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_5 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     closing = decay_4 * e  # u to the end of the chunk [C, BLOCK_K]
     inner_7 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     dot_4 = tl.dot(inner_7.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
@@ -6086,7 +6096,7 @@ def _m_layer_gradients_mild_kernel(
     d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
     if block == 0:
         tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_5 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
+    sums_5 = sums_2 - gK  # D(middle32(i), i-1] [C, BLOCK_K]
     decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_16 = decay_6 * w  # [C, BLOCK_K]
     dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
@@ -6342,7 +6352,7 @@ def _m_layer_gradients_mild_kernel_c64(
     d_v_raw_ptr_c = d_v_raw_ptr + start * d_v_raw_ptr_t  # first token of the chunk
     if block == 0:
         tl.store(d_v_raw_ptr_c + (token * d_v_raw_ptr_t)[:, None] + at_V[None, :], d_v_raw_new.to(d_v_raw_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_5 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
+    sums_5 = sums_2 - gK  # D(middle64(i), i-1] [C, BLOCK_K]
     decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_16 = decay_6 * w  # [C, BLOCK_K]
     dot_5 = tl.dot(n_3.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]

@@ -621,14 +621,15 @@ def _m_solve_mild_kernel(
     map_3 = load_2.to(tl.float32) * load_2.to(tl.float32)  # [C, BLOCK_K]
     sum_1 = tl.sum(map_3, 1)  # [C]
     w = load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
-    sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    sums_2 = sums - gK  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_4 = decay * w  # [C, BLOCK_K]
     eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
     load_3 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
     part_5_0 = load_3.to(tl.float32) * (load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
-    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(j, middle32(j)] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    sums_3 = -sums  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
     map_5 = decay_2 * -part_5_0  # [C, BLOCK_K]
     dot = tl.dot(map_4.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
     A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block32 [C, C]
@@ -645,8 +646,8 @@ def _m_solve_mild_kernel(
     Q_new = tl.dot(inner_2.to(DT), given.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
     tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    sums_4 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
     opening = decay_3 * w  # w from the start of the chunk [C, BLOCK_K]
     inner_3 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     P_new = tl.dot(inner_3.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
@@ -699,14 +700,15 @@ def _m_solve_mild_kernel_c64(
     map_3 = load_2.to(tl.float32) * load_2.to(tl.float32)  # [C, BLOCK_K]
     sum_1 = tl.sum(map_3, 1)  # [C]
     w = load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
-    sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    sums_2 = sums - gK  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_4 = decay * w  # [C, BLOCK_K]
     eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
     load_3 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
     part_5_0 = load_3.to(tl.float32) * (load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24)))
-    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(j, middle64(j)] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    sums_3 = -sums  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
     map_5 = decay_2 * -part_5_0  # [C, BLOCK_K]
     dot = tl.dot(map_4.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
     A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block64 [C, C]
@@ -723,8 +725,8 @@ def _m_solve_mild_kernel_c64(
     Q_new = tl.dot(inner_2.to(DT), given.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
     tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    sums_4 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
     opening = decay_3 * w  # w from the start of the chunk [C, BLOCK_K]
     inner_3 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     P_new = tl.dot(inner_3.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
@@ -1649,14 +1651,15 @@ def _m_solve_mild_kernel_c32(
     map_3 = load_2.to(tl.float32) * load_2.to(tl.float32)  # [C, BLOCK_K]
     sum_1_2 = tl.sum(map_3, 1)  # [C]
     w = load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
-    sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    sums_2 = sums - gK  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_4 = decay * w  # [C, BLOCK_K]
     eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
     load_3 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
     part_5_0 = load_3.to(tl.float32) * (load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)))
-    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(j, middle32(j)] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    sums_3 = -sums  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
     map_5 = decay_2 * -part_5_0  # [C, BLOCK_K]
     dot = tl.dot(map_4.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
     A_base = tl.where((token[:, None] // 32 == token[None, :] // 32) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block32 [C, C]
@@ -1673,8 +1676,8 @@ def _m_solve_mild_kernel_c32(
     Q_new = tl.dot(inner_2.to(DT), given.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
     tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    sums_4 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
     opening = decay_3 * w  # w from the start of the chunk [C, BLOCK_K]
     inner_3 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     P_new = tl.dot(inner_3.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
@@ -1727,14 +1730,15 @@ def _m_solve_mild_kernel_c64_2(
     map_3 = load_2.to(tl.float32) * load_2.to(tl.float32)  # [C, BLOCK_K]
     sum_1_2 = tl.sum(map_3, 1)  # [C]
     w = load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
-    sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    sums_2 = sums - gK  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_4 = decay * w  # [C, BLOCK_K]
     eta_ptr_c = eta_ptr + start * eta_ptr_t  # first token of the chunk
     load_3 = tl.load(eta_ptr_c + (token * eta_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta [C, BLOCK_K]
     part_5_0 = load_3.to(tl.float32) * (load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24)))
-    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(j, middle64(j)] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    sums_3 = -sums  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
     map_5 = decay_2 * -part_5_0  # [C, BLOCK_K]
     dot = tl.dot(map_4.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
     A_base = tl.where((token[:, None] // 64 == token[None, :] // 64) & (token[:, None] > token[None, :]), dot, 0.0)  # pairs with j < i in block64 [C, C]
@@ -1751,8 +1755,8 @@ def _m_solve_mild_kernel_c64_2(
     Q_new = tl.dot(inner_2.to(DT), given.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
     tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    sums_4 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
     opening = decay_3 * w  # w from the start of the chunk [C, BLOCK_K]
     inner_3 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     P_new = tl.dot(inner_3.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
@@ -2276,16 +2280,17 @@ def _m_solve_adjoint_mild_kernel(
     decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
     map_4 = decay * -part_3_0  # [C, BLOCK_K]
     w = load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
-    sums_2 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    sums_2 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    sums_3 = sums_2 - gK  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_5 = decay_2 * w  # [C, BLOCK_K]
     dot = tl.dot(map_4.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
     A_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] > token[:, None]), dot, 0.0)  # pairs with j < i in block32 [C, C]
     solved = _inverse_of_unit(-A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
     s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
-    sums_3 = -sums  # D(middle32(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    sums_4 = -sums  # D(middle32(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
     map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
     dot_2 = tl.dot(map_4.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
     S_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_2, 0.0)  # pairs with j <= i in block32 [C, C]
@@ -2295,8 +2300,8 @@ def _m_solve_adjoint_mild_kernel(
     dot_3 = tl.dot(solved.to(DT), given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    sums_5 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_5 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     closing = decay_4 * -part_3_0  # u to the end of the chunk [C, BLOCK_K]
     dot_4 = tl.dot(solved.to(DT), closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
@@ -2359,16 +2364,17 @@ def _m_solve_adjoint_mild_kernel_c64(
     decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
     map_4 = decay * -part_3_0  # [C, BLOCK_K]
     w = load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
-    sums_2 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    sums_2 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    sums_3 = sums_2 - gK  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_5 = decay_2 * w  # [C, BLOCK_K]
     dot = tl.dot(map_4.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
     A_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] > token[:, None]), dot, 0.0)  # pairs with j < i in block64 [C, C]
     solved = _inverse_of_unit(-A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
     s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
-    sums_3 = -sums  # D(middle64(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    sums_4 = -sums  # D(middle64(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
     map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
     dot_2 = tl.dot(map_4.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
     S_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_2, 0.0)  # pairs with j <= i in block64 [C, C]
@@ -2378,8 +2384,8 @@ def _m_solve_adjoint_mild_kernel_c64(
     dot_3 = tl.dot(solved.to(DT), given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    sums_5 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_5 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     closing = decay_4 * -part_3_0  # u to the end of the chunk [C, BLOCK_K]
     dot_4 = tl.dot(solved.to(DT), closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
@@ -2869,7 +2875,7 @@ def _m_gradients_mild_value_kernel(
     map_4 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
     dot = tl.dot(map_4.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
     At_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
-    sums_3 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
+    sums_3 = sums - gK  # D(middle32(i), i-1] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_5 = decay_3 * w  # [C, BLOCK_K]
     dot_2 = tl.dot(map_4.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -2952,7 +2958,7 @@ def _m_gradients_mild_value_kernel_c64(
     map_4 = decay_2 * e.to(tl.float32)  # [C, BLOCK_K]
     dot = tl.dot(map_4.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
     At_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
-    sums_3 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
+    sums_3 = sums - gK  # D(middle64(i), i-1] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_5 = decay_3 * w  # [C, BLOCK_K]
     dot_2 = tl.dot(map_4.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -3112,7 +3118,7 @@ def _m_gradients_mild_kernel(
     inside_6 = inside_5 - map_16  # [C, BLOCK_K]
     zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-    sums_5 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
+    sums_5 = sums_2 - gK  # D(middle32(i), i-1] [C, BLOCK_K]
     decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_17 = decay_6 * w  # [C, BLOCK_K]
     dot_8 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
@@ -3305,7 +3311,7 @@ def _m_gradients_mild_kernel_c64(
     inside_6 = inside_5 - map_16  # [C, BLOCK_K]
     zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-    sums_5 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
+    sums_5 = sums_2 - gK  # D(middle64(i), i-1] [C, BLOCK_K]
     decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_17 = decay_6 * w  # [C, BLOCK_K]
     dot_8 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
@@ -4847,8 +4853,9 @@ def _m_layer_solve_kernel(
     map_3 = part_2_0 * part_2_0  # [C, BLOCK_K]
     sum_1 = tl.sum(map_3, 1)  # [C]
     w = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
-    sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    sums_2 = sums - gK  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_4 = decay * w  # [C, BLOCK_K]
     eta_raw_ptr_c = eta_raw_ptr + start * eta_raw_ptr_t  # first token of the chunk
     load_6 = tl.load(eta_raw_ptr_c + (token * eta_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta_raw [C, BLOCK_K]
@@ -4856,8 +4863,8 @@ def _m_layer_solve_kernel(
     part_5_1 = tl.exp(-tl.abs(part_5_0))
     part_5_2 = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
     u = -(tl.where(part_5_0 >= 0.0, 1.0, part_5_1) / (1.0 + part_5_1) * part_5_2)  # where it writes [C, BLOCK_K]
-    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(j, middle32(j)] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    sums_3 = -sums  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
     map_5 = decay_2 * u  # [C, BLOCK_K]
     inner_2 = tl.where(in_K[None, :], map_4.to(FT), 0.0)  # [C, BLOCK_K]
     dot = tl.dot(inner_2, tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -4877,8 +4884,8 @@ def _m_layer_solve_kernel(
     Q_new = tl.dot(inner_3.to(DT), given.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
     tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    sums_4 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
     opening = decay_3 * w  # w from the start of the chunk [C, BLOCK_K]
     inner_4 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     P_new = tl.dot(inner_4.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
@@ -4942,8 +4949,9 @@ def _m_layer_solve_kernel_c64(
     map_3 = part_2_0 * part_2_0  # [C, BLOCK_K]
     sum_1 = tl.sum(map_3, 1)  # [C]
     w = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
-    sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    sums_2 = sums - gK  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_4 = decay * w  # [C, BLOCK_K]
     eta_raw_ptr_c = eta_raw_ptr + start * eta_raw_ptr_t  # first token of the chunk
     load_6 = tl.load(eta_raw_ptr_c + (token * eta_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta_raw [C, BLOCK_K]
@@ -4951,8 +4959,8 @@ def _m_layer_solve_kernel_c64(
     part_5_1 = tl.exp(-tl.abs(part_5_0))
     part_5_2 = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1[:, None], 1e-24))
     u = -(tl.where(part_5_0 >= 0.0, 1.0, part_5_1) / (1.0 + part_5_1) * part_5_2)  # where it writes [C, BLOCK_K]
-    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(j, middle64(j)] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    sums_3 = -sums  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
     map_5 = decay_2 * u  # [C, BLOCK_K]
     inner_2 = tl.where(in_K[None, :], map_4.to(FT), 0.0)  # [C, BLOCK_K]
     dot = tl.dot(inner_2, tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -4972,8 +4980,8 @@ def _m_layer_solve_kernel_c64(
     Q_new = tl.dot(inner_3.to(DT), given.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
     tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    sums_4 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
     opening = decay_3 * w  # w from the start of the chunk [C, BLOCK_K]
     inner_4 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     P_new = tl.dot(inner_4.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
@@ -5336,8 +5344,9 @@ def _m_layer_solve_kernel_c32(
     map_3 = part_2_0 * part_2_0  # [C, BLOCK_K]
     sum_1_2 = tl.sum(map_3, 1)  # [C]
     w = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
-    sums = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    sums = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    sums_2 = sums - gK  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_4 = decay * w  # [C, BLOCK_K]
     eta_raw_ptr_c = eta_raw_ptr + start * eta_raw_ptr_t  # first token of the chunk
     load_6 = tl.load(eta_raw_ptr_c + (token * eta_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta_raw [C, BLOCK_K]
@@ -5345,8 +5354,8 @@ def _m_layer_solve_kernel_c32(
     part_5_1 = tl.exp(-tl.abs(part_5_0))
     part_5_2 = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))
     u = -(tl.where(part_5_0 >= 0.0, 1.0, part_5_1) / (1.0 + part_5_1) * part_5_2)  # where it writes [C, BLOCK_K]
-    sums_2 = _local(_between(token, token // 32 * 32 + 15), gK, EXACT, PRECISION, False)  # D(j, middle32(j)] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
+    sums_3 = -sums  # D(j, middle32(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
     map_5 = decay_2 * u  # [C, BLOCK_K]
     inner_2 = tl.where(in_K[None, :], map_4.to(FT), 0.0)  # [C, BLOCK_K]
     dot = tl.dot(inner_2, tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -5366,8 +5375,8 @@ def _m_layer_solve_kernel_c32(
     Q_new = tl.dot(inner_3.to(DT), given.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
     tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    sums_4 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
     opening = decay_3 * w  # w from the start of the chunk [C, BLOCK_K]
     inner_4 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     P_new = tl.dot(inner_4.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
@@ -5431,8 +5440,9 @@ def _m_layer_solve_kernel_c64_2(
     map_3 = part_2_0 * part_2_0  # [C, BLOCK_K]
     sum_1_2 = tl.sum(map_3, 1)  # [C]
     w = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
-    sums = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
-    decay = tl.exp2(sums * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    sums = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    sums_2 = sums - gK  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_4 = decay * w  # [C, BLOCK_K]
     eta_raw_ptr_c = eta_raw_ptr + start * eta_raw_ptr_t  # first token of the chunk
     load_6 = tl.load(eta_raw_ptr_c + (token * eta_raw_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load eta_raw [C, BLOCK_K]
@@ -5440,8 +5450,8 @@ def _m_layer_solve_kernel_c64_2(
     part_5_1 = tl.exp(-tl.abs(part_5_0))
     part_5_2 = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))
     u = -(tl.where(part_5_0 >= 0.0, 1.0, part_5_1) / (1.0 + part_5_1) * part_5_2)  # where it writes [C, BLOCK_K]
-    sums_2 = _local(_between(token, token // 64 * 64 + 31), gK, EXACT, PRECISION, False)  # D(j, middle64(j)] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
+    sums_3 = -sums  # D(j, middle64(j)] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
     map_5 = decay_2 * u  # [C, BLOCK_K]
     inner_2 = tl.where(in_K[None, :], map_4.to(FT), 0.0)  # [C, BLOCK_K]
     dot = tl.dot(inner_2, tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -5461,8 +5471,8 @@ def _m_layer_solve_kernel_c64_2(
     Q_new = tl.dot(inner_3.to(DT), given.to(DT), input_precision=PRECISION)  # and of the chunk's writes [C, BLOCK_V]
     Q_ptr_c = Q_ptr + start * Q_ptr_t  # first token of the chunk
     tl.store(Q_ptr_c + (token * Q_ptr_t)[:, None] + at_V[None, :], Q_new.to(Q_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_3 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
+    sums_4 = _local(_within(token * 0 - 1, token - 1), gK, EXACT, PRECISION, False)  # D(start, i-1] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(start, i-1] [C, BLOCK_K]
     opening = decay_3 * w  # w from the start of the chunk [C, BLOCK_K]
     inner_4 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     P_new = tl.dot(inner_4.to(DT), opening.to(DT), input_precision=PRECISION)  # what is read of the memory [C, BLOCK_K]
@@ -5735,8 +5745,9 @@ def _m_layer_solve_adjoint_kernel(
     decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
     map_4 = decay * u  # [C, BLOCK_K]
     w = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
-    sums_2 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
+    sums_2 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    sums_3 = sums_2 - gK  # D(middle32(i), i-1] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_5 = decay_2 * w  # [C, BLOCK_K]
     inner_2 = tl.where(in_K[None, :], map_4.to(FT), 0.0)  # [C, BLOCK_K]
     dot = tl.dot(inner_2, tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -5744,8 +5755,8 @@ def _m_layer_solve_adjoint_kernel(
     solved = _inverse_of_unit(-A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
     s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
-    sums_3 = -sums  # D(middle32(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    sums_4 = -sums  # D(middle32(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
     map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
     dot_2 = tl.dot(map_4.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
     S_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_2, 0.0)  # pairs with j <= i in block32 [C, C]
@@ -5756,8 +5767,8 @@ def _m_layer_solve_adjoint_kernel(
     dot_3 = tl.dot(inner_3.to(DT), given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    sums_5 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_5 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     closing = decay_4 * u  # u to the end of the chunk [C, BLOCK_K]
     inner_4 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     dot_4 = tl.dot(inner_4.to(DT), closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
@@ -5834,8 +5845,9 @@ def _m_layer_solve_adjoint_kernel_c64(
     decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
     map_4 = decay * u  # [C, BLOCK_K]
     w = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
-    sums_2 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
-    decay_2 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
+    sums_2 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    sums_3 = sums_2 - gK  # D(middle64(i), i-1] [C, BLOCK_K]
+    decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_5 = decay_2 * w  # [C, BLOCK_K]
     inner_2 = tl.where(in_K[None, :], map_4.to(FT), 0.0)  # [C, BLOCK_K]
     dot = tl.dot(inner_2, tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -5843,8 +5855,8 @@ def _m_layer_solve_adjoint_kernel_c64(
     solved = _inverse_of_unit(-A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
     s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
-    sums_3 = -sums  # D(middle64(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    sums_4 = -sums  # D(middle64(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
     map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
     dot_2 = tl.dot(map_4.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
     S_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_2, 0.0)  # pairs with j <= i in block64 [C, C]
@@ -5855,8 +5867,8 @@ def _m_layer_solve_adjoint_kernel_c64(
     dot_3 = tl.dot(inner_3.to(DT), given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    sums_5 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_5 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     closing = decay_4 * u  # u to the end of the chunk [C, BLOCK_K]
     inner_4 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     dot_4 = tl.dot(inner_4.to(DT), closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
@@ -6033,7 +6045,7 @@ def _m_layer_gradients_value_kernel(
     map_4 = decay_2 * e  # [C, BLOCK_K]
     dot = tl.dot(map_4.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
     At_se_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j <= i in block32 [C, C]
-    sums_3 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
+    sums_3 = sums - gK  # D(middle32(i), i-1] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_5 = decay_3 * w  # [C, BLOCK_K]
     dot_2 = tl.dot(map_4.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -6131,7 +6143,7 @@ def _m_layer_gradients_value_kernel_c64(
     map_4 = decay_2 * e  # [C, BLOCK_K]
     dot = tl.dot(map_4.to(FT), tl.trans(map_3.to(FT)), input_precision=PRECISION)  # [C, C]
     At_se_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot, 0.0)  # scores of the pairs: pairs with j <= i in block64 [C, C]
-    sums_3 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
+    sums_3 = sums - gK  # D(middle64(i), i-1] [C, BLOCK_K]
     decay_3 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_5 = decay_3 * w  # [C, BLOCK_K]
     dot_2 = tl.dot(map_4.to(FT), tl.trans(map_5.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -6305,7 +6317,7 @@ def _m_layer_gradients_kernel(
     inside_6 = inside_5 - map_16  # [C, BLOCK_K]
     zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-    sums_5 = _local(_between(token // 32 * 32 + 15, token - 1), gK, EXACT, PRECISION, False)  # D(middle32(i), i-1] [C, BLOCK_K]
+    sums_5 = sums_2 - gK  # D(middle32(i), i-1] [C, BLOCK_K]
     decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_17 = decay_6 * w  # [C, BLOCK_K]
     dot_8 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]
@@ -6542,7 +6554,7 @@ def _m_layer_gradients_kernel_c64(
     inside_6 = inside_5 - map_16  # [C, BLOCK_K]
     zeta_ptr_c = zeta_ptr + start * zeta_ptr_t  # first token of the chunk
     zeta_2 = tl.load(zeta_ptr_c + (token * zeta_ptr_t)[:, None] + at_V[None, :], mask=valid[:, None] & in_V[None, :], other=0.0)  # load zeta [C, BLOCK_V]
-    sums_5 = _local(_between(token // 64 * 64 + 31, token - 1), gK, EXACT, PRECISION, False)  # D(middle64(i), i-1] [C, BLOCK_K]
+    sums_5 = sums_2 - gK  # D(middle64(i), i-1] [C, BLOCK_K]
     decay_6 = tl.exp2(sums_5 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_17 = decay_6 * w  # [C, BLOCK_K]
     dot_8 = tl.dot(z_2.to(DT), tl.trans(zeta_2.to(DT)), input_precision=PRECISION)  # [C, C]

@@ -100,6 +100,12 @@ def test_the_interpreter_passes(folder: Path) -> None:
     assert done.stdout.count("ok ") == done.stdout.count("guards=0.0e+00") + 6 > 10
 
 
+def test_the_interpreter_passes_what_outputs_add(folder: Path) -> None:
+    done = interpreted(folder, "steps", "rwkv6", "mamba")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert done.stdout.count(" steps ") == done.stdout.count("ok  ") > 8
+
+
 def test_the_interpreter_passes_gates_and_erasures_inside(folder: Path) -> None:
     done = interpreted(folder, "layers", "kda", "rwkv7")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

@@ -7,6 +7,8 @@ and 1. A decay that is constant in time is a power.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from eosc.backends.triton.frame import LOG2E, NotPrintableError, Tile
 from eosc.backends.triton.lines import Lines
 from eosc.ir.nodes import TIME, Decay, Dims, Load, LogDecay, Point, Use, Value, walk
@@ -129,6 +131,12 @@ class Decays(Lines):
 
         back = self.known(rows("_between", high, low)) if signed else None
         text = f"-{back}" if back else rows("_between" if signed else "_within", low, high)
+        if signed and value.high.kind == "before" and not back:
+            # One product serves both sides of the middle: up to the token, and without it.
+            after = self._position(replace(value.high, kind="at"))
+            whole = replace(value, high=replace(value.high, kind="at"))
+            text = self.once("sums", rows("_between", low, after), dims, self._range(whole))
+            text = f"{text} - {log.text}"
         sums = self.once("sums", text, dims, self._range(value))
         text = f"tl.exp2({sums} * {LOG2E})"
         return Tile(self.once("decay", text, dims, self._range(value)), dims)
