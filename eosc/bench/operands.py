@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _DRAWN = 256
-"""Tokens that are drawn; longer sequences repeat them, since no time depends on the values."""
+"""Tokens that are drawn; longer sequences repeat them: times depend on their gates alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,11 @@ class Operands:
         return Operands({n: x.detach() for n, x in values.items()}, self.timed)
 
 
-def draw(mixer: Mixer, shape: Shape, dtype: str, device: str) -> Operands:
-    """Random operands within the declared ranges; logs and static operands are fp32."""
+def draw(mixer: Mixer, shape: Shape, dtype: str, device: str, gates: str = "default") -> Operands:
+    """Random operands within the declared ranges; logs and static operands are fp32.
+
+    gates: the regime of the decays, of `eosc.testing.GATES`.
+    """
     import torch
 
     narrow = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[dtype]
@@ -63,7 +66,7 @@ def draw(mixer: Mixer, shape: Shape, dtype: str, device: str) -> Operands:
     # A learned kernel without an end has as many taps as there are tokens.
     whole = any(each.width is None for each in learned_kernels(mixer))
     drawn = shape.time if whole else min(shape.time, _DRAWN)
-    found = sample(mixer, 1, drawn, shape.heads, shape.sizes, logs=True)
+    found = sample(mixer, 1, drawn, shape.heads, shape.sizes, gates=gates, logs=True)
     values: dict[str, Tensor] = {}
     for name, value in found.items():
         kept = torch.float32 if name in logs or name not in timed else narrow

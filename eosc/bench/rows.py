@@ -27,7 +27,8 @@ class Job:
 
     kind: `check` against the reference; `time`; or `first`, the first calls alone. target: what
     names the mixer. folder: holds the generated packages. sizes: of the axes. peer: whom it is
-    compared with, or empty. rep: milliseconds that one measurement may take.
+    compared with, or empty. rep: milliseconds that one measurement may take. gates: the regime of
+    the decays that are timed, of `eosc.testing.GATES`.
     """
 
     kind: str
@@ -44,6 +45,7 @@ class Job:
     peer: str = ""
     rep: float = 100.0
     rounds: int = 3
+    gates: str = "usual"
 
     def text(self) -> str:
         """As JSON."""

@@ -36,6 +36,7 @@ class Plan:
 
     peer: whom to compare with, or empty. first_calls: none; cold (an empty kernel cache for each
     shape); both (once more with the cache that the cold one left). timeout: seconds a process.
+    gates: the regime of the decays: chunks are in the form that their gate allows.
     """
 
     shapes: tuple[BenchShape, ...]
@@ -47,6 +48,7 @@ class Plan:
     timeout: float = 300.0
     rep: float = 100.0
     rounds: int = 3
+    gates: str = "usual"
 
 
 Run = Callable[[Job, Mapping[str, str], float], "Ended"]
@@ -123,6 +125,7 @@ def _job(kind: str, subject: Subject, shape: Shape, plan: Plan) -> Job:
         peer=plan.peer if kind == "time" else "",
         rep=plan.rep,
         rounds=plan.rounds,
+        gates=plan.gates,
     )
 
 

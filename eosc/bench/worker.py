@@ -63,7 +63,7 @@ def check(job: Job, mixer: Mixer, shape: Shape) -> None:
 
 def first(job: Job, mixer: Mixer, shape: Shape) -> None:
     """Say the first calls alone, with whatever cache there is."""
-    given = draw(mixer, shape, job.dtype, job.device)
+    given = draw(mixer, shape, job.dtype, job.device, job.gates)
     prepared = calls(*operator(Path(job.folder), job.mixer), given)
     waits = Waits(job.device)
     for mode in job.modes:
@@ -74,7 +74,7 @@ def first(job: Job, mixer: Mixer, shape: Shape) -> None:
 def measure(job: Job, mixer: Mixer, shape: Shape) -> None:
     """Say first calls, times by turns with the peer, and memory."""
     clock = timing.clock(job.device, job.rep)
-    given = draw(mixer, shape, job.dtype, job.device)
+    given = draw(mixer, shape, job.dtype, job.device, job.gates)
     ours = calls(*operator(Path(job.folder), job.mixer), given)
     waits, peer_waits = Waits(job.device), Waits(job.device)
     theirs = _peer(job, given)

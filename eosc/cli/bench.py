@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     "--first-call", "first_calls", type=click.Choice(("none", "cold", "both")), default="both",
     show_default=True, help="First calls: with an empty kernel cache, and once more with it.",
 )  # fmt: skip
+@click.option(
+    "--gates", default="usual", show_default=True,
+    help="Decays that are timed: usual (around 0.9), strong, weak, mixed, zero or one; default: "
+    "derived ones as normal operands make them.",
+)  # fmt: skip
 @click.option("--timeout", default=300.0, show_default=True, help="Seconds for each process.")
 @click.option("--rep", default=100.0, show_default=True, help="Milliseconds for each median.")
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw them there.")
@@ -46,6 +51,7 @@ def bench(
     dtype: str | None,
     device: str | None,
     first_calls: str,
+    gates: str,
     timeout: float,
     rep: float,
     plot: Path | None,
@@ -60,7 +66,7 @@ def bench(
 
     from eosc.bench.present import machine
 
-    plan = _plan(against, shapes, mode, dtype, device, first_calls, timeout, rep)
+    plan = _plan(against, shapes, mode, dtype, device, first_calls, gates, timeout, rep)
     if plot is not None:
         _drawable(plot)
     if missing := _missing(plan):
@@ -101,6 +107,7 @@ def _plan(
     dtype: str | None,
     device: str | None,
     first_calls: str,
+    gates: str,
     timeout: float,
     rep: float,
 ) -> Plan:
@@ -114,6 +121,7 @@ def _plan(
     from eosc.bench.runner import Plan
     from eosc.bench.shapes import parse_all
     from eosc.report.shape import ShapeError
+    from eosc.testing import GATES
 
     try:
         labels = parse_all(shapes)
@@ -127,6 +135,7 @@ def _plan(
         ("--dtype", (dtype,), DTYPES),
         ("--device", (device,), ("cuda", "cpu")),
         ("--against", (against,), ("", *names())),
+        ("--gates", (gates,), GATES),
     ):
         for each in given:
             if each not in known:
@@ -135,7 +144,7 @@ def _plan(
     if not timeout > 0 or not rep > 0:
         raise click.BadParameter("a time is more than 0", param_hint="--timeout, --rep")
     ordered = tuple(each for each in MODES if each in modes)
-    return Plan(labels, ordered, dtype, device, against, first_calls, timeout, rep)
+    return Plan(labels, ordered, dtype, device, against, first_calls, timeout, rep, gates=gates)
 
 
 def _device() -> str:

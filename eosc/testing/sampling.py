@@ -16,18 +16,23 @@ if TYPE_CHECKING:
 
 __all__ = ["GATES", "sample"]
 
-GATES = ("default", "strong", "weak", "mixed", "zero", "one")
+GATES = ("default", "usual", "strong", "weak", "mixed", "zero", "one")
 """Regimes of the decays.
 
-default: around 0.9. strong: logs from about -12 to -2. weak: 1 minus at most 1e-3. mixed: each
-element one of these. zero: one element in four is exactly 0 (a reset; also where the range is
-open at 0, since a log of -inf is always a legal operand). one: 1, or as near as the range allows.
+default: around 0.9; decays that are derived are what normal raw operands make them. usual: derived
+ones, too, have about that mean. strong: logs from about -12 to -2. weak: 1 minus at most 1e-3.
+mixed: each element one of these. zero: one element in four is exactly 0 (a reset; also where the
+range is open at 0, since a log of -inf is always a legal operand). one: 1, or as near as the range
+allows.
 Decays that are derived come near these by shifting the raw operands that make them; zero and one
 saturate the gate.
 """
 
 # Shift of the raw operands behind a derived decay; far enough to saturate for zero and one.
 _SHIFTS = {"strong": 4.0, "weak": 4.0, "zero": 30.0, "one": 30.0}
+
+_USUAL = 0.9
+"""The mean of decays as they usually are."""
 
 
 def sample(
@@ -196,6 +201,11 @@ def _drive(
                 found[name] = values + 4.0 * pick
                 continue
             towards = _direction(mixer, found, name, decay.name, sizes, configs)
+            if gates == "usual":
+                found[name] = values + _to_usual(
+                    mixer, found, name, decay.name, sizes, configs, towards
+                )
+                continue
             sign = towards if gates in ("weak", "one") else -towards
             shift = torch.full(values.shape, sign * _SHIFTS[gates], dtype=torch.float64)
             if gates == "zero":
@@ -233,18 +243,48 @@ def _direction(
     configs: Mapping[str, float],
 ) -> int:
     """The sign of the shift of an operand that brings the decay's modulus nearer to 1."""
+    up, down = (_modulus(mixer, found, name, decay, sizes, configs, shift) for shift in (4.0, -4.0))
+    return (up > down) - (up < down)
+
+
+def _to_usual(
+    mixer: Mixer,
+    found: Mapping[str, Tensor],
+    name: str,
+    decay: str,
+    sizes: Mapping[str, int],
+    configs: Mapping[str, float],
+    towards: int,
+) -> float:
+    """The shift of an operand, at most 8, that brings the decay's mean modulus to the usual."""
+    low, high = -8.0, 8.0
+    for _ in range(10):
+        middle = (low + high) / 2
+        if _modulus(mixer, found, name, decay, sizes, configs, towards * middle) < _USUAL:
+            low = middle
+        else:
+            high = middle
+    return towards * high
+
+
+def _modulus(
+    mixer: Mixer,
+    found: Mapping[str, Tensor],
+    name: str,
+    decay: str,
+    sizes: Mapping[str, int],
+    configs: Mapping[str, float],
+    shift: float,
+) -> float:
+    """The mean modulus of a decay over a few tokens, with an operand shifted."""
     from eosc.reference import evaluate
 
-    def modulus(shift: float) -> float:
-        shifted = {
-            each.name: _short(each, found[each.name] + (shift if each.name == name else 0.0))
-            for each in (*mixer.operands, *learned_kernels(mixer))
-        }
-        result = evaluate(mixer, shifted, sizes=sizes, configs=configs)
-        return float(result.values[decay].abs().mean())
-
-    up, down = modulus(4.0), modulus(-4.0)
-    return (up > down) - (up < down)
+    shifted = {
+        each.name: _short(each, found[each.name] + (shift if each.name == name else 0.0))
+        for each in (*mixer.operands, *learned_kernels(mixer))
+    }
+    result = evaluate(mixer, shifted, sizes=sizes, configs=configs)
+    return float(result.values[decay].abs().mean())
 
 
 def _short(operand: Declaration, values: Tensor) -> Tensor:

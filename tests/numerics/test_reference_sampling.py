@@ -68,6 +68,7 @@ def test_derived_decays_follow_the_regime(name: str) -> None:
         operands = sample(subject, 2, 8, 2, sizes(subject), gates=gates)
         return evaluate(subject, operands).values[decay].abs()
 
+    assert abs(modulus("usual").mean() - 0.9) < 0.08
     strong, default, weak = (modulus(gates).mean() for gates in ("strong", "default", "weak"))
     assert strong < default < weak
     assert modulus("one").min() > 1 - 1e-6 or name == "mega_ema"
