@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-import inspect
+import contextlib
+import functools
 import os
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -14,6 +15,62 @@ import torch
 from torch import Tensor
 
 from . import torch_kernels
+
+
+@functools.cache
+def _watchers() -> tuple[Callable[[], int], ...]:
+    """What tells whether a transform or a mode sees the calls of torch; none: it cannot be told."""
+    names = "_are_functorch_transforms_active _len_torch_dispatch_stack _len_torch_function_stack"
+    found = [getattr(torch._C, name, None) for name in names.split()]
+    return tuple(each for each in found if each) if all(found) else ()
+
+
+def _plain(given: Sequence[object]) -> bool:
+    """Whether torch's dispatcher would do nothing but call the kernel of the device.
+
+    So it is in eager mode outside of transforms and modes, for strided tensors that are no
+    subclass's and no view that negates or conjugates when it is read.
+    """
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return False
+    watchers = _watchers()
+    if not watchers or any([watches() for watches in watchers]):
+        return False
+    for x in given:
+        if not isinstance(x, Tensor):
+            continue
+        if type(x) is not Tensor and type(x) is not torch.nn.Parameter:
+            return False
+        if x.layout is not torch.strided or x.device.type not in ("cpu", "cuda"):
+            return False
+        if x.is_neg() or x.is_conj():
+            return False
+    return True
+
+
+@functools.cache
+def _direct(function: Any, run: Callable[..., Any]) -> Any:
+    """The autograd function that calls `run` where another calls it through torch."""
+
+    def forward(ctx: Any, *given: Any) -> Any:
+        output = run(*given)
+        function.setup_context(ctx, given, output)
+        return output
+
+    members = {"forward": staticmethod(forward), "backward": staticmethod(function.backward)}
+    return type(function.__name__, (torch.autograd.Function,), members)
+
+
+def _applied(function: Any, run: Callable[..., Any], *given: Any) -> Any:
+    """An autograd function of an operator, past torch's dispatcher where that has nothing to do."""
+    return (_direct(function, run) if _plain(given) else function).apply(*given)
+
+
+def _uncast(device: str) -> contextlib.AbstractContextManager[None]:
+    """No autocast within."""
+    if torch.is_autocast_enabled(device):
+        return torch.autocast(device, enabled=False)
+    return contextlib.nullcontext()
 
 
 def _heads(kinds: str, operands: Sequence[Tensor]) -> int:
@@ -202,23 +259,24 @@ _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
 
+@functools.cache
+def _triton_kernels() -> ModuleType:
+    """The Triton kernels, which are imported where they are first asked for."""
+    from . import triton_kernels
+
+    return triton_kernels
+
+
 def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
     """The kernels for operands: Triton on CUDA where they have a configuration, else torch."""
     wanted = os.environ.get("EOSC_BACKEND", "")
     lead = operands[0]
     if wanted == "triton" or (lead.is_cuda and wanted != "torch"):
-        from . import triton_kernels
-
+        kernels = _triton_kernels()
         widest = max((x.dtype for x in operands), key=lambda dtype: dtype.itemsize)
-        if wanted == "triton" or triton_kernels.supports(widest, lead.device, K, V):
-            return triton_kernels
+        if wanted == "triton" or kernels.supports(widest, lead.device, K, V):
+            return kernels
     return torch_kernels
-
-
-def _signed(function: Any) -> Any:
-    """An autograd function whose `forward` has its signature made: torch asks at each call."""
-    function.forward.__signature__ = inspect.signature(function.forward)
-    return function
 
 
 def _register(name, schema, run, fake, vmap=None, backward=None, setup=None):
@@ -248,7 +306,7 @@ def _m_kept(kernels, b, d, d_bias, u, c, A_log, cu_seqlens, keep):
 
 def _m_forward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, keep):
     kernels = _kernels((b, u, c,), b.shape[3], u.shape[3])
-    with torch.autocast(b.device.type, enabled=False):
+    with _uncast(b.device.type):
         if _m_kept(kernels, b, d, d_bias, u, c, A_log, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.m_forward_kept(b, d, d_bias, u, c, A_log, initial_state, *packed)
@@ -277,7 +335,7 @@ def _m_forward_vmap(info, in_dims, *args):
 def _m_backward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((b, u, c,), b.shape[3], u.shape[3])
     held = () if kept is None or not kept.shape[1] else (kept,)
-    with torch.autocast(b.device.type, enabled=False):
+    with _uncast(b.device.type):
         return kernels.m_backward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
@@ -296,7 +354,7 @@ def _m_backward_vmap(info, in_dims, *args):
 
 
 def _m_step(b, d, d_bias, u, c, A_log, state, state_indices):
-    with torch.autocast(b.device.type, enabled=False):
+    with _uncast(b.device.type):
         return _kernels((b, u, c,), state.shape[2], state.shape[3]).m_step(b, d, d_bias, u, c, A_log, state, state_indices)
 
 
@@ -309,11 +367,11 @@ def _m_step_fake(b, d, d_bias, u, c, A_log, state, state_indices):
 def _m_saved(ctx, inputs, output):
     b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, _ = inputs
     kept = output[-1]
+    ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(kept)
     ctx.save_for_backward(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, kept)
 
 
-@_signed
 class _Scan_mGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -332,16 +390,25 @@ class _Scan_mGradient(torch.autograd.Function):
         raise NotImplementedError('mamba2: second derivatives are not implemented')
 
 
+def _m_given(dy, b, d, d_bias, u, c, A_log):
+    """The gradient of the output: zero where only that of the last state is given."""
+    if dy is not None:
+        return dy
+    heads = _heads('tthtth', (b, d, d_bias, u, c, A_log,))
+    dtype = _accumulator(b, d, u, c)
+    return b.new_zeros((*b.shape[:2], heads, u.shape[3]), dtype=dtype)
+
+
 def _m_gradients(ctx, dy, d_final_state):
     b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, kept = ctx.saved_tensors
-    d_b, d_d, d_d_bias, d_u, d_c, d_A_log, d_initial_state = _Scan_mGradient.apply(
-        b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state, kept
+    dy = _m_given(dy, b, d, d_bias, u, c, A_log)
+    d_b, d_d, d_d_bias, d_u, d_c, d_A_log, d_initial_state = _applied(
+        _Scan_mGradient, _m_backward, b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, dy, d_final_state, kept
     )
     d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
     return d_b, d_d, d_d_bias, d_u, d_c, d_A_log, d_initial_state, None, None
 
 
-@_signed
 class _Scan_m(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -362,7 +429,7 @@ class _Scan_m(torch.autograd.Function):
 
 def _scan_m(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens):
     keep = _trained(b, d, d_bias, u, c, A_log, initial_state)
-    return _Scan_m.apply(b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, keep)[:2]
+    return _applied(_Scan_m, _m_forward, b, d, d_bias, u, c, A_log, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
@@ -402,7 +469,7 @@ def _m_layer_kept(kernels, b_raw, d, d_bias, u_raw, c_raw, A_log, cu_seqlens, ke
 
 def _m_layer_forward(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, keep):
     kernels = _kernels((b_raw, u_raw, c_raw,), b_raw.shape[3], u_raw.shape[3])
-    with torch.autocast(b_raw.device.type, enabled=False):
+    with _uncast(b_raw.device.type):
         if _m_layer_kept(kernels, b_raw, d, d_bias, u_raw, c_raw, A_log, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.m_layer_forward_kept(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, *packed)
@@ -431,7 +498,7 @@ def _m_layer_forward_vmap(info, in_dims, *args):
 def _m_layer_backward(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((b_raw, u_raw, c_raw,), b_raw.shape[3], u_raw.shape[3])
     held = () if kept is None or not kept.shape[1] else (kept,)
-    with torch.autocast(b_raw.device.type, enabled=False):
+    with _uncast(b_raw.device.type):
         return kernels.m_layer_backward(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
@@ -450,7 +517,7 @@ def _m_layer_backward_vmap(info, in_dims, *args):
 
 
 def _m_layer_step(b_raw, d, d_bias, u_raw, c_raw, A_log, state, state_indices):
-    with torch.autocast(b_raw.device.type, enabled=False):
+    with _uncast(b_raw.device.type):
         return _kernels((b_raw, u_raw, c_raw,), state.shape[2], state.shape[3]).m_layer_step(b_raw, d, d_bias, u_raw, c_raw, A_log, state, state_indices)
 
 
@@ -463,11 +530,11 @@ def _m_layer_step_fake(b_raw, d, d_bias, u_raw, c_raw, A_log, state, state_indic
 def _m_layer_saved(ctx, inputs, output):
     b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, _ = inputs
     kept = output[-1]
+    ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(kept)
     ctx.save_for_backward(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, kept)
 
 
-@_signed
 class _Scan_m_layerGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -486,16 +553,25 @@ class _Scan_m_layerGradient(torch.autograd.Function):
         raise NotImplementedError('mamba2: second derivatives are not implemented')
 
 
+def _m_layer_given(dy, b_raw, d, d_bias, u_raw, c_raw, A_log):
+    """The gradient of the output: zero where only that of the last state is given."""
+    if dy is not None:
+        return dy
+    heads = _heads('tthtth', (b_raw, d, d_bias, u_raw, c_raw, A_log,))
+    dtype = _accumulator(b_raw, d, u_raw, c_raw)
+    return b_raw.new_zeros((*b_raw.shape[:2], heads, u_raw.shape[3]), dtype=dtype)
+
+
 def _m_layer_gradients(ctx, dy, d_final_state):
     b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, kept = ctx.saved_tensors
-    d_b_raw, d_d, d_d_bias, d_u_raw, d_c_raw, d_A_log, d_initial_state = _Scan_m_layerGradient.apply(
-        b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, dy, d_final_state, kept
+    dy = _m_layer_given(dy, b_raw, d, d_bias, u_raw, c_raw, A_log)
+    d_b_raw, d_d, d_d_bias, d_u_raw, d_c_raw, d_A_log, d_initial_state = _applied(
+        _Scan_m_layerGradient, _m_layer_backward, b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, dy, d_final_state, kept
     )
     d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
     return d_b_raw, d_d, d_d_bias, d_u_raw, d_c_raw, d_A_log, d_initial_state, None, None
 
 
-@_signed
 class _Scan_m_layer(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -516,7 +592,7 @@ class _Scan_m_layer(torch.autograd.Function):
 
 def _scan_m_layer(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens):
     keep = _trained(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state)
-    return _Scan_m_layer.apply(b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, keep)[:2]
+    return _applied(_Scan_m_layer, _m_layer_forward, b_raw, d, d_bias, u_raw, c_raw, A_log, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(

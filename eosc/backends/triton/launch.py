@@ -45,7 +45,7 @@ KEPT = "kept: torch.Tensor | None = None"
 class Launcher:
     """A public function: parameters, docstring and lines (indent, text, line of the spec).
 
-    prepared: it launches several kernels, which compile side by side before its first call.
+    prepared: it launches kernels, which are compiled before its first call, and repeats launches.
     """
 
     name: str
@@ -145,7 +145,7 @@ class _Launch:
             f"tuple[{', '.join(['torch.Tensor'] * len(results))}]",
             self.algorithm.doc,
             tuple(_merged(self.lines)),
-            prepared=len(self.algorithm.launches) > 1,
+            prepared=True,
         )
 
     def _conditions(self, launch: Kernel | SegmentScan) -> list[str]:

@@ -58,4 +58,4 @@ def print_step(
     ]
     parameters += ["state: torch.Tensor", "state_indices: torch.Tensor | None"]
     doc = "one token; the state is updated in place"
-    return Launcher(name, tuple(parameters), "torch.Tensor", doc, tuple(lines))
+    return Launcher(name, tuple(parameters), "torch.Tensor", doc, tuple(lines), prepared=True)
