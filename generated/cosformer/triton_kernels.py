@@ -174,7 +174,7 @@ def _dense(x: torch.Tensor | None) -> torch.Tensor | None:
 
 def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
     """The dtype of products: that of the operands; the widest where they differ."""
-    wide = functools.reduce(torch.promote_types, (x.dtype for x in tensors))
+    wide = functools.reduce(torch.promote_types, {x.dtype for x in tensors})
     if wide not in (torch.float32, torch.bfloat16, torch.float16):
         raise TypeError(f"the Triton kernels take float32, bfloat16 and float16, not {wide}")
     return wide
@@ -450,6 +450,7 @@ def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return gradient.to(like.dtype)
 
 
+@functools.cache
 def _types(dtype: torch.dtype, device: torch.device):
     """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
     if device.type == "cpu" and dtype != torch.float16:
@@ -885,22 +886,27 @@ def m_n_forward(
     values = s_input.shape[3]
     dtype = _operand_type(shrink, expand, s_input)
     DT, FT, EXACT = _types(dtype, shrink.device)
-    config = _config("forward", shrink.device, dtype.itemsize, keys, values)
+    sizes = shrink.device, dtype.itemsize, keys, values
+    tile_keys = _tile(keys, dtype)
+    tile_values = _tile(values, dtype)
+    config = _config("forward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(shrink, H, cu_seqlens, -(-values // min(block, _tile(values, dtype))))
+    run = _Layout(shrink, H, cu_seqlens, -(-values // min(block, tile_values)))
     y = torch.empty((*shrink.shape[:2], H, values), dtype=torch.float32, device=shrink.device)
     final_state = torch.empty((run.N, H, keys, values), dtype=torch.float32, device=shrink.device)
+    expand_at = (*expand.stride()[:3], H // expand.shape[2])
+    s_input_at = (*s_input.stride()[:3], H // s_input.shape[2])
+    shrink_at = (*shrink.stride()[:3], H // shrink.shape[2])
+    y_at = y.stride()[:3]
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, keys, values), dtype=torch.float32, device=shrink.device)
-        _, block, warps, stages, precision = _config("segment_ends", shrink.device, dtype.itemsize, keys, values)
-        _m_n_segment_ends_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_values)
+        _m_n_segment_ends_kernel[(run.slots * H * -(-values // block),)](
             expand, s_input, start_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, expand.stride(0), expand.stride(1), expand.stride(2),
-            H // expand.shape[2], s_input.stride(0), s_input.stride(1), s_input.stride(2),
-            H // s_input.shape[2], keys, _tile(keys, dtype), values,
-            min(block, _tile(values, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            run.steps, *expand_at, *s_input_at, keys, tile_keys, values, block, chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -909,14 +915,11 @@ def m_n_forward(
             values, 1024, run.varlen,
         )
     _, block, warps, stages, precision = config
-    _m_n_forward_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
+    block = min(block, tile_values)
+    _m_n_forward_kernel[(run.slots * H * -(-values // block),)](
         shrink, expand, s_input, start_state, y, final_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, shrink.stride(0), shrink.stride(1), shrink.stride(2),
-        H // shrink.shape[2], expand.stride(0), expand.stride(1), expand.stride(2),
-        H // expand.shape[2], s_input.stride(0), s_input.stride(1), s_input.stride(2),
-        H // s_input.shape[2], y.stride(0), y.stride(1), y.stride(2), keys, _tile(keys, dtype),
-        values, min(block, _tile(values, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        run.segments, run.N, run.steps, *shrink_at, *expand_at, *s_input_at, *y_at, keys,
+        tile_keys, values, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -945,14 +948,24 @@ def m_n_backward(
     values = s_input.shape[3]
     dtype = _operand_type(shrink, expand, s_input)
     DT, FT, EXACT = _types(dtype, shrink.device)
-    config = _config("gradients", shrink.device, dtype.itemsize, keys, values)
+    sizes = shrink.device, dtype.itemsize, keys, values
+    tile_keys = _tile(keys, dtype)
+    tile_values = _tile(values, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", shrink.device, dtype.itemsize, keys, values)
-    run = _Layout(shrink, H, cu_seqlens, -(-values // min(block, _tile(values, dtype))))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(shrink, H, cu_seqlens, -(-values // min(block, tile_values)))
     d_shrink = _gradient(shrink, H)
     d_expand = _gradient(expand, H)
     d_input = _gradient(s_input, H)
     d_initial_state = torch.empty((run.N, H, keys, values), dtype=torch.float32, device=shrink.device)
+    expand_at = (*expand.stride()[:3], H // expand.shape[2])
+    s_input_at = (*s_input.stride()[:3], H // s_input.shape[2])
+    shrink_at = (*shrink.stride()[:3], H // shrink.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_input_at = d_input.stride()[:3]
+    d_expand_at = d_expand.stride()[:3]
+    d_shrink_at = d_shrink.stride()[:3]
     l = torch.empty((run.chunks(chunk), H, keys, values), dtype=dtype, device=shrink.device)
     h_2 = torch.empty((run.chunks(chunk), H, keys, values), dtype=dtype, device=shrink.device)
     start_state = initial_state
@@ -960,14 +973,12 @@ def m_n_backward(
     if run.split:
         start_state = torch.empty((run.slots, H, keys, values), dtype=torch.float32, device=shrink.device)
         end_state = torch.empty((run.slots, H, keys, values), dtype=torch.float32, device=shrink.device)
-        _, block, warps, stages, precision = _config("segment_ends", shrink.device, dtype.itemsize, keys, values)
-        _m_n_segment_ends_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_values)
+        _m_n_segment_ends_kernel[(run.slots * H * -(-values // block),)](
             expand, s_input, start_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, expand.stride(0), expand.stride(1), expand.stride(2),
-            H // expand.shape[2], s_input.stride(0), s_input.stride(1), s_input.stride(2),
-            H // s_input.shape[2], keys, _tile(keys, dtype), values,
-            min(block, _tile(values, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            run.steps, *expand_at, *s_input_at, keys, tile_keys, values, block, chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -975,23 +986,21 @@ def m_n_backward(
             start_state, initial_state, run.cu, run.T, H, run.segment, run.segments, keys,
             values, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", shrink.device, dtype.itemsize, keys, values)
-    _m_n_states_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_values)
+    _m_n_states_kernel[(run.slots * H * -(-values // block),)](
         expand, s_input, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N,
-        run.steps, expand.stride(0), expand.stride(1), expand.stride(2), H // expand.shape[2],
-        s_input.stride(0), s_input.stride(1), s_input.stride(2), H // s_input.shape[2], keys,
-        _tile(keys, dtype), values, min(block, _tile(values, dtype)), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split,
+        run.steps, *expand_at, *s_input_at, keys, tile_keys, values, block, chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", shrink.device, dtype.itemsize, keys, values)
-        _m_n_segment_ends_adjoint_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", *sizes)
+        block = min(block, tile_values)
+        _m_n_segment_ends_adjoint_kernel[(run.slots * H * -(-values // block),)](
             shrink, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, shrink.stride(0), shrink.stride(1), shrink.stride(2),
-            H // shrink.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            keys, _tile(keys, dtype), values, min(block, _tile(values, dtype)), chunk, DT, FT,
+            run.steps, *shrink_at, *dy_at, keys, tile_keys, values, block, chunk, DT, FT,
             precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
@@ -1000,27 +1009,21 @@ def m_n_backward(
             end_state, d_final_state, run.cu, run.T, H, run.segment, run.segments, keys, values,
             1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", shrink.device, dtype.itemsize, keys, values)
-    _m_n_states_adjoint_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_values)
+    _m_n_states_adjoint_kernel[(run.slots * H * -(-values // block),)](
         shrink, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment, run.segments,
-        run.N, run.steps, shrink.stride(0), shrink.stride(1), shrink.stride(2),
-        H // shrink.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], keys,
-        _tile(keys, dtype), values, min(block, _tile(values, dtype)), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split,
+        run.N, run.steps, *shrink_at, *dy_at, keys, tile_keys, values, block, chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
     _m_n_gradients_kernel[(run.chunks(chunk) * H,)](
         expand, l, shrink, dy, s_input, h_2, d_input, d_expand, d_shrink, run.cu, run.T, H,
-        run.N, run.steps, expand.stride(0), expand.stride(1), expand.stride(2),
-        H // expand.shape[2], shrink.stride(0), shrink.stride(1), shrink.stride(2),
-        H // shrink.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        s_input.stride(0), s_input.stride(1), s_input.stride(2), H // s_input.shape[2],
-        d_input.stride(0), d_input.stride(1), d_input.stride(2), d_expand.stride(0),
-        d_expand.stride(1), d_expand.stride(2), d_shrink.stride(0), d_shrink.stride(1),
-        d_shrink.stride(2), keys, _tile(keys, dtype), values, _tile(values, dtype), chunk, DT,
-        FT, precision, EXACT, run.varlen,
+        run.N, run.steps, *expand_at, *shrink_at, *dy_at, *s_input_at, *d_input_at,
+        *d_expand_at, *d_shrink_at, keys, tile_keys, values, tile_values, chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1056,11 +1059,14 @@ def m_n_step(
     _, block, warps, stages, _ = _config("step", shrink.device, dtype.itemsize, keys, values)
     y = torch.empty((shrink.shape[0], H, values), dtype=torch.float32, device=shrink.device)
     held = state.contiguous()
-    _m_n_step_kernel[(shrink.shape[0] * H * -(-values // min(block, _padded(values))),)](
+    padded_keys = _padded(keys)
+    padded_values = _padded(values)
+    block = min(block, padded_values)
+    _m_n_step_kernel[(shrink.shape[0] * H * -(-values // block),)](
         shrink, expand, s_input, held, y, held, state_indices, H, shrink.stride(0),
         shrink.stride(1), H // shrink.shape[1], expand.stride(0), expand.stride(1),
         H // expand.shape[1], s_input.stride(0), s_input.stride(1), H // s_input.shape[1],
-        y.stride(0), y.stride(1), keys, _padded(keys), values, min(block, _padded(values)),
+        y.stride(0), y.stride(1), keys, padded_keys, values, block,
         num_warps=warps,
         num_stages=stages,
     )

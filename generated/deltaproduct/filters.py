@@ -22,7 +22,7 @@ def _watchers() -> tuple[Callable[[], int], ...]:
     return tuple(each for each in found if each) if all(found) else ()
 
 
-def _plain(given: Sequence[object]) -> bool:
+def _plain(given: Sequence[Any]) -> bool:
     """Whether torch's dispatcher would do nothing but call the kernel of the device.
 
     So it is in eager mode outside of transforms and modes, for strided tensors that are no
@@ -34,13 +34,13 @@ def _plain(given: Sequence[object]) -> bool:
     if not watchers or any([watches() for watches in watchers]):
         return False
     for x in given:
-        if not isinstance(x, Tensor):
-            continue
-        if type(x) is not Tensor and type(x) is not torch.nn.Parameter:
+        kind = type(x)
+        if kind is not Tensor and kind is not torch.nn.Parameter:
+            if isinstance(x, Tensor):
+                return False
+        elif not (x.is_cuda or x.is_cpu) or x.layout is not torch.strided:
             return False
-        if x.layout is not torch.strided or x.device.type not in ("cpu", "cuda"):
-            return False
-        if x.is_neg() or x.is_conj():
+        elif x.is_neg() or x.is_conj():
             return False
     return True
 
@@ -59,8 +59,16 @@ def _direct(function: Any, run: Callable[..., Any]) -> Any:
 
 
 def _applied(function: Any, run: Callable[..., Any], *given: Any) -> Any:
-    """An autograd function of an operator, past torch's dispatcher where that has nothing to do."""
-    return (_direct(function, run) if _plain(given) else function).apply(*given)
+    """An autograd function of an operator, past torch's dispatcher where that has nothing to do.
+
+    Where no gradient is recorded and none is carried forward, `run` is all that is left of it.
+    """
+    if not _plain(given):
+        return function.apply(*given)
+    # Without that name, as if gradients were carried.
+    if torch.is_grad_enabled() or getattr(torch.autograd.forward_ad, "_current_level", 0) >= 0:
+        return _direct(function, run).apply(*given)
+    return run(*given)
 
 
 def _uncast(device: str) -> contextlib.AbstractContextManager[None]:

@@ -240,7 +240,7 @@ def _dense(x: torch.Tensor | None) -> torch.Tensor | None:
 
 def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
     """The dtype of products: that of the operands; the widest where they differ."""
-    wide = functools.reduce(torch.promote_types, (x.dtype for x in tensors))
+    wide = functools.reduce(torch.promote_types, {x.dtype for x in tensors})
     if wide not in (torch.float32, torch.bfloat16, torch.float16):
         raise TypeError(f"the Triton kernels take float32, bfloat16 and float16, not {wide}")
     return wide
@@ -541,6 +541,7 @@ def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return gradient.to(like.dtype)
 
 
+@functools.cache
 def _types(dtype: torch.dtype, device: torch.device):
     """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
     if device.type == "cpu" and dtype != torch.float16:
@@ -2409,13 +2410,21 @@ def m_forward(
     V = v.shape[3]
     dtype = _operand_type(shrink, expand, v)
     DT, FT, EXACT = _types(dtype, shrink.device)
-    config = _config("outputs", shrink.device, dtype.itemsize, keys, V)
+    sizes = shrink.device, dtype.itemsize, keys, V
+    tile_V = _tile(V, dtype)
+    tile_keys = _tile(keys, dtype)
+    config = _config("outputs", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states", shrink.device, dtype.itemsize, keys, V)
-    run = _Layout(shrink, H, cu_seqlens, -(-keys // min(block, _tile(keys, dtype))))
+    _, block, *_ = _config("states", *sizes)
+    run = _Layout(shrink, H, cu_seqlens, -(-keys // min(block, tile_keys)))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*shrink.shape[:2], H, V), dtype=shrink.dtype, device=shrink.device)
     final_state = torch.empty((run.N, H, keys, V), dtype=torch.float32, device=shrink.device)
+    expand_at = (*expand.stride()[:3], H // expand.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    log_keys_at = (*log_keys.stride()[:3], H // log_keys.shape[2])
+    shrink_at = (*shrink.stride()[:3], H // shrink.shape[2])
+    y_at = y.stride()[:3]
     h_2, first_K, second_K = _places(kept, shrink.device, (
         ((run.chunks(chunk), H, keys, V), dtype),
         ((run.chunks(chunk), H, keys), torch.float32),
@@ -2425,14 +2434,12 @@ def m_forward(
     if run.split:
         start_state = torch.empty((run.slots, H, keys, V), dtype=torch.float32, device=shrink.device)
         segment_decay_K = torch.empty((run.slots, H, keys), dtype=torch.float32, device=shrink.device)
-        _, block, warps, stages, precision = _config("segment_ends", shrink.device, dtype.itemsize, keys, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-keys // min(block, _tile(keys, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_keys)
+        _m_segment_ends_kernel[(run.slots * H * -(-keys // block),)](
             expand, v, log_keys, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, expand.stride(0), expand.stride(1),
-            expand.stride(2), H // expand.shape[2], v.stride(0), v.stride(1), v.stride(2),
-            H // v.shape[2], log_keys.stride(0), log_keys.stride(1), log_keys.stride(2),
-            H // log_keys.shape[2], keys, min(block, _tile(keys, dtype)), V, _tile(V, dtype),
-            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.segments, run.N, run.steps, *expand_at, *v_at, *log_keys_at, keys, block, V,
+            tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -2440,39 +2447,31 @@ def m_forward(
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, keys, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", shrink.device, dtype.itemsize, keys, V)
-    {32: _m_states_kernel, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-keys // min(block, _tile(keys, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_keys)
+    {32: _m_states_kernel, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-keys // block),)](
         expand, v, log_keys, start_state, h_2, first_K, second_K, final_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, expand.stride(0), expand.stride(1),
-        expand.stride(2), H // expand.shape[2], v.stride(0), v.stride(1), v.stride(2),
-        H // v.shape[2], log_keys.stride(0), log_keys.stride(1), log_keys.stride(2),
-        H // log_keys.shape[2], keys, min(block, _tile(keys, dtype)), V, _tile(V, dtype), chunk,
-        DT, FT, precision, EXACT, run.varlen, run.split,
+        run.segment, run.segments, run.N, run.steps, *expand_at, *v_at, *log_keys_at, keys,
+        block, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("outputs_mild", shrink.device, dtype.itemsize, keys, V)
+        _, block, warps, stages, precision = _config("outputs_mild", *sizes)
+        block = min(block, tile_V)
         {32: _m_outputs_mild_kernel, 64: _m_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, log_keys, shrink, h_2, expand, v, y, run.cu, run.T, H, run.N,
-            run.steps, least, log_keys.stride(0), log_keys.stride(1), log_keys.stride(2),
-            H // log_keys.shape[2], shrink.stride(0), shrink.stride(1), shrink.stride(2),
-            H // shrink.shape[2], expand.stride(0), expand.stride(1), expand.stride(2),
-            H // expand.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            y.stride(0), y.stride(1), y.stride(2), keys, _tile(keys, dtype), V,
-            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+            run.steps, least, *log_keys_at, *shrink_at, *expand_at, *v_at, *y_at, keys,
+            tile_keys, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
+    block = min(block, tile_V)
     {32: _m_outputs_kernel, 64: _m_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, shrink, expand, log_keys, v, h_2, y, run.cu, run.T, H, run.N,
-        run.steps, least, run.chunks(chunk), shrink.stride(0), shrink.stride(1),
-        shrink.stride(2), H // shrink.shape[2], expand.stride(0), expand.stride(1),
-        expand.stride(2), H // expand.shape[2], log_keys.stride(0), log_keys.stride(1),
-        log_keys.stride(2), H // log_keys.shape[2], v.stride(0), v.stride(1), v.stride(2),
-        H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), keys, _tile(keys, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.steps, least, run.chunks(chunk), *shrink_at, *expand_at, *log_keys_at, *v_at, *y_at,
+        keys, tile_keys, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2504,16 +2503,28 @@ def m_backward(
     V = v.shape[3]
     dtype = _operand_type(shrink, expand, v)
     DT, FT, EXACT = _types(dtype, shrink.device)
-    config = _config("gradients", shrink.device, dtype.itemsize, keys, V)
+    sizes = shrink.device, dtype.itemsize, keys, V
+    tile_V = _tile(V, dtype)
+    tile_keys = _tile(keys, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", shrink.device, dtype.itemsize, keys, V)
-    run = _Layout(shrink, H, cu_seqlens, -(-keys // min(block, _tile(keys, dtype))))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(shrink, H, cu_seqlens, -(-keys // min(block, tile_keys)))
     least = _least(1.2924697071141057e-26, dtype)
     d_shrink = _gradient(shrink, H)
     d_expand = _gradient(expand, H)
     d_v = _gradient(v, H)
     d_log_keys = _gradient(log_keys, H)
     d_initial_state = torch.empty((run.N, H, keys, V), dtype=torch.float32, device=shrink.device)
+    expand_at = (*expand.stride()[:3], H // expand.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    log_keys_at = (*log_keys.stride()[:3], H // log_keys.shape[2])
+    shrink_at = (*shrink.stride()[:3], H // shrink.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_v_at = d_v.stride()[:3]
+    d_shrink_at = d_shrink.stride()[:3]
+    d_expand_at = d_expand.stride()[:3]
+    d_log_keys_at = d_log_keys.stride()[:3]
     h_2, first_K, second_K = _places(kept, shrink.device, (
         ((run.chunks(chunk), H, keys, V), dtype),
         ((run.chunks(chunk), H, keys), torch.float32),
@@ -2526,14 +2537,12 @@ def m_backward(
         start_state = torch.empty((run.slots, H, keys, V), dtype=torch.float32, device=shrink.device)
         segment_decay_K = torch.empty((run.slots, H, keys), dtype=torch.float32, device=shrink.device)
         end_state = torch.empty((run.slots, H, keys, V), dtype=torch.float32, device=shrink.device)
-        _, block, warps, stages, precision = _config("segment_ends", shrink.device, dtype.itemsize, keys, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-keys // min(block, _tile(keys, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_keys)
+        _m_segment_ends_kernel[(run.slots * H * -(-keys // block),)](
             expand, v, log_keys, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, expand.stride(0), expand.stride(1),
-            expand.stride(2), H // expand.shape[2], v.stride(0), v.stride(1), v.stride(2),
-            H // v.shape[2], log_keys.stride(0), log_keys.stride(1), log_keys.stride(2),
-            H // log_keys.shape[2], keys, min(block, _tile(keys, dtype)), V, _tile(V, dtype),
-            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.segments, run.N, run.steps, *expand_at, *v_at, *log_keys_at, keys, block, V,
+            tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -2543,26 +2552,22 @@ def m_backward(
             run.segments, keys, V, 1024, run.varlen,
         )
     if kept is None:
-        _, block, warps, stages, precision = _config("states", shrink.device, dtype.itemsize, keys, V)
-        {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-keys // min(block, _tile(keys, dtype))),)](
+        _, block, warps, stages, precision = _config("states", *sizes)
+        block = min(block, tile_keys)
+        {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-keys // block),)](
             expand, v, log_keys, start_state, h_2, first_K, second_K, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, expand.stride(0), expand.stride(1),
-            expand.stride(2), H // expand.shape[2], v.stride(0), v.stride(1), v.stride(2),
-            H // v.shape[2], log_keys.stride(0), log_keys.stride(1), log_keys.stride(2),
-            H // log_keys.shape[2], keys, min(block, _tile(keys, dtype)), V, _tile(V, dtype),
-            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.segment, run.segments, run.N, run.steps, *expand_at, *v_at, *log_keys_at, keys,
+            block, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", shrink.device, dtype.itemsize, keys, V)
-        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-keys // min(block, _tile(keys, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", *sizes)
+        block = min(block, tile_keys)
+        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-keys // block),)](
             shrink, log_keys, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, shrink.stride(0), shrink.stride(1), shrink.stride(2),
-            H // shrink.shape[2], log_keys.stride(0), log_keys.stride(1), log_keys.stride(2),
-            H // log_keys.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            keys, min(block, _tile(keys, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision,
-            EXACT, run.varlen, run.split,
+            run.steps, *shrink_at, *log_keys_at, *dy_at, keys, block, V, tile_V, chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -2570,70 +2575,51 @@ def m_backward(
             end_state, segment_decay_K, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, keys, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", shrink.device, dtype.itemsize, keys, V)
-    _m_states_adjoint_kernel[(run.slots * H * -(-keys // min(block, _tile(keys, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_keys)
+    _m_states_adjoint_kernel[(run.slots * H * -(-keys // block),)](
         shrink, log_keys, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, shrink.stride(0), shrink.stride(1), shrink.stride(2),
-        H // shrink.shape[2], log_keys.stride(0), log_keys.stride(1), log_keys.stride(2),
-        H // log_keys.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        keys, min(block, _tile(keys, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split,
+        run.segments, run.N, run.steps, *shrink_at, *log_keys_at, *dy_at, keys, block, V,
+        tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("gradients_mild_value", shrink.device, dtype.itemsize, keys, V)
+        _, block, warps, stages, precision = _config("gradients_mild_value", *sizes)
+        block = min(block, tile_V)
         {32: _m_gradients_mild_value_kernel, 64: _m_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, shrink, expand, log_keys, dy, l, d_v, run.cu, run.T, H, run.N,
-            run.steps, least, shrink.stride(0), shrink.stride(1), shrink.stride(2),
-            H // shrink.shape[2], expand.stride(0), expand.stride(1), expand.stride(2),
-            H // expand.shape[2], log_keys.stride(0), log_keys.stride(1), log_keys.stride(2),
-            H // log_keys.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            d_v.stride(0), d_v.stride(1), d_v.stride(2), keys, _tile(keys, dtype), V,
-            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+            run.steps, least, *shrink_at, *expand_at, *log_keys_at, *dy_at, *d_v_at, keys,
+            tile_keys, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-        _, block, warps, stages, precision = _config("gradients_mild", shrink.device, dtype.itemsize, keys, V)
-        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-keys // min(block, _tile(keys, dtype))),)](
+        _, block, warps, stages, precision = _config("gradients_mild", *sizes)
+        block = min(block, tile_keys)
+        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-keys // block),)](
             first_K, second_K, shrink, expand, v, log_keys, dy, h_2, l, d_shrink, d_expand,
-            d_log_keys, run.cu, run.T, H, run.N, run.steps, least, shrink.stride(0),
-            shrink.stride(1), shrink.stride(2), H // shrink.shape[2], expand.stride(0),
-            expand.stride(1), expand.stride(2), H // expand.shape[2], v.stride(0), v.stride(1),
-            v.stride(2), H // v.shape[2], log_keys.stride(0), log_keys.stride(1),
-            log_keys.stride(2), H // log_keys.shape[2], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], d_shrink.stride(0), d_shrink.stride(1),
-            d_shrink.stride(2), d_expand.stride(0), d_expand.stride(1), d_expand.stride(2),
-            d_log_keys.stride(0), d_log_keys.stride(1), d_log_keys.stride(2), keys,
-            min(block, _tile(keys, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen,
+            d_log_keys, run.cu, run.T, H, run.N, run.steps, least, *shrink_at, *expand_at,
+            *v_at, *log_keys_at, *dy_at, *d_shrink_at, *d_expand_at, *d_log_keys_at, keys,
+            block, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("gradients_value", shrink.device, dtype.itemsize, keys, V)
+    _, block, warps, stages, precision = _config("gradients_value", *sizes)
+    block = min(block, tile_V)
     {32: _m_gradients_value_kernel, 64: _m_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, shrink, expand, log_keys, dy, l, d_v, run.cu, run.T, H, run.N,
-        run.steps, least, run.chunks(chunk), shrink.stride(0), shrink.stride(1),
-        shrink.stride(2), H // shrink.shape[2], expand.stride(0), expand.stride(1),
-        expand.stride(2), H // expand.shape[2], log_keys.stride(0), log_keys.stride(1),
-        log_keys.stride(2), H // log_keys.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), keys, _tile(keys, dtype),
-        V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.steps, least, run.chunks(chunk), *shrink_at, *expand_at, *log_keys_at, *dy_at,
+        *d_v_at, keys, tile_keys, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-keys // min(block, _tile(keys, dtype))),)](
+    block = min(block, tile_keys)
+    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-keys // block),)](
         first_K, second_K, shrink, expand, v, log_keys, dy, h_2, l, d_shrink, d_expand,
-        d_log_keys, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk),
-        shrink.stride(0), shrink.stride(1), shrink.stride(2), H // shrink.shape[2],
-        expand.stride(0), expand.stride(1), expand.stride(2), H // expand.shape[2], v.stride(0),
-        v.stride(1), v.stride(2), H // v.shape[2], log_keys.stride(0), log_keys.stride(1),
-        log_keys.stride(2), H // log_keys.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], d_shrink.stride(0), d_shrink.stride(1), d_shrink.stride(2),
-        d_expand.stride(0), d_expand.stride(1), d_expand.stride(2), d_log_keys.stride(0),
-        d_log_keys.stride(1), d_log_keys.stride(2), keys, min(block, _tile(keys, dtype)), V,
-        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+        d_log_keys, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk), *shrink_at,
+        *expand_at, *v_at, *log_keys_at, *dy_at, *d_shrink_at, *d_expand_at, *d_log_keys_at,
+        keys, block, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2652,8 +2638,9 @@ def m_kept(
     keys = shrink.shape[3]
     V = v.shape[3]
     dtype = _operand_type(shrink, expand, v)
-    chunk = _config("outputs", shrink.device, dtype.itemsize, keys, V)[0]
-    if _config("gradients", shrink.device, dtype.itemsize, keys, V)[0] != chunk:
+    sizes = shrink.device, dtype.itemsize, keys, V
+    chunk = _config("outputs", *sizes)[0]
+    if _config("gradients", *sizes)[0] != chunk:
         return 0
     N = shrink.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(shrink.shape[1], N, cu_seqlens is not None, chunk)
@@ -2702,12 +2689,15 @@ def m_step(
     _, block, warps, stages, _ = _config("step", shrink.device, dtype.itemsize, keys, V)
     y = torch.empty((shrink.shape[0], H, V), dtype=shrink.dtype, device=shrink.device)
     held = state.contiguous()
-    _m_step_kernel[(shrink.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_V = _padded(V)
+    padded_keys = _padded(keys)
+    block = min(block, padded_V)
+    _m_step_kernel[(shrink.shape[0] * H * -(-V // block),)](
         shrink, expand, v, log_keys, held, y, held, state_indices, H, shrink.stride(0),
         shrink.stride(1), H // shrink.shape[1], expand.stride(0), expand.stride(1),
         H // expand.shape[1], v.stride(0), v.stride(1), H // v.shape[1], log_keys.stride(0),
-        log_keys.stride(1), H // log_keys.shape[1], y.stride(0), y.stride(1), keys,
-        _padded(keys), V, min(block, _padded(V)),
+        log_keys.stride(1), H // log_keys.shape[1], y.stride(0), y.stride(1), keys, padded_keys,
+        V, block,
         num_warps=warps,
         num_stages=stages,
     )

@@ -301,7 +301,7 @@ def _dense(x: torch.Tensor | None) -> torch.Tensor | None:
 
 def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
     """The dtype of products: that of the operands; the widest where they differ."""
-    wide = functools.reduce(torch.promote_types, (x.dtype for x in tensors))
+    wide = functools.reduce(torch.promote_types, {x.dtype for x in tensors})
     if wide not in (torch.float32, torch.bfloat16, torch.float16):
         raise TypeError(f"the Triton kernels take float32, bfloat16 and float16, not {wide}")
     return wide
@@ -585,6 +585,7 @@ def _gathered(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return gradient.to(like.dtype)
 
 
+@functools.cache
 def _types(dtype: torch.dtype, device: torch.device):
     """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
     if device.type == "cpu" and dtype != torch.float16:
@@ -1102,22 +1103,29 @@ def m_forward(
     V = i_raw.shape[3]
     dtype = _operand_type(e_raw, i_raw, s_raw)
     DT, FT, EXACT = _types(dtype, e_raw.device)
-    config = _config("element_forward", e_raw.device, dtype.itemsize, K, V)
+    sizes = e_raw.device, dtype.itemsize, K, V
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    config = _config("element_forward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(e_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps), 64)
+    run = _Layout(e_raw, H, cu_seqlens, -(-V // min(block, padded_V)), max(1, 8 // warps), 64)
     y = torch.empty((*e_raw.shape[:2], H, V), dtype=torch.float32, device=e_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=e_raw.device)
+    e_raw_at = (*e_raw.stride()[:3], H // e_raw.shape[2])
+    i_raw_at = (*i_raw.stride()[:3], H // i_raw.shape[2])
+    o_at = (*o.stride()[:1], H // o.shape[0])
+    s_raw_at = (*s_raw.stride()[:3], H // s_raw.shape[2])
+    y_at = y.stride()[:3]
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=e_raw.device)
         segment_decay = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=e_raw.device)
-        _, block, warps, stages, precision = _config("element_ends", e_raw.device, dtype.itemsize, K, V)
-        _m_element_ends_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+        _, block, warps, stages, precision = _config("element_ends", *sizes)
+        block = min(block, padded_V)
+        _m_element_ends_kernel[(run.slots * H * -(-V // block),)](
             e_raw, i_raw, o, start_state, segment_decay, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, e_raw.stride(0), e_raw.stride(1), e_raw.stride(2),
-            H // e_raw.shape[2], i_raw.stride(0), i_raw.stride(1), i_raw.stride(2),
-            H // i_raw.shape[2], o.stride(0), H // o.shape[0], K, _padded(K), V,
-            min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.segments, run.N, run.steps, *e_raw_at, *i_raw_at, *o_at, K, padded_K, V, block,
+            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -1126,14 +1134,11 @@ def m_forward(
             run.segments, K, V, min(512, _padded(K * V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
-    _m_element_forward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+    block = min(block, padded_V)
+    _m_element_forward_kernel[(run.slots * H * -(-V // block),)](
         s_raw, e_raw, i_raw, o, start_state, y, final_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, s_raw.stride(0), s_raw.stride(1), s_raw.stride(2),
-        H // s_raw.shape[2], e_raw.stride(0), e_raw.stride(1), e_raw.stride(2),
-        H // e_raw.shape[2], i_raw.stride(0), i_raw.stride(1), i_raw.stride(2),
-        H // i_raw.shape[2], o.stride(0), H // o.shape[0], y.stride(0), y.stride(1),
-        y.stride(2), K, _padded(K), V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        run.segments, run.N, run.steps, *s_raw_at, *e_raw_at, *i_raw_at, *o_at, *y_at, K,
+        padded_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1164,15 +1169,26 @@ def m_backward(
     V = i_raw.shape[3]
     dtype = _operand_type(e_raw, i_raw, s_raw)
     DT, FT, EXACT = _types(dtype, e_raw.device)
-    config = _config("element_backward", e_raw.device, dtype.itemsize, K, V)
+    sizes = e_raw.device, dtype.itemsize, K, V
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    config = _config("element_backward", *sizes)
     chunk, block, warps, stages, precision = config
-    blocks = -(-V // min(block, _padded(V)))
-    run = _Layout(e_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps), 64)
+    blocks = -(-V // min(block, padded_V))
+    run = _Layout(e_raw, H, cu_seqlens, -(-V // min(block, padded_V)), max(1, 8 // warps), 64)
     d_e_raw = torch.empty((blocks, *e_raw.shape[:2], H, K), dtype=torch.float32, device=e_raw.device)
     d_i_raw = _gradient(i_raw, H)
     d_s_raw = torch.empty((blocks, *s_raw.shape[:2], H, K), dtype=torch.float32, device=e_raw.device)
     d_o = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=e_raw.device)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=e_raw.device)
+    e_raw_at = (*e_raw.stride()[:3], H // e_raw.shape[2])
+    i_raw_at = (*i_raw.stride()[:3], H // i_raw.shape[2])
+    o_at = (*o.stride()[:1], H // o.shape[0])
+    s_raw_at = (*s_raw.stride()[:3], H // s_raw.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_e_raw_at = d_e_raw.stride()[:4]
+    d_i_raw_at = d_i_raw.stride()[:3]
+    d_s_raw_at = d_s_raw.stride()[:4]
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=e_raw.device)
     start_state = initial_state
     end_state = d_final_state
@@ -1180,13 +1196,12 @@ def m_backward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=e_raw.device)
         segment_decay = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=e_raw.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=e_raw.device)
-        _, block, warps, stages, precision = _config("element_ends", e_raw.device, dtype.itemsize, K, V)
-        _m_element_ends_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+        _, block, warps, stages, precision = _config("element_ends", *sizes)
+        block = min(block, padded_V)
+        _m_element_ends_kernel[(run.slots * H * -(-V // block),)](
             e_raw, i_raw, o, start_state, segment_decay, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, e_raw.stride(0), e_raw.stride(1), e_raw.stride(2),
-            H // e_raw.shape[2], i_raw.stride(0), i_raw.stride(1), i_raw.stride(2),
-            H // i_raw.shape[2], o.stride(0), H // o.shape[0], K, _padded(K), V,
-            min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.segments, run.N, run.steps, *e_raw_at, *i_raw_at, *o_at, K, padded_K, V, block,
+            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -1194,23 +1209,21 @@ def m_backward(
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, min(512, _padded(K * V)), run.varlen, 8,
         )
-    _, block, warps, stages, precision = _config("element_states", e_raw.device, dtype.itemsize, K, V)
-    _m_element_states_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+    _, block, warps, stages, precision = _config("element_states", *sizes)
+    block = min(block, padded_V)
+    _m_element_states_kernel[(run.slots * H * -(-V // block),)](
         e_raw, i_raw, o, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N,
-        run.steps, e_raw.stride(0), e_raw.stride(1), e_raw.stride(2), H // e_raw.shape[2],
-        i_raw.stride(0), i_raw.stride(1), i_raw.stride(2), H // i_raw.shape[2], o.stride(0),
-        H // o.shape[0], K, _padded(K), V, min(block, _padded(V)), chunk, DT, FT, precision,
+        run.steps, *e_raw_at, *i_raw_at, *o_at, K, padded_K, V, block, chunk, DT, FT, precision,
         EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("element_ends_adjoint", e_raw.device, dtype.itemsize, K, V)
-        _m_element_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+        _, block, warps, stages, precision = _config("element_ends_adjoint", *sizes)
+        block = min(block, padded_V)
+        _m_element_ends_adjoint_kernel[(run.slots * H * -(-V // block),)](
             s_raw, o, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, s_raw.stride(0), s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2],
-            o.stride(0), H // o.shape[0], dy.stride(0), dy.stride(1), dy.stride(2),
-            H // dy.shape[2], K, _padded(K), V, min(block, _padded(V)), chunk, DT, FT,
+            run.steps, *s_raw_at, *o_at, *dy_at, K, padded_K, V, block, chunk, DT, FT,
             precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
@@ -1220,17 +1233,12 @@ def m_backward(
             run.segments, K, V, min(512, _padded(K * V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
-    _m_element_backward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+    block = min(block, padded_V)
+    _m_element_backward_kernel[(run.slots * H * -(-V // block),)](
         s_raw, e_raw, i_raw, o, dy, h_2, end_state, d_e_raw, d_i_raw, d_s_raw, d_initial_state,
-        d_o, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, s_raw.stride(0),
-        s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2], e_raw.stride(0), e_raw.stride(1),
-        e_raw.stride(2), H // e_raw.shape[2], i_raw.stride(0), i_raw.stride(1), i_raw.stride(2),
-        H // i_raw.shape[2], o.stride(0), H // o.shape[0], dy.stride(0), dy.stride(1),
-        dy.stride(2), H // dy.shape[2], d_e_raw.stride(0), d_e_raw.stride(1), d_e_raw.stride(2),
-        d_e_raw.stride(3), d_i_raw.stride(0), d_i_raw.stride(1), d_i_raw.stride(2),
-        d_s_raw.stride(0), d_s_raw.stride(1), d_s_raw.stride(2), d_s_raw.stride(3), K,
-        _padded(K), V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        d_o, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, *s_raw_at,
+        *e_raw_at, *i_raw_at, *o_at, *dy_at, *d_e_raw_at, *d_i_raw_at, *d_s_raw_at, K, padded_K,
+        V, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1269,11 +1277,14 @@ def m_step(
     _, block, warps, stages, _ = _config("element_step", e_raw.device, dtype.itemsize, K, V)
     y = torch.empty((e_raw.shape[0], H, V), dtype=torch.float32, device=e_raw.device)
     held = state.contiguous()
-    _m_step_kernel[(e_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _m_step_kernel[(e_raw.shape[0] * H * -(-V // block),)](
         s_raw, e_raw, i_raw, o, held, y, held, state_indices, H, s_raw.stride(0),
         s_raw.stride(1), H // s_raw.shape[1], e_raw.stride(0), e_raw.stride(1),
         H // e_raw.shape[1], i_raw.stride(0), i_raw.stride(1), H // i_raw.shape[1], o.stride(0),
-        H // o.shape[0], y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
+        H // o.shape[0], y.stride(0), y.stride(1), K, padded_K, V, block,
         num_warps=warps,
         num_stages=stages,
     )

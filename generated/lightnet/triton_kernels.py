@@ -245,7 +245,7 @@ def _dense(x: torch.Tensor | None) -> torch.Tensor | None:
 
 def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
     """The dtype of products: that of the operands; the widest where they differ."""
-    wide = functools.reduce(torch.promote_types, (x.dtype for x in tensors))
+    wide = functools.reduce(torch.promote_types, {x.dtype for x in tensors})
     if wide not in (torch.float32, torch.bfloat16, torch.float16):
         raise TypeError(f"the Triton kernels take float32, bfloat16 and float16, not {wide}")
     return wide
@@ -546,6 +546,7 @@ def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return gradient.to(like.dtype)
 
 
+@functools.cache
 def _types(dtype: torch.dtype, device: torch.device):
     """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
     if device.type == "cpu" and dtype != torch.float16:
@@ -4597,13 +4598,22 @@ def m_forward(
     V = v.shape[3]
     dtype = _operand_type(k_raw, z, v, q)
     DT, FT, EXACT = _types(dtype, k_raw.device)
-    config = _config("outputs", k_raw.device, dtype.itemsize, K, V)
+    sizes = k_raw.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("outputs", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states", k_raw.device, dtype.itemsize, K, V)
-    run = _Layout(k_raw, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
+    _, block, *_ = _config("states", *sizes)
+    run = _Layout(k_raw, H, cu_seqlens, -(-K // min(block, tile_K)))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k_raw.shape[:2], H, V), dtype=k_raw.dtype, device=k_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k_raw.device)
+    k_raw_at = (*k_raw.stride()[:3], H // k_raw.shape[2])
+    z_at = (*z.stride()[:3], H // z.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    z_before_at = (*z_before.stride()[:3], H // z_before.shape[2])
+    q_at = (*q.stride()[:3], H // q.shape[2])
+    y_at = y.stride()[:3]
     h_2, first_K, second_K = _places(kept, k_raw.device, (
         ((run.chunks(chunk), H, K, V), dtype),
         ((run.chunks(chunk), H, K), torch.float32),
@@ -4613,57 +4623,44 @@ def m_forward(
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k_raw.device)
         segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=k_raw.device)
-        _, block, warps, stages, precision = _config("segment_ends", k_raw.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_K)
+        _m_segment_ends_kernel[(run.slots * H * -(-K // block),)](
             k_raw, z, v, z_before, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-            H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], z_before.stride(0),
-            z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K,
-            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.segments, run.N, run.steps, *k_raw_at, *z_at, *v_at, *z_before_at, K, block, V,
+            tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (min(block, _tile(K, dtype)) + _tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (block + tile_V + block + block) * dtype.itemsize),
         )
         _m_segment_scan_kernel[(run.N * H * -(-K * V // 1024),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_K)
+    {32: _m_states_kernel, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-K // block),)](
         k_raw, z, v, z_before, start_state, h_2, first_K, second_K, final_state, run.cu, run.T,
-        H, run.segment, run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1),
-        k_raw.stride(2), H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
-        H // z.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K,
-        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        H, run.segment, run.segments, run.N, run.steps, *k_raw_at, *z_at, *v_at, *z_before_at,
+        K, block, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (min(block, _tile(K, dtype)) + _tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (block + tile_V + block + block) * dtype.itemsize),
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("outputs_mild", k_raw.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("outputs_mild", *sizes)
+        block = min(block, tile_V)
         {32: _m_outputs_mild_kernel, 64: _m_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, z_before, z, q, h_2, k_raw, v, y, run.cu, run.T, H, run.N,
-            run.steps, least, z_before.stride(0), z_before.stride(1), z_before.stride(2),
-            H // z_before.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k_raw.stride(0),
-            k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], v.stride(0), v.stride(1),
-            v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K,
-            _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
-            run.varlen,
+            run.steps, least, *z_before_at, *z_at, *q_at, *k_raw_at, *v_at, *y_at, K, tile_K, V,
+            block, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
+    block = min(block, tile_V)
     {32: _m_outputs_kernel, 64: _m_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, q, k_raw, z, z_before, v, h_2, y, run.cu, run.T, H, run.N, run.steps,
-        least, run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
-        k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], z.stride(0),
-        z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0), z_before.stride(1),
-        z_before.stride(2), H // z_before.shape[2], v.stride(0), v.stride(1), v.stride(2),
-        H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+        least, run.chunks(chunk), *q_at, *k_raw_at, *z_at, *z_before_at, *v_at, *y_at, K,
+        tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4697,10 +4694,13 @@ def m_backward(
     V = v.shape[3]
     dtype = _operand_type(k_raw, z, v, q)
     DT, FT, EXACT = _types(dtype, k_raw.device)
-    config = _config("gradients", k_raw.device, dtype.itemsize, K, V)
+    sizes = k_raw.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", k_raw.device, dtype.itemsize, K, V)
-    run = _Layout(k_raw, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(k_raw, H, cu_seqlens, -(-K // min(block, tile_K)))
     least = _least(1.2924697071141057e-26, dtype)
     d_k_raw = _gradient(k_raw, H)
     d_z = _gradient(z, H)
@@ -4708,6 +4708,17 @@ def m_backward(
     d_q = _gradient(q, H)
     d_z_before = _gradient(z_before, H)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k_raw.device)
+    k_raw_at = (*k_raw.stride()[:3], H // k_raw.shape[2])
+    z_at = (*z.stride()[:3], H // z.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    z_before_at = (*z_before.stride()[:3], H // z_before.shape[2])
+    q_at = (*q.stride()[:3], H // q.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_v_at = d_v.stride()[:3]
+    d_q_at = d_q.stride()[:3]
+    d_k_raw_at = d_k_raw.stride()[:3]
+    d_z_before_at = d_z_before.stride()[:3]
+    d_z_at = d_z.stride()[:3]
     h_2, first_K, second_K = _places(kept, k_raw.device, (
         ((run.chunks(chunk), H, K, V), dtype),
         ((run.chunks(chunk), H, K), torch.float32),
@@ -4720,17 +4731,14 @@ def m_backward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k_raw.device)
         segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=k_raw.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k_raw.device)
-        _, block, warps, stages, precision = _config("segment_ends", k_raw.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_K)
+        _m_segment_ends_kernel[(run.slots * H * -(-K // block),)](
             k_raw, z, v, z_before, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-            H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], z_before.stride(0),
-            z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K,
-            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.segments, run.N, run.steps, *k_raw_at, *z_at, *v_at, *z_before_at, K, block, V,
+            tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (min(block, _tile(K, dtype)) + _tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (block + tile_V + block + block) * dtype.itemsize),
         )
     if kept is None and run.split:
         _m_segment_scan_kernel[(run.N * H * -(-K * V // 1024),)](
@@ -4738,101 +4746,74 @@ def m_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     if kept is None:
-        _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, V)
-        {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("states", *sizes)
+        block = min(block, tile_K)
+        {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // block),)](
             k_raw, z, v, z_before, start_state, h_2, first_K, second_K, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1),
-            k_raw.stride(2), H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
-            H // z.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-            K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.segment, run.segments, run.N, run.steps, *k_raw_at, *z_at, *v_at, *z_before_at,
+            K, block, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (min(block, _tile(K, dtype)) + _tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (block + tile_V + block + block) * dtype.itemsize),
         )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", k_raw.device, dtype.itemsize, K, V)
-        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", *sizes)
+        block = min(block, tile_K)
+        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-K // block),)](
             q, z_before, z, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
-            z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-            z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype),
-            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.steps, *q_at, *z_before_at, *z_at, *dy_at, K, block, V, tile_V, chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (_tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (tile_V + block + block + block) * dtype.itemsize),
         )
         _m_segment_scan_adjoint_kernel[(run.N * H * -(-K * V // 1024),)](
             end_state, segment_decay_K, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", k_raw.device, dtype.itemsize, K, V)
-    _m_states_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_K)
+    _m_states_adjoint_kernel[(run.slots * H * -(-K // block),)](
         q, z_before, z, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
-        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-        z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], dy.stride(0), dy.stride(1),
-        dy.stride(2), H // dy.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype),
+        run.segments, run.N, run.steps, *q_at, *z_before_at, *z_at, *dy_at, K, block, V, tile_V,
         chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (tile_V + block + block + block) * dtype.itemsize),
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("gradients_mild_value", k_raw.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("gradients_mild_value", *sizes)
+        block = min(block, tile_V)
         {32: _m_gradients_mild_value_kernel, 64: _m_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, q, k_raw, z, z_before, dy, l, d_v, run.cu, run.T, H, run.N,
-            run.steps, least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
-            k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], z.stride(0),
-            z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0), z_before.stride(1),
-            z_before.stride(2), H // z_before.shape[2], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), K,
-            _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
-            run.varlen,
+            run.steps, least, *q_at, *k_raw_at, *z_at, *z_before_at, *dy_at, *d_v_at, K, tile_K,
+            V, block, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-        _, block, warps, stages, precision = _config("gradients_mild", k_raw.device, dtype.itemsize, K, V)
-        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("gradients_mild", *sizes)
+        block = min(block, tile_K)
+        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // block),)](
             first_K, second_K, q, k_raw, z, v, z_before, dy, h_2, l, d_q, d_k_raw, d_z_before,
-            d_z, run.cu, run.T, H, run.N, run.steps, least, q.stride(0), q.stride(1),
-            q.stride(2), H // q.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-            H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], z_before.stride(0),
-            z_before.stride(1), z_before.stride(2), H // z_before.shape[2], dy.stride(0),
-            dy.stride(1), dy.stride(2), H // dy.shape[2], d_q.stride(0), d_q.stride(1),
-            d_q.stride(2), d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2),
-            d_z_before.stride(0), d_z_before.stride(1), d_z_before.stride(2), d_z.stride(0),
-            d_z.stride(1), d_z.stride(2), K, min(block, _tile(K, dtype)), V, _tile(V, dtype),
-            chunk, DT, FT, precision, EXACT, run.varlen,
+            d_z, run.cu, run.T, H, run.N, run.steps, least, *q_at, *k_raw_at, *z_at, *v_at,
+            *z_before_at, *dy_at, *d_q_at, *d_k_raw_at, *d_z_before_at, *d_z_at, K, block, V,
+            tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("gradients_value", k_raw.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("gradients_value", *sizes)
+    block = min(block, tile_V)
     {32: _m_gradients_value_kernel, 64: _m_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, q, k_raw, z, z_before, dy, l, d_v, run.cu, run.T, H, run.N,
-        run.steps, least, run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2),
-        H // q.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2],
-        z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0),
-        z_before.stride(1), z_before.stride(2), H // z_before.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1),
-        d_v.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        run.steps, least, run.chunks(chunk), *q_at, *k_raw_at, *z_at, *z_before_at, *dy_at,
+        *d_v_at, K, tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
+    block = min(block, tile_K)
+    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // block),)](
         first_K, second_K, q, k_raw, z, v, z_before, dy, h_2, l, d_q, d_k_raw, d_z_before, d_z,
-        run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk), q.stride(0), q.stride(1),
-        q.stride(2), H // q.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], z_before.stride(0),
-        z_before.stride(1), z_before.stride(2), H // z_before.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], d_q.stride(0), d_q.stride(1),
-        d_q.stride(2), d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2),
-        d_z_before.stride(0), d_z_before.stride(1), d_z_before.stride(2), d_z.stride(0),
-        d_z.stride(1), d_z.stride(2), K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk,
-        DT, FT, precision, EXACT, run.varlen,
+        run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk), *q_at, *k_raw_at, *z_at,
+        *v_at, *z_before_at, *dy_at, *d_q_at, *d_k_raw_at, *d_z_before_at, *d_z_at, K, block, V,
+        tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4852,8 +4833,9 @@ def m_kept(
     K = k_raw.shape[3]
     V = v.shape[3]
     dtype = _operand_type(k_raw, z, v, q)
-    chunk = _config("outputs", k_raw.device, dtype.itemsize, K, V)[0]
-    if _config("gradients", k_raw.device, dtype.itemsize, K, V)[0] != chunk:
+    sizes = k_raw.device, dtype.itemsize, K, V
+    chunk = _config("outputs", *sizes)[0]
+    if _config("gradients", *sizes)[0] != chunk:
         return 0
     N = k_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(k_raw.shape[1], N, cu_seqlens is not None, chunk)
@@ -4905,12 +4887,15 @@ def m_step(
     _, block, warps, stages, _ = _config("step", k_raw.device, dtype.itemsize, K, V)
     y = torch.empty((k_raw.shape[0], H, V), dtype=k_raw.dtype, device=k_raw.device)
     held = state.contiguous()
-    _m_step_kernel[(k_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _m_step_kernel[(k_raw.shape[0] * H * -(-V // block),)](
         q, k_raw, z, v, z_before, held, y, held, state_indices, H, q.stride(0), q.stride(1),
         H // q.shape[1], k_raw.stride(0), k_raw.stride(1), H // k_raw.shape[1], z.stride(0),
         z.stride(1), H // z.shape[1], v.stride(0), v.stride(1), H // v.shape[1],
         z_before.stride(0), z_before.stride(1), H // z_before.shape[1], y.stride(0),
-        y.stride(1), K, _padded(K), V, min(block, _padded(V)),
+        y.stride(1), K, padded_K, V, block,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4942,13 +4927,22 @@ def m_layer_forward(
     V = v.shape[3]
     dtype = _operand_type(k_raw, z, v, q_raw)
     DT, FT, EXACT = _types(dtype, k_raw.device)
-    config = _config("outputs", k_raw.device, dtype.itemsize, K, V)
+    sizes = k_raw.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("outputs", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states", k_raw.device, dtype.itemsize, K, V)
-    run = _Layout(k_raw, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
+    _, block, *_ = _config("states", *sizes)
+    run = _Layout(k_raw, H, cu_seqlens, -(-K // min(block, tile_K)))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k_raw.shape[:2], H, V), dtype=k_raw.dtype, device=k_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k_raw.device)
+    k_raw_at = (*k_raw.stride()[:3], H // k_raw.shape[2])
+    z_at = (*z.stride()[:3], H // z.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    z_before_at = (*z_before.stride()[:3], H // z_before.shape[2])
+    q_raw_at = (*q_raw.stride()[:3], H // q_raw.shape[2])
+    y_at = y.stride()[:3]
     h_2, first_K, second_K = _places(kept, k_raw.device, (
         ((run.chunks(chunk), H, K, V), dtype),
         ((run.chunks(chunk), H, K), torch.float32),
@@ -4958,58 +4952,44 @@ def m_layer_forward(
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k_raw.device)
         segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=k_raw.device)
-        _, block, warps, stages, precision = _config("segment_ends", k_raw.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_K)
+        _m_layer_segment_ends_kernel[(run.slots * H * -(-K // block),)](
             k_raw, z, v, z_before, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-            H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], z_before.stride(0),
-            z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K,
-            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.segments, run.N, run.steps, *k_raw_at, *z_at, *v_at, *z_before_at, K, block, V,
+            tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (min(block, _tile(K, dtype)) + _tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (block + tile_V + block + block) * dtype.itemsize),
         )
         _m_layer_segment_scan_kernel[(run.N * H * -(-K * V // 1024),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, V)
-    {32: _m_layer_states_kernel, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_K)
+    {32: _m_layer_states_kernel, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-K // block),)](
         k_raw, z, v, z_before, start_state, h_2, first_K, second_K, final_state, run.cu, run.T,
-        H, run.segment, run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1),
-        k_raw.stride(2), H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
-        H // z.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K,
-        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        H, run.segment, run.segments, run.N, run.steps, *k_raw_at, *z_at, *v_at, *z_before_at,
+        K, block, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (min(block, _tile(K, dtype)) + _tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (block + tile_V + block + block) * dtype.itemsize),
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("outputs_mild", k_raw.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("outputs_mild", *sizes)
+        block = min(block, tile_V)
         {32: _m_layer_outputs_mild_kernel, 64: _m_layer_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, z_before, z, q_raw, h_2, k_raw, v, y, run.cu, run.T, H, run.N,
-            run.steps, least, z_before.stride(0), z_before.stride(1), z_before.stride(2),
-            H // z_before.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            q_raw.stride(0), q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2],
-            k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], v.stride(0),
-            v.stride(1), v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K,
-            _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
-            run.varlen,
+            run.steps, least, *z_before_at, *z_at, *q_raw_at, *k_raw_at, *v_at, *y_at, K,
+            tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
+    block = min(block, tile_V)
     {32: _m_layer_outputs_kernel, 64: _m_layer_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, q_raw, k_raw, z, z_before, v, h_2, y, run.cu, run.T, H, run.N,
-        run.steps, least, run.chunks(chunk), q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-        H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], y.stride(0), y.stride(1),
-        y.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        run.steps, least, run.chunks(chunk), *q_raw_at, *k_raw_at, *z_at, *z_before_at, *v_at,
+        *y_at, K, tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -5043,10 +5023,13 @@ def m_layer_backward(
     V = v.shape[3]
     dtype = _operand_type(k_raw, z, v, q_raw)
     DT, FT, EXACT = _types(dtype, k_raw.device)
-    config = _config("gradients", k_raw.device, dtype.itemsize, K, V)
+    sizes = k_raw.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", k_raw.device, dtype.itemsize, K, V)
-    run = _Layout(k_raw, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(k_raw, H, cu_seqlens, -(-K // min(block, tile_K)))
     least = _least(1.2924697071141057e-26, dtype)
     d_k_raw = _gradient(k_raw, H)
     d_z = _gradient(z, H)
@@ -5054,6 +5037,17 @@ def m_layer_backward(
     d_q_raw = _gradient(q_raw, H)
     d_z_before = _gradient(z_before, H)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k_raw.device)
+    k_raw_at = (*k_raw.stride()[:3], H // k_raw.shape[2])
+    z_at = (*z.stride()[:3], H // z.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    z_before_at = (*z_before.stride()[:3], H // z_before.shape[2])
+    q_raw_at = (*q_raw.stride()[:3], H // q_raw.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_v_at = d_v.stride()[:3]
+    d_q_raw_at = d_q_raw.stride()[:3]
+    d_k_raw_at = d_k_raw.stride()[:3]
+    d_z_before_at = d_z_before.stride()[:3]
+    d_z_at = d_z.stride()[:3]
     h_2, first_K, second_K = _places(kept, k_raw.device, (
         ((run.chunks(chunk), H, K, V), dtype),
         ((run.chunks(chunk), H, K), torch.float32),
@@ -5066,17 +5060,14 @@ def m_layer_backward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k_raw.device)
         segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=k_raw.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k_raw.device)
-        _, block, warps, stages, precision = _config("segment_ends", k_raw.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_K)
+        _m_layer_segment_ends_kernel[(run.slots * H * -(-K // block),)](
             k_raw, z, v, z_before, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-            H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], z_before.stride(0),
-            z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K,
-            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.segments, run.N, run.steps, *k_raw_at, *z_at, *v_at, *z_before_at, K, block, V,
+            tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (min(block, _tile(K, dtype)) + _tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (block + tile_V + block + block) * dtype.itemsize),
         )
     if kept is None and run.split:
         _m_layer_segment_scan_kernel[(run.N * H * -(-K * V // 1024),)](
@@ -5084,104 +5075,75 @@ def m_layer_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     if kept is None:
-        _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, V)
-        {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("states", *sizes)
+        block = min(block, tile_K)
+        {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // block),)](
             k_raw, z, v, z_before, start_state, h_2, first_K, second_K, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1),
-            k_raw.stride(2), H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
-            H // z.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-            K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.segment, run.segments, run.N, run.steps, *k_raw_at, *z_at, *v_at, *z_before_at,
+            K, block, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (min(block, _tile(K, dtype)) + _tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (block + tile_V + block + block) * dtype.itemsize),
         )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", k_raw.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", *sizes)
+        block = min(block, tile_K)
+        _m_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-K // block),)](
             q_raw, z_before, z, dy, end_state, run.cu, run.T, H, run.segment, run.segments,
-            run.N, run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-            H // q_raw.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
-            H // z_before.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K,
-            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.N, run.steps, *q_raw_at, *z_before_at, *z_at, *dy_at, K, block, V, tile_V,
+            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (_tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (tile_V + block + block + block) * dtype.itemsize),
         )
         _m_layer_segment_scan_adjoint_kernel[(run.N * H * -(-K * V // 1024),)](
             end_state, segment_decay_K, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", k_raw.device, dtype.itemsize, K, V)
-    _m_layer_states_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_K)
+    _m_layer_states_adjoint_kernel[(run.slots * H * -(-K // block),)](
         q_raw, z_before, z, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-        H // q_raw.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
-        H // z_before.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K,
-        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        run.segments, run.N, run.steps, *q_raw_at, *z_before_at, *z_at, *dy_at, K, block, V,
+        tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (tile_V + block + block + block) * dtype.itemsize),
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("gradients_mild_value", k_raw.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("gradients_mild_value", *sizes)
+        block = min(block, tile_V)
         {32: _m_layer_gradients_mild_value_kernel, 64: _m_layer_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, q_raw, k_raw, z, z_before, dy, l, d_v, run.cu, run.T, H, run.N,
-            run.steps, least, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-            H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-            H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0),
-            d_v.stride(1), d_v.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)),
-            chunk, DT, FT, precision, EXACT, run.varlen,
+            run.steps, least, *q_raw_at, *k_raw_at, *z_at, *z_before_at, *dy_at, *d_v_at, K,
+            tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-        _, block, warps, stages, precision = _config("gradients_mild", k_raw.device, dtype.itemsize, K, V)
-        {32: _m_layer_gradients_mild_kernel, 64: _m_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("gradients_mild", *sizes)
+        block = min(block, tile_K)
+        {32: _m_layer_gradients_mild_kernel, 64: _m_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // block),)](
             first_K, second_K, q_raw, k_raw, z, v, z_before, dy, h_2, l, d_q_raw, d_k_raw,
-            d_z_before, d_z, run.cu, run.T, H, run.N, run.steps, least, q_raw.stride(0),
-            q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], k_raw.stride(0),
-            k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], z.stride(0), z.stride(1),
-            z.stride(2), H // z.shape[2], v.stride(0), v.stride(1), v.stride(2),
-            H // v.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
-            H // z_before.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            d_q_raw.stride(0), d_q_raw.stride(1), d_q_raw.stride(2), d_k_raw.stride(0),
-            d_k_raw.stride(1), d_k_raw.stride(2), d_z_before.stride(0), d_z_before.stride(1),
-            d_z_before.stride(2), d_z.stride(0), d_z.stride(1), d_z.stride(2), K,
-            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen,
+            d_z_before, d_z, run.cu, run.T, H, run.N, run.steps, least, *q_raw_at, *k_raw_at,
+            *z_at, *v_at, *z_before_at, *dy_at, *d_q_raw_at, *d_k_raw_at, *d_z_before_at,
+            *d_z_at, K, block, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("gradients_value", k_raw.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("gradients_value", *sizes)
+    block = min(block, tile_V)
     {32: _m_layer_gradients_value_kernel, 64: _m_layer_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, q_raw, k_raw, z, z_before, dy, l, d_v, run.cu, run.T, H, run.N,
-        run.steps, least, run.chunks(chunk), q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-        H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0),
-        d_v.stride(1), d_v.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk,
-        DT, FT, precision, EXACT, run.varlen,
+        run.steps, least, run.chunks(chunk), *q_raw_at, *k_raw_at, *z_at, *z_before_at, *dy_at,
+        *d_v_at, K, tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _m_layer_gradients_kernel, 64: _m_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
+    block = min(block, tile_K)
+    {32: _m_layer_gradients_kernel, 64: _m_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // block),)](
         first_K, second_K, q_raw, k_raw, z, v, z_before, dy, h_2, l, d_q_raw, d_k_raw,
         d_z_before, d_z, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk),
-        q_raw.stride(0), q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], k_raw.stride(0),
-        k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], z.stride(0), z.stride(1),
-        z.stride(2), H // z.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_q_raw.stride(0),
-        d_q_raw.stride(1), d_q_raw.stride(2), d_k_raw.stride(0), d_k_raw.stride(1),
-        d_k_raw.stride(2), d_z_before.stride(0), d_z_before.stride(1), d_z_before.stride(2),
-        d_z.stride(0), d_z.stride(1), d_z.stride(2), K, min(block, _tile(K, dtype)), V,
-        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+        *q_raw_at, *k_raw_at, *z_at, *v_at, *z_before_at, *dy_at, *d_q_raw_at, *d_k_raw_at,
+        *d_z_before_at, *d_z_at, K, block, V, tile_V, chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -5201,8 +5163,9 @@ def m_layer_kept(
     K = k_raw.shape[3]
     V = v.shape[3]
     dtype = _operand_type(k_raw, z, v, q_raw)
-    chunk = _config("outputs", k_raw.device, dtype.itemsize, K, V)[0]
-    if _config("gradients", k_raw.device, dtype.itemsize, K, V)[0] != chunk:
+    sizes = k_raw.device, dtype.itemsize, K, V
+    chunk = _config("outputs", *sizes)[0]
+    if _config("gradients", *sizes)[0] != chunk:
         return 0
     N = k_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(k_raw.shape[1], N, cu_seqlens is not None, chunk)
@@ -5254,13 +5217,15 @@ def m_layer_step(
     _, block, warps, stages, _ = _config("step", k_raw.device, dtype.itemsize, K, V)
     y = torch.empty((k_raw.shape[0], H, V), dtype=k_raw.dtype, device=k_raw.device)
     held = state.contiguous()
-    _m_layer_step_kernel[(k_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _m_layer_step_kernel[(k_raw.shape[0] * H * -(-V // block),)](
         q_raw, k_raw, z, v, z_before, held, y, held, state_indices, H, q_raw.stride(0),
         q_raw.stride(1), H // q_raw.shape[1], k_raw.stride(0), k_raw.stride(1),
         H // k_raw.shape[1], z.stride(0), z.stride(1), H // z.shape[1], v.stride(0),
         v.stride(1), H // v.shape[1], z_before.stride(0), z_before.stride(1),
-        H // z_before.shape[1], y.stride(0), y.stride(1), K, _padded(K), V,
-        min(block, _padded(V)),
+        H // z_before.shape[1], y.stride(0), y.stride(1), K, padded_K, V, block,
         num_warps=warps,
         num_stages=stages,
     )

@@ -174,7 +174,7 @@ def _dense(x: torch.Tensor | None) -> torch.Tensor | None:
 
 def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
     """The dtype of products: that of the operands; the widest where they differ."""
-    wide = functools.reduce(torch.promote_types, (x.dtype for x in tensors))
+    wide = functools.reduce(torch.promote_types, {x.dtype for x in tensors})
     if wide not in (torch.float32, torch.bfloat16, torch.float16):
         raise TypeError(f"the Triton kernels take float32, bfloat16 and float16, not {wide}")
     return wide
@@ -450,6 +450,7 @@ def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return gradient.to(like.dtype)
 
 
+@functools.cache
 def _types(dtype: torch.dtype, device: torch.device):
     """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
     if device.type == "cpu" and dtype != torch.float16:
@@ -885,20 +886,27 @@ def m_forward(
     V = v.shape[3]
     dtype = _operand_type(k, v, q)
     DT, FT, EXACT = _types(dtype, k.device)
-    config = _config("forward", k.device, dtype.itemsize, K, V)
+    sizes = k.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("forward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
+    run = _Layout(k, H, cu_seqlens, -(-V // min(block, tile_V)))
     y = torch.empty((*k.shape[:2], H, V), dtype=k.dtype, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    q_at = (*q.stride()[:3], H // q.shape[2])
+    y_at = y.stride()[:3]
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k.device)
-        _, block, warps, stages, precision = _config("segment_ends", k.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_V)
+        _m_segment_ends_kernel[(run.slots * H * -(-V // block),)](
             k, v, start_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
-            k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
-            v.stride(2), H // v.shape[2], K, _tile(K, dtype), V, min(block, _tile(V, dtype)),
-            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            *k_at, *v_at, K, tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
+            run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -907,12 +915,11 @@ def m_forward(
             run.varlen,
         )
     _, block, warps, stages, precision = config
-    _m_forward_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    block = min(block, tile_V)
+    _m_forward_kernel[(run.slots * H * -(-V // block),)](
         q, k, v, scale, start_state, y, final_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
-        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
-        v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype),
-        V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        run.segments, run.N, run.steps, *q_at, *k_at, *v_at, *y_at, K, tile_K, V, block, chunk,
+        DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -942,14 +949,24 @@ def m_backward(
     V = v.shape[3]
     dtype = _operand_type(k, v, q)
     DT, FT, EXACT = _types(dtype, k.device)
-    config = _config("gradients", k.device, dtype.itemsize, K, V)
+    sizes = k.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", k.device, dtype.itemsize, K, V)
-    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(k, H, cu_seqlens, -(-V // min(block, tile_V)))
     d_k = _gradient(k, H)
     d_v = _gradient(v, H)
     d_q = _gradient(q, H)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    q_at = (*q.stride()[:3], H // q.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_q_at = d_q.stride()[:3]
+    d_v_at = d_v.stride()[:3]
+    d_k_at = d_k.stride()[:3]
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k.device)
     start_state = initial_state
@@ -957,12 +974,12 @@ def m_backward(
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k.device)
-        _, block, warps, stages, precision = _config("segment_ends", k.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_V)
+        _m_segment_ends_kernel[(run.slots * H * -(-V // block),)](
             k, v, start_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
-            k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
-            v.stride(2), H // v.shape[2], K, _tile(K, dtype), V, min(block, _tile(V, dtype)),
-            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            *k_at, *v_at, K, tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
+            run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -970,22 +987,22 @@ def m_backward(
             start_state, initial_state, run.cu, run.T, H, run.segment, run.segments, K, V, 1024,
             run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    _m_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_V)
+    _m_states_kernel[(run.slots * H * -(-V // block),)](
         k, v, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
-        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
-        v.stride(2), H // v.shape[2], K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk,
-        DT, FT, precision, EXACT, run.varlen, run.split,
+        *k_at, *v_at, K, tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
+        run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", k.device, dtype.itemsize, K, V)
-        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", *sizes)
+        block = min(block, tile_V)
+        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-V // block),)](
             q, dy, scale, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], dy.stride(0),
-            dy.stride(1), dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), V,
-            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.steps, *q_at, *dy_at, K, tile_K, V, block, chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -993,23 +1010,19 @@ def m_backward(
             end_state, d_final_state, run.cu, run.T, H, run.segment, run.segments, K, V, 1024,
             run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", k.device, dtype.itemsize, K, V)
-    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_V)
+    _m_states_adjoint_kernel[(run.slots * H * -(-V // block),)](
         q, dy, scale, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        run.segments, run.N, run.steps, *q_at, *dy_at, K, tile_K, V, block, chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
     _m_gradients_kernel[(run.chunks(chunk) * H,)](
-        dy, h_2, scale, v, k, l, q, d_q, d_v, d_k, run.cu, run.T, H, run.N, run.steps,
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], v.stride(0), v.stride(1),
-        v.stride(2), H // v.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], d_q.stride(0), d_q.stride(1),
-        d_q.stride(2), d_v.stride(0), d_v.stride(1), d_v.stride(2), d_k.stride(0),
-        d_k.stride(1), d_k.stride(2), V, _tile(V, dtype), K, _tile(K, dtype), chunk, DT, FT,
+        dy, h_2, scale, v, k, l, q, d_q, d_v, d_k, run.cu, run.T, H, run.N, run.steps, *dy_at,
+        *v_at, *k_at, *q_at, *d_q_at, *d_v_at, *d_k_at, V, tile_V, K, tile_K, chunk, DT, FT,
         precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
@@ -1047,10 +1060,13 @@ def m_step(
     _, block, warps, stages, _ = _config("step", k.device, dtype.itemsize, K, V)
     y = torch.empty((k.shape[0], H, V), dtype=k.dtype, device=k.device)
     held = state.contiguous()
-    _m_step_kernel[(k.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _m_step_kernel[(k.shape[0] * H * -(-V // block),)](
         q, k, v, scale, held, y, held, state_indices, H, q.stride(0), q.stride(1),
         H // q.shape[1], k.stride(0), k.stride(1), H // k.shape[1], v.stride(0), v.stride(1),
-        H // v.shape[1], y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
+        H // v.shape[1], y.stride(0), y.stride(1), K, padded_K, V, block,
         num_warps=warps,
         num_stages=stages,
     )

@@ -174,7 +174,7 @@ def _dense(x: torch.Tensor | None) -> torch.Tensor | None:
 
 def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
     """The dtype of products: that of the operands; the widest where they differ."""
-    wide = functools.reduce(torch.promote_types, (x.dtype for x in tensors))
+    wide = functools.reduce(torch.promote_types, {x.dtype for x in tensors})
     if wide not in (torch.float32, torch.bfloat16, torch.float16):
         raise TypeError(f"the Triton kernels take float32, bfloat16 and float16, not {wide}")
     return wide
@@ -450,6 +450,7 @@ def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return gradient.to(like.dtype)
 
 
+@functools.cache
 def _types(dtype: torch.dtype, device: torch.device):
     """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
     if device.type == "cpu" and dtype != torch.float16:
@@ -960,21 +961,27 @@ def m_n_forward(
     values = s_input.shape[3]
     dtype = _operand_type(q_raw, k_raw, s_input)
     DT, FT, EXACT = _types(dtype, q_raw.device)
-    config = _config("forward", q_raw.device, dtype.itemsize, K, values)
+    sizes = q_raw.device, dtype.itemsize, K, values
+    tile_K = _tile(K, dtype)
+    tile_values = _tile(values, dtype)
+    config = _config("forward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(q_raw, H, cu_seqlens, -(-values // min(block, _tile(values, dtype))))
+    run = _Layout(q_raw, H, cu_seqlens, -(-values // min(block, tile_values)))
     y = torch.empty((*q_raw.shape[:2], H, values), dtype=torch.float32, device=q_raw.device)
     final_state = torch.empty((run.N, H, K, values), dtype=torch.float32, device=q_raw.device)
+    k_raw_at = (*k_raw.stride()[:3], H // k_raw.shape[2])
+    s_input_at = (*s_input.stride()[:3], H // s_input.shape[2])
+    q_raw_at = (*q_raw.stride()[:3], H // q_raw.shape[2])
+    y_at = y.stride()[:3]
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, values), dtype=torch.float32, device=q_raw.device)
-        _, block, warps, stages, precision = _config("segment_ends", q_raw.device, dtype.itemsize, K, values)
-        _m_n_segment_ends_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_values)
+        _m_n_segment_ends_kernel[(run.slots * H * -(-values // block),)](
             k_raw, s_input, start_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2],
-            s_input.stride(0), s_input.stride(1), s_input.stride(2), H // s_input.shape[2], K,
-            _tile(K, dtype), values, min(block, _tile(values, dtype)), chunk, DT, FT, precision,
-            EXACT, run.varlen, run.split,
+            run.steps, *k_raw_at, *s_input_at, K, tile_K, values, block, chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -983,14 +990,11 @@ def m_n_forward(
             1024, run.varlen,
         )
     _, block, warps, stages, precision = config
-    _m_n_forward_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
+    block = min(block, tile_values)
+    _m_n_forward_kernel[(run.slots * H * -(-values // block),)](
         q_raw, k_raw, s_input, start_state, y, final_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-        H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], s_input.stride(0), s_input.stride(1), s_input.stride(2),
-        H // s_input.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype),
-        values, min(block, _tile(values, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        run.segments, run.N, run.steps, *q_raw_at, *k_raw_at, *s_input_at, *y_at, K, tile_K,
+        values, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1019,14 +1023,24 @@ def m_n_backward(
     values = s_input.shape[3]
     dtype = _operand_type(q_raw, k_raw, s_input)
     DT, FT, EXACT = _types(dtype, q_raw.device)
-    config = _config("gradients", q_raw.device, dtype.itemsize, K, values)
+    sizes = q_raw.device, dtype.itemsize, K, values
+    tile_K = _tile(K, dtype)
+    tile_values = _tile(values, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", q_raw.device, dtype.itemsize, K, values)
-    run = _Layout(q_raw, H, cu_seqlens, -(-values // min(block, _tile(values, dtype))))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(q_raw, H, cu_seqlens, -(-values // min(block, tile_values)))
     d_q_raw = _gradient(q_raw, H)
     d_k_raw = _gradient(k_raw, H)
     d_input = _gradient(s_input, H)
     d_initial_state = torch.empty((run.N, H, K, values), dtype=torch.float32, device=q_raw.device)
+    k_raw_at = (*k_raw.stride()[:3], H // k_raw.shape[2])
+    s_input_at = (*s_input.stride()[:3], H // s_input.shape[2])
+    q_raw_at = (*q_raw.stride()[:3], H // q_raw.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_input_at = d_input.stride()[:3]
+    d_k_raw_at = d_k_raw.stride()[:3]
+    d_q_raw_at = d_q_raw.stride()[:3]
     l = torch.empty((run.chunks(chunk), H, K, values), dtype=dtype, device=q_raw.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, values), dtype=dtype, device=q_raw.device)
     start_state = initial_state
@@ -1034,13 +1048,12 @@ def m_n_backward(
     if run.split:
         start_state = torch.empty((run.slots, H, K, values), dtype=torch.float32, device=q_raw.device)
         end_state = torch.empty((run.slots, H, K, values), dtype=torch.float32, device=q_raw.device)
-        _, block, warps, stages, precision = _config("segment_ends", q_raw.device, dtype.itemsize, K, values)
-        _m_n_segment_ends_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_values)
+        _m_n_segment_ends_kernel[(run.slots * H * -(-values // block),)](
             k_raw, s_input, start_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2],
-            s_input.stride(0), s_input.stride(1), s_input.stride(2), H // s_input.shape[2], K,
-            _tile(K, dtype), values, min(block, _tile(values, dtype)), chunk, DT, FT, precision,
-            EXACT, run.varlen, run.split,
+            run.steps, *k_raw_at, *s_input_at, K, tile_K, values, block, chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -1048,23 +1061,21 @@ def m_n_backward(
             start_state, initial_state, run.cu, run.T, H, run.segment, run.segments, K, values,
             1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", q_raw.device, dtype.itemsize, K, values)
-    _m_n_states_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_values)
+    _m_n_states_kernel[(run.slots * H * -(-values // block),)](
         k_raw, s_input, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N,
-        run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2],
-        s_input.stride(0), s_input.stride(1), s_input.stride(2), H // s_input.shape[2], K,
-        _tile(K, dtype), values, min(block, _tile(values, dtype)), chunk, DT, FT, precision,
+        run.steps, *k_raw_at, *s_input_at, K, tile_K, values, block, chunk, DT, FT, precision,
         EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", q_raw.device, dtype.itemsize, K, values)
-        _m_n_segment_ends_adjoint_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", *sizes)
+        block = min(block, tile_values)
+        _m_n_segment_ends_adjoint_kernel[(run.slots * H * -(-values // block),)](
             q_raw, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
-            q_raw.stride(0), q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2],
-            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K, _tile(K, dtype),
-            values, min(block, _tile(values, dtype)), chunk, DT, FT, precision, EXACT,
+            *q_raw_at, *dy_at, K, tile_K, values, block, chunk, DT, FT, precision, EXACT,
             run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
@@ -1073,12 +1084,11 @@ def m_n_backward(
             end_state, d_final_state, run.cu, run.T, H, run.segment, run.segments, K, values,
             1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", q_raw.device, dtype.itemsize, K, values)
-    _m_n_states_adjoint_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_values)
+    _m_n_states_adjoint_kernel[(run.slots * H * -(-values // block),)](
         q_raw, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment, run.segments,
-        run.N, run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-        H // q_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K,
-        _tile(K, dtype), values, min(block, _tile(values, dtype)), chunk, DT, FT, precision,
+        run.N, run.steps, *q_raw_at, *dy_at, K, tile_K, values, block, chunk, DT, FT, precision,
         EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
@@ -1086,13 +1096,9 @@ def m_n_backward(
     _, block, warps, stages, precision = config
     _m_n_gradients_kernel[(run.chunks(chunk) * H,)](
         k_raw, l, q_raw, dy, s_input, h_2, d_input, d_k_raw, d_q_raw, run.cu, run.T, H, run.N,
-        run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2],
-        q_raw.stride(0), q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], s_input.stride(0), s_input.stride(1),
-        s_input.stride(2), H // s_input.shape[2], d_input.stride(0), d_input.stride(1),
-        d_input.stride(2), d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2),
-        d_q_raw.stride(0), d_q_raw.stride(1), d_q_raw.stride(2), K, _tile(K, dtype), values,
-        _tile(values, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.steps, *k_raw_at, *q_raw_at, *dy_at, *s_input_at, *d_input_at, *d_k_raw_at,
+        *d_q_raw_at, K, tile_K, values, tile_values, chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1128,11 +1134,14 @@ def m_n_step(
     _, block, warps, stages, _ = _config("step", q_raw.device, dtype.itemsize, K, values)
     y = torch.empty((q_raw.shape[0], H, values), dtype=torch.float32, device=q_raw.device)
     held = state.contiguous()
-    _m_n_step_kernel[(q_raw.shape[0] * H * -(-values // min(block, _padded(values))),)](
+    padded_K = _padded(K)
+    padded_values = _padded(values)
+    block = min(block, padded_values)
+    _m_n_step_kernel[(q_raw.shape[0] * H * -(-values // block),)](
         q_raw, k_raw, s_input, held, y, held, state_indices, H, q_raw.stride(0),
         q_raw.stride(1), H // q_raw.shape[1], k_raw.stride(0), k_raw.stride(1),
         H // k_raw.shape[1], s_input.stride(0), s_input.stride(1), H // s_input.shape[1],
-        y.stride(0), y.stride(1), K, _padded(K), values, min(block, _padded(values)),
+        y.stride(0), y.stride(1), K, padded_K, values, block,
         num_warps=warps,
         num_stages=stages,
     )

@@ -174,7 +174,7 @@ def _dense(x: torch.Tensor | None) -> torch.Tensor | None:
 
 def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
     """The dtype of products: that of the operands; the widest where they differ."""
-    wide = functools.reduce(torch.promote_types, (x.dtype for x in tensors))
+    wide = functools.reduce(torch.promote_types, {x.dtype for x in tensors})
     if wide not in (torch.float32, torch.bfloat16, torch.float16):
         raise TypeError(f"the Triton kernels take float32, bfloat16 and float16, not {wide}")
     return wide
@@ -450,6 +450,7 @@ def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return gradient.to(like.dtype)
 
 
+@functools.cache
 def _types(dtype: torch.dtype, device: torch.device):
     """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
     if device.type == "cpu" and dtype != torch.float16:
@@ -880,21 +881,27 @@ def mc_ms_forward(
     V = v.shape[3]
     dtype = _operand_type(shrink, expand, v)
     DT, FT, EXACT = _types(dtype, shrink.device)
-    config = _config("forward", shrink.device, dtype.itemsize, keys, V)
+    sizes = shrink.device, dtype.itemsize, keys, V
+    tile_V = _tile(V, dtype)
+    tile_keys = _tile(keys, dtype)
+    config = _config("forward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(shrink, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
+    run = _Layout(shrink, H, cu_seqlens, -(-V // min(block, tile_V)))
     y = torch.empty((*shrink.shape[:2], H, V), dtype=shrink.dtype, device=shrink.device)
     final_state = torch.empty((run.N, H, keys, V), dtype=torch.float32, device=shrink.device)
+    expand_at = (*expand.stride()[:3], H // expand.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    shrink_at = (*shrink.stride()[:3], H // shrink.shape[2])
+    y_at = y.stride()[:3]
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, keys, V), dtype=torch.float32, device=shrink.device)
-        _, block, warps, stages, precision = _config("segment_ends", shrink.device, dtype.itemsize, keys, V)
-        _mc_ms_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_V)
+        _mc_ms_segment_ends_kernel[(run.slots * H * -(-V // block),)](
             expand, v, start_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, expand.stride(0), expand.stride(1), expand.stride(2),
-            H // expand.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], keys,
-            _tile(keys, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.steps, *expand_at, *v_at, keys, tile_keys, V, block, chunk, DT, FT, precision,
+            EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -903,13 +910,11 @@ def mc_ms_forward(
             1024, run.varlen,
         )
     _, block, warps, stages, precision = config
-    _mc_ms_forward_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    block = min(block, tile_V)
+    _mc_ms_forward_kernel[(run.slots * H * -(-V // block),)](
         shrink, expand, v, start_state, y, final_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, shrink.stride(0), shrink.stride(1), shrink.stride(2),
-        H // shrink.shape[2], expand.stride(0), expand.stride(1), expand.stride(2),
-        H // expand.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        y.stride(0), y.stride(1), y.stride(2), keys, _tile(keys, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        run.segments, run.N, run.steps, *shrink_at, *expand_at, *v_at, *y_at, keys, tile_keys,
+        V, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -938,14 +943,24 @@ def mc_ms_backward(
     V = v.shape[3]
     dtype = _operand_type(shrink, expand, v)
     DT, FT, EXACT = _types(dtype, shrink.device)
-    config = _config("gradients", shrink.device, dtype.itemsize, keys, V)
+    sizes = shrink.device, dtype.itemsize, keys, V
+    tile_V = _tile(V, dtype)
+    tile_keys = _tile(keys, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", shrink.device, dtype.itemsize, keys, V)
-    run = _Layout(shrink, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(shrink, H, cu_seqlens, -(-V // min(block, tile_V)))
     d_shrink = _gradient(shrink, H)
     d_expand = _gradient(expand, H)
     d_v = _gradient(v, H)
     d_initial_state = torch.empty((run.N, H, keys, V), dtype=torch.float32, device=shrink.device)
+    expand_at = (*expand.stride()[:3], H // expand.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    shrink_at = (*shrink.stride()[:3], H // shrink.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_v_at = d_v.stride()[:3]
+    d_expand_at = d_expand.stride()[:3]
+    d_shrink_at = d_shrink.stride()[:3]
     l = torch.empty((run.chunks(chunk), H, keys, V), dtype=dtype, device=shrink.device)
     h_2 = torch.empty((run.chunks(chunk), H, keys, V), dtype=dtype, device=shrink.device)
     start_state = initial_state
@@ -953,13 +968,12 @@ def mc_ms_backward(
     if run.split:
         start_state = torch.empty((run.slots, H, keys, V), dtype=torch.float32, device=shrink.device)
         end_state = torch.empty((run.slots, H, keys, V), dtype=torch.float32, device=shrink.device)
-        _, block, warps, stages, precision = _config("segment_ends", shrink.device, dtype.itemsize, keys, V)
-        _mc_ms_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_V)
+        _mc_ms_segment_ends_kernel[(run.slots * H * -(-V // block),)](
             expand, v, start_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, expand.stride(0), expand.stride(1), expand.stride(2),
-            H // expand.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], keys,
-            _tile(keys, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.steps, *expand_at, *v_at, keys, tile_keys, V, block, chunk, DT, FT, precision,
+            EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -967,22 +981,21 @@ def mc_ms_backward(
             start_state, initial_state, run.cu, run.T, H, run.segment, run.segments, keys, V,
             1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", shrink.device, dtype.itemsize, keys, V)
-    _mc_ms_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_V)
+    _mc_ms_states_kernel[(run.slots * H * -(-V // block),)](
         expand, v, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N,
-        run.steps, expand.stride(0), expand.stride(1), expand.stride(2), H // expand.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], keys, _tile(keys, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        run.steps, *expand_at, *v_at, keys, tile_keys, V, block, chunk, DT, FT, precision,
+        EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", shrink.device, dtype.itemsize, keys, V)
-        _mc_ms_segment_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", *sizes)
+        block = min(block, tile_V)
+        _mc_ms_segment_ends_adjoint_kernel[(run.slots * H * -(-V // block),)](
             shrink, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, shrink.stride(0), shrink.stride(1), shrink.stride(2),
-            H // shrink.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            keys, _tile(keys, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision,
+            run.steps, *shrink_at, *dy_at, keys, tile_keys, V, block, chunk, DT, FT, precision,
             EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
@@ -991,26 +1004,20 @@ def mc_ms_backward(
             end_state, d_final_state, run.cu, run.T, H, run.segment, run.segments, keys, V,
             1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", shrink.device, dtype.itemsize, keys, V)
-    _mc_ms_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_V)
+    _mc_ms_states_adjoint_kernel[(run.slots * H * -(-V // block),)](
         shrink, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment, run.segments,
-        run.N, run.steps, shrink.stride(0), shrink.stride(1), shrink.stride(2),
-        H // shrink.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], keys,
-        _tile(keys, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        run.N, run.steps, *shrink_at, *dy_at, keys, tile_keys, V, block, chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
     _mc_ms_gradients_kernel[(run.chunks(chunk) * H,)](
         expand, l, shrink, dy, v, h_2, d_v, d_expand, d_shrink, run.cu, run.T, H, run.N,
-        run.steps, expand.stride(0), expand.stride(1), expand.stride(2), H // expand.shape[2],
-        shrink.stride(0), shrink.stride(1), shrink.stride(2), H // shrink.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], v.stride(0), v.stride(1),
-        v.stride(2), H // v.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2),
-        d_expand.stride(0), d_expand.stride(1), d_expand.stride(2), d_shrink.stride(0),
-        d_shrink.stride(1), d_shrink.stride(2), keys, _tile(keys, dtype), V, _tile(V, dtype),
-        chunk, DT, FT, precision, EXACT, run.varlen,
+        run.steps, *expand_at, *shrink_at, *dy_at, *v_at, *d_v_at, *d_expand_at, *d_shrink_at,
+        keys, tile_keys, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1046,11 +1053,14 @@ def mc_ms_step(
     _, block, warps, stages, _ = _config("step", shrink.device, dtype.itemsize, keys, V)
     y = torch.empty((shrink.shape[0], H, V), dtype=shrink.dtype, device=shrink.device)
     held = state.contiguous()
-    _mc_ms_step_kernel[(shrink.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_V = _padded(V)
+    padded_keys = _padded(keys)
+    block = min(block, padded_V)
+    _mc_ms_step_kernel[(shrink.shape[0] * H * -(-V // block),)](
         shrink, expand, v, held, y, held, state_indices, H, shrink.stride(0), shrink.stride(1),
         H // shrink.shape[1], expand.stride(0), expand.stride(1), H // expand.shape[1],
-        v.stride(0), v.stride(1), H // v.shape[1], y.stride(0), y.stride(1), keys,
-        _padded(keys), V, min(block, _padded(V)),
+        v.stride(0), v.stride(1), H // v.shape[1], y.stride(0), y.stride(1), keys, padded_keys,
+        V, block,
         num_warps=warps,
         num_stages=stages,
     )

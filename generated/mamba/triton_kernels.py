@@ -301,7 +301,7 @@ def _dense(x: torch.Tensor | None) -> torch.Tensor | None:
 
 def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
     """The dtype of products: that of the operands; the widest where they differ."""
-    wide = functools.reduce(torch.promote_types, (x.dtype for x in tensors))
+    wide = functools.reduce(torch.promote_types, {x.dtype for x in tensors})
     if wide not in (torch.float32, torch.bfloat16, torch.float16):
         raise TypeError(f"the Triton kernels take float32, bfloat16 and float16, not {wide}")
     return wide
@@ -585,6 +585,7 @@ def _gathered(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return gradient.to(like.dtype)
 
 
+@functools.cache
 def _types(dtype: torch.dtype, device: torch.device):
     """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
     if device.type == "cpu" and dtype != torch.float16:
@@ -1799,23 +1800,31 @@ def m_forward(
     V = d.shape[3]
     dtype = _operand_type(b, d, u, c_2)
     DT, FT, EXACT = _types(dtype, b.device)
-    config = _config("element_forward", b.device, dtype.itemsize, K, V)
+    sizes = b.device, dtype.itemsize, K, V
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    config = _config("element_forward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps), 64)
+    run = _Layout(b, H, cu_seqlens, -(-V // min(block, padded_V)), max(1, 8 // warps), 64)
     y = torch.empty((*b.shape[:2], H, V), dtype=torch.float32, device=b.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=b.device)
+    b_at = (*b.stride()[:3], H // b.shape[2])
+    u_at = (*u.stride()[:3], H // u.shape[2])
+    d_at = (*d.stride()[:3], H // d.shape[2])
+    d_bias_at = (*d_bias.stride()[:1], H // d_bias.shape[0])
+    A_log_at = (*A_log.stride()[:1], H // A_log.shape[0])
+    c_2_at = (*c_2.stride()[:3], H // c_2.shape[2])
+    y_at = y.stride()[:3]
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
         segment_decay = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
-        _, block, warps, stages, precision = _config("element_ends", b.device, dtype.itemsize, K, V)
-        _m_element_ends_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+        _, block, warps, stages, precision = _config("element_ends", *sizes)
+        block = min(block, padded_V)
+        _m_element_ends_kernel[(run.slots * H * -(-V // block),)](
             b, u, d, d_bias, A_log, start_state, segment_decay, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, b.stride(0), b.stride(1), b.stride(2),
-            H // b.shape[2], u.stride(0), u.stride(1), u.stride(2), H // u.shape[2],
-            d.stride(0), d.stride(1), d.stride(2), H // d.shape[2], d_bias.stride(0),
-            H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0], K, _padded(K), V,
-            min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.segments, run.N, run.steps, *b_at, *u_at, *d_at, *d_bias_at, *A_log_at, K,
+            padded_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -1824,14 +1833,11 @@ def m_forward(
             run.segments, K, V, min(512, _padded(K * V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
-    _m_element_forward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+    block = min(block, padded_V)
+    _m_element_forward_kernel[(run.slots * H * -(-V // block),)](
         c_2, b, u, d, d_bias, A_log, start_state, y, final_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, c_2.stride(0), c_2.stride(1), c_2.stride(2),
-        H // c_2.shape[2], b.stride(0), b.stride(1), b.stride(2), H // b.shape[2], u.stride(0),
-        u.stride(1), u.stride(2), H // u.shape[2], d.stride(0), d.stride(1), d.stride(2),
-        H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0),
-        H // A_log.shape[0], y.stride(0), y.stride(1), y.stride(2), K, _padded(K), V,
-        min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        run.segments, run.N, run.steps, *c_2_at, *b_at, *u_at, *d_at, *d_bias_at, *A_log_at,
+        *y_at, K, padded_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1866,10 +1872,13 @@ def m_backward(
     V = d.shape[3]
     dtype = _operand_type(b, d, u, c_2)
     DT, FT, EXACT = _types(dtype, b.device)
-    config = _config("element_backward", b.device, dtype.itemsize, K, V)
+    sizes = b.device, dtype.itemsize, K, V
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    config = _config("element_backward", *sizes)
     chunk, block, warps, stages, precision = config
-    blocks = -(-V // min(block, _padded(V)))
-    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps), 64)
+    blocks = -(-V // min(block, padded_V))
+    run = _Layout(b, H, cu_seqlens, -(-V // min(block, padded_V)), max(1, 8 // warps), 64)
     d_b = torch.empty((blocks, *b.shape[:2], H, K), dtype=torch.float32, device=b.device)
     d_d = _gradient(d, H)
     d_d_bias = torch.empty((run.slots, H, V), dtype=torch.float32, device=b.device)
@@ -1877,6 +1886,17 @@ def m_backward(
     d_c = torch.empty((blocks, *c_2.shape[:2], H, K), dtype=torch.float32, device=b.device)
     d_A_log = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=b.device)
+    b_at = (*b.stride()[:3], H // b.shape[2])
+    u_at = (*u.stride()[:3], H // u.shape[2])
+    d_at = (*d.stride()[:3], H // d.shape[2])
+    d_bias_at = (*d_bias.stride()[:1], H // d_bias.shape[0])
+    A_log_at = (*A_log.stride()[:1], H // A_log.shape[0])
+    c_2_at = (*c_2.stride()[:3], H // c_2.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_b_at = d_b.stride()[:4]
+    d_d_at = d_d.stride()[:3]
+    d_u_at = d_u.stride()[:3]
+    d_c_at = d_c.stride()[:4]
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=b.device)
     start_state = initial_state
     end_state = d_final_state
@@ -1884,14 +1904,12 @@ def m_backward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
         segment_decay = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
-        _, block, warps, stages, precision = _config("element_ends", b.device, dtype.itemsize, K, V)
-        _m_element_ends_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+        _, block, warps, stages, precision = _config("element_ends", *sizes)
+        block = min(block, padded_V)
+        _m_element_ends_kernel[(run.slots * H * -(-V // block),)](
             b, u, d, d_bias, A_log, start_state, segment_decay, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, b.stride(0), b.stride(1), b.stride(2),
-            H // b.shape[2], u.stride(0), u.stride(1), u.stride(2), H // u.shape[2],
-            d.stride(0), d.stride(1), d.stride(2), H // d.shape[2], d_bias.stride(0),
-            H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0], K, _padded(K), V,
-            min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.segments, run.N, run.steps, *b_at, *u_at, *d_at, *d_bias_at, *A_log_at, K,
+            padded_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -1899,26 +1917,22 @@ def m_backward(
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, min(512, _padded(K * V)), run.varlen, 8,
         )
-    _, block, warps, stages, precision = _config("element_states", b.device, dtype.itemsize, K, V)
-    _m_element_states_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+    _, block, warps, stages, precision = _config("element_states", *sizes)
+    block = min(block, padded_V)
+    _m_element_states_kernel[(run.slots * H * -(-V // block),)](
         b, u, d, d_bias, A_log, start_state, h_2, run.cu, run.T, H, run.segment, run.segments,
-        run.N, run.steps, b.stride(0), b.stride(1), b.stride(2), H // b.shape[2], u.stride(0),
-        u.stride(1), u.stride(2), H // u.shape[2], d.stride(0), d.stride(1), d.stride(2),
-        H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0),
-        H // A_log.shape[0], K, _padded(K), V, min(block, _padded(V)), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split,
+        run.N, run.steps, *b_at, *u_at, *d_at, *d_bias_at, *A_log_at, K, padded_K, V, block,
+        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("element_ends_adjoint", b.device, dtype.itemsize, K, V)
-        _m_element_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+        _, block, warps, stages, precision = _config("element_ends_adjoint", *sizes)
+        block = min(block, padded_V)
+        _m_element_ends_adjoint_kernel[(run.slots * H * -(-V // block),)](
             c_2, A_log, d, d_bias, dy, end_state, run.cu, run.T, H, run.segment, run.segments,
-            run.N, run.steps, c_2.stride(0), c_2.stride(1), c_2.stride(2), H // c_2.shape[2],
-            A_log.stride(0), H // A_log.shape[0], d.stride(0), d.stride(1), d.stride(2),
-            H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], K, _padded(K), V, min(block, _padded(V)), chunk, DT,
-            FT, precision, EXACT, run.varlen, run.split,
+            run.N, run.steps, *c_2_at, *A_log_at, *d_at, *d_bias_at, *dy_at, K, padded_K, V,
+            block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -1927,18 +1941,12 @@ def m_backward(
             run.segments, K, V, min(512, _padded(K * V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
-    _m_element_backward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+    block = min(block, padded_V)
+    _m_element_backward_kernel[(run.slots * H * -(-V // block),)](
         c_2, b, u, d, d_bias, A_log, dy, h_2, end_state, d_b, d_d, d_u, d_c, d_initial_state,
         d_d_bias, d_A_log, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
-        c_2.stride(0), c_2.stride(1), c_2.stride(2), H // c_2.shape[2], b.stride(0),
-        b.stride(1), b.stride(2), H // b.shape[2], u.stride(0), u.stride(1), u.stride(2),
-        H // u.shape[2], d.stride(0), d.stride(1), d.stride(2), H // d.shape[2],
-        d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_b.stride(0),
-        d_b.stride(1), d_b.stride(2), d_b.stride(3), d_d.stride(0), d_d.stride(1),
-        d_d.stride(2), d_u.stride(0), d_u.stride(1), d_u.stride(2), d_c.stride(0),
-        d_c.stride(1), d_c.stride(2), d_c.stride(3), K, _padded(K), V, min(block, _padded(V)),
-        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        *c_2_at, *b_at, *u_at, *d_at, *d_bias_at, *A_log_at, *dy_at, *d_b_at, *d_d_at, *d_u_at,
+        *d_c_at, K, padded_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1983,12 +1991,15 @@ def m_step(
     _, block, warps, stages, _ = _config("element_step", b.device, dtype.itemsize, K, V)
     y = torch.empty((b.shape[0], H, V), dtype=torch.float32, device=b.device)
     held = state.contiguous()
-    _m_step_kernel[(b.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _m_step_kernel[(b.shape[0] * H * -(-V // block),)](
         c_2, b, u, d, d_bias, A_log, held, y, held, state_indices, H, c_2.stride(0),
         c_2.stride(1), H // c_2.shape[1], b.stride(0), b.stride(1), H // b.shape[1],
         u.stride(0), u.stride(1), H // u.shape[1], d.stride(0), d.stride(1), H // d.shape[1],
         d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0],
-        y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
+        y.stride(0), y.stride(1), K, padded_K, V, block,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2021,23 +2032,31 @@ def m_layer_forward(
     V = d.shape[3]
     dtype = _operand_type(b, d, u_raw, c_2)
     DT, FT, EXACT = _types(dtype, b.device)
-    config = _config("element_forward", b.device, dtype.itemsize, K, V)
+    sizes = b.device, dtype.itemsize, K, V
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    config = _config("element_forward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps), 64)
+    run = _Layout(b, H, cu_seqlens, -(-V // min(block, padded_V)), max(1, 8 // warps), 64)
     y = torch.empty((*b.shape[:2], H, V), dtype=torch.float32, device=b.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=b.device)
+    b_at = (*b.stride()[:3], H // b.shape[2])
+    u_raw_at = (*u_raw.stride()[:3], H // u_raw.shape[2])
+    d_at = (*d.stride()[:3], H // d.shape[2])
+    d_bias_at = (*d_bias.stride()[:1], H // d_bias.shape[0])
+    A_log_at = (*A_log.stride()[:1], H // A_log.shape[0])
+    c_2_at = (*c_2.stride()[:3], H // c_2.shape[2])
+    y_at = y.stride()[:3]
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
         segment_decay = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
-        _, block, warps, stages, precision = _config("element_ends", b.device, dtype.itemsize, K, V)
-        _m_layer_element_ends_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+        _, block, warps, stages, precision = _config("element_ends", *sizes)
+        block = min(block, padded_V)
+        _m_layer_element_ends_kernel[(run.slots * H * -(-V // block),)](
             b, u_raw, d, d_bias, A_log, start_state, segment_decay, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, b.stride(0), b.stride(1), b.stride(2),
-            H // b.shape[2], u_raw.stride(0), u_raw.stride(1), u_raw.stride(2),
-            H // u_raw.shape[2], d.stride(0), d.stride(1), d.stride(2), H // d.shape[2],
-            d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0], K,
-            _padded(K), V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+            run.segment, run.segments, run.N, run.steps, *b_at, *u_raw_at, *d_at, *d_bias_at,
+            *A_log_at, K, padded_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
             run.split,
             num_warps=warps,
             num_stages=stages,
@@ -2047,14 +2066,11 @@ def m_layer_forward(
             run.segments, K, V, min(512, _padded(K * V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
-    _m_layer_element_forward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+    block = min(block, padded_V)
+    _m_layer_element_forward_kernel[(run.slots * H * -(-V // block),)](
         c_2, b, u_raw, d, d_bias, A_log, start_state, y, final_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, c_2.stride(0), c_2.stride(1),
-        c_2.stride(2), H // c_2.shape[2], b.stride(0), b.stride(1), b.stride(2),
-        H // b.shape[2], u_raw.stride(0), u_raw.stride(1), u_raw.stride(2), H // u_raw.shape[2],
-        d.stride(0), d.stride(1), d.stride(2), H // d.shape[2], d_bias.stride(0),
-        H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0], y.stride(0), y.stride(1),
-        y.stride(2), K, _padded(K), V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT,
+        run.segment, run.segments, run.N, run.steps, *c_2_at, *b_at, *u_raw_at, *d_at,
+        *d_bias_at, *A_log_at, *y_at, K, padded_K, V, block, chunk, DT, FT, precision, EXACT,
         run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
@@ -2090,10 +2106,13 @@ def m_layer_backward(
     V = d.shape[3]
     dtype = _operand_type(b, d, u_raw, c_2)
     DT, FT, EXACT = _types(dtype, b.device)
-    config = _config("element_backward", b.device, dtype.itemsize, K, V)
+    sizes = b.device, dtype.itemsize, K, V
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    config = _config("element_backward", *sizes)
     chunk, block, warps, stages, precision = config
-    blocks = -(-V // min(block, _padded(V)))
-    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps), 64)
+    blocks = -(-V // min(block, padded_V))
+    run = _Layout(b, H, cu_seqlens, -(-V // min(block, padded_V)), max(1, 8 // warps), 64)
     d_b = torch.empty((blocks, *b.shape[:2], H, K), dtype=torch.float32, device=b.device)
     d_d = _gradient(d, H)
     d_d_bias = torch.empty((run.slots, H, V), dtype=torch.float32, device=b.device)
@@ -2101,6 +2120,17 @@ def m_layer_backward(
     d_c = torch.empty((blocks, *c_2.shape[:2], H, K), dtype=torch.float32, device=b.device)
     d_A_log = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=b.device)
+    b_at = (*b.stride()[:3], H // b.shape[2])
+    u_raw_at = (*u_raw.stride()[:3], H // u_raw.shape[2])
+    d_at = (*d.stride()[:3], H // d.shape[2])
+    d_bias_at = (*d_bias.stride()[:1], H // d_bias.shape[0])
+    A_log_at = (*A_log.stride()[:1], H // A_log.shape[0])
+    c_2_at = (*c_2.stride()[:3], H // c_2.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_b_at = d_b.stride()[:4]
+    d_d_at = d_d.stride()[:3]
+    d_u_raw_at = d_u_raw.stride()[:3]
+    d_c_at = d_c.stride()[:4]
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=b.device)
     start_state = initial_state
     end_state = d_final_state
@@ -2108,14 +2138,12 @@ def m_layer_backward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
         segment_decay = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
-        _, block, warps, stages, precision = _config("element_ends", b.device, dtype.itemsize, K, V)
-        _m_layer_element_ends_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+        _, block, warps, stages, precision = _config("element_ends", *sizes)
+        block = min(block, padded_V)
+        _m_layer_element_ends_kernel[(run.slots * H * -(-V // block),)](
             b, u_raw, d, d_bias, A_log, start_state, segment_decay, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, b.stride(0), b.stride(1), b.stride(2),
-            H // b.shape[2], u_raw.stride(0), u_raw.stride(1), u_raw.stride(2),
-            H // u_raw.shape[2], d.stride(0), d.stride(1), d.stride(2), H // d.shape[2],
-            d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0], K,
-            _padded(K), V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+            run.segment, run.segments, run.N, run.steps, *b_at, *u_raw_at, *d_at, *d_bias_at,
+            *A_log_at, K, padded_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
             run.split,
             num_warps=warps,
             num_stages=stages,
@@ -2124,26 +2152,22 @@ def m_layer_backward(
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, min(512, _padded(K * V)), run.varlen, 8,
         )
-    _, block, warps, stages, precision = _config("element_states", b.device, dtype.itemsize, K, V)
-    _m_layer_element_states_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+    _, block, warps, stages, precision = _config("element_states", *sizes)
+    block = min(block, padded_V)
+    _m_layer_element_states_kernel[(run.slots * H * -(-V // block),)](
         b, u_raw, d, d_bias, A_log, start_state, h_2, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, b.stride(0), b.stride(1), b.stride(2), H // b.shape[2],
-        u_raw.stride(0), u_raw.stride(1), u_raw.stride(2), H // u_raw.shape[2], d.stride(0),
-        d.stride(1), d.stride(2), H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0],
-        A_log.stride(0), H // A_log.shape[0], K, _padded(K), V, min(block, _padded(V)), chunk,
-        DT, FT, precision, EXACT, run.varlen, run.split,
+        run.segments, run.N, run.steps, *b_at, *u_raw_at, *d_at, *d_bias_at, *A_log_at, K,
+        padded_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("element_ends_adjoint", b.device, dtype.itemsize, K, V)
-        _m_layer_element_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+        _, block, warps, stages, precision = _config("element_ends_adjoint", *sizes)
+        block = min(block, padded_V)
+        _m_layer_element_ends_adjoint_kernel[(run.slots * H * -(-V // block),)](
             c_2, A_log, d, d_bias, dy, end_state, run.cu, run.T, H, run.segment, run.segments,
-            run.N, run.steps, c_2.stride(0), c_2.stride(1), c_2.stride(2), H // c_2.shape[2],
-            A_log.stride(0), H // A_log.shape[0], d.stride(0), d.stride(1), d.stride(2),
-            H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], K, _padded(K), V, min(block, _padded(V)), chunk, DT,
-            FT, precision, EXACT, run.varlen, run.split,
+            run.N, run.steps, *c_2_at, *A_log_at, *d_at, *d_bias_at, *dy_at, K, padded_K, V,
+            block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -2152,18 +2176,13 @@ def m_layer_backward(
             run.segments, K, V, min(512, _padded(K * V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
-    _m_layer_element_backward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+    block = min(block, padded_V)
+    _m_layer_element_backward_kernel[(run.slots * H * -(-V // block),)](
         c_2, b, u_raw, d, d_bias, A_log, dy, h_2, end_state, d_b, d_d, d_u_raw, d_c,
         d_initial_state, d_d_bias, d_A_log, run.cu, run.T, H, run.segment, run.segments, run.N,
-        run.steps, c_2.stride(0), c_2.stride(1), c_2.stride(2), H // c_2.shape[2], b.stride(0),
-        b.stride(1), b.stride(2), H // b.shape[2], u_raw.stride(0), u_raw.stride(1),
-        u_raw.stride(2), H // u_raw.shape[2], d.stride(0), d.stride(1), d.stride(2),
-        H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0),
-        H // A_log.shape[0], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        d_b.stride(0), d_b.stride(1), d_b.stride(2), d_b.stride(3), d_d.stride(0),
-        d_d.stride(1), d_d.stride(2), d_u_raw.stride(0), d_u_raw.stride(1), d_u_raw.stride(2),
-        d_c.stride(0), d_c.stride(1), d_c.stride(2), d_c.stride(3), K, _padded(K), V,
-        min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        run.steps, *c_2_at, *b_at, *u_raw_at, *d_at, *d_bias_at, *A_log_at, *dy_at, *d_b_at,
+        *d_d_at, *d_u_raw_at, *d_c_at, K, padded_K, V, block, chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2208,12 +2227,15 @@ def m_layer_step(
     _, block, warps, stages, _ = _config("element_step", b.device, dtype.itemsize, K, V)
     y = torch.empty((b.shape[0], H, V), dtype=torch.float32, device=b.device)
     held = state.contiguous()
-    _m_layer_step_kernel[(b.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _m_layer_step_kernel[(b.shape[0] * H * -(-V // block),)](
         c_2, b, u_raw, d, d_bias, A_log, held, y, held, state_indices, H, c_2.stride(0),
         c_2.stride(1), H // c_2.shape[1], b.stride(0), b.stride(1), H // b.shape[1],
         u_raw.stride(0), u_raw.stride(1), H // u_raw.shape[1], d.stride(0), d.stride(1),
         H // d.shape[1], d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0),
-        H // A_log.shape[0], y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
+        H // A_log.shape[0], y.stride(0), y.stride(1), K, padded_K, V, block,
         num_warps=warps,
         num_stages=stages,
     )

@@ -196,7 +196,7 @@ def _dense(x: torch.Tensor | None) -> torch.Tensor | None:
 
 def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
     """The dtype of products: that of the operands; the widest where they differ."""
-    wide = functools.reduce(torch.promote_types, (x.dtype for x in tensors))
+    wide = functools.reduce(torch.promote_types, {x.dtype for x in tensors})
     if wide not in (torch.float32, torch.bfloat16, torch.float16):
         raise TypeError(f"the Triton kernels take float32, bfloat16 and float16, not {wide}")
     return wide
@@ -480,6 +480,7 @@ def _gathered(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return gradient.to(like.dtype)
 
 
+@functools.cache
 def _types(dtype: torch.dtype, device: torch.device):
     """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
     if device.type == "cpu" and dtype != torch.float16:
@@ -1897,23 +1898,31 @@ def m_forward(
     V = u.shape[3]
     dtype = _operand_type(b, u, c_2)
     DT, FT, EXACT = _types(dtype, b.device)
-    config = _config("forward", b.device, dtype.itemsize, K, V)
+    sizes = b.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("forward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
+    run = _Layout(b, H, cu_seqlens, -(-V // min(block, tile_V)))
     y = torch.empty((*b.shape[:2], H, V), dtype=torch.float32, device=b.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=b.device)
+    b_at = (*b.stride()[:3], H // b.shape[2])
+    u_at = (*u.stride()[:3], H // u.shape[2])
+    d_at = (*d.stride()[:3], H // d.shape[2])
+    d_bias_at = (*d_bias.stride()[:1], H // d_bias.shape[0])
+    A_log_at = (*A_log.stride()[:1], H // A_log.shape[0])
+    c_2_at = (*c_2.stride()[:3], H // c_2.shape[2])
+    y_at = y.stride()[:3]
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
         segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=b.device)
-        _, block, warps, stages, precision = _config("segment_ends", b.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_V)
+        _m_segment_ends_kernel[(run.slots * H * -(-V // block),)](
             b, u, d, d_bias, A_log, start_state, segment_decay_0, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, b.stride(0), b.stride(1), b.stride(2),
-            H // b.shape[2], u.stride(0), u.stride(1), u.stride(2), H // u.shape[2],
-            d.stride(0), d.stride(1), d.stride(2), H // d.shape[2], d_bias.stride(0),
-            H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0], K, _tile(K, dtype), V,
-            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.segments, run.N, run.steps, *b_at, *u_at, *d_at, *d_bias_at, *A_log_at, K,
+            tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -1922,14 +1931,11 @@ def m_forward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = config
-    _m_forward_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    block = min(block, tile_V)
+    _m_forward_kernel[(run.slots * H * -(-V // block),)](
         c_2, b, u, d, d_bias, A_log, start_state, y, final_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, c_2.stride(0), c_2.stride(1), c_2.stride(2),
-        H // c_2.shape[2], b.stride(0), b.stride(1), b.stride(2), H // b.shape[2], u.stride(0),
-        u.stride(1), u.stride(2), H // u.shape[2], d.stride(0), d.stride(1), d.stride(2),
-        H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0),
-        H // A_log.shape[0], y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        run.segments, run.N, run.steps, *c_2_at, *b_at, *u_at, *d_at, *d_bias_at, *A_log_at,
+        *y_at, K, tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1963,10 +1969,13 @@ def m_backward(
     V = u.shape[3]
     dtype = _operand_type(b, u, c_2)
     DT, FT, EXACT = _types(dtype, b.device)
-    config = _config("gradients", b.device, dtype.itemsize, K, V)
+    sizes = b.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", b.device, dtype.itemsize, K, V)
-    run = _Layout(b, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(b, H, cu_seqlens, -(-V // min(block, tile_V)))
     d_b = _gradient(b, H)
     d_d = _gradient(d, H)
     d_d_bias = torch.empty((run.chunks(chunk), H), dtype=torch.float32, device=b.device)
@@ -1974,6 +1983,17 @@ def m_backward(
     d_c = _gradient(c_2, H)
     d_A_log = torch.empty((run.chunks(chunk), H), dtype=torch.float32, device=b.device)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=b.device)
+    b_at = (*b.stride()[:3], H // b.shape[2])
+    u_at = (*u.stride()[:3], H // u.shape[2])
+    d_at = (*d.stride()[:3], H // d.shape[2])
+    d_bias_at = (*d_bias.stride()[:1], H // d_bias.shape[0])
+    A_log_at = (*A_log.stride()[:1], H // A_log.shape[0])
+    c_2_at = (*c_2.stride()[:3], H // c_2.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_c_at = d_c.stride()[:3]
+    d_u_at = d_u.stride()[:3]
+    d_b_at = d_b.stride()[:3]
+    d_d_at = d_d.stride()[:3]
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=b.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=b.device)
     start_state = initial_state
@@ -1982,14 +2002,12 @@ def m_backward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
         segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=b.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b.device)
-        _, block, warps, stages, precision = _config("segment_ends", b.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_V)
+        _m_segment_ends_kernel[(run.slots * H * -(-V // block),)](
             b, u, d, d_bias, A_log, start_state, segment_decay_0, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, b.stride(0), b.stride(1), b.stride(2),
-            H // b.shape[2], u.stride(0), u.stride(1), u.stride(2), H // u.shape[2],
-            d.stride(0), d.stride(1), d.stride(2), H // d.shape[2], d_bias.stride(0),
-            H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0], K, _tile(K, dtype), V,
-            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.segments, run.N, run.steps, *b_at, *u_at, *d_at, *d_bias_at, *A_log_at, K,
+            tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -1997,26 +2015,22 @@ def m_backward(
             start_state, segment_decay_0, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", b.device, dtype.itemsize, K, V)
-    _m_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_V)
+    _m_states_kernel[(run.slots * H * -(-V // block),)](
         b, u, d, d_bias, A_log, start_state, h_2, run.cu, run.T, H, run.segment, run.segments,
-        run.N, run.steps, b.stride(0), b.stride(1), b.stride(2), H // b.shape[2], u.stride(0),
-        u.stride(1), u.stride(2), H // u.shape[2], d.stride(0), d.stride(1), d.stride(2),
-        H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0),
-        H // A_log.shape[0], K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        run.N, run.steps, *b_at, *u_at, *d_at, *d_bias_at, *A_log_at, K, tile_K, V, block,
+        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", b.device, dtype.itemsize, K, V)
-        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", *sizes)
+        block = min(block, tile_V)
+        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-V // block),)](
             c_2, A_log, d, d_bias, dy, end_state, run.cu, run.T, H, run.segment, run.segments,
-            run.N, run.steps, c_2.stride(0), c_2.stride(1), c_2.stride(2), H // c_2.shape[2],
-            A_log.stride(0), H // A_log.shape[0], d.stride(0), d.stride(1), d.stride(2),
-            H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), V, min(block, _tile(V, dtype)),
-            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.N, run.steps, *c_2_at, *A_log_at, *d_at, *d_bias_at, *dy_at, K, tile_K, V,
+            block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -2024,29 +2038,21 @@ def m_backward(
             end_state, segment_decay_0, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", b.device, dtype.itemsize, K, V)
-    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_V)
+    _m_states_adjoint_kernel[(run.slots * H * -(-V // block),)](
         c_2, A_log, d, d_bias, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, c_2.stride(0), c_2.stride(1), c_2.stride(2),
-        H // c_2.shape[2], A_log.stride(0), H // A_log.shape[0], d.stride(0), d.stride(1),
-        d.stride(2), H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        run.segments, run.N, run.steps, *c_2_at, *A_log_at, *d_at, *d_bias_at, *dy_at, K,
+        tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
     _m_gradients_kernel[(run.chunks(chunk) * H,)](
         A_log, d, d_bias, dy, h_2, u, b, l, c_2, d_c, d_u, d_b, d_d, d_d_bias, d_A_log, run.cu,
-        run.T, H, run.N, run.steps, A_log.stride(0), H // A_log.shape[0], d.stride(0),
-        d.stride(1), d.stride(2), H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], u.stride(0), u.stride(1),
-        u.stride(2), H // u.shape[2], b.stride(0), b.stride(1), b.stride(2), H // b.shape[2],
-        c_2.stride(0), c_2.stride(1), c_2.stride(2), H // c_2.shape[2], d_c.stride(0),
-        d_c.stride(1), d_c.stride(2), d_u.stride(0), d_u.stride(1), d_u.stride(2),
-        d_b.stride(0), d_b.stride(1), d_b.stride(2), d_d.stride(0), d_d.stride(1),
-        d_d.stride(2), V, _tile(V, dtype), K, _tile(K, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        run.T, H, run.N, run.steps, *A_log_at, *d_at, *d_bias_at, *dy_at, *u_at, *b_at, *c_2_at,
+        *d_c_at, *d_u_at, *d_b_at, *d_d_at, V, tile_V, K, tile_K, chunk, DT, FT, precision,
+        EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2090,12 +2096,15 @@ def m_step(
     _, block, warps, stages, _ = _config("step", b.device, dtype.itemsize, K, V)
     y = torch.empty((b.shape[0], H, V), dtype=torch.float32, device=b.device)
     held = state.contiguous()
-    _m_step_kernel[(b.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _m_step_kernel[(b.shape[0] * H * -(-V // block),)](
         c_2, b, u, d, d_bias, A_log, held, y, held, state_indices, H, c_2.stride(0),
         c_2.stride(1), H // c_2.shape[1], b.stride(0), b.stride(1), H // b.shape[1],
         u.stride(0), u.stride(1), H // u.shape[1], d.stride(0), d.stride(1), H // d.shape[1],
         d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0],
-        y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
+        y.stride(0), y.stride(1), K, padded_K, V, block,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2127,24 +2136,32 @@ def m_layer_forward(
     V = u_raw.shape[3]
     dtype = _operand_type(b_raw, u_raw, c_raw)
     DT, FT, EXACT = _types(dtype, b_raw.device)
-    config = _config("forward", b_raw.device, dtype.itemsize, K, V)
+    sizes = b_raw.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("forward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(b_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
+    run = _Layout(b_raw, H, cu_seqlens, -(-V // min(block, tile_V)))
     y = torch.empty((*b_raw.shape[:2], H, V), dtype=torch.float32, device=b_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=b_raw.device)
+    b_raw_at = (*b_raw.stride()[:3], H // b_raw.shape[2])
+    u_raw_at = (*u_raw.stride()[:3], H // u_raw.shape[2])
+    d_at = (*d.stride()[:3], H // d.shape[2])
+    d_bias_at = (*d_bias.stride()[:1], H // d_bias.shape[0])
+    A_log_at = (*A_log.stride()[:1], H // A_log.shape[0])
+    c_raw_at = (*c_raw.stride()[:3], H // c_raw.shape[2])
+    y_at = y.stride()[:3]
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b_raw.device)
         segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=b_raw.device)
-        _, block, warps, stages, precision = _config("segment_ends", b_raw.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_V)
+        _m_layer_segment_ends_kernel[(run.slots * H * -(-V // block),)](
             b_raw, u_raw, d, d_bias, A_log, start_state, segment_decay_0, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, b_raw.stride(0), b_raw.stride(1),
-            b_raw.stride(2), H // b_raw.shape[2], u_raw.stride(0), u_raw.stride(1),
-            u_raw.stride(2), H // u_raw.shape[2], d.stride(0), d.stride(1), d.stride(2),
-            H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0),
-            H // A_log.shape[0], K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT,
-            FT, precision, EXACT, run.varlen, run.split,
+            run.segment, run.segments, run.N, run.steps, *b_raw_at, *u_raw_at, *d_at,
+            *d_bias_at, *A_log_at, K, tile_K, V, block, chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -2153,15 +2170,12 @@ def m_layer_forward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = config
-    _m_layer_forward_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    block = min(block, tile_V)
+    _m_layer_forward_kernel[(run.slots * H * -(-V // block),)](
         c_raw, b_raw, u_raw, d, d_bias, A_log, start_state, y, final_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, c_raw.stride(0), c_raw.stride(1),
-        c_raw.stride(2), H // c_raw.shape[2], b_raw.stride(0), b_raw.stride(1), b_raw.stride(2),
-        H // b_raw.shape[2], u_raw.stride(0), u_raw.stride(1), u_raw.stride(2),
-        H // u_raw.shape[2], d.stride(0), d.stride(1), d.stride(2), H // d.shape[2],
-        d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0],
-        y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        run.segment, run.segments, run.N, run.steps, *c_raw_at, *b_raw_at, *u_raw_at, *d_at,
+        *d_bias_at, *A_log_at, *y_at, K, tile_K, V, block, chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2195,10 +2209,13 @@ def m_layer_backward(
     V = u_raw.shape[3]
     dtype = _operand_type(b_raw, u_raw, c_raw)
     DT, FT, EXACT = _types(dtype, b_raw.device)
-    config = _config("gradients", b_raw.device, dtype.itemsize, K, V)
+    sizes = b_raw.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", b_raw.device, dtype.itemsize, K, V)
-    run = _Layout(b_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(b_raw, H, cu_seqlens, -(-V // min(block, tile_V)))
     d_b_raw = _gradient(b_raw, H)
     d_d = _gradient(d, H)
     d_d_bias = torch.empty((run.chunks(chunk), H), dtype=torch.float32, device=b_raw.device)
@@ -2206,6 +2223,17 @@ def m_layer_backward(
     d_c_raw = _gradient(c_raw, H)
     d_A_log = torch.empty((run.chunks(chunk), H), dtype=torch.float32, device=b_raw.device)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=b_raw.device)
+    b_raw_at = (*b_raw.stride()[:3], H // b_raw.shape[2])
+    u_raw_at = (*u_raw.stride()[:3], H // u_raw.shape[2])
+    d_at = (*d.stride()[:3], H // d.shape[2])
+    d_bias_at = (*d_bias.stride()[:1], H // d_bias.shape[0])
+    A_log_at = (*A_log.stride()[:1], H // A_log.shape[0])
+    c_raw_at = (*c_raw.stride()[:3], H // c_raw.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_c_raw_at = d_c_raw.stride()[:3]
+    d_u_raw_at = d_u_raw.stride()[:3]
+    d_b_raw_at = d_b_raw.stride()[:3]
+    d_d_at = d_d.stride()[:3]
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=b_raw.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=b_raw.device)
     start_state = initial_state
@@ -2214,15 +2242,13 @@ def m_layer_backward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b_raw.device)
         segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=b_raw.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=b_raw.device)
-        _, block, warps, stages, precision = _config("segment_ends", b_raw.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_V)
+        _m_layer_segment_ends_kernel[(run.slots * H * -(-V // block),)](
             b_raw, u_raw, d, d_bias, A_log, start_state, segment_decay_0, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, b_raw.stride(0), b_raw.stride(1),
-            b_raw.stride(2), H // b_raw.shape[2], u_raw.stride(0), u_raw.stride(1),
-            u_raw.stride(2), H // u_raw.shape[2], d.stride(0), d.stride(1), d.stride(2),
-            H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0),
-            H // A_log.shape[0], K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT,
-            FT, precision, EXACT, run.varlen, run.split,
+            run.segment, run.segments, run.N, run.steps, *b_raw_at, *u_raw_at, *d_at,
+            *d_bias_at, *A_log_at, K, tile_K, V, block, chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -2230,27 +2256,22 @@ def m_layer_backward(
             start_state, segment_decay_0, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", b_raw.device, dtype.itemsize, K, V)
-    _m_layer_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_V)
+    _m_layer_states_kernel[(run.slots * H * -(-V // block),)](
         b_raw, u_raw, d, d_bias, A_log, start_state, h_2, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, b_raw.stride(0), b_raw.stride(1), b_raw.stride(2),
-        H // b_raw.shape[2], u_raw.stride(0), u_raw.stride(1), u_raw.stride(2),
-        H // u_raw.shape[2], d.stride(0), d.stride(1), d.stride(2), H // d.shape[2],
-        d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0], K,
-        _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        run.segments, run.N, run.steps, *b_raw_at, *u_raw_at, *d_at, *d_bias_at, *A_log_at, K,
+        tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", b_raw.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", *sizes)
+        block = min(block, tile_V)
+        _m_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-V // block),)](
             c_raw, A_log, d, d_bias, dy, end_state, run.cu, run.T, H, run.segment, run.segments,
-            run.N, run.steps, c_raw.stride(0), c_raw.stride(1), c_raw.stride(2),
-            H // c_raw.shape[2], A_log.stride(0), H // A_log.shape[0], d.stride(0), d.stride(1),
-            d.stride(2), H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], dy.stride(0),
-            dy.stride(1), dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), V,
-            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.N, run.steps, *c_raw_at, *A_log_at, *d_at, *d_bias_at, *dy_at, K, tile_K, V,
+            block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -2258,30 +2279,21 @@ def m_layer_backward(
             end_state, segment_decay_0, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", b_raw.device, dtype.itemsize, K, V)
-    _m_layer_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_V)
+    _m_layer_states_adjoint_kernel[(run.slots * H * -(-V // block),)](
         c_raw, A_log, d, d_bias, dy, end_state, l, d_initial_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, c_raw.stride(0), c_raw.stride(1),
-        c_raw.stride(2), H // c_raw.shape[2], A_log.stride(0), H // A_log.shape[0], d.stride(0),
-        d.stride(1), d.stride(2), H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        run.segment, run.segments, run.N, run.steps, *c_raw_at, *A_log_at, *d_at, *d_bias_at,
+        *dy_at, K, tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
     _m_layer_gradients_kernel[(run.chunks(chunk) * H,)](
         A_log, d, d_bias, dy, h_2, u_raw, b_raw, c_raw, l, d_c_raw, d_u_raw, d_b_raw, d_d,
-        d_d_bias, d_A_log, run.cu, run.T, H, run.N, run.steps, A_log.stride(0),
-        H // A_log.shape[0], d.stride(0), d.stride(1), d.stride(2), H // d.shape[2],
-        d_bias.stride(0), H // d_bias.shape[0], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], u_raw.stride(0), u_raw.stride(1), u_raw.stride(2),
-        H // u_raw.shape[2], b_raw.stride(0), b_raw.stride(1), b_raw.stride(2),
-        H // b_raw.shape[2], c_raw.stride(0), c_raw.stride(1), c_raw.stride(2),
-        H // c_raw.shape[2], d_c_raw.stride(0), d_c_raw.stride(1), d_c_raw.stride(2),
-        d_u_raw.stride(0), d_u_raw.stride(1), d_u_raw.stride(2), d_b_raw.stride(0),
-        d_b_raw.stride(1), d_b_raw.stride(2), d_d.stride(0), d_d.stride(1), d_d.stride(2), V,
-        _tile(V, dtype), K, _tile(K, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+        d_d_bias, d_A_log, run.cu, run.T, H, run.N, run.steps, *A_log_at, *d_at, *d_bias_at,
+        *dy_at, *u_raw_at, *b_raw_at, *c_raw_at, *d_c_raw_at, *d_u_raw_at, *d_b_raw_at, *d_d_at,
+        V, tile_V, K, tile_K, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2325,12 +2337,15 @@ def m_layer_step(
     _, block, warps, stages, _ = _config("step", b_raw.device, dtype.itemsize, K, V)
     y = torch.empty((b_raw.shape[0], H, V), dtype=torch.float32, device=b_raw.device)
     held = state.contiguous()
-    _m_layer_step_kernel[(b_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _m_layer_step_kernel[(b_raw.shape[0] * H * -(-V // block),)](
         c_raw, b_raw, u_raw, d, d_bias, A_log, held, y, held, state_indices, H, c_raw.stride(0),
         c_raw.stride(1), H // c_raw.shape[1], b_raw.stride(0), b_raw.stride(1),
         H // b_raw.shape[1], u_raw.stride(0), u_raw.stride(1), H // u_raw.shape[1], d.stride(0),
         d.stride(1), H // d.shape[1], d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0),
-        H // A_log.shape[0], y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
+        H // A_log.shape[0], y.stride(0), y.stride(1), K, padded_K, V, block,
         num_warps=warps,
         num_stages=stages,
     )

@@ -333,7 +333,7 @@ def _dense(x: torch.Tensor | None) -> torch.Tensor | None:
 
 def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
     """The dtype of products: that of the operands; the widest where they differ."""
-    wide = functools.reduce(torch.promote_types, (x.dtype for x in tensors))
+    wide = functools.reduce(torch.promote_types, {x.dtype for x in tensors})
     if wide not in (torch.float32, torch.bfloat16, torch.float16):
         raise TypeError(f"the Triton kernels take float32, bfloat16 and float16, not {wide}")
     return wide
@@ -609,6 +609,7 @@ def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return gradient.to(like.dtype)
 
 
+@functools.cache
 def _types(dtype: torch.dtype, device: torch.device):
     """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
     if device.type == "cpu" and dtype != torch.float16:
@@ -2960,23 +2961,29 @@ def g_forward(
     s_Kp = part.shape[3]
     dtype = _operand_type(k, part)
     DT, FT, EXACT = _types(dtype, beta.device)
-    config = _config("element_forward", beta.device, dtype.itemsize, K, s_Kp)
+    sizes = beta.device, dtype.itemsize, K, s_Kp
+    padded_K = _padded(K)
+    padded_s_Kp = _padded(s_Kp)
+    config = _config("element_forward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(beta, H, cu_seqlens, -(-s_Kp // min(block, _padded(s_Kp))), max(1, 8 // warps), 64)
+    run = _Layout(beta, H, cu_seqlens, -(-s_Kp // min(block, padded_s_Kp)), max(1, 8 // warps), 64)
     y = torch.empty((*beta.shape[:2], H, K, s_Kp), dtype=torch.float32, device=beta.device)
     final_state = torch.empty((run.N, H, K, s_Kp), dtype=torch.float32, device=beta.device)
+    beta_at = (*beta.stride()[:3], H // beta.shape[2])
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    part_at = (*part.stride()[:3], H // part.shape[2])
+    log_a_at = (*log_a.stride()[:3], H // log_a.shape[2])
+    y_at = y.stride()[:3]
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, s_Kp), dtype=torch.float32, device=beta.device)
         segment_decay = torch.empty((run.slots, H), dtype=torch.float32, device=beta.device)
-        _, block, warps, stages, precision = _config("element_ends", beta.device, dtype.itemsize, K, s_Kp)
-        _g_element_ends_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+        _, block, warps, stages, precision = _config("element_ends", *sizes)
+        block = min(block, padded_s_Kp)
+        _g_element_ends_kernel[(run.slots * H * -(-s_Kp // block),)](
             beta, k, part, log_a, start_state, segment_decay, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, beta.stride(0), beta.stride(1), beta.stride(2),
-            H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-            part.stride(0), part.stride(1), part.stride(2), H // part.shape[2], log_a.stride(0),
-            log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _padded(K), s_Kp,
-            min(block, _padded(s_Kp)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.segments, run.N, run.steps, *beta_at, *k_at, *part_at, *log_a_at, K, padded_K,
+            s_Kp, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -2985,14 +2992,11 @@ def g_forward(
             run.segments, K, s_Kp, min(512, _padded(K * s_Kp)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
-    _g_element_forward_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+    block = min(block, padded_s_Kp)
+    _g_element_forward_kernel[(run.slots * H * -(-s_Kp // block),)](
         beta, k, part, log_a, start_state, y, final_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, beta.stride(0), beta.stride(1), beta.stride(2),
-        H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        part.stride(0), part.stride(1), part.stride(2), H // part.shape[2], log_a.stride(0),
-        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], y.stride(0), y.stride(1),
-        y.stride(2), K, _padded(K), s_Kp, min(block, _padded(s_Kp)), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split,
+        run.segments, run.N, run.steps, *beta_at, *k_at, *part_at, *log_a_at, *y_at, K,
+        padded_K, s_Kp, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3021,15 +3025,27 @@ def g_backward(
     s_Kp = part.shape[3]
     dtype = _operand_type(k, part)
     DT, FT, EXACT = _types(dtype, beta.device)
-    config = _config("element_backward", beta.device, dtype.itemsize, K, s_Kp)
+    sizes = beta.device, dtype.itemsize, K, s_Kp
+    padded_K = _padded(K)
+    padded_s_Kp = _padded(s_Kp)
+    config = _config("element_backward", *sizes)
     chunk, block, warps, stages, precision = config
-    blocks = -(-s_Kp // min(block, _padded(s_Kp)))
-    run = _Layout(beta, H, cu_seqlens, -(-s_Kp // min(block, _padded(s_Kp))), max(1, 8 // warps), 64)
+    blocks = -(-s_Kp // min(block, padded_s_Kp))
+    run = _Layout(beta, H, cu_seqlens, -(-s_Kp // min(block, padded_s_Kp)), max(1, 8 // warps), 64)
     d_beta = torch.empty((blocks, *beta.shape[:2], H), dtype=torch.float32, device=beta.device)
     d_k = torch.empty((blocks, *k.shape[:2], H, K), dtype=torch.float32, device=beta.device)
     d_part = _gradient(part, H)
     d_log_a = torch.empty((blocks, *log_a.shape[:2], H), dtype=torch.float32, device=beta.device)
     d_initial_state = torch.empty((run.N, H, K, s_Kp), dtype=torch.float32, device=beta.device)
+    beta_at = (*beta.stride()[:3], H // beta.shape[2])
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    part_at = (*part.stride()[:3], H // part.shape[2])
+    log_a_at = (*log_a.stride()[:3], H // log_a.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_beta_at = d_beta.stride()[:4]
+    d_k_at = d_k.stride()[:4]
+    d_part_at = d_part.stride()[:3]
+    d_log_a_at = d_log_a.stride()[:4]
     h_2 = torch.empty((run.chunks(chunk), H, K, s_Kp), dtype=dtype, device=beta.device)
     start_state = initial_state
     end_state = d_final_state
@@ -3037,14 +3053,12 @@ def g_backward(
         start_state = torch.empty((run.slots, H, K, s_Kp), dtype=torch.float32, device=beta.device)
         segment_decay = torch.empty((run.slots, H), dtype=torch.float32, device=beta.device)
         end_state = torch.empty((run.slots, H, K, s_Kp), dtype=torch.float32, device=beta.device)
-        _, block, warps, stages, precision = _config("element_ends", beta.device, dtype.itemsize, K, s_Kp)
-        _g_element_ends_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+        _, block, warps, stages, precision = _config("element_ends", *sizes)
+        block = min(block, padded_s_Kp)
+        _g_element_ends_kernel[(run.slots * H * -(-s_Kp // block),)](
             beta, k, part, log_a, start_state, segment_decay, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, beta.stride(0), beta.stride(1), beta.stride(2),
-            H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-            part.stride(0), part.stride(1), part.stride(2), H // part.shape[2], log_a.stride(0),
-            log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _padded(K), s_Kp,
-            min(block, _padded(s_Kp)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.segments, run.N, run.steps, *beta_at, *k_at, *part_at, *log_a_at, K, padded_K,
+            s_Kp, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -3052,24 +3066,22 @@ def g_backward(
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, s_Kp, min(512, _padded(K * s_Kp)), run.varlen, 8,
         )
-    _, block, warps, stages, precision = _config("element_states", beta.device, dtype.itemsize, K, s_Kp)
-    _g_element_states_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+    _, block, warps, stages, precision = _config("element_states", *sizes)
+    block = min(block, padded_s_Kp)
+    _g_element_states_kernel[(run.slots * H * -(-s_Kp // block),)](
         beta, k, part, log_a, start_state, h_2, run.cu, run.T, H, run.segment, run.segments,
-        run.N, run.steps, beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2],
-        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], part.stride(0), part.stride(1),
-        part.stride(2), H // part.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
-        H // log_a.shape[2], K, _padded(K), s_Kp, min(block, _padded(s_Kp)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        run.N, run.steps, *beta_at, *k_at, *part_at, *log_a_at, K, padded_K, s_Kp, block, chunk,
+        DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("element_ends_adjoint", beta.device, dtype.itemsize, K, s_Kp)
-        _g_element_ends_adjoint_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+        _, block, warps, stages, precision = _config("element_ends_adjoint", *sizes)
+        block = min(block, padded_s_Kp)
+        _g_element_ends_adjoint_kernel[(run.slots * H * -(-s_Kp // block),)](
             log_a, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
-            log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
-            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K, _padded(K), s_Kp,
-            min(block, _padded(s_Kp)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            *log_a_at, *dy_at, K, padded_K, s_Kp, block, chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -3078,18 +3090,12 @@ def g_backward(
             run.segments, K, s_Kp, min(512, _padded(K * s_Kp)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
-    _g_element_backward_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+    block = min(block, padded_s_Kp)
+    _g_element_backward_kernel[(run.slots * H * -(-s_Kp // block),)](
         beta, k, part, log_a, dy, h_2, end_state, d_beta, d_k, d_part, d_log_a, d_initial_state,
-        run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, beta.stride(0),
-        beta.stride(1), beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1),
-        k.stride(2), H // k.shape[2], part.stride(0), part.stride(1), part.stride(2),
-        H // part.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
-        H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        d_beta.stride(0), d_beta.stride(1), d_beta.stride(2), d_beta.stride(3), d_k.stride(0),
-        d_k.stride(1), d_k.stride(2), d_k.stride(3), d_part.stride(0), d_part.stride(1),
-        d_part.stride(2), d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2),
-        d_log_a.stride(3), K, _padded(K), s_Kp, min(block, _padded(s_Kp)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, *beta_at, *k_at,
+        *part_at, *log_a_at, *dy_at, *d_beta_at, *d_k_at, *d_part_at, *d_log_a_at, K, padded_K,
+        s_Kp, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3126,12 +3132,14 @@ def g_step(
     _, block, warps, stages, _ = _config("element_step", beta.device, dtype.itemsize, K, s_Kp)
     y = torch.empty((beta.shape[0], H, K, s_Kp), dtype=torch.float32, device=beta.device)
     held = state.contiguous()
-    _g_step_kernel[(beta.shape[0] * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+    padded_K = _padded(K)
+    padded_s_Kp = _padded(s_Kp)
+    block = min(block, padded_s_Kp)
+    _g_step_kernel[(beta.shape[0] * H * -(-s_Kp // block),)](
         beta, k, part, log_a, held, y, held, state_indices, H, beta.stride(0), beta.stride(1),
         H // beta.shape[1], k.stride(0), k.stride(1), H // k.shape[1], part.stride(0),
         part.stride(1), H // part.shape[1], log_a.stride(0), log_a.stride(1),
-        H // log_a.shape[1], y.stride(0), y.stride(1), K, _padded(K), s_Kp,
-        min(block, _padded(s_Kp)),
+        H // log_a.shape[1], y.stride(0), y.stride(1), K, padded_K, s_Kp, block,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3160,23 +3168,30 @@ def m_forward(
     V = v.shape[3]
     dtype = _operand_type(k, v, part)
     DT, FT, EXACT = _types(dtype, beta.device)
-    config = _config("forward", beta.device, dtype.itemsize, K, V)
+    sizes = beta.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("forward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
+    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, tile_V)))
     y = torch.empty((*beta.shape[:2], H, V), dtype=k.dtype, device=beta.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta.device)
+    beta_at = (*beta.stride()[:3], H // beta.shape[2])
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    log_a_at = (*log_a.stride()[:3], H // log_a.shape[2])
+    part_at = (*part.stride()[:3], H // part.shape[2])
+    y_at = y.stride()[:3]
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=beta.device)
         segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=beta.device)
-        _, block, warps, stages, precision = _config("segment_ends", beta.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_V)
+        _m_segment_ends_kernel[(run.slots * H * -(-V // block),)](
             beta, k, v, log_a, start_state, segment_decay_0, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, beta.stride(0), beta.stride(1), beta.stride(2),
-            H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], log_a.stride(0),
-            log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _tile(K, dtype), V,
-            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.segments, run.N, run.steps, *beta_at, *k_at, *v_at, *log_a_at, K, tile_K, V,
+            block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -3185,14 +3200,11 @@ def m_forward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = config
-    _m_forward_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    block = min(block, tile_V)
+    _m_forward_kernel[(run.slots * H * -(-V // block),)](
         part, beta, k, v, log_a, start_state, y, final_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, part.stride(0), part.stride(1), part.stride(2),
-        H // part.shape[2], beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2],
-        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
-        v.stride(2), H // v.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
-        H // log_a.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        run.segments, run.N, run.steps, *part_at, *beta_at, *k_at, *v_at, *log_a_at, *y_at, K,
+        tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3223,16 +3235,30 @@ def m_backward(
     V = v.shape[3]
     dtype = _operand_type(k, v, part)
     DT, FT, EXACT = _types(dtype, beta.device)
-    config = _config("gradients", beta.device, dtype.itemsize, K, V)
+    sizes = beta.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", beta.device, dtype.itemsize, K, V)
-    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, tile_V)))
     d_beta = _gradient(beta, H)
     d_k = _gradient(k, H)
     d_v = _gradient(v, H)
     d_part = _gradient(part, H)
     d_log_a = _gradient(log_a, H)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta.device)
+    beta_at = (*beta.stride()[:3], H // beta.shape[2])
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    log_a_at = (*log_a.stride()[:3], H // log_a.shape[2])
+    part_at = (*part.stride()[:3], H // part.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_part_at = d_part.stride()[:3]
+    d_v_at = d_v.stride()[:3]
+    d_k_at = d_k.stride()[:3]
+    d_beta_at = d_beta.stride()[:3]
+    d_log_a_at = d_log_a.stride()[:3]
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=beta.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=beta.device)
     start_state = initial_state
@@ -3241,14 +3267,12 @@ def m_backward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=beta.device)
         segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=beta.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=beta.device)
-        _, block, warps, stages, precision = _config("segment_ends", beta.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_V)
+        _m_segment_ends_kernel[(run.slots * H * -(-V // block),)](
             beta, k, v, log_a, start_state, segment_decay_0, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, beta.stride(0), beta.stride(1), beta.stride(2),
-            H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], log_a.stride(0),
-            log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _tile(K, dtype), V,
-            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.segments, run.N, run.steps, *beta_at, *k_at, *v_at, *log_a_at, K, tile_K, V,
+            block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -3256,25 +3280,22 @@ def m_backward(
             start_state, segment_decay_0, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", beta.device, dtype.itemsize, K, V)
-    _m_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_V)
+    _m_states_kernel[(run.slots * H * -(-V // block),)](
         beta, k, v, log_a, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N,
-        run.steps, beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2],
-        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
-        v.stride(2), H // v.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
-        H // log_a.shape[2], K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
+        run.steps, *beta_at, *k_at, *v_at, *log_a_at, K, tile_K, V, block, chunk, DT, FT,
         precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", beta.device, dtype.itemsize, K, V)
-        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", *sizes)
+        block = min(block, tile_V)
+        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-V // block),)](
             part, log_a, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, part.stride(0), part.stride(1), part.stride(2), H // part.shape[2],
-            log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
-            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), V,
-            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.steps, *part_at, *log_a_at, *dy_at, K, tile_K, V, block, chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -3282,30 +3303,21 @@ def m_backward(
             end_state, segment_decay_0, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", beta.device, dtype.itemsize, K, V)
-    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_V)
+    _m_states_adjoint_kernel[(run.slots * H * -(-V // block),)](
         part, log_a, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, part.stride(0), part.stride(1), part.stride(2),
-        H // part.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
-        H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K,
-        _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        run.segments, run.N, run.steps, *part_at, *log_a_at, *dy_at, K, tile_K, V, block, chunk,
+        DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
     _m_gradients_kernel[(run.chunks(chunk) * H,)](
         log_a, dy, h_2, v, beta, k, l, part, d_part, d_v, d_k, d_beta, d_log_a, run.cu, run.T,
-        H, run.N, run.steps, log_a.stride(0), log_a.stride(1), log_a.stride(2),
-        H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], beta.stride(0), beta.stride(1),
-        beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], part.stride(0), part.stride(1), part.stride(2), H // part.shape[2],
-        d_part.stride(0), d_part.stride(1), d_part.stride(2), d_v.stride(0), d_v.stride(1),
-        d_v.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), d_beta.stride(0),
-        d_beta.stride(1), d_beta.stride(2), d_log_a.stride(0), d_log_a.stride(1),
-        d_log_a.stride(2), V, _tile(V, dtype), K, _tile(K, dtype), chunk, DT, FT, precision,
-        EXACT, run.varlen,
+        H, run.N, run.steps, *log_a_at, *dy_at, *v_at, *beta_at, *k_at, *part_at, *d_part_at,
+        *d_v_at, *d_k_at, *d_beta_at, *d_log_a_at, V, tile_V, K, tile_K, chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3345,12 +3357,15 @@ def m_step(
     _, block, warps, stages, _ = _config("step", beta.device, dtype.itemsize, K, V)
     y = torch.empty((beta.shape[0], H, V), dtype=k.dtype, device=beta.device)
     held = state.contiguous()
-    _m_step_kernel[(beta.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _m_step_kernel[(beta.shape[0] * H * -(-V // block),)](
         part, beta, k, v, log_a, held, y, held, state_indices, H, part.stride(0),
         part.stride(1), H // part.shape[1], beta.stride(0), beta.stride(1), H // beta.shape[1],
         k.stride(0), k.stride(1), H // k.shape[1], v.stride(0), v.stride(1), H // v.shape[1],
         log_a.stride(0), log_a.stride(1), H // log_a.shape[1], y.stride(0), y.stride(1), K,
-        _padded(K), V, min(block, _padded(V)),
+        padded_K, V, block,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3377,24 +3392,30 @@ def g_layer_forward(
     s_Kp = part.shape[3]
     dtype = _operand_type(k_raw, part)
     DT, FT, EXACT = _types(dtype, beta_raw.device)
-    config = _config("element_forward", beta_raw.device, dtype.itemsize, K, s_Kp)
+    sizes = beta_raw.device, dtype.itemsize, K, s_Kp
+    padded_K = _padded(K)
+    padded_s_Kp = _padded(s_Kp)
+    config = _config("element_forward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(beta_raw, H, cu_seqlens, -(-s_Kp // min(block, _padded(s_Kp))), max(1, 8 // warps), 64)
+    run = _Layout(beta_raw, H, cu_seqlens, -(-s_Kp // min(block, padded_s_Kp)), max(1, 8 // warps), 64)
     y = torch.empty((*beta_raw.shape[:2], H, K, s_Kp), dtype=torch.float32, device=beta_raw.device)
     final_state = torch.empty((run.N, H, K, s_Kp), dtype=torch.float32, device=beta_raw.device)
+    beta_raw_at = (*beta_raw.stride()[:3], H // beta_raw.shape[2])
+    k_raw_at = (*k_raw.stride()[:3], H // k_raw.shape[2])
+    part_at = (*part.stride()[:3], H // part.shape[2])
+    a_raw_at = (*a_raw.stride()[:3], H // a_raw.shape[2])
+    y_at = y.stride()[:3]
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, s_Kp), dtype=torch.float32, device=beta_raw.device)
         segment_decay = torch.empty((run.slots, H), dtype=torch.float32, device=beta_raw.device)
-        _, block, warps, stages, precision = _config("element_ends", beta_raw.device, dtype.itemsize, K, s_Kp)
-        _g_layer_element_ends_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+        _, block, warps, stages, precision = _config("element_ends", *sizes)
+        block = min(block, padded_s_Kp)
+        _g_layer_element_ends_kernel[(run.slots * H * -(-s_Kp // block),)](
             beta_raw, k_raw, part, a_raw, start_state, segment_decay, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, beta_raw.stride(0), beta_raw.stride(1),
-            beta_raw.stride(2), H // beta_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
-            k_raw.stride(2), H // k_raw.shape[2], part.stride(0), part.stride(1),
-            part.stride(2), H // part.shape[2], a_raw.stride(0), a_raw.stride(1),
-            a_raw.stride(2), H // a_raw.shape[2], K, _padded(K), s_Kp,
-            min(block, _padded(s_Kp)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.segment, run.segments, run.N, run.steps, *beta_raw_at, *k_raw_at, *part_at,
+            *a_raw_at, K, padded_K, s_Kp, block, chunk, DT, FT, precision, EXACT, run.varlen,
+            run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -3403,14 +3424,12 @@ def g_layer_forward(
             run.segments, K, s_Kp, min(512, _padded(K * s_Kp)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
-    _g_layer_element_forward_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+    block = min(block, padded_s_Kp)
+    _g_layer_element_forward_kernel[(run.slots * H * -(-s_Kp // block),)](
         beta_raw, k_raw, part, a_raw, start_state, y, final_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, beta_raw.stride(0), beta_raw.stride(1),
-        beta_raw.stride(2), H // beta_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
-        k_raw.stride(2), H // k_raw.shape[2], part.stride(0), part.stride(1), part.stride(2),
-        H // part.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _padded(K), s_Kp,
-        min(block, _padded(s_Kp)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        run.segment, run.segments, run.N, run.steps, *beta_raw_at, *k_raw_at, *part_at,
+        *a_raw_at, *y_at, K, padded_K, s_Kp, block, chunk, DT, FT, precision, EXACT, run.varlen,
+        run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3439,15 +3458,27 @@ def g_layer_backward(
     s_Kp = part.shape[3]
     dtype = _operand_type(k_raw, part)
     DT, FT, EXACT = _types(dtype, beta_raw.device)
-    config = _config("element_backward", beta_raw.device, dtype.itemsize, K, s_Kp)
+    sizes = beta_raw.device, dtype.itemsize, K, s_Kp
+    padded_K = _padded(K)
+    padded_s_Kp = _padded(s_Kp)
+    config = _config("element_backward", *sizes)
     chunk, block, warps, stages, precision = config
-    blocks = -(-s_Kp // min(block, _padded(s_Kp)))
-    run = _Layout(beta_raw, H, cu_seqlens, -(-s_Kp // min(block, _padded(s_Kp))), max(1, 8 // warps), 64)
+    blocks = -(-s_Kp // min(block, padded_s_Kp))
+    run = _Layout(beta_raw, H, cu_seqlens, -(-s_Kp // min(block, padded_s_Kp)), max(1, 8 // warps), 64)
     d_beta_raw = torch.empty((blocks, *beta_raw.shape[:2], H), dtype=torch.float32, device=beta_raw.device)
     d_k_raw = torch.empty((blocks, *k_raw.shape[:2], H, K), dtype=torch.float32, device=beta_raw.device)
     d_part = _gradient(part, H)
     d_a_raw = torch.empty((blocks, *a_raw.shape[:2], H), dtype=torch.float32, device=beta_raw.device)
     d_initial_state = torch.empty((run.N, H, K, s_Kp), dtype=torch.float32, device=beta_raw.device)
+    beta_raw_at = (*beta_raw.stride()[:3], H // beta_raw.shape[2])
+    k_raw_at = (*k_raw.stride()[:3], H // k_raw.shape[2])
+    part_at = (*part.stride()[:3], H // part.shape[2])
+    a_raw_at = (*a_raw.stride()[:3], H // a_raw.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_beta_raw_at = d_beta_raw.stride()[:4]
+    d_k_raw_at = d_k_raw.stride()[:4]
+    d_part_at = d_part.stride()[:3]
+    d_a_raw_at = d_a_raw.stride()[:4]
     h_2 = torch.empty((run.chunks(chunk), H, K, s_Kp), dtype=dtype, device=beta_raw.device)
     start_state = initial_state
     end_state = d_final_state
@@ -3455,15 +3486,13 @@ def g_layer_backward(
         start_state = torch.empty((run.slots, H, K, s_Kp), dtype=torch.float32, device=beta_raw.device)
         segment_decay = torch.empty((run.slots, H), dtype=torch.float32, device=beta_raw.device)
         end_state = torch.empty((run.slots, H, K, s_Kp), dtype=torch.float32, device=beta_raw.device)
-        _, block, warps, stages, precision = _config("element_ends", beta_raw.device, dtype.itemsize, K, s_Kp)
-        _g_layer_element_ends_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+        _, block, warps, stages, precision = _config("element_ends", *sizes)
+        block = min(block, padded_s_Kp)
+        _g_layer_element_ends_kernel[(run.slots * H * -(-s_Kp // block),)](
             beta_raw, k_raw, part, a_raw, start_state, segment_decay, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, beta_raw.stride(0), beta_raw.stride(1),
-            beta_raw.stride(2), H // beta_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
-            k_raw.stride(2), H // k_raw.shape[2], part.stride(0), part.stride(1),
-            part.stride(2), H // part.shape[2], a_raw.stride(0), a_raw.stride(1),
-            a_raw.stride(2), H // a_raw.shape[2], K, _padded(K), s_Kp,
-            min(block, _padded(s_Kp)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.segment, run.segments, run.N, run.steps, *beta_raw_at, *k_raw_at, *part_at,
+            *a_raw_at, K, padded_K, s_Kp, block, chunk, DT, FT, precision, EXACT, run.varlen,
+            run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -3471,25 +3500,22 @@ def g_layer_backward(
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, s_Kp, min(512, _padded(K * s_Kp)), run.varlen, 8,
         )
-    _, block, warps, stages, precision = _config("element_states", beta_raw.device, dtype.itemsize, K, s_Kp)
-    _g_layer_element_states_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+    _, block, warps, stages, precision = _config("element_states", *sizes)
+    block = min(block, padded_s_Kp)
+    _g_layer_element_states_kernel[(run.slots * H * -(-s_Kp // block),)](
         beta_raw, k_raw, part, a_raw, start_state, h_2, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, beta_raw.stride(0), beta_raw.stride(1),
-        beta_raw.stride(2), H // beta_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
-        k_raw.stride(2), H // k_raw.shape[2], part.stride(0), part.stride(1), part.stride(2),
-        H // part.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], K, _padded(K), s_Kp, min(block, _padded(s_Kp)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        run.segments, run.N, run.steps, *beta_raw_at, *k_raw_at, *part_at, *a_raw_at, K,
+        padded_K, s_Kp, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("element_ends_adjoint", beta_raw.device, dtype.itemsize, K, s_Kp)
-        _g_layer_element_ends_adjoint_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+        _, block, warps, stages, precision = _config("element_ends_adjoint", *sizes)
+        block = min(block, padded_s_Kp)
+        _g_layer_element_ends_adjoint_kernel[(run.slots * H * -(-s_Kp // block),)](
             a_raw, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
-            a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
-            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K, _padded(K), s_Kp,
-            min(block, _padded(s_Kp)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            *a_raw_at, *dy_at, K, padded_K, s_Kp, block, chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -3498,18 +3524,12 @@ def g_layer_backward(
             run.segments, K, s_Kp, min(512, _padded(K * s_Kp)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
-    _g_layer_element_backward_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+    block = min(block, padded_s_Kp)
+    _g_layer_element_backward_kernel[(run.slots * H * -(-s_Kp // block),)](
         beta_raw, k_raw, part, a_raw, dy, h_2, end_state, d_beta_raw, d_k_raw, d_part, d_a_raw,
         d_initial_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
-        beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2],
-        k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], part.stride(0),
-        part.stride(1), part.stride(2), H // part.shape[2], a_raw.stride(0), a_raw.stride(1),
-        a_raw.stride(2), H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], d_beta_raw.stride(0), d_beta_raw.stride(1), d_beta_raw.stride(2),
-        d_beta_raw.stride(3), d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2),
-        d_k_raw.stride(3), d_part.stride(0), d_part.stride(1), d_part.stride(2),
-        d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), d_a_raw.stride(3), K,
-        _padded(K), s_Kp, min(block, _padded(s_Kp)), chunk, DT, FT, precision, EXACT,
+        *beta_raw_at, *k_raw_at, *part_at, *a_raw_at, *dy_at, *d_beta_raw_at, *d_k_raw_at,
+        *d_part_at, *d_a_raw_at, K, padded_K, s_Kp, block, chunk, DT, FT, precision, EXACT,
         run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
@@ -3547,12 +3567,15 @@ def g_layer_step(
     _, block, warps, stages, _ = _config("element_step", beta_raw.device, dtype.itemsize, K, s_Kp)
     y = torch.empty((beta_raw.shape[0], H, K, s_Kp), dtype=torch.float32, device=beta_raw.device)
     held = state.contiguous()
-    _g_layer_step_kernel[(beta_raw.shape[0] * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+    padded_K = _padded(K)
+    padded_s_Kp = _padded(s_Kp)
+    block = min(block, padded_s_Kp)
+    _g_layer_step_kernel[(beta_raw.shape[0] * H * -(-s_Kp // block),)](
         beta_raw, k_raw, part, a_raw, held, y, held, state_indices, H, beta_raw.stride(0),
         beta_raw.stride(1), H // beta_raw.shape[1], k_raw.stride(0), k_raw.stride(1),
         H // k_raw.shape[1], part.stride(0), part.stride(1), H // part.shape[1],
         a_raw.stride(0), a_raw.stride(1), H // a_raw.shape[1], y.stride(0), y.stride(1), K,
-        _padded(K), s_Kp, min(block, _padded(s_Kp)),
+        padded_K, s_Kp, block,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3581,24 +3604,31 @@ def m_layer_forward(
     V = v.shape[3]
     dtype = _operand_type(k_raw, v, part)
     DT, FT, EXACT = _types(dtype, beta_raw.device)
-    config = _config("forward", beta_raw.device, dtype.itemsize, K, V)
+    sizes = beta_raw.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("forward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
+    run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, tile_V)))
     y = torch.empty((*beta_raw.shape[:2], H, V), dtype=k_raw.dtype, device=beta_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta_raw.device)
+    beta_raw_at = (*beta_raw.stride()[:3], H // beta_raw.shape[2])
+    k_raw_at = (*k_raw.stride()[:3], H // k_raw.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    a_raw_at = (*a_raw.stride()[:3], H // a_raw.shape[2])
+    part_at = (*part.stride()[:3], H // part.shape[2])
+    y_at = y.stride()[:3]
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=beta_raw.device)
         segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=beta_raw.device)
-        _, block, warps, stages, precision = _config("segment_ends", beta_raw.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_V)
+        _m_layer_segment_ends_kernel[(run.slots * H * -(-V // block),)](
             beta_raw, k_raw, v, a_raw, start_state, segment_decay_0, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, beta_raw.stride(0), beta_raw.stride(1),
-            beta_raw.stride(2), H // beta_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
-            k_raw.stride(2), H // k_raw.shape[2], v.stride(0), v.stride(1), v.stride(2),
-            H // v.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-            H // a_raw.shape[2], K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT,
-            FT, precision, EXACT, run.varlen, run.split,
+            run.segment, run.segments, run.N, run.steps, *beta_raw_at, *k_raw_at, *v_at,
+            *a_raw_at, K, tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
+            run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -3607,15 +3637,12 @@ def m_layer_forward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = config
-    _m_layer_forward_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    block = min(block, tile_V)
+    _m_layer_forward_kernel[(run.slots * H * -(-V // block),)](
         part, beta_raw, k_raw, v, a_raw, start_state, y, final_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, part.stride(0), part.stride(1),
-        part.stride(2), H // part.shape[2], beta_raw.stride(0), beta_raw.stride(1),
-        beta_raw.stride(2), H // beta_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
-        k_raw.stride(2), H // k_raw.shape[2], v.stride(0), v.stride(1), v.stride(2),
-        H // v.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
-        y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        run.segment, run.segments, run.N, run.steps, *part_at, *beta_raw_at, *k_raw_at, *v_at,
+        *a_raw_at, *y_at, K, tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
+        run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3646,16 +3673,30 @@ def m_layer_backward(
     V = v.shape[3]
     dtype = _operand_type(k_raw, v, part)
     DT, FT, EXACT = _types(dtype, beta_raw.device)
-    config = _config("gradients", beta_raw.device, dtype.itemsize, K, V)
+    sizes = beta_raw.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", beta_raw.device, dtype.itemsize, K, V)
-    run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, tile_V)))
     d_beta_raw = _gradient(beta_raw, H)
     d_k_raw = _gradient(k_raw, H)
     d_v = _gradient(v, H)
     d_part = _gradient(part, H)
     d_a_raw = _gradient(a_raw, H)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta_raw.device)
+    beta_raw_at = (*beta_raw.stride()[:3], H // beta_raw.shape[2])
+    k_raw_at = (*k_raw.stride()[:3], H // k_raw.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    a_raw_at = (*a_raw.stride()[:3], H // a_raw.shape[2])
+    part_at = (*part.stride()[:3], H // part.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_part_at = d_part.stride()[:3]
+    d_v_at = d_v.stride()[:3]
+    d_k_raw_at = d_k_raw.stride()[:3]
+    d_beta_raw_at = d_beta_raw.stride()[:3]
+    d_a_raw_at = d_a_raw.stride()[:3]
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=beta_raw.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=beta_raw.device)
     start_state = initial_state
@@ -3664,15 +3705,13 @@ def m_layer_backward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=beta_raw.device)
         segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=beta_raw.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=beta_raw.device)
-        _, block, warps, stages, precision = _config("segment_ends", beta_raw.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_V)
+        _m_layer_segment_ends_kernel[(run.slots * H * -(-V // block),)](
             beta_raw, k_raw, v, a_raw, start_state, segment_decay_0, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, beta_raw.stride(0), beta_raw.stride(1),
-            beta_raw.stride(2), H // beta_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
-            k_raw.stride(2), H // k_raw.shape[2], v.stride(0), v.stride(1), v.stride(2),
-            H // v.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-            H // a_raw.shape[2], K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT,
-            FT, precision, EXACT, run.varlen, run.split,
+            run.segment, run.segments, run.N, run.steps, *beta_raw_at, *k_raw_at, *v_at,
+            *a_raw_at, K, tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
+            run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -3680,26 +3719,22 @@ def m_layer_backward(
             start_state, segment_decay_0, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", beta_raw.device, dtype.itemsize, K, V)
-    _m_layer_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_V)
+    _m_layer_states_kernel[(run.slots * H * -(-V // block),)](
         beta_raw, k_raw, v, a_raw, start_state, h_2, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, beta_raw.stride(0), beta_raw.stride(1),
-        beta_raw.stride(2), H // beta_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
-        k_raw.stride(2), H // k_raw.shape[2], v.stride(0), v.stride(1), v.stride(2),
-        H // v.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
-        K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        run.segments, run.N, run.steps, *beta_raw_at, *k_raw_at, *v_at, *a_raw_at, K, tile_K, V,
+        block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", beta_raw.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", *sizes)
+        block = min(block, tile_V)
+        _m_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-V // block),)](
             part, a_raw, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, part.stride(0), part.stride(1), part.stride(2), H // part.shape[2],
-            a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
-            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), V,
-            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.steps, *part_at, *a_raw_at, *dy_at, K, tile_K, V, block, chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -3707,30 +3742,21 @@ def m_layer_backward(
             end_state, segment_decay_0, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", beta_raw.device, dtype.itemsize, K, V)
-    _m_layer_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_V)
+    _m_layer_states_adjoint_kernel[(run.slots * H * -(-V // block),)](
         part, a_raw, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, part.stride(0), part.stride(1), part.stride(2),
-        H // part.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K,
-        _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        run.segments, run.N, run.steps, *part_at, *a_raw_at, *dy_at, K, tile_K, V, block, chunk,
+        DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
     _m_layer_gradients_kernel[(run.chunks(chunk) * H,)](
         a_raw, dy, h_2, v, k_raw, beta_raw, l, part, d_part, d_v, d_k_raw, d_beta_raw, d_a_raw,
-        run.cu, run.T, H, run.N, run.steps, a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], k_raw.stride(0),
-        k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], beta_raw.stride(0),
-        beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2], part.stride(0),
-        part.stride(1), part.stride(2), H // part.shape[2], d_part.stride(0), d_part.stride(1),
-        d_part.stride(2), d_v.stride(0), d_v.stride(1), d_v.stride(2), d_k_raw.stride(0),
-        d_k_raw.stride(1), d_k_raw.stride(2), d_beta_raw.stride(0), d_beta_raw.stride(1),
-        d_beta_raw.stride(2), d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), V,
-        _tile(V, dtype), K, _tile(K, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.cu, run.T, H, run.N, run.steps, *a_raw_at, *dy_at, *v_at, *k_raw_at, *beta_raw_at,
+        *part_at, *d_part_at, *d_v_at, *d_k_raw_at, *d_beta_raw_at, *d_a_raw_at, V, tile_V, K,
+        tile_K, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3770,12 +3796,15 @@ def m_layer_step(
     _, block, warps, stages, _ = _config("step", beta_raw.device, dtype.itemsize, K, V)
     y = torch.empty((beta_raw.shape[0], H, V), dtype=k_raw.dtype, device=beta_raw.device)
     held = state.contiguous()
-    _m_layer_step_kernel[(beta_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _m_layer_step_kernel[(beta_raw.shape[0] * H * -(-V // block),)](
         part, beta_raw, k_raw, v, a_raw, held, y, held, state_indices, H, part.stride(0),
         part.stride(1), H // part.shape[1], beta_raw.stride(0), beta_raw.stride(1),
         H // beta_raw.shape[1], k_raw.stride(0), k_raw.stride(1), H // k_raw.shape[1],
         v.stride(0), v.stride(1), H // v.shape[1], a_raw.stride(0), a_raw.stride(1),
-        H // a_raw.shape[1], y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
+        H // a_raw.shape[1], y.stride(0), y.stride(1), K, padded_K, V, block,
         num_warps=warps,
         num_stages=stages,
     )

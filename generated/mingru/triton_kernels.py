@@ -241,7 +241,7 @@ def _dense(x: torch.Tensor | None) -> torch.Tensor | None:
 
 def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
     """The dtype of products: that of the operands; the widest where they differ."""
-    wide = functools.reduce(torch.promote_types, (x.dtype for x in tensors))
+    wide = functools.reduce(torch.promote_types, {x.dtype for x in tensors})
     if wide not in (torch.float32, torch.bfloat16, torch.float16):
         raise TypeError(f"the Triton kernels take float32, bfloat16 and float16, not {wide}")
     return wide
@@ -517,6 +517,7 @@ def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return gradient.to(like.dtype)
 
 
+@functools.cache
 def _types(dtype: torch.dtype, device: torch.device):
     """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
     if device.type == "cpu" and dtype != torch.float16:
@@ -953,22 +954,26 @@ def m_forward(
     V = z_raw.shape[3]
     dtype = _operand_type(z_raw, h_raw)
     DT, FT, EXACT = _types(dtype, z_raw.device)
-    config = _config("element_forward", z_raw.device, dtype.itemsize, 1, V)
+    sizes = z_raw.device, dtype.itemsize, 1, V
+    padded_V = _padded(V)
+    config = _config("element_forward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(z_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 16 // warps), 64)
+    run = _Layout(z_raw, H, cu_seqlens, -(-V // min(block, padded_V)), max(1, 16 // warps), 64)
     y = torch.empty((*z_raw.shape[:2], H, V), dtype=z_raw.dtype, device=z_raw.device)
     final_state = torch.empty((run.N, H, V), dtype=torch.float32, device=z_raw.device)
+    z_raw_at = (*z_raw.stride()[:3], H // z_raw.shape[2])
+    h_raw_at = (*h_raw.stride()[:3], H // h_raw.shape[2])
+    y_at = y.stride()[:3]
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, V), dtype=torch.float32, device=z_raw.device)
         segment_decay = torch.empty((run.slots, H, V), dtype=torch.float32, device=z_raw.device)
-        _, block, warps, stages, precision = _config("element_ends", z_raw.device, dtype.itemsize, 1, V)
-        _m_element_ends_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+        _, block, warps, stages, precision = _config("element_ends", *sizes)
+        block = min(block, padded_V)
+        _m_element_ends_kernel[(run.slots * H * -(-V // block),)](
             z_raw, h_raw, start_state, segment_decay, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, z_raw.stride(0), z_raw.stride(1), z_raw.stride(2),
-            H // z_raw.shape[2], h_raw.stride(0), h_raw.stride(1), h_raw.stride(2),
-            H // h_raw.shape[2], V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split, max(2, min(block, _padded(V)) // (32 * warps)),
+            run.segments, run.N, run.steps, *z_raw_at, *h_raw_at, V, block, chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split, max(2, block // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
@@ -977,13 +982,11 @@ def m_forward(
             run.segments, V, min(512, _padded(V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
-    _m_element_forward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+    block = min(block, padded_V)
+    _m_element_forward_kernel[(run.slots * H * -(-V // block),)](
         z_raw, h_raw, start_state, y, final_state, run.cu, run.T, H, run.segment, run.segments,
-        run.N, run.steps, z_raw.stride(0), z_raw.stride(1), z_raw.stride(2),
-        H // z_raw.shape[2], h_raw.stride(0), h_raw.stride(1), h_raw.stride(2),
-        H // h_raw.shape[2], y.stride(0), y.stride(1), y.stride(2), V, min(block, _padded(V)),
-        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-        max(2, min(block, _padded(V)) // (32 * warps)),
+        run.N, run.steps, *z_raw_at, *h_raw_at, *y_at, V, block, chunk, DT, FT, precision,
+        EXACT, run.varlen, run.split, max(2, block // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1009,12 +1012,19 @@ def m_backward(
     V = z_raw.shape[3]
     dtype = _operand_type(z_raw, h_raw)
     DT, FT, EXACT = _types(dtype, z_raw.device)
-    config = _config("element_backward", z_raw.device, dtype.itemsize, 1, V)
+    sizes = z_raw.device, dtype.itemsize, 1, V
+    padded_V = _padded(V)
+    config = _config("element_backward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(z_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 16 // warps), 64)
+    run = _Layout(z_raw, H, cu_seqlens, -(-V // min(block, padded_V)), max(1, 16 // warps), 64)
     d_z_raw = _gradient(z_raw, H)
     d_h_raw = _gradient(h_raw, H)
     d_initial_state = torch.empty((run.N, H, V), dtype=torch.float32, device=z_raw.device)
+    z_raw_at = (*z_raw.stride()[:3], H // z_raw.shape[2])
+    h_raw_at = (*h_raw.stride()[:3], H // h_raw.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_z_raw_at = d_z_raw.stride()[:3]
+    d_h_raw_at = d_h_raw.stride()[:3]
     h_2 = torch.empty((run.chunks(chunk), H, V), dtype=dtype, device=z_raw.device)
     start_state = initial_state
     end_state = d_final_state
@@ -1022,13 +1032,12 @@ def m_backward(
         start_state = torch.empty((run.slots, H, V), dtype=torch.float32, device=z_raw.device)
         segment_decay = torch.empty((run.slots, H, V), dtype=torch.float32, device=z_raw.device)
         end_state = torch.empty((run.slots, H, V), dtype=torch.float32, device=z_raw.device)
-        _, block, warps, stages, precision = _config("element_ends", z_raw.device, dtype.itemsize, 1, V)
-        _m_element_ends_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+        _, block, warps, stages, precision = _config("element_ends", *sizes)
+        block = min(block, padded_V)
+        _m_element_ends_kernel[(run.slots * H * -(-V // block),)](
             z_raw, h_raw, start_state, segment_decay, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, z_raw.stride(0), z_raw.stride(1), z_raw.stride(2),
-            H // z_raw.shape[2], h_raw.stride(0), h_raw.stride(1), h_raw.stride(2),
-            H // h_raw.shape[2], V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split, max(2, min(block, _padded(V)) // (32 * warps)),
+            run.segments, run.N, run.steps, *z_raw_at, *h_raw_at, V, block, chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split, max(2, block // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
@@ -1036,24 +1045,22 @@ def m_backward(
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
             run.segments, V, min(512, _padded(V)), run.varlen, 8,
         )
-    _, block, warps, stages, precision = _config("element_states", z_raw.device, dtype.itemsize, 1, V)
-    _m_element_states_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+    _, block, warps, stages, precision = _config("element_states", *sizes)
+    block = min(block, padded_V)
+    _m_element_states_kernel[(run.slots * H * -(-V // block),)](
         z_raw, h_raw, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N,
-        run.steps, z_raw.stride(0), z_raw.stride(1), z_raw.stride(2), H // z_raw.shape[2],
-        h_raw.stride(0), h_raw.stride(1), h_raw.stride(2), H // h_raw.shape[2], V,
-        min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-        max(2, min(block, _padded(V)) // (32 * warps)),
+        run.steps, *z_raw_at, *h_raw_at, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
+        run.split, max(2, block // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("element_ends_adjoint", z_raw.device, dtype.itemsize, 1, V)
-        _m_element_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+        _, block, warps, stages, precision = _config("element_ends_adjoint", *sizes)
+        block = min(block, padded_V)
+        _m_element_ends_adjoint_kernel[(run.slots * H * -(-V // block),)](
             z_raw, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
-            z_raw.stride(0), z_raw.stride(1), z_raw.stride(2), H // z_raw.shape[2],
-            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], V,
-            min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-            max(2, min(block, _padded(V)) // (32 * warps)),
+            *z_raw_at, *dy_at, V, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            max(2, block // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
@@ -1062,14 +1069,12 @@ def m_backward(
             run.segments, V, min(512, _padded(V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
-    _m_element_backward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+    block = min(block, padded_V)
+    _m_element_backward_kernel[(run.slots * H * -(-V // block),)](
         z_raw, h_raw, dy, h_2, end_state, d_z_raw, d_h_raw, d_initial_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, z_raw.stride(0), z_raw.stride(1),
-        z_raw.stride(2), H // z_raw.shape[2], h_raw.stride(0), h_raw.stride(1), h_raw.stride(2),
-        H // h_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        d_z_raw.stride(0), d_z_raw.stride(1), d_z_raw.stride(2), d_h_raw.stride(0),
-        d_h_raw.stride(1), d_h_raw.stride(2), V, min(block, _padded(V)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split, max(2, min(block, _padded(V)) // (32 * warps)),
+        run.segment, run.segments, run.N, run.steps, *z_raw_at, *h_raw_at, *dy_at, *d_z_raw_at,
+        *d_h_raw_at, V, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        max(2, block // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1101,10 +1106,12 @@ def m_step(
     _, block, warps, stages, _ = _config("element_step", z_raw.device, dtype.itemsize, 1, V)
     y = torch.empty((z_raw.shape[0], H, V), dtype=z_raw.dtype, device=z_raw.device)
     held = state.contiguous()
-    _m_step_kernel[(z_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _m_step_kernel[(z_raw.shape[0] * H * -(-V // block),)](
         z_raw, h_raw, held, y, held, state_indices, H, z_raw.stride(0), z_raw.stride(1),
         H // z_raw.shape[1], h_raw.stride(0), h_raw.stride(1), H // h_raw.shape[1], y.stride(0),
-        y.stride(1), V, min(block, _padded(V)),
+        y.stride(1), V, block,
         num_warps=warps,
         num_stages=stages,
     )

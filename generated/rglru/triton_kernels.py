@@ -265,7 +265,7 @@ def _dense(x: torch.Tensor | None) -> torch.Tensor | None:
 
 def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
     """The dtype of products: that of the operands; the widest where they differ."""
-    wide = functools.reduce(torch.promote_types, (x.dtype for x in tensors))
+    wide = functools.reduce(torch.promote_types, {x.dtype for x in tensors})
     if wide not in (torch.float32, torch.bfloat16, torch.float16):
         raise TypeError(f"the Triton kernels take float32, bfloat16 and float16, not {wide}")
     return wide
@@ -549,6 +549,7 @@ def _gathered(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return gradient.to(like.dtype)
 
 
+@functools.cache
 def _types(dtype: torch.dtype, device: torch.device):
     """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
     if device.type == "cpu" and dtype != torch.float16:
@@ -1112,24 +1113,29 @@ def m_forward(
     V = r_raw.shape[3]
     dtype = _operand_type(r_raw, i_raw, u)
     DT, FT, EXACT = _types(dtype, r_raw.device)
-    config = _config("element_forward", r_raw.device, dtype.itemsize, 1, V)
+    sizes = r_raw.device, dtype.itemsize, 1, V
+    padded_V = _padded(V)
+    config = _config("element_forward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(r_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 16 // warps), 64)
+    run = _Layout(r_raw, H, cu_seqlens, -(-V // min(block, padded_V)), max(1, 16 // warps), 64)
     y = torch.empty((*r_raw.shape[:2], H, V), dtype=r_raw.dtype, device=r_raw.device)
     final_state = torch.empty((run.N, H, V), dtype=torch.float32, device=r_raw.device)
+    decay_raw_at = (*decay_raw.stride()[:1], H // decay_raw.shape[0])
+    r_raw_at = (*r_raw.stride()[:3], H // r_raw.shape[2])
+    u_at = (*u.stride()[:3], H // u.shape[2])
+    i_raw_at = (*i_raw.stride()[:3], H // i_raw.shape[2])
+    y_at = y.stride()[:3]
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, V), dtype=torch.float32, device=r_raw.device)
         segment_decay = torch.empty((run.slots, H, V), dtype=torch.float32, device=r_raw.device)
-        _, block, warps, stages, precision = _config("element_ends", r_raw.device, dtype.itemsize, 1, V)
-        _m_element_ends_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+        _, block, warps, stages, precision = _config("element_ends", *sizes)
+        block = min(block, padded_V)
+        _m_element_ends_kernel[(run.slots * H * -(-V // block),)](
             decay_raw, r_raw, u, i_raw, start_state, segment_decay, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, decay_raw.stride(0),
-            H // decay_raw.shape[0], r_raw.stride(0), r_raw.stride(1), r_raw.stride(2),
-            H // r_raw.shape[2], u.stride(0), u.stride(1), u.stride(2), H // u.shape[2],
-            i_raw.stride(0), i_raw.stride(1), i_raw.stride(2), H // i_raw.shape[2], V,
-            min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-            max(2, min(block, _padded(V)) // (32 * warps)),
+            run.segment, run.segments, run.N, run.steps, *decay_raw_at, *r_raw_at, *u_at,
+            *i_raw_at, V, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            max(2, block // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
@@ -1138,14 +1144,12 @@ def m_forward(
             run.segments, V, min(512, _padded(V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
-    _m_element_forward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+    block = min(block, padded_V)
+    _m_element_forward_kernel[(run.slots * H * -(-V // block),)](
         decay_raw, r_raw, u, i_raw, start_state, y, final_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, decay_raw.stride(0), H // decay_raw.shape[0],
-        r_raw.stride(0), r_raw.stride(1), r_raw.stride(2), H // r_raw.shape[2], u.stride(0),
-        u.stride(1), u.stride(2), H // u.shape[2], i_raw.stride(0), i_raw.stride(1),
-        i_raw.stride(2), H // i_raw.shape[2], y.stride(0), y.stride(1), y.stride(2), V,
-        min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-        max(2, min(block, _padded(V)) // (32 * warps)),
+        run.segments, run.N, run.steps, *decay_raw_at, *r_raw_at, *u_at, *i_raw_at, *y_at, V,
+        block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        max(2, block // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1175,14 +1179,24 @@ def m_backward(
     V = r_raw.shape[3]
     dtype = _operand_type(r_raw, i_raw, u)
     DT, FT, EXACT = _types(dtype, r_raw.device)
-    config = _config("element_backward", r_raw.device, dtype.itemsize, 1, V)
+    sizes = r_raw.device, dtype.itemsize, 1, V
+    padded_V = _padded(V)
+    config = _config("element_backward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(r_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 16 // warps), 64)
+    run = _Layout(r_raw, H, cu_seqlens, -(-V // min(block, padded_V)), max(1, 16 // warps), 64)
     d_r_raw = _gradient(r_raw, H)
     d_decay_raw = torch.empty((run.slots, H, V), dtype=torch.float32, device=r_raw.device)
     d_i_raw = _gradient(i_raw, H)
     d_u = _gradient(u, H)
     d_initial_state = torch.empty((run.N, H, V), dtype=torch.float32, device=r_raw.device)
+    decay_raw_at = (*decay_raw.stride()[:1], H // decay_raw.shape[0])
+    r_raw_at = (*r_raw.stride()[:3], H // r_raw.shape[2])
+    u_at = (*u.stride()[:3], H // u.shape[2])
+    i_raw_at = (*i_raw.stride()[:3], H // i_raw.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_r_raw_at = d_r_raw.stride()[:3]
+    d_i_raw_at = d_i_raw.stride()[:3]
+    d_u_at = d_u.stride()[:3]
     h_2 = torch.empty((run.chunks(chunk), H, V), dtype=dtype, device=r_raw.device)
     start_state = initial_state
     end_state = d_final_state
@@ -1190,15 +1204,13 @@ def m_backward(
         start_state = torch.empty((run.slots, H, V), dtype=torch.float32, device=r_raw.device)
         segment_decay = torch.empty((run.slots, H, V), dtype=torch.float32, device=r_raw.device)
         end_state = torch.empty((run.slots, H, V), dtype=torch.float32, device=r_raw.device)
-        _, block, warps, stages, precision = _config("element_ends", r_raw.device, dtype.itemsize, 1, V)
-        _m_element_ends_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+        _, block, warps, stages, precision = _config("element_ends", *sizes)
+        block = min(block, padded_V)
+        _m_element_ends_kernel[(run.slots * H * -(-V // block),)](
             decay_raw, r_raw, u, i_raw, start_state, segment_decay, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, decay_raw.stride(0),
-            H // decay_raw.shape[0], r_raw.stride(0), r_raw.stride(1), r_raw.stride(2),
-            H // r_raw.shape[2], u.stride(0), u.stride(1), u.stride(2), H // u.shape[2],
-            i_raw.stride(0), i_raw.stride(1), i_raw.stride(2), H // i_raw.shape[2], V,
-            min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-            max(2, min(block, _padded(V)) // (32 * warps)),
+            run.segment, run.segments, run.N, run.steps, *decay_raw_at, *r_raw_at, *u_at,
+            *i_raw_at, V, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            max(2, block // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
@@ -1206,25 +1218,22 @@ def m_backward(
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
             run.segments, V, min(512, _padded(V)), run.varlen, 8,
         )
-    _, block, warps, stages, precision = _config("element_states", r_raw.device, dtype.itemsize, 1, V)
-    _m_element_states_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+    _, block, warps, stages, precision = _config("element_states", *sizes)
+    block = min(block, padded_V)
+    _m_element_states_kernel[(run.slots * H * -(-V // block),)](
         decay_raw, r_raw, u, i_raw, start_state, h_2, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, decay_raw.stride(0), H // decay_raw.shape[0],
-        r_raw.stride(0), r_raw.stride(1), r_raw.stride(2), H // r_raw.shape[2], u.stride(0),
-        u.stride(1), u.stride(2), H // u.shape[2], i_raw.stride(0), i_raw.stride(1),
-        i_raw.stride(2), H // i_raw.shape[2], V, min(block, _padded(V)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split, max(2, min(block, _padded(V)) // (32 * warps)),
+        run.segments, run.N, run.steps, *decay_raw_at, *r_raw_at, *u_at, *i_raw_at, V, block,
+        chunk, DT, FT, precision, EXACT, run.varlen, run.split, max(2, block // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("element_ends_adjoint", r_raw.device, dtype.itemsize, 1, V)
-        _m_element_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+        _, block, warps, stages, precision = _config("element_ends_adjoint", *sizes)
+        block = min(block, padded_V)
+        _m_element_ends_adjoint_kernel[(run.slots * H * -(-V // block),)](
             decay_raw, r_raw, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, decay_raw.stride(0), H // decay_raw.shape[0], r_raw.stride(0),
-            r_raw.stride(1), r_raw.stride(2), H // r_raw.shape[2], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], V, min(block, _padded(V)), chunk, DT, FT, precision,
-            EXACT, run.varlen, run.split, max(2, min(block, _padded(V)) // (32 * warps)),
+            run.steps, *decay_raw_at, *r_raw_at, *dy_at, V, block, chunk, DT, FT, precision,
+            EXACT, run.varlen, run.split, max(2, block // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
@@ -1233,17 +1242,13 @@ def m_backward(
             run.segments, V, min(512, _padded(V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
-    _m_element_backward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+    block = min(block, padded_V)
+    _m_element_backward_kernel[(run.slots * H * -(-V // block),)](
         decay_raw, r_raw, u, i_raw, dy, h_2, end_state, d_r_raw, d_i_raw, d_u, d_initial_state,
         d_decay_raw, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
-        decay_raw.stride(0), H // decay_raw.shape[0], r_raw.stride(0), r_raw.stride(1),
-        r_raw.stride(2), H // r_raw.shape[2], u.stride(0), u.stride(1), u.stride(2),
-        H // u.shape[2], i_raw.stride(0), i_raw.stride(1), i_raw.stride(2), H // i_raw.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_r_raw.stride(0),
-        d_r_raw.stride(1), d_r_raw.stride(2), d_i_raw.stride(0), d_i_raw.stride(1),
-        d_i_raw.stride(2), d_u.stride(0), d_u.stride(1), d_u.stride(2), V,
-        min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-        max(2, min(block, _padded(V)) // (32 * warps)),
+        *decay_raw_at, *r_raw_at, *u_at, *i_raw_at, *dy_at, *d_r_raw_at, *d_i_raw_at, *d_u_at,
+        V, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        max(2, block // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1281,11 +1286,13 @@ def m_step(
     _, block, warps, stages, _ = _config("element_step", r_raw.device, dtype.itemsize, 1, V)
     y = torch.empty((r_raw.shape[0], H, V), dtype=r_raw.dtype, device=r_raw.device)
     held = state.contiguous()
-    _m_step_kernel[(r_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _m_step_kernel[(r_raw.shape[0] * H * -(-V // block),)](
         decay_raw, r_raw, u, i_raw, held, y, held, state_indices, H, decay_raw.stride(0),
         H // decay_raw.shape[0], r_raw.stride(0), r_raw.stride(1), H // r_raw.shape[1],
         u.stride(0), u.stride(1), H // u.shape[1], i_raw.stride(0), i_raw.stride(1),
-        H // i_raw.shape[1], y.stride(0), y.stride(1), V, min(block, _padded(V)),
+        H // i_raw.shape[1], y.stride(0), y.stride(1), V, block,
         num_warps=warps,
         num_stages=stages,
     )

@@ -229,7 +229,7 @@ def _dense(x: torch.Tensor | None) -> torch.Tensor | None:
 
 def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
     """The dtype of products: that of the operands; the widest where they differ."""
-    wide = functools.reduce(torch.promote_types, (x.dtype for x in tensors))
+    wide = functools.reduce(torch.promote_types, {x.dtype for x in tensors})
     if wide not in (torch.float32, torch.bfloat16, torch.float16):
         raise TypeError(f"the Triton kernels take float32, bfloat16 and float16, not {wide}")
     return wide
@@ -513,6 +513,7 @@ def _gathered(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return gradient.to(like.dtype)
 
 
+@functools.cache
 def _types(dtype: torch.dtype, device: torch.device):
     """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
     if device.type == "cpu" and dtype != torch.float16:
@@ -1258,22 +1259,27 @@ def num_forward(
     V = k.shape[3]
     dtype = _operand_type(k, v)
     DT, FT, EXACT = _types(dtype, k.device)
-    config = _config("element_forward", k.device, dtype.itemsize, 1, V)
+    sizes = k.device, dtype.itemsize, 1, V
+    padded_V = _padded(V)
+    config = _config("element_forward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 16 // warps), 64)
+    run = _Layout(k, H, cu_seqlens, -(-V // min(block, padded_V)), max(1, 16 // warps), 64)
     y = torch.empty((*k.shape[:2], H, V), dtype=torch.float32, device=k.device)
     final_state = torch.empty((run.N, H, V), dtype=torch.float32, device=k.device)
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    w_at = (*w.stride()[:1], H // w.shape[0])
+    y_at = y.stride()[:3]
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, V), dtype=torch.float32, device=k.device)
         segment_decay = torch.empty((run.slots, H, V), dtype=torch.float32, device=k.device)
-        _, block, warps, stages, precision = _config("element_ends", k.device, dtype.itemsize, 1, V)
-        _num_element_ends_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+        _, block, warps, stages, precision = _config("element_ends", *sizes)
+        block = min(block, padded_V)
+        _num_element_ends_kernel[(run.slots * H * -(-V // block),)](
             k, v, w, start_state, segment_decay, run.cu, run.T, H, run.segment, run.segments,
-            run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w.stride(0),
-            H // w.shape[0], V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split, max(2, min(block, _padded(V)) // (32 * warps)),
+            run.N, run.steps, *k_at, *v_at, *w_at, V, block, chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split, max(2, block // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
@@ -1282,12 +1288,11 @@ def num_forward(
             run.segments, V, min(512, _padded(V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
-    _num_element_forward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+    block = min(block, padded_V)
+    _num_element_forward_kernel[(run.slots * H * -(-V // block),)](
         k, v, w, start_state, y, final_state, run.cu, run.T, H, run.segment, run.segments,
-        run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0),
-        v.stride(1), v.stride(2), H // v.shape[2], w.stride(0), H // w.shape[0], y.stride(0),
-        y.stride(1), y.stride(2), V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split, max(2, min(block, _padded(V)) // (32 * warps)),
+        run.N, run.steps, *k_at, *v_at, *w_at, *y_at, V, block, chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split, max(2, block // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1315,13 +1320,21 @@ def num_backward(
     V = k.shape[3]
     dtype = _operand_type(k, v)
     DT, FT, EXACT = _types(dtype, k.device)
-    config = _config("element_backward", k.device, dtype.itemsize, 1, V)
+    sizes = k.device, dtype.itemsize, 1, V
+    padded_V = _padded(V)
+    config = _config("element_backward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 16 // warps), 64)
+    run = _Layout(k, H, cu_seqlens, -(-V // min(block, padded_V)), max(1, 16 // warps), 64)
     d_k = _gradient(k, H)
     d_v = _gradient(v, H)
     d_w = torch.empty((run.slots, H, V), dtype=torch.float32, device=k.device)
     d_initial_state = torch.empty((run.N, H, V), dtype=torch.float32, device=k.device)
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    w_at = (*w.stride()[:1], H // w.shape[0])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_k_at = d_k.stride()[:3]
+    d_v_at = d_v.stride()[:3]
     h_2 = torch.empty((run.chunks(chunk), H, V), dtype=dtype, device=k.device)
     start_state = initial_state
     end_state = d_final_state
@@ -1329,13 +1342,12 @@ def num_backward(
         start_state = torch.empty((run.slots, H, V), dtype=torch.float32, device=k.device)
         segment_decay = torch.empty((run.slots, H, V), dtype=torch.float32, device=k.device)
         end_state = torch.empty((run.slots, H, V), dtype=torch.float32, device=k.device)
-        _, block, warps, stages, precision = _config("element_ends", k.device, dtype.itemsize, 1, V)
-        _num_element_ends_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+        _, block, warps, stages, precision = _config("element_ends", *sizes)
+        block = min(block, padded_V)
+        _num_element_ends_kernel[(run.slots * H * -(-V // block),)](
             k, v, w, start_state, segment_decay, run.cu, run.T, H, run.segment, run.segments,
-            run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w.stride(0),
-            H // w.shape[0], V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split, max(2, min(block, _padded(V)) // (32 * warps)),
+            run.N, run.steps, *k_at, *v_at, *w_at, V, block, chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split, max(2, block // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
@@ -1343,23 +1355,22 @@ def num_backward(
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
             run.segments, V, min(512, _padded(V)), run.varlen, 8,
         )
-    _, block, warps, stages, precision = _config("element_states", k.device, dtype.itemsize, 1, V)
-    _num_element_states_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+    _, block, warps, stages, precision = _config("element_states", *sizes)
+    block = min(block, padded_V)
+    _num_element_states_kernel[(run.slots * H * -(-V // block),)](
         k, v, w, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N,
-        run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0),
-        v.stride(1), v.stride(2), H // v.shape[2], w.stride(0), H // w.shape[0], V,
-        min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-        max(2, min(block, _padded(V)) // (32 * warps)),
+        run.steps, *k_at, *v_at, *w_at, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
+        run.split, max(2, block // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("element_ends_adjoint", k.device, dtype.itemsize, 1, V)
-        _num_element_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+        _, block, warps, stages, precision = _config("element_ends_adjoint", *sizes)
+        block = min(block, padded_V)
+        _num_element_ends_adjoint_kernel[(run.slots * H * -(-V // block),)](
             w, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
-            w.stride(0), H // w.shape[0], dy.stride(0), dy.stride(1), dy.stride(2),
-            H // dy.shape[2], V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split, max(2, min(block, _padded(V)) // (32 * warps)),
+            *w_at, *dy_at, V, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            max(2, block // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
@@ -1368,14 +1379,12 @@ def num_backward(
             run.segments, V, min(512, _padded(V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
-    _num_element_backward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+    block = min(block, padded_V)
+    _num_element_backward_kernel[(run.slots * H * -(-V // block),)](
         k, v, w, dy, h_2, end_state, d_k, d_v, d_initial_state, d_w, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w.stride(0),
-        H // w.shape[0], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        d_k.stride(0), d_k.stride(1), d_k.stride(2), d_v.stride(0), d_v.stride(1),
-        d_v.stride(2), V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split, max(2, min(block, _padded(V)) // (32 * warps)),
+        run.segment, run.segments, run.N, run.steps, *k_at, *v_at, *w_at, *dy_at, *d_k_at,
+        *d_v_at, V, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        max(2, block // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1410,10 +1419,12 @@ def num_step(
     _, block, warps, stages, _ = _config("element_step", k.device, dtype.itemsize, 1, V)
     y = torch.empty((k.shape[0], H, V), dtype=torch.float32, device=k.device)
     held = state.contiguous()
-    _num_step_kernel[(k.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _num_step_kernel[(k.shape[0] * H * -(-V // block),)](
         k, v, w, held, y, held, state_indices, H, k.stride(0), k.stride(1), H // k.shape[1],
         v.stride(0), v.stride(1), H // v.shape[1], w.stride(0), H // w.shape[0], y.stride(0),
-        y.stride(1), V, min(block, _padded(V)),
+        y.stride(1), V, block,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1437,21 +1448,26 @@ def den_forward(
     V = k.shape[3]
     dtype = _operand_type(k)
     DT, FT, EXACT = _types(dtype, k.device)
-    config = _config("element_forward", k.device, dtype.itemsize, 1, V)
+    sizes = k.device, dtype.itemsize, 1, V
+    padded_V = _padded(V)
+    config = _config("element_forward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 16 // warps), 64)
+    run = _Layout(k, H, cu_seqlens, -(-V // min(block, padded_V)), max(1, 16 // warps), 64)
     y = torch.empty((*k.shape[:2], H, V), dtype=torch.float32, device=k.device)
     final_state = torch.empty((run.N, H, V), dtype=torch.float32, device=k.device)
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    w_at = (*w.stride()[:1], H // w.shape[0])
+    y_at = y.stride()[:3]
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, V), dtype=torch.float32, device=k.device)
         segment_decay = torch.empty((run.slots, H, V), dtype=torch.float32, device=k.device)
-        _, block, warps, stages, precision = _config("element_ends", k.device, dtype.itemsize, 1, V)
-        _den_element_ends_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+        _, block, warps, stages, precision = _config("element_ends", *sizes)
+        block = min(block, padded_V)
+        _den_element_ends_kernel[(run.slots * H * -(-V // block),)](
             k, w, start_state, segment_decay, run.cu, run.T, H, run.segment, run.segments,
-            run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-            w.stride(0), H // w.shape[0], V, min(block, _padded(V)), chunk, DT, FT, precision,
-            EXACT, run.varlen, run.split, max(2, min(block, _padded(V)) // (32 * warps)),
+            run.N, run.steps, *k_at, *w_at, V, block, chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split, max(2, block // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
@@ -1460,12 +1476,11 @@ def den_forward(
             run.segments, V, min(512, _padded(V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
-    _den_element_forward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+    block = min(block, padded_V)
+    _den_element_forward_kernel[(run.slots * H * -(-V // block),)](
         k, w, start_state, y, final_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-        run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], w.stride(0),
-        H // w.shape[0], y.stride(0), y.stride(1), y.stride(2), V, min(block, _padded(V)),
-        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-        max(2, min(block, _padded(V)) // (32 * warps)),
+        run.steps, *k_at, *w_at, *y_at, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
+        run.split, max(2, block // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1491,12 +1506,18 @@ def den_backward(
     V = k.shape[3]
     dtype = _operand_type(k)
     DT, FT, EXACT = _types(dtype, k.device)
-    config = _config("element_backward", k.device, dtype.itemsize, 1, V)
+    sizes = k.device, dtype.itemsize, 1, V
+    padded_V = _padded(V)
+    config = _config("element_backward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 16 // warps), 64)
+    run = _Layout(k, H, cu_seqlens, -(-V // min(block, padded_V)), max(1, 16 // warps), 64)
     d_k = _gradient(k, H)
     d_w = torch.empty((run.slots, H, V), dtype=torch.float32, device=k.device)
     d_initial_state = torch.empty((run.N, H, V), dtype=torch.float32, device=k.device)
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    w_at = (*w.stride()[:1], H // w.shape[0])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_k_at = d_k.stride()[:3]
     h_2 = torch.empty((run.chunks(chunk), H, V), dtype=dtype, device=k.device)
     start_state = initial_state
     end_state = d_final_state
@@ -1504,12 +1525,12 @@ def den_backward(
         start_state = torch.empty((run.slots, H, V), dtype=torch.float32, device=k.device)
         segment_decay = torch.empty((run.slots, H, V), dtype=torch.float32, device=k.device)
         end_state = torch.empty((run.slots, H, V), dtype=torch.float32, device=k.device)
-        _, block, warps, stages, precision = _config("element_ends", k.device, dtype.itemsize, 1, V)
-        _den_element_ends_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+        _, block, warps, stages, precision = _config("element_ends", *sizes)
+        block = min(block, padded_V)
+        _den_element_ends_kernel[(run.slots * H * -(-V // block),)](
             k, w, start_state, segment_decay, run.cu, run.T, H, run.segment, run.segments,
-            run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-            w.stride(0), H // w.shape[0], V, min(block, _padded(V)), chunk, DT, FT, precision,
-            EXACT, run.varlen, run.split, max(2, min(block, _padded(V)) // (32 * warps)),
+            run.N, run.steps, *k_at, *w_at, V, block, chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split, max(2, block // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
@@ -1517,22 +1538,22 @@ def den_backward(
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
             run.segments, V, min(512, _padded(V)), run.varlen, 8,
         )
-    _, block, warps, stages, precision = _config("element_states", k.device, dtype.itemsize, 1, V)
-    _den_element_states_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+    _, block, warps, stages, precision = _config("element_states", *sizes)
+    block = min(block, padded_V)
+    _den_element_states_kernel[(run.slots * H * -(-V // block),)](
         k, w, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
-        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], w.stride(0), H // w.shape[0], V,
-        min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-        max(2, min(block, _padded(V)) // (32 * warps)),
+        *k_at, *w_at, V, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        max(2, block // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("element_ends_adjoint", k.device, dtype.itemsize, 1, V)
-        _den_element_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+        _, block, warps, stages, precision = _config("element_ends_adjoint", *sizes)
+        block = min(block, padded_V)
+        _den_element_ends_adjoint_kernel[(run.slots * H * -(-V // block),)](
             w, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
-            w.stride(0), H // w.shape[0], dy.stride(0), dy.stride(1), dy.stride(2),
-            H // dy.shape[2], V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split, max(2, min(block, _padded(V)) // (32 * warps)),
+            *w_at, *dy_at, V, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            max(2, block // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
@@ -1541,13 +1562,11 @@ def den_backward(
             run.segments, V, min(512, _padded(V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
-    _den_element_backward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+    block = min(block, padded_V)
+    _den_element_backward_kernel[(run.slots * H * -(-V // block),)](
         k, w, dy, h_2, end_state, d_k, d_initial_state, d_w, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        w.stride(0), H // w.shape[0], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], d_k.stride(0), d_k.stride(1), d_k.stride(2), V,
-        min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-        max(2, min(block, _padded(V)) // (32 * warps)),
+        run.segments, run.N, run.steps, *k_at, *w_at, *dy_at, *d_k_at, V, block, chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split, max(2, block // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1579,9 +1598,11 @@ def den_step(
     _, block, warps, stages, _ = _config("element_step", k.device, dtype.itemsize, 1, V)
     y = torch.empty((k.shape[0], H, V), dtype=torch.float32, device=k.device)
     held = state.contiguous()
-    _den_step_kernel[(k.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _den_step_kernel[(k.shape[0] * H * -(-V // block),)](
         k, w, held, y, held, state_indices, H, k.stride(0), k.stride(1), H // k.shape[1],
-        w.stride(0), H // w.shape[0], y.stride(0), y.stride(1), V, min(block, _padded(V)),
+        w.stride(0), H // w.shape[0], y.stride(0), y.stride(1), V, block,
         num_warps=warps,
         num_stages=stages,
     )

@@ -240,7 +240,7 @@ def _dense(x: torch.Tensor | None) -> torch.Tensor | None:
 
 def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
     """The dtype of products: that of the operands; the widest where they differ."""
-    wide = functools.reduce(torch.promote_types, (x.dtype for x in tensors))
+    wide = functools.reduce(torch.promote_types, {x.dtype for x in tensors})
     if wide not in (torch.float32, torch.bfloat16, torch.float16):
         raise TypeError(f"the Triton kernels take float32, bfloat16 and float16, not {wide}")
     return wide
@@ -549,6 +549,7 @@ def _gathered(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return gradient.to(like.dtype)
 
 
+@functools.cache
 def _types(dtype: torch.dtype, device: torch.device):
     """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
     if device.type == "cpu" and dtype != torch.float16:
@@ -4303,13 +4304,21 @@ def m_forward(
     V = v.shape[3]
     dtype = _operand_type(k, v, r)
     DT, FT, EXACT = _types(dtype, k.device)
-    config = _config("outputs", k.device, dtype.itemsize, K, V)
+    sizes = k.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("outputs", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states", k.device, dtype.itemsize, K, V)
-    run = _Layout(k, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
+    _, block, *_ = _config("states", *sizes)
+    run = _Layout(k, H, cu_seqlens, -(-K // min(block, tile_K)))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, V), dtype=torch.float32, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    w_at = (*w.stride()[:3], H // w.shape[2])
+    r_at = (*r.stride()[:3], H // r.shape[2])
+    y_at = y.stride()[:3]
     h_2, first_K, second_K = _places(kept, k.device, (
         ((run.chunks(chunk), H, K, V), dtype),
         ((run.chunks(chunk), H, K), torch.float32),
@@ -4319,13 +4328,12 @@ def m_forward(
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k.device)
         segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=k.device)
-        _, block, warps, stages, precision = _config("segment_ends", k.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_K)
+        _m_segment_ends_kernel[(run.slots * H * -(-K // block),)](
             k, v, w, start_state, segment_decay_K, run.cu, run.T, H, run.segment, run.segments,
-            run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w.stride(0), w.stride(1),
-            w.stride(2), H // w.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype),
-            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.N, run.steps, *k_at, *v_at, *w_at, K, block, V, tile_V, chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4333,35 +4341,30 @@ def m_forward(
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_K)
+    {32: _m_states_kernel, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-K // block),)](
         k, v, w, start_state, h_2, first_K, second_K, final_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w.stride(0),
-        w.stride(1), w.stride(2), H // w.shape[2], K, min(block, _tile(K, dtype)), V,
-        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        run.segment, run.segments, run.N, run.steps, *k_at, *v_at, *w_at, K, block, V, tile_V,
+        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("outputs_mild", k.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("outputs_mild", *sizes)
+        block = min(block, tile_V)
         {32: _m_outputs_mild_kernel, 64: _m_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, w, r, h_2, k, v, y, run.cu, run.T, H, run.N, run.steps, least,
-            w.stride(0), w.stride(1), w.stride(2), H // w.shape[2], r.stride(0), r.stride(1),
-            r.stride(2), H // r.shape[2], k.stride(0), k.stride(1), k.stride(2),
-            H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
-            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+            *w_at, *r_at, *k_at, *v_at, *y_at, K, tile_K, V, block, chunk, DT, FT, precision,
+            EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
+    block = min(block, tile_V)
     {32: _m_outputs_kernel, 64: _m_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, r, k, w, v, h_2, y, run.cu, run.T, H, run.N, run.steps, least,
-        run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0),
-        k.stride(1), k.stride(2), H // k.shape[2], w.stride(0), w.stride(1), w.stride(2),
-        H // w.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], y.stride(0),
-        y.stride(1), y.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT,
+        run.chunks(chunk), *r_at, *k_at, *w_at, *v_at, *y_at, K, tile_K, V, block, chunk, DT,
         FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
@@ -4394,16 +4397,28 @@ def m_backward(
     V = v.shape[3]
     dtype = _operand_type(k, v, r)
     DT, FT, EXACT = _types(dtype, k.device)
-    config = _config("gradients", k.device, dtype.itemsize, K, V)
+    sizes = k.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", k.device, dtype.itemsize, K, V)
-    run = _Layout(k, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(k, H, cu_seqlens, -(-K // min(block, tile_K)))
     least = _least(1.2924697071141057e-26, dtype)
     d_k = _gradient(k, H)
     d_v = _gradient(v, H)
     d_r = _gradient(r, H)
     d_w = _gradient(w, H)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    w_at = (*w.stride()[:3], H // w.shape[2])
+    r_at = (*r.stride()[:3], H // r.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_v_at = d_v.stride()[:3]
+    d_w_at = d_w.stride()[:3]
+    d_r_at = d_r.stride()[:3]
+    d_k_at = d_k.stride()[:3]
     h_2, first_K, second_K = _places(kept, k.device, (
         ((run.chunks(chunk), H, K, V), dtype),
         ((run.chunks(chunk), H, K), torch.float32),
@@ -4416,13 +4431,12 @@ def m_backward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k.device)
         segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=k.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k.device)
-        _, block, warps, stages, precision = _config("segment_ends", k.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_K)
+        _m_segment_ends_kernel[(run.slots * H * -(-K // block),)](
             k, v, w, start_state, segment_decay_K, run.cu, run.T, H, run.segment, run.segments,
-            run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w.stride(0), w.stride(1),
-            w.stride(2), H // w.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype),
-            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.N, run.steps, *k_at, *v_at, *w_at, K, block, V, tile_V, chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4432,25 +4446,22 @@ def m_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     if kept is None:
-        _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-        {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("states", *sizes)
+        block = min(block, tile_K)
+        {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // block),)](
             k, v, w, start_state, h_2, first_K, second_K, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
-            H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            w.stride(0), w.stride(1), w.stride(2), H // w.shape[2], K,
-            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.segments, run.N, run.steps, *k_at, *v_at, *w_at, K, block, V, tile_V, chunk, DT,
+            FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", k.device, dtype.itemsize, K, V)
-        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", *sizes)
+        block = min(block, tile_K)
+        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-K // block),)](
             r, w, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
-            r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], w.stride(0), w.stride(1),
-            w.stride(2), H // w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-            H // dy.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT,
-            precision, EXACT, run.varlen, run.split,
+            *r_at, *w_at, *dy_at, K, block, V, tile_V, chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4458,64 +4469,49 @@ def m_backward(
             end_state, segment_decay_K, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", k.device, dtype.itemsize, K, V)
-    _m_states_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_K)
+    _m_states_adjoint_kernel[(run.slots * H * -(-K // block),)](
         r, w, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment, run.segments,
-        run.N, run.steps, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], w.stride(0),
-        w.stride(1), w.stride(2), H // w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        run.N, run.steps, *r_at, *w_at, *dy_at, K, block, V, tile_V, chunk, DT, FT, precision,
+        EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("gradients_mild_value", k.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("gradients_mild_value", *sizes)
+        block = min(block, tile_V)
         {32: _m_gradients_mild_value_kernel, 64: _m_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, r, k, w, dy, l, d_v, run.cu, run.T, H, run.N, run.steps, least,
-            r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0), k.stride(1),
-            k.stride(2), H // k.shape[2], w.stride(0), w.stride(1), w.stride(2),
-            H // w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _tile(K, dtype), V,
-            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+            *r_at, *k_at, *w_at, *dy_at, *d_v_at, K, tile_K, V, block, chunk, DT, FT, precision,
+            EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-        _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, V)
-        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("gradients_mild", *sizes)
+        block = min(block, tile_K)
+        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // block),)](
             first_K, second_K, r, k, v, w, dy, h_2, l, d_w, d_r, d_k, run.cu, run.T, H, run.N,
-            run.steps, least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
-            k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
-            v.stride(2), H // v.shape[2], w.stride(0), w.stride(1), w.stride(2),
-            H // w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            d_w.stride(0), d_w.stride(1), d_w.stride(2), d_r.stride(0), d_r.stride(1),
-            d_r.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), K,
-            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen,
+            run.steps, least, *r_at, *k_at, *v_at, *w_at, *dy_at, *d_w_at, *d_r_at, *d_k_at, K,
+            block, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("gradients_value", k.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("gradients_value", *sizes)
+    block = min(block, tile_V)
     {32: _m_gradients_value_kernel, 64: _m_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, r, k, w, dy, l, d_v, run.cu, run.T, H, run.N, run.steps, least,
-        run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0),
-        k.stride(1), k.stride(2), H // k.shape[2], w.stride(0), w.stride(1), w.stride(2),
-        H // w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.chunks(chunk), *r_at, *k_at, *w_at, *dy_at, *d_v_at, K, tile_K, V, block, chunk, DT,
+        FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
+    block = min(block, tile_K)
+    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // block),)](
         first_K, second_K, r, k, v, w, dy, h_2, l, d_r, d_w, d_k, run.cu, run.T, H, run.N,
-        run.steps, least, run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2),
-        H // r.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0),
-        v.stride(1), v.stride(2), H // v.shape[2], w.stride(0), w.stride(1), w.stride(2),
-        H // w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        d_r.stride(0), d_r.stride(1), d_r.stride(2), d_w.stride(0), d_w.stride(1),
-        d_w.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), K,
-        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        run.steps, least, run.chunks(chunk), *r_at, *k_at, *v_at, *w_at, *dy_at, *d_r_at,
+        *d_w_at, *d_k_at, K, block, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4534,8 +4530,9 @@ def m_kept(
     K = k.shape[3]
     V = v.shape[3]
     dtype = _operand_type(k, v, r)
-    chunk = _config("outputs", k.device, dtype.itemsize, K, V)[0]
-    if _config("gradients", k.device, dtype.itemsize, K, V)[0] != chunk:
+    sizes = k.device, dtype.itemsize, K, V
+    chunk = _config("outputs", *sizes)[0]
+    if _config("gradients", *sizes)[0] != chunk:
         return 0
     N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(k.shape[1], N, cu_seqlens is not None, chunk)
@@ -4584,11 +4581,14 @@ def m_step(
     _, block, warps, stages, _ = _config("step", k.device, dtype.itemsize, K, V)
     y = torch.empty((k.shape[0], H, V), dtype=torch.float32, device=k.device)
     held = state.contiguous()
-    _m_step_kernel[(k.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _m_step_kernel[(k.shape[0] * H * -(-V // block),)](
         r, k, v, w, held, y, held, state_indices, H, r.stride(0), r.stride(1), H // r.shape[1],
         k.stride(0), k.stride(1), H // k.shape[1], v.stride(0), v.stride(1), H // v.shape[1],
-        w.stride(0), w.stride(1), H // w.shape[1], y.stride(0), y.stride(1), K, _padded(K), V,
-        min(block, _padded(V)),
+        w.stride(0), w.stride(1), H // w.shape[1], y.stride(0), y.stride(1), K, padded_K, V,
+        block,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4620,13 +4620,22 @@ def m_layer_forward(
     V = v.shape[3]
     dtype = _operand_type(k, v, r)
     DT, FT, EXACT = _types(dtype, k.device)
-    config = _config("outputs", k.device, dtype.itemsize, K, V)
+    sizes = k.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("outputs", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states", k.device, dtype.itemsize, K, V)
-    run = _Layout(k, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
+    _, block, *_ = _config("states", *sizes)
+    run = _Layout(k, H, cu_seqlens, -(-K // min(block, tile_K)))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, V), dtype=torch.float32, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    w0_at = (*w0.stride()[:1], H // w0.shape[0])
+    w_raw_at = (*w_raw.stride()[:3], H // w_raw.shape[2])
+    r_at = (*r.stride()[:3], H // r.shape[2])
+    y_at = y.stride()[:3]
     h_2, first_K, second_K = _places(kept, k.device, (
         ((run.chunks(chunk), H, K, V), dtype),
         ((run.chunks(chunk), H, K), torch.float32),
@@ -4636,14 +4645,12 @@ def m_layer_forward(
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k.device)
         segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=k.device)
-        _, block, warps, stages, precision = _config("segment_ends", k.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_K)
+        _m_layer_segment_ends_kernel[(run.slots * H * -(-K // block),)](
             k, v, w0, w_raw, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
-            H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            w0.stride(0), H // w0.shape[0], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
-            H // w_raw.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT,
-            FT, precision, EXACT, run.varlen, run.split,
+            run.segments, run.N, run.steps, *k_at, *v_at, *w0_at, *w_raw_at, K, block, V,
+            tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4651,39 +4658,31 @@ def m_layer_forward(
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    {32: _m_layer_states_kernel, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_K)
+    {32: _m_layer_states_kernel, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-K // block),)](
         k, v, w0, w_raw, start_state, h_2, first_K, second_K, final_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w0.stride(0),
-        H // w0.shape[0], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
-        H // w_raw.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        run.segment, run.segments, run.N, run.steps, *k_at, *v_at, *w0_at, *w_raw_at, K, block,
+        V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("outputs_mild", k.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("outputs_mild", *sizes)
+        block = min(block, tile_V)
         {32: _m_layer_outputs_mild_kernel, 64: _m_layer_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, w0, w_raw, r, h_2, k, v, y, run.cu, run.T, H, run.N, run.steps,
-            least, w0.stride(0), H // w0.shape[0], w_raw.stride(0), w_raw.stride(1),
-            w_raw.stride(2), H // w_raw.shape[2], r.stride(0), r.stride(1), r.stride(2),
-            H // r.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], y.stride(0), y.stride(1),
-            y.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
-            precision, EXACT, run.varlen,
+            least, *w0_at, *w_raw_at, *r_at, *k_at, *v_at, *y_at, K, tile_K, V, block, chunk,
+            DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
+    block = min(block, tile_V)
     {32: _m_layer_outputs_kernel, 64: _m_layer_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, r, k, w0, w_raw, v, h_2, y, run.cu, run.T, H, run.N, run.steps,
-        least, run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
-        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], w0.stride(0), H // w0.shape[0],
-        w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], v.stride(0),
-        v.stride(1), v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K,
-        _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        least, run.chunks(chunk), *r_at, *k_at, *w0_at, *w_raw_at, *v_at, *y_at, K, tile_K, V,
+        block, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4717,10 +4716,13 @@ def m_layer_backward(
     V = v.shape[3]
     dtype = _operand_type(k, v, r)
     DT, FT, EXACT = _types(dtype, k.device)
-    config = _config("gradients", k.device, dtype.itemsize, K, V)
+    sizes = k.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", k.device, dtype.itemsize, K, V)
-    run = _Layout(k, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(k, H, cu_seqlens, -(-K // min(block, tile_K)))
     least = _least(1.2924697071141057e-26, dtype)
     d_k = _gradient(k, H)
     d_v = _gradient(v, H)
@@ -4728,6 +4730,16 @@ def m_layer_backward(
     d_w0 = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k.device)
     d_w_raw = _gradient(w_raw, H)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    w0_at = (*w0.stride()[:1], H // w0.shape[0])
+    w_raw_at = (*w_raw.stride()[:3], H // w_raw.shape[2])
+    r_at = (*r.stride()[:3], H // r.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_v_at = d_v.stride()[:3]
+    d_w_raw_at = d_w_raw.stride()[:3]
+    d_r_at = d_r.stride()[:3]
+    d_k_at = d_k.stride()[:3]
     h_2, first_K, second_K = _places(kept, k.device, (
         ((run.chunks(chunk), H, K, V), dtype),
         ((run.chunks(chunk), H, K), torch.float32),
@@ -4740,14 +4752,12 @@ def m_layer_backward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k.device)
         segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=k.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k.device)
-        _, block, warps, stages, precision = _config("segment_ends", k.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_K)
+        _m_layer_segment_ends_kernel[(run.slots * H * -(-K // block),)](
             k, v, w0, w_raw, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
-            H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            w0.stride(0), H // w0.shape[0], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
-            H // w_raw.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT,
-            FT, precision, EXACT, run.varlen, run.split,
+            run.segments, run.N, run.steps, *k_at, *v_at, *w0_at, *w_raw_at, K, block, V,
+            tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4757,26 +4767,22 @@ def m_layer_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     if kept is None:
-        _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-        {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("states", *sizes)
+        block = min(block, tile_K)
+        {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // block),)](
             k, v, w0, w_raw, start_state, h_2, first_K, second_K, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
-            H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            w0.stride(0), H // w0.shape[0], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
-            H // w_raw.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT,
-            FT, precision, EXACT, run.varlen, run.split,
+            run.segments, run.N, run.steps, *k_at, *v_at, *w0_at, *w_raw_at, K, block, V,
+            tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", k.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", *sizes)
+        block = min(block, tile_K)
+        _m_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-K // block),)](
             r, w0, w_raw, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], w0.stride(0),
-            H // w0.shape[0], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
-            H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K,
-            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.steps, *r_at, *w0_at, *w_raw_at, *dy_at, K, block, V, tile_V, chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4784,68 +4790,51 @@ def m_layer_backward(
             end_state, segment_decay_K, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", k.device, dtype.itemsize, K, V)
-    _m_layer_states_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_K)
+    _m_layer_states_adjoint_kernel[(run.slots * H * -(-K // block),)](
         r, w0, w_raw, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
-        w0.stride(0), H // w0.shape[0], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
-        H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K,
-        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        run.segments, run.N, run.steps, *r_at, *w0_at, *w_raw_at, *dy_at, K, block, V, tile_V,
+        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("gradients_mild_value", k.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("gradients_mild_value", *sizes)
+        block = min(block, tile_V)
         {32: _m_layer_gradients_mild_value_kernel, 64: _m_layer_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, r, k, w0, w_raw, dy, l, d_v, run.cu, run.T, H, run.N, run.steps,
-            least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0),
-            k.stride(1), k.stride(2), H // k.shape[2], w0.stride(0), H // w0.shape[0],
-            w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2],
-            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0),
-            d_v.stride(1), d_v.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)),
-            chunk, DT, FT, precision, EXACT, run.varlen,
+            least, *r_at, *k_at, *w0_at, *w_raw_at, *dy_at, *d_v_at, K, tile_K, V, block, chunk,
+            DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-        _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, V)
-        {32: _m_layer_gradients_mild_kernel, 64: _m_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("gradients_mild", *sizes)
+        block = min(block, tile_K)
+        {32: _m_layer_gradients_mild_kernel, 64: _m_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // block),)](
             first_K, second_K, r, k, v, w0, w_raw, dy, h_2, l, d_w_raw, d_w0, d_r, d_k, run.cu,
-            run.T, H, run.N, run.steps, least, r.stride(0), r.stride(1), r.stride(2),
-            H // r.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w0.stride(0),
-            H // w0.shape[0], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
-            H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            d_w_raw.stride(0), d_w_raw.stride(1), d_w_raw.stride(2), d_r.stride(0),
-            d_r.stride(1), d_r.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), K,
-            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+            run.T, H, run.N, run.steps, least, *r_at, *k_at, *v_at, *w0_at, *w_raw_at, *dy_at,
+            *d_w_raw_at, *d_r_at, *d_k_at, K, block, V, tile_V, chunk, DT, FT, precision, EXACT,
             run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("gradients_value", k.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("gradients_value", *sizes)
+    block = min(block, tile_V)
     {32: _m_layer_gradients_value_kernel, 64: _m_layer_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, r, k, w0, w_raw, dy, l, d_v, run.cu, run.T, H, run.N, run.steps,
-        least, run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
-        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], w0.stride(0), H // w0.shape[0],
-        w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1),
-        d_v.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        least, run.chunks(chunk), *r_at, *k_at, *w0_at, *w_raw_at, *dy_at, *d_v_at, K, tile_K,
+        V, block, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _m_layer_gradients_kernel, 64: _m_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
+    block = min(block, tile_K)
+    {32: _m_layer_gradients_kernel, 64: _m_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // block),)](
         first_K, second_K, r, k, v, w0, w_raw, dy, h_2, l, d_r, d_w_raw, d_k, d_w0, run.cu,
-        run.T, H, run.N, run.steps, least, run.chunks(chunk), r.stride(0), r.stride(1),
-        r.stride(2), H // r.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w0.stride(0), H // w0.shape[0],
-        w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], d_r.stride(0), d_r.stride(1),
-        d_r.stride(2), d_w_raw.stride(0), d_w_raw.stride(1), d_w_raw.stride(2), d_k.stride(0),
-        d_k.stride(1), d_k.stride(2), K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk,
-        DT, FT, precision, EXACT, run.varlen,
+        run.T, H, run.N, run.steps, least, run.chunks(chunk), *r_at, *k_at, *v_at, *w0_at,
+        *w_raw_at, *dy_at, *d_r_at, *d_w_raw_at, *d_k_at, K, block, V, tile_V, chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4865,8 +4854,9 @@ def m_layer_kept(
     K = k.shape[3]
     V = v.shape[3]
     dtype = _operand_type(k, v, r)
-    chunk = _config("outputs", k.device, dtype.itemsize, K, V)[0]
-    if _config("gradients", k.device, dtype.itemsize, K, V)[0] != chunk:
+    sizes = k.device, dtype.itemsize, K, V
+    chunk = _config("outputs", *sizes)[0]
+    if _config("gradients", *sizes)[0] != chunk:
         return 0
     N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(k.shape[1], N, cu_seqlens is not None, chunk)
@@ -4918,11 +4908,14 @@ def m_layer_step(
     _, block, warps, stages, _ = _config("step", k.device, dtype.itemsize, K, V)
     y = torch.empty((k.shape[0], H, V), dtype=torch.float32, device=k.device)
     held = state.contiguous()
-    _m_layer_step_kernel[(k.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _m_layer_step_kernel[(k.shape[0] * H * -(-V // block),)](
         r, k, v, w0, w_raw, held, y, held, state_indices, H, r.stride(0), r.stride(1),
         H // r.shape[1], k.stride(0), k.stride(1), H // k.shape[1], v.stride(0), v.stride(1),
         H // v.shape[1], w0.stride(0), H // w0.shape[0], w_raw.stride(0), w_raw.stride(1),
-        H // w_raw.shape[1], y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
+        H // w_raw.shape[1], y.stride(0), y.stride(1), K, padded_K, V, block,
         num_warps=warps,
         num_stages=stages,
     )
