@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-import inspect
+import contextlib
+import functools
 import os
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -14,6 +15,70 @@ import torch
 from torch import Tensor
 
 from . import torch_kernels
+
+
+@functools.cache
+def _watchers() -> tuple[Callable[[], int], ...]:
+    """What tells whether a transform or a mode sees the calls of torch; none: it cannot be told."""
+    names = "_are_functorch_transforms_active _len_torch_dispatch_stack _len_torch_function_stack"
+    found = [getattr(torch._C, name, None) for name in names.split()]
+    return tuple(each for each in found if each) if all(found) else ()
+
+
+def _plain(given: Sequence[Any]) -> bool:
+    """Whether torch's dispatcher would do nothing but call the kernel of the device.
+
+    So it is in eager mode outside of transforms and modes, for strided tensors that are no
+    subclass's and no view that negates or conjugates when it is read.
+    """
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return False
+    watchers = _watchers()
+    if not watchers or any([watches() for watches in watchers]):
+        return False
+    for x in given:
+        kind = type(x)
+        if kind is not Tensor and kind is not torch.nn.Parameter:
+            if isinstance(x, Tensor):
+                return False
+        elif not (x.is_cuda or x.is_cpu) or x.layout is not torch.strided:
+            return False
+        elif x.is_neg() or x.is_conj():
+            return False
+    return True
+
+
+@functools.cache
+def _direct(function: Any, run: Callable[..., Any]) -> Any:
+    """The autograd function that calls `run` where another calls it through torch."""
+
+    def forward(ctx: Any, *given: Any) -> Any:
+        output = run(*given)
+        function.setup_context(ctx, given, output)
+        return output
+
+    members = {"forward": staticmethod(forward), "backward": staticmethod(function.backward)}
+    return type(function.__name__, (torch.autograd.Function,), members)
+
+
+def _applied(function: Any, run: Callable[..., Any], *given: Any) -> Any:
+    """An autograd function of an operator, past torch's dispatcher where that has nothing to do.
+
+    Where no gradient is recorded and none is carried forward, `run` is all that is left of it.
+    """
+    if not _plain(given):
+        return function.apply(*given)
+    # Without that name, as if gradients were carried.
+    if torch.is_grad_enabled() or getattr(torch.autograd.forward_ad, "_current_level", 0) >= 0:
+        return _direct(function, run).apply(*given)
+    return run(*given)
+
+
+def _uncast(device: str) -> contextlib.AbstractContextManager[None]:
+    """No autocast within."""
+    if torch.is_autocast_enabled(device):
+        return torch.autocast(device, enabled=False)
+    return contextlib.nullcontext()
 
 
 def _heads(kinds: str, operands: Sequence[Tensor]) -> int:
@@ -280,23 +345,24 @@ _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
 
+@functools.cache
+def _triton_kernels() -> ModuleType:
+    """The Triton kernels, which are imported where they are first asked for."""
+    from . import triton_kernels
+
+    return triton_kernels
+
+
 def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
     """The kernels for operands: Triton on CUDA where they have a configuration, else torch."""
     wanted = os.environ.get("EOSC_BACKEND", "")
     lead = operands[0]
     if wanted == "triton" or (lead.is_cuda and wanted != "torch"):
-        from . import triton_kernels
-
+        kernels = _triton_kernels()
         widest = max((x.dtype for x in operands), key=lambda dtype: dtype.itemsize)
-        if wanted == "triton" or triton_kernels.supports(widest, lead.device, K, V):
-            return triton_kernels
+        if wanted == "triton" or kernels.supports(widest, lead.device, K, V):
+            return kernels
     return torch_kernels
-
-
-def _signed(function: Any) -> Any:
-    """An autograd function whose `forward` has its signature made: torch asks at each call."""
-    function.forward.__signature__ = inspect.signature(function.forward)
-    return function
 
 
 def _register(name, schema, run, fake, vmap=None, backward=None, setup=None):
@@ -326,7 +392,7 @@ def _mk_kept(kernels, k, s_raw, z, q, z_before, cu_seqlens, keep):
 
 def _mk_forward(k, s_raw, z, q, z_before, initial_state, cu_seqlens, keep):
     kernels = _kernels((k, s_raw, z, q,), k.shape[3], s_raw.shape[3])
-    with torch.autocast(k.device.type, enabled=False):
+    with _uncast(k.device.type):
         if _mk_kept(kernels, k, s_raw, z, q, z_before, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.mk_forward_kept(k, s_raw, z, q, z_before, initial_state, *packed)
@@ -355,7 +421,7 @@ def _mk_forward_vmap(info, in_dims, *args):
 def _mk_backward(k, s_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((k, s_raw, z, q,), k.shape[3], s_raw.shape[3])
     held = () if kept is None or not kept.shape[1] else (kept,)
-    with torch.autocast(k.device.type, enabled=False):
+    with _uncast(k.device.type):
         return kernels.mk_backward(k, s_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
@@ -374,7 +440,7 @@ def _mk_backward_vmap(info, in_dims, *args):
 
 
 def _mk_step(k, s_raw, z, q, z_before, state, state_indices):
-    with torch.autocast(k.device.type, enabled=False):
+    with _uncast(k.device.type):
         return _kernels((k, s_raw, z, q,), state.shape[2], state.shape[3]).mk_step(k, s_raw, z, q, z_before, state, state_indices)
 
 
@@ -387,11 +453,11 @@ def _mk_step_fake(k, s_raw, z, q, z_before, state, state_indices):
 def _mk_saved(ctx, inputs, output):
     k, s_raw, z, q, z_before, initial_state, cu_seqlens, _ = inputs
     kept = output[-1]
+    ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(kept)
     ctx.save_for_backward(k, s_raw, z, q, z_before, initial_state, cu_seqlens, kept)
 
 
-@_signed
 class _Scan_mkGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -410,16 +476,25 @@ class _Scan_mkGradient(torch.autograd.Function):
         raise NotImplementedError('abc: second derivatives are not implemented')
 
 
+def _mk_given(dy, k, s_raw, z, q, z_before):
+    """The gradient of the output: zero where only that of the last state is given."""
+    if dy is not None:
+        return dy
+    heads = _heads('ttttt', (k, s_raw, z, q, z_before,))
+    dtype = _accumulator(k, s_raw, z, q, z_before)
+    return k.new_zeros((*k.shape[:2], heads, s_raw.shape[3]), dtype=dtype)
+
+
 def _mk_gradients(ctx, dy, d_final_state):
     k, s_raw, z, q, z_before, initial_state, cu_seqlens, kept = ctx.saved_tensors
-    d_k, d_s_raw, d_z, d_q, d_z_before, d_initial_state = _Scan_mkGradient.apply(
-        k, s_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state, kept
+    dy = _mk_given(dy, k, s_raw, z, q, z_before)
+    d_k, d_s_raw, d_z, d_q, d_z_before, d_initial_state = _applied(
+        _Scan_mkGradient, _mk_backward, k, s_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state, kept
     )
     d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
     return d_k, d_s_raw, d_z, d_q, d_z_before, d_initial_state, None, None
 
 
-@_signed
 class _Scan_mk(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -440,7 +515,7 @@ class _Scan_mk(torch.autograd.Function):
 
 def _scan_mk(k, s_raw, z, q, z_before, initial_state, cu_seqlens):
     keep = _trained(k, s_raw, z, q, z_before, initial_state)
-    return _Scan_mk.apply(k, s_raw, z, q, z_before, initial_state, cu_seqlens, keep)[:2]
+    return _applied(_Scan_mk, _mk_forward, k, s_raw, z, q, z_before, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
@@ -480,7 +555,7 @@ def _mv_kept(kernels, s_raw, z, v, part, z_before, cu_seqlens, keep):
 
 def _mv_forward(s_raw, z, v, part, z_before, initial_state, cu_seqlens, keep):
     kernels = _kernels((s_raw, z, v, part,), s_raw.shape[3], v.shape[3])
-    with torch.autocast(s_raw.device.type, enabled=False):
+    with _uncast(s_raw.device.type):
         if _mv_kept(kernels, s_raw, z, v, part, z_before, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.mv_forward_kept(s_raw, z, v, part, z_before, initial_state, *packed)
@@ -509,7 +584,7 @@ def _mv_forward_vmap(info, in_dims, *args):
 def _mv_backward(s_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((s_raw, z, v, part,), s_raw.shape[3], v.shape[3])
     held = () if kept is None or not kept.shape[1] else (kept,)
-    with torch.autocast(s_raw.device.type, enabled=False):
+    with _uncast(s_raw.device.type):
         return kernels.mv_backward(s_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
@@ -528,7 +603,7 @@ def _mv_backward_vmap(info, in_dims, *args):
 
 
 def _mv_step(s_raw, z, v, part, z_before, state, state_indices):
-    with torch.autocast(s_raw.device.type, enabled=False):
+    with _uncast(s_raw.device.type):
         return _kernels((s_raw, z, v, part,), state.shape[2], state.shape[3]).mv_step(s_raw, z, v, part, z_before, state, state_indices)
 
 
@@ -540,11 +615,11 @@ def _mv_step_fake(s_raw, z, v, part, z_before, state, state_indices):
 def _mv_saved(ctx, inputs, output):
     s_raw, z, v, part, z_before, initial_state, cu_seqlens, _ = inputs
     kept = output[-1]
+    ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(kept)
     ctx.save_for_backward(s_raw, z, v, part, z_before, initial_state, cu_seqlens, kept)
 
 
-@_signed
 class _Scan_mvGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -563,16 +638,24 @@ class _Scan_mvGradient(torch.autograd.Function):
         raise NotImplementedError('abc: second derivatives are not implemented')
 
 
+def _mv_given(dy, s_raw, z, v, part, z_before):
+    """The gradient of the output: zero where only that of the last state is given."""
+    if dy is not None:
+        return dy
+    heads = _heads('ttttt', (s_raw, z, v, part, z_before,))
+    return s_raw.new_zeros((*s_raw.shape[:2], heads, v.shape[3]))
+
+
 def _mv_gradients(ctx, dy, d_final_state):
     s_raw, z, v, part, z_before, initial_state, cu_seqlens, kept = ctx.saved_tensors
-    d_s_raw, d_z, d_v, d_part, d_z_before, d_initial_state = _Scan_mvGradient.apply(
-        s_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state, kept
+    dy = _mv_given(dy, s_raw, z, v, part, z_before)
+    d_s_raw, d_z, d_v, d_part, d_z_before, d_initial_state = _applied(
+        _Scan_mvGradient, _mv_backward, s_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state, kept
     )
     d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
     return d_s_raw, d_z, d_v, d_part, d_z_before, d_initial_state, None, None
 
 
-@_signed
 class _Scan_mv(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -593,7 +676,7 @@ class _Scan_mv(torch.autograd.Function):
 
 def _scan_mv(s_raw, z, v, part, z_before, initial_state, cu_seqlens):
     keep = _trained(s_raw, z, v, part, z_before, initial_state)
-    return _Scan_mv.apply(s_raw, z, v, part, z_before, initial_state, cu_seqlens, keep)[:2]
+    return _applied(_Scan_mv, _mv_forward, s_raw, z, v, part, z_before, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
@@ -633,7 +716,7 @@ def _mk_layer_kept(kernels, k, s_raw_raw, z, q, z_before, cu_seqlens, keep):
 
 def _mk_layer_forward(k, s_raw_raw, z, q, z_before, initial_state, cu_seqlens, keep):
     kernels = _kernels((k, s_raw_raw, z, q,), k.shape[3], s_raw_raw.shape[3])
-    with torch.autocast(k.device.type, enabled=False):
+    with _uncast(k.device.type):
         if _mk_layer_kept(kernels, k, s_raw_raw, z, q, z_before, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.mk_layer_forward_kept(k, s_raw_raw, z, q, z_before, initial_state, *packed)
@@ -662,7 +745,7 @@ def _mk_layer_forward_vmap(info, in_dims, *args):
 def _mk_layer_backward(k, s_raw_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((k, s_raw_raw, z, q,), k.shape[3], s_raw_raw.shape[3])
     held = () if kept is None or not kept.shape[1] else (kept,)
-    with torch.autocast(k.device.type, enabled=False):
+    with _uncast(k.device.type):
         return kernels.mk_layer_backward(k, s_raw_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
@@ -681,7 +764,7 @@ def _mk_layer_backward_vmap(info, in_dims, *args):
 
 
 def _mk_layer_step(k, s_raw_raw, z, q, z_before, state, state_indices):
-    with torch.autocast(k.device.type, enabled=False):
+    with _uncast(k.device.type):
         return _kernels((k, s_raw_raw, z, q,), state.shape[2], state.shape[3]).mk_layer_step(k, s_raw_raw, z, q, z_before, state, state_indices)
 
 
@@ -694,11 +777,11 @@ def _mk_layer_step_fake(k, s_raw_raw, z, q, z_before, state, state_indices):
 def _mk_layer_saved(ctx, inputs, output):
     k, s_raw_raw, z, q, z_before, initial_state, cu_seqlens, _ = inputs
     kept = output[-1]
+    ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(kept)
     ctx.save_for_backward(k, s_raw_raw, z, q, z_before, initial_state, cu_seqlens, kept)
 
 
-@_signed
 class _Scan_mk_layerGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -717,16 +800,25 @@ class _Scan_mk_layerGradient(torch.autograd.Function):
         raise NotImplementedError('abc: second derivatives are not implemented')
 
 
+def _mk_layer_given(dy, k, s_raw_raw, z, q, z_before):
+    """The gradient of the output: zero where only that of the last state is given."""
+    if dy is not None:
+        return dy
+    heads = _heads('ttttt', (k, s_raw_raw, z, q, z_before,))
+    dtype = _accumulator(k, s_raw_raw, z, q, z_before)
+    return k.new_zeros((*k.shape[:2], heads, s_raw_raw.shape[3]), dtype=dtype)
+
+
 def _mk_layer_gradients(ctx, dy, d_final_state):
     k, s_raw_raw, z, q, z_before, initial_state, cu_seqlens, kept = ctx.saved_tensors
-    d_k, d_s_raw_raw, d_z, d_q, d_z_before, d_initial_state = _Scan_mk_layerGradient.apply(
-        k, s_raw_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state, kept
+    dy = _mk_layer_given(dy, k, s_raw_raw, z, q, z_before)
+    d_k, d_s_raw_raw, d_z, d_q, d_z_before, d_initial_state = _applied(
+        _Scan_mk_layerGradient, _mk_layer_backward, k, s_raw_raw, z, q, z_before, initial_state, cu_seqlens, dy, d_final_state, kept
     )
     d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
     return d_k, d_s_raw_raw, d_z, d_q, d_z_before, d_initial_state, None, None
 
 
-@_signed
 class _Scan_mk_layer(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -747,7 +839,7 @@ class _Scan_mk_layer(torch.autograd.Function):
 
 def _scan_mk_layer(k, s_raw_raw, z, q, z_before, initial_state, cu_seqlens):
     keep = _trained(k, s_raw_raw, z, q, z_before, initial_state)
-    return _Scan_mk_layer.apply(k, s_raw_raw, z, q, z_before, initial_state, cu_seqlens, keep)[:2]
+    return _applied(_Scan_mk_layer, _mk_layer_forward, k, s_raw_raw, z, q, z_before, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
@@ -787,7 +879,7 @@ def _mv_layer_kept(kernels, s_raw_raw, z, v, part, z_before, cu_seqlens, keep):
 
 def _mv_layer_forward(s_raw_raw, z, v, part, z_before, initial_state, cu_seqlens, keep):
     kernels = _kernels((s_raw_raw, z, v, part,), s_raw_raw.shape[3], v.shape[3])
-    with torch.autocast(s_raw_raw.device.type, enabled=False):
+    with _uncast(s_raw_raw.device.type):
         if _mv_layer_kept(kernels, s_raw_raw, z, v, part, z_before, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.mv_layer_forward_kept(s_raw_raw, z, v, part, z_before, initial_state, *packed)
@@ -816,7 +908,7 @@ def _mv_layer_forward_vmap(info, in_dims, *args):
 def _mv_layer_backward(s_raw_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((s_raw_raw, z, v, part,), s_raw_raw.shape[3], v.shape[3])
     held = () if kept is None or not kept.shape[1] else (kept,)
-    with torch.autocast(s_raw_raw.device.type, enabled=False):
+    with _uncast(s_raw_raw.device.type):
         return kernels.mv_layer_backward(s_raw_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
@@ -835,7 +927,7 @@ def _mv_layer_backward_vmap(info, in_dims, *args):
 
 
 def _mv_layer_step(s_raw_raw, z, v, part, z_before, state, state_indices):
-    with torch.autocast(s_raw_raw.device.type, enabled=False):
+    with _uncast(s_raw_raw.device.type):
         return _kernels((s_raw_raw, z, v, part,), state.shape[2], state.shape[3]).mv_layer_step(s_raw_raw, z, v, part, z_before, state, state_indices)
 
 
@@ -847,11 +939,11 @@ def _mv_layer_step_fake(s_raw_raw, z, v, part, z_before, state, state_indices):
 def _mv_layer_saved(ctx, inputs, output):
     s_raw_raw, z, v, part, z_before, initial_state, cu_seqlens, _ = inputs
     kept = output[-1]
+    ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(kept)
     ctx.save_for_backward(s_raw_raw, z, v, part, z_before, initial_state, cu_seqlens, kept)
 
 
-@_signed
 class _Scan_mv_layerGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -870,16 +962,24 @@ class _Scan_mv_layerGradient(torch.autograd.Function):
         raise NotImplementedError('abc: second derivatives are not implemented')
 
 
+def _mv_layer_given(dy, s_raw_raw, z, v, part, z_before):
+    """The gradient of the output: zero where only that of the last state is given."""
+    if dy is not None:
+        return dy
+    heads = _heads('ttttt', (s_raw_raw, z, v, part, z_before,))
+    return s_raw_raw.new_zeros((*s_raw_raw.shape[:2], heads, v.shape[3]))
+
+
 def _mv_layer_gradients(ctx, dy, d_final_state):
     s_raw_raw, z, v, part, z_before, initial_state, cu_seqlens, kept = ctx.saved_tensors
-    d_s_raw_raw, d_z, d_v, d_part, d_z_before, d_initial_state = _Scan_mv_layerGradient.apply(
-        s_raw_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state, kept
+    dy = _mv_layer_given(dy, s_raw_raw, z, v, part, z_before)
+    d_s_raw_raw, d_z, d_v, d_part, d_z_before, d_initial_state = _applied(
+        _Scan_mv_layerGradient, _mv_layer_backward, s_raw_raw, z, v, part, z_before, initial_state, cu_seqlens, dy, d_final_state, kept
     )
     d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
     return d_s_raw_raw, d_z, d_v, d_part, d_z_before, d_initial_state, None, None
 
 
-@_signed
 class _Scan_mv_layer(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -900,7 +1000,7 @@ class _Scan_mv_layer(torch.autograd.Function):
 
 def _scan_mv_layer(s_raw_raw, z, v, part, z_before, initial_state, cu_seqlens):
     keep = _trained(s_raw_raw, z, v, part, z_before, initial_state)
-    return _Scan_mv_layer.apply(s_raw_raw, z, v, part, z_before, initial_state, cu_seqlens, keep)[:2]
+    return _applied(_Scan_mv_layer, _mv_layer_forward, s_raw_raw, z, v, part, z_before, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(

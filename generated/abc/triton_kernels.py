@@ -245,7 +245,7 @@ def _dense(x: torch.Tensor | None) -> torch.Tensor | None:
 
 def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
     """The dtype of products: that of the operands; the widest where they differ."""
-    wide = functools.reduce(torch.promote_types, (x.dtype for x in tensors))
+    wide = functools.reduce(torch.promote_types, {x.dtype for x in tensors})
     if wide not in (torch.float32, torch.bfloat16, torch.float16):
         raise TypeError(f"the Triton kernels take float32, bfloat16 and float16, not {wide}")
     return wide
@@ -341,22 +341,117 @@ def _bytes(*operands: torch.Tensor) -> int:
     return sum(x.numel() * x.dtype.itemsize for x in operands)
 
 
+class _Thread(threading.local):
+    """launch: what stands in for a kernel that is launched on a grid; None: the kernel itself."""
+
+    launch: Any = None
+
+
 class _Kernel:
-    """A kernel: `kernel[grid](...)` launches it, or compiles it alone in a thread that prepares.
+    """A kernel: `kernel[grid](...)` launches it, or does what the launcher in this thread wants."""
 
-    thread.prepared: the kernels that are compiled, in a thread that prepares.
-    """
-
-    thread = threading.local()
+    thread = _Thread()
 
     def __init__(self, function: Any):
         self.function = function
 
-    def __getitem__(self, grid: tuple[int, ...]) -> Any:
-        prepared = getattr(_Kernel.thread, "prepared", None)
-        if prepared is None:
-            return self.function[grid]
-        return lambda *given, **how: prepared.append(self.function.warmup(*given, grid=grid, **how))
+    def __getitem__(self, grid: tuple[int]) -> Any:
+        launch = _Kernel.thread.launch
+        return self.function[grid] if launch is None else launch(self.function, grid)
+
+
+def _run(launcher: Any, operands: tuple[Any, ...], launch: Any) -> Any:
+    """Run a launcher whose kernels are launched by `launch(kernel, grid)(...)`."""
+    _Kernel.thread.launch = launch
+    try:
+        return launcher(*operands)
+    finally:
+        _Kernel.thread.launch = None
+
+
+class _Launch:
+    """A launch as it was: `run` is the compiled kernel on its grid.
+
+    It may be repeated with other tensors that are as much alike as `_alike` asks, and with the
+    same numbers. numbers: the arguments from `first` on, which stand behind tensors and None.
+    """
+
+    __slots__ = ("first", "function", "grid", "numbers", "options", "run")
+
+    def __init__(self, function: Any, grid: tuple[int], run: Any, given: tuple[Any, ...], how: Any):
+        self.function, self.grid, self.run, self.options = function, grid, run, how
+        places = [n + 1 for n, x in enumerate(given) if x is None or isinstance(x, torch.Tensor)]
+        self.first = max(places, default=0)
+        self.numbers = given[self.first :]
+
+
+class _Noted:
+    """Kernels are launched, and noted. launches: None where one is not known, or interpreted.
+
+    On AMD's devices kernels are compiled for the size of what a tensor is a view of, too.
+    """
+
+    def __init__(self) -> None:
+        self.launches: list[_Launch] | None = None if torch.version.hip else []
+
+    def __call__(self, function: Any, grid: tuple[int]) -> Any:
+        """What launches a kernel on a grid."""
+
+        def launch(*given: Any, **options: Any) -> None:
+            compiled = function[grid](*given, **options)
+            if not isinstance(compiled, triton.compiler.CompiledKernel):
+                self.launches = None
+            elif self.launches is not None:
+                run = compiled[(*grid, 1, 1)]
+                self.launches.append(_Launch(function, grid, run, given, options))
+
+        return launch
+
+
+class _Repeated:
+    """Compiled kernels are launched as noted, past Triton's search for them.
+
+    fits: whether all launches were the noted ones so far. One that is not is Triton's to launch.
+    """
+
+    def __init__(self, launches: list[_Launch]):
+        driver = triton.runtime.driver.active
+        self.stream = driver.get_current_stream(driver.get_current_device())
+        self.launches, self.fits = iter(launches), True
+
+    def __call__(self, function: Any, grid: tuple[int]) -> Any:
+        """What launches a kernel on a grid."""
+        noted = next(self.launches, None)
+
+        def launch(*given: Any, **options: Any) -> None:
+            if (
+                noted is not None
+                and noted.function is function
+                and noted.grid == grid
+                and noted.numbers == given[noted.first :]
+                and noted.options == options
+            ):
+                noted.run(*given, stream=self.stream)
+            else:
+                self.fits = False
+                function[grid](*given, **options)
+
+        return launch
+
+
+def _alike(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What operands have in common that run the same compiled kernels on the same numbers.
+
+    Triton compiles for dtypes, for pointers that are multiples of 16 and for some numbers.
+    """
+    return tuple(
+        [
+            (x.dtype, x.shape, x.stride(), x.data_ptr() % 16)
+            if isinstance(x, torch.Tensor)
+            else (type(x), x)
+            for x in operands
+        ]
+    )
 
 
 def _kind(operands: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -379,18 +474,41 @@ def _compiling(operands: tuple[Any, ...]) -> bool:
 
 
 def _prepared(launcher: Any) -> Any:
-    """The launcher; before it first runs on operands of a kind its kernels compile side by side."""
+    """The launcher, whose kernels compile side by side before it first runs on operands of a kind.
+
+    For operands alike it repeats its launches: what is noted of them is bounded, for lengths that
+    differ from call to call.
+    """
     known: set[tuple[Any, ...]] = set()
+    noted: dict[tuple[Any, ...], list[_Launch]] = {}
 
     @functools.wraps(launcher)
     def call(*operands: Any) -> Any:
+        device = next(x.device for x in operands if isinstance(x, torch.Tensor))
+        if device.type == "cuda" and device.index != torch.cuda.current_device():
+            with torch.cuda.device(device):
+                return call(*operands)
+        alike = (device, *_alike(operands))
+        launches = noted.get(alike)
+        if launches is not None:
+            again = _Repeated(launches)
+            results = _run(launcher, operands, again)
+            if not again.fits:
+                noted.pop(alike, None)
+            return results
         kind = _kind(operands)
         first = kind not in known
         known.add(kind)
         if first and _compiling(operands):
             # In a context of its own: an interrupted mode stays active in the one that it is in.
             contextvars.Context().run(_prepare, launcher, operands)
-        return launcher(*operands)
+        made = _Noted()
+        results = _run(launcher, operands, made)
+        if made.launches is not None:
+            if len(noted) >= 64:
+                noted.clear()
+            noted[alike] = made.launches
+        return results
 
     return call
 
@@ -402,11 +520,13 @@ def _prepare(launcher: Any, operands: tuple[Any, ...]) -> None:
     """
     with ThreadPoolExecutor() as pool, triton.AsyncCompileMode(pool, ignore_errors=True):
         prepared: list[Any] = []
-        _Kernel.thread.prepared = prepared
-        try:
-            launcher(*operands)
-        finally:
-            _Kernel.thread.prepared = None
+
+        def compiled(function: Any, grid: tuple[int]) -> Any:
+            return lambda *given, **options: prepared.append(
+                function.warmup(*given, grid=grid, **options)
+            )
+
+        _run(launcher, operands, compiled)
         for kernel in prepared:
             pool.submit(_launchable, kernel)
 
@@ -426,6 +546,7 @@ def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return gradient.to(like.dtype)
 
 
+@functools.cache
 def _types(dtype: torch.dtype, device: torch.device):
     """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
     if device.type == "cpu" and dtype != torch.float16:
@@ -8480,13 +8601,22 @@ def mk_forward(
     S = s_raw.shape[3]
     dtype = _operand_type(k, s_raw, z, q)
     DT, FT, EXACT = _types(dtype, k.device)
-    config = _config("outputs", k.device, dtype.itemsize, K, S)
+    sizes = k.device, dtype.itemsize, K, S
+    tile_K = _tile(K, dtype)
+    tile_S = _tile(S, dtype)
+    config = _config("outputs", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states", k.device, dtype.itemsize, K, S)
-    run = _Layout(k, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
+    _, block, *_ = _config("states", *sizes)
+    run = _Layout(k, H, cu_seqlens, -(-S // min(block, tile_S)))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, S), dtype=torch.float32, device=k.device)
     final_state = torch.empty((run.N, H, K, S), dtype=torch.float32, device=k.device)
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    s_raw_at = (*s_raw.stride()[:3], H // s_raw.shape[2])
+    z_at = (*z.stride()[:3], H // z.shape[2])
+    z_before_at = (*z_before.stride()[:3], H // z_before.shape[2])
+    q_at = (*q.stride()[:3], H // q.shape[2])
+    y_at = y.stride()[:3]
     h_2, first_V, second_V = _places(kept, k.device, (
         ((run.chunks(chunk), H, K, S), dtype),
         ((run.chunks(chunk), H, S), torch.float32),
@@ -8496,57 +8626,44 @@ def mk_forward(
     if run.split:
         start_state = torch.empty((run.slots, H, K, S), dtype=torch.float32, device=k.device)
         segment_decay_V = torch.empty((run.slots, H, S), dtype=torch.float32, device=k.device)
-        _, block, warps, stages, precision = _config("segment_ends", k.device, dtype.itemsize, K, S)
-        _mk_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_S)
+        _mk_segment_ends_kernel[(run.slots * H * -(-S // block),)](
             k, s_raw, z, z_before, start_state, segment_decay_V, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
-            H // k.shape[2], s_raw.stride(0), s_raw.stride(1), s_raw.stride(2),
-            H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-            K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.segments, run.N, run.steps, *k_at, *s_raw_at, *z_at, *z_before_at, K, tile_K, S,
+            block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (tile_K + block + block + block) * dtype.itemsize),
         )
         _mk_segment_scan_kernel[(run.N * H * -(-K * S // 1024),)](
             start_state, segment_decay_V, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, S, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, S)
-    {32: _mk_states_kernel, 64: _mk_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_S)
+    {32: _mk_states_kernel, 64: _mk_states_kernel_c64}[chunk][(run.slots * H * -(-S // block),)](
         k, s_raw, z, z_before, start_state, h_2, first_V, second_V, final_state, run.cu, run.T,
-        H, run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], s_raw.stride(0), s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2],
-        z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0),
-        z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K, _tile(K, dtype), S,
-        min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        H, run.segment, run.segments, run.N, run.steps, *k_at, *s_raw_at, *z_at, *z_before_at,
+        K, tile_K, S, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (tile_K + block + block + block) * dtype.itemsize),
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("outputs_mild", k.device, dtype.itemsize, K, S)
+        _, block, warps, stages, precision = _config("outputs_mild", *sizes)
+        block = min(block, tile_S)
         {32: _mk_outputs_mild_kernel, 64: _mk_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_V, second_V, z_before, z, q, h_2, k, s_raw, y, run.cu, run.T, H, run.N,
-            run.steps, least, z_before.stride(0), z_before.stride(1), z_before.stride(2),
-            H // z_before.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1),
-            k.stride(2), H // k.shape[2], s_raw.stride(0), s_raw.stride(1), s_raw.stride(2),
-            H // s_raw.shape[2], y.stride(0), y.stride(1), y.stride(2), S,
-            min(block, _tile(S, dtype)), K, _tile(K, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen,
+            run.steps, least, *z_before_at, *z_at, *q_at, *k_at, *s_raw_at, *y_at, S, block, K,
+            tile_K, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
+    block = min(block, tile_S)
     {32: _mk_outputs_kernel, 64: _mk_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_V, second_V, q, k, s_raw, z, z_before, h_2, y, run.cu, run.T, H, run.N, run.steps,
-        least, run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
-        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], s_raw.stride(0),
-        s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2], z.stride(0), z.stride(1),
-        z.stride(2), H // z.shape[2], z_before.stride(0), z_before.stride(1),
-        z_before.stride(2), H // z_before.shape[2], y.stride(0), y.stride(1), y.stride(2), K,
-        _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        least, run.chunks(chunk), *q_at, *k_at, *s_raw_at, *z_at, *z_before_at, *y_at, K,
+        tile_K, S, block, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8580,10 +8697,13 @@ def mk_backward(
     S = s_raw.shape[3]
     dtype = _operand_type(k, s_raw, z, q)
     DT, FT, EXACT = _types(dtype, k.device)
-    config = _config("gradients", k.device, dtype.itemsize, K, S)
+    sizes = k.device, dtype.itemsize, K, S
+    tile_K = _tile(K, dtype)
+    tile_S = _tile(S, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", k.device, dtype.itemsize, K, S)
-    run = _Layout(k, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(k, H, cu_seqlens, -(-S // min(block, tile_S)))
     least = _least(1.2924697071141057e-26, dtype)
     d_k = _gradient(k, H)
     d_s_raw = _gradient(s_raw, H)
@@ -8591,6 +8711,17 @@ def mk_backward(
     d_q = _gradient(q, H)
     d_z_before = _gradient(z_before, H)
     d_initial_state = torch.empty((run.N, H, K, S), dtype=torch.float32, device=k.device)
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    s_raw_at = (*s_raw.stride()[:3], H // s_raw.shape[2])
+    z_at = (*z.stride()[:3], H // z.shape[2])
+    z_before_at = (*z_before.stride()[:3], H // z_before.shape[2])
+    q_at = (*q.stride()[:3], H // q.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_s_raw_at = d_s_raw.stride()[:3]
+    d_z_before_at = d_z_before.stride()[:3]
+    d_z_at = d_z.stride()[:3]
+    d_q_at = d_q.stride()[:3]
+    d_k_at = d_k.stride()[:3]
     h_2, first_V, second_V = _places(kept, k.device, (
         ((run.chunks(chunk), H, K, S), dtype),
         ((run.chunks(chunk), H, S), torch.float32),
@@ -8603,17 +8734,14 @@ def mk_backward(
         start_state = torch.empty((run.slots, H, K, S), dtype=torch.float32, device=k.device)
         segment_decay_V = torch.empty((run.slots, H, S), dtype=torch.float32, device=k.device)
         end_state = torch.empty((run.slots, H, K, S), dtype=torch.float32, device=k.device)
-        _, block, warps, stages, precision = _config("segment_ends", k.device, dtype.itemsize, K, S)
-        _mk_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_S)
+        _mk_segment_ends_kernel[(run.slots * H * -(-S // block),)](
             k, s_raw, z, z_before, start_state, segment_decay_V, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
-            H // k.shape[2], s_raw.stride(0), s_raw.stride(1), s_raw.stride(2),
-            H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-            K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.segments, run.N, run.steps, *k_at, *s_raw_at, *z_at, *z_before_at, K, tile_K, S,
+            block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (tile_K + block + block + block) * dtype.itemsize),
         )
     if kept is None and run.split:
         _mk_segment_scan_kernel[(run.N * H * -(-K * S // 1024),)](
@@ -8621,101 +8749,75 @@ def mk_backward(
             run.segments, K, S, 1024, run.varlen,
         )
     if kept is None:
-        _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, S)
-        {32: _mk_states_kernel_c32, 64: _mk_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("states", *sizes)
+        block = min(block, tile_S)
+        {32: _mk_states_kernel_c32, 64: _mk_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // block),)](
             k, s_raw, z, z_before, start_state, h_2, first_V, second_V, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
-            H // k.shape[2], s_raw.stride(0), s_raw.stride(1), s_raw.stride(2),
-            H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-            K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.segment, run.segments, run.N, run.steps, *k_at, *s_raw_at, *z_at, *z_before_at,
+            K, tile_K, S, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (tile_K + block + block + block) * dtype.itemsize),
         )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", k.device, dtype.itemsize, K, S)
-        _mk_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", *sizes)
+        block = min(block, tile_S)
+        _mk_segment_ends_adjoint_kernel[(run.slots * H * -(-S // block),)](
             q, z_before, z, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
-            z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-            z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), S, min(block, _tile(S, dtype)),
-            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.steps, *q_at, *z_before_at, *z_at, *dy_at, K, tile_K, S, block, chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (min(block, _tile(S, dtype)) + _tile(K, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (block + tile_K + block + block) * dtype.itemsize),
         )
         _mk_segment_scan_adjoint_kernel[(run.N * H * -(-K * S // 1024),)](
             end_state, segment_decay_V, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, K, S, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", k.device, dtype.itemsize, K, S)
-    _mk_states_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_S)
+    _mk_states_adjoint_kernel[(run.slots * H * -(-S // block),)](
         q, z_before, z, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
-        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-        z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], dy.stride(0), dy.stride(1),
-        dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), S, min(block, _tile(S, dtype)),
+        run.segments, run.N, run.steps, *q_at, *z_before_at, *z_at, *dy_at, K, tile_K, S, block,
         chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (min(block, _tile(S, dtype)) + _tile(K, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (block + tile_K + block + block) * dtype.itemsize),
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("gradients_mild_value", k.device, dtype.itemsize, K, S)
+        _, block, warps, stages, precision = _config("gradients_mild_value", *sizes)
+        block = min(block, tile_S)
         {32: _mk_gradients_mild_value_kernel, 64: _mk_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_V, second_V, q, k, s_raw, z, z_before, dy, h_2, l, d_s_raw, d_z_before, d_z,
-            run.cu, run.T, H, run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2),
-            H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-            s_raw.stride(0), s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2], z.stride(0),
-            z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0), z_before.stride(1),
-            z_before.stride(2), H // z_before.shape[2], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], d_s_raw.stride(0), d_s_raw.stride(1),
-            d_s_raw.stride(2), d_z_before.stride(0), d_z_before.stride(1), d_z_before.stride(2),
-            d_z.stride(0), d_z.stride(1), d_z.stride(2), K, _tile(K, dtype), S,
-            min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+            run.cu, run.T, H, run.N, run.steps, least, *q_at, *k_at, *s_raw_at, *z_at,
+            *z_before_at, *dy_at, *d_s_raw_at, *d_z_before_at, *d_z_at, K, tile_K, S, block,
+            chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-        _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, S)
-        {32: _mk_gradients_mild_kernel, 64: _mk_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("gradients_mild", *sizes)
+        block = min(block, tile_K)
+        {32: _mk_gradients_mild_kernel, 64: _mk_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // block),)](
             first_V, second_V, q, k, s_raw, z, z_before, dy, h_2, l, d_q, d_k, run.cu, run.T, H,
-            run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
-            k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], s_raw.stride(0),
-            s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2], z.stride(0), z.stride(1),
-            z.stride(2), H // z.shape[2], z_before.stride(0), z_before.stride(1),
-            z_before.stride(2), H // z_before.shape[2], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], d_q.stride(0), d_q.stride(1), d_q.stride(2),
-            d_k.stride(0), d_k.stride(1), d_k.stride(2), K, min(block, _tile(K, dtype)), S,
-            _tile(S, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+            run.N, run.steps, least, *q_at, *k_at, *s_raw_at, *z_at, *z_before_at, *dy_at,
+            *d_q_at, *d_k_at, K, block, S, tile_S, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("gradients_value", k.device, dtype.itemsize, K, S)
+    _, block, warps, stages, precision = _config("gradients_value", *sizes)
+    block = min(block, tile_S)
     {32: _mk_gradients_value_kernel, 64: _mk_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_V, second_V, q, k, s_raw, z, z_before, dy, h_2, l, d_s_raw, d_z_before, d_z,
-        run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk), q.stride(0), q.stride(1),
-        q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        s_raw.stride(0), s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2], z.stride(0),
-        z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0), z_before.stride(1),
-        z_before.stride(2), H // z_before.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], d_s_raw.stride(0), d_s_raw.stride(1), d_s_raw.stride(2),
-        d_z_before.stride(0), d_z_before.stride(1), d_z_before.stride(2), d_z.stride(0),
-        d_z.stride(1), d_z.stride(2), K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk,
-        DT, FT, precision, EXACT, run.varlen,
+        run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk), *q_at, *k_at, *s_raw_at,
+        *z_at, *z_before_at, *dy_at, *d_s_raw_at, *d_z_before_at, *d_z_at, K, tile_K, S, block,
+        chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _mk_gradients_kernel, 64: _mk_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
+    block = min(block, tile_K)
+    {32: _mk_gradients_kernel, 64: _mk_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // block),)](
         first_V, second_V, q, k, s_raw, z, z_before, dy, h_2, l, d_q, d_k, run.cu, run.T, H,
-        run.N, run.steps, least, run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2),
-        H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        s_raw.stride(0), s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2], z.stride(0),
-        z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0), z_before.stride(1),
-        z_before.stride(2), H // z_before.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], d_q.stride(0), d_q.stride(1), d_q.stride(2), d_k.stride(0),
-        d_k.stride(1), d_k.stride(2), K, min(block, _tile(K, dtype)), S, _tile(S, dtype), chunk,
-        DT, FT, precision, EXACT, run.varlen,
+        run.N, run.steps, least, run.chunks(chunk), *q_at, *k_at, *s_raw_at, *z_at,
+        *z_before_at, *dy_at, *d_q_at, *d_k_at, K, block, S, tile_S, chunk, DT, FT, precision,
+        EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8735,8 +8837,9 @@ def mk_kept(
     K = k.shape[3]
     S = s_raw.shape[3]
     dtype = _operand_type(k, s_raw, z, q)
-    chunk = _config("outputs", k.device, dtype.itemsize, K, S)[0]
-    if _config("gradients", k.device, dtype.itemsize, K, S)[0] != chunk:
+    sizes = k.device, dtype.itemsize, K, S
+    chunk = _config("outputs", *sizes)[0]
+    if _config("gradients", *sizes)[0] != chunk:
         return 0
     N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(k.shape[1], N, cu_seqlens is not None, chunk)
@@ -8765,6 +8868,7 @@ def mk_forward_kept(
     return (*mk_forward(k, s_raw, z, q, z_before, initial_state, cu_seqlens, kept), kept)
 
 
+@_prepared
 def mk_step(
     k: torch.Tensor,
     s_raw: torch.Tensor,
@@ -8787,12 +8891,15 @@ def mk_step(
     _, block, warps, stages, _ = _config("step", k.device, dtype.itemsize, K, S)
     y = torch.empty((k.shape[0], H, S), dtype=torch.float32, device=k.device)
     held = state.contiguous()
-    _mk_step_kernel[(k.shape[0] * H * -(-S // min(block, _padded(S))),)](
+    padded_K = _padded(K)
+    padded_S = _padded(S)
+    block = min(block, padded_S)
+    _mk_step_kernel[(k.shape[0] * H * -(-S // block),)](
         q, k, s_raw, z, z_before, held, y, held, state_indices, H, q.stride(0), q.stride(1),
         H // q.shape[1], k.stride(0), k.stride(1), H // k.shape[1], s_raw.stride(0),
         s_raw.stride(1), H // s_raw.shape[1], z.stride(0), z.stride(1), H // z.shape[1],
         z_before.stride(0), z_before.stride(1), H // z_before.shape[1], y.stride(0),
-        y.stride(1), K, _padded(K), S, min(block, _padded(S)),
+        y.stride(1), K, padded_K, S, block,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8824,13 +8931,22 @@ def mv_forward(
     V = v.shape[3]
     dtype = _operand_type(s_raw, z, v, part)
     DT, FT, EXACT = _types(dtype, s_raw.device)
-    config = _config("outputs", s_raw.device, dtype.itemsize, S, V)
+    sizes = s_raw.device, dtype.itemsize, S, V
+    tile_S = _tile(S, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("outputs", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states", s_raw.device, dtype.itemsize, S, V)
-    run = _Layout(s_raw, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
+    _, block, *_ = _config("states", *sizes)
+    run = _Layout(s_raw, H, cu_seqlens, -(-S // min(block, tile_S)))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*s_raw.shape[:2], H, V), dtype=s_raw.dtype, device=s_raw.device)
     final_state = torch.empty((run.N, H, S, V), dtype=torch.float32, device=s_raw.device)
+    s_raw_at = (*s_raw.stride()[:3], H // s_raw.shape[2])
+    z_at = (*z.stride()[:3], H // z.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    z_before_at = (*z_before.stride()[:3], H // z_before.shape[2])
+    part_at = (*part.stride()[:3], H // part.shape[2])
+    y_at = y.stride()[:3]
     h_2, first_K, second_K = _places(kept, s_raw.device, (
         ((run.chunks(chunk), H, S, V), dtype),
         ((run.chunks(chunk), H, S), torch.float32),
@@ -8840,58 +8956,44 @@ def mv_forward(
     if run.split:
         start_state = torch.empty((run.slots, H, S, V), dtype=torch.float32, device=s_raw.device)
         segment_decay_K = torch.empty((run.slots, H, S), dtype=torch.float32, device=s_raw.device)
-        _, block, warps, stages, precision = _config("segment_ends", s_raw.device, dtype.itemsize, S, V)
-        _mv_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_S)
+        _mv_segment_ends_kernel[(run.slots * H * -(-S // block),)](
             s_raw, z, v, z_before, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, s_raw.stride(0), s_raw.stride(1), s_raw.stride(2),
-            H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], z_before.stride(0),
-            z_before.stride(1), z_before.stride(2), H // z_before.shape[2], S,
-            min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.segments, run.N, run.steps, *s_raw_at, *z_at, *v_at, *z_before_at, S, block, V,
+            tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (min(block, _tile(S, dtype)) + _tile(V, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (block + tile_V + block + block) * dtype.itemsize),
         )
         _mv_segment_scan_kernel[(run.N * H * -(-S * V // 1024),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, S, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", s_raw.device, dtype.itemsize, S, V)
-    {32: _mv_states_kernel, 64: _mv_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_S)
+    {32: _mv_states_kernel, 64: _mv_states_kernel_c64}[chunk][(run.slots * H * -(-S // block),)](
         s_raw, z, v, z_before, start_state, h_2, first_K, second_K, final_state, run.cu, run.T,
-        H, run.segment, run.segments, run.N, run.steps, s_raw.stride(0), s_raw.stride(1),
-        s_raw.stride(2), H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
-        H // z.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2], S,
-        min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        H, run.segment, run.segments, run.N, run.steps, *s_raw_at, *z_at, *v_at, *z_before_at,
+        S, block, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (min(block, _tile(S, dtype)) + _tile(V, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (block + tile_V + block + block) * dtype.itemsize),
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("outputs_mild", s_raw.device, dtype.itemsize, S, V)
+        _, block, warps, stages, precision = _config("outputs_mild", *sizes)
+        block = min(block, tile_V)
         {32: _mv_outputs_mild_kernel, 64: _mv_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, z_before, z, part, h_2, s_raw, v, y, run.cu, run.T, H, run.N,
-            run.steps, least, z_before.stride(0), z_before.stride(1), z_before.stride(2),
-            H // z_before.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            part.stride(0), part.stride(1), part.stride(2), H // part.shape[2], s_raw.stride(0),
-            s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2], v.stride(0), v.stride(1),
-            v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), S,
-            _tile(S, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
-            run.varlen,
+            run.steps, least, *z_before_at, *z_at, *part_at, *s_raw_at, *v_at, *y_at, S, tile_S,
+            V, block, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
+    block = min(block, tile_V)
     {32: _mv_outputs_kernel, 64: _mv_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, part, s_raw, z, z_before, v, h_2, y, run.cu, run.T, H, run.N,
-        run.steps, least, run.chunks(chunk), part.stride(0), part.stride(1), part.stride(2),
-        H // part.shape[2], s_raw.stride(0), s_raw.stride(1), s_raw.stride(2),
-        H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], y.stride(0), y.stride(1),
-        y.stride(2), S, _tile(S, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        run.steps, least, run.chunks(chunk), *part_at, *s_raw_at, *z_at, *z_before_at, *v_at,
+        *y_at, S, tile_S, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8925,10 +9027,13 @@ def mv_backward(
     V = v.shape[3]
     dtype = _operand_type(s_raw, z, v, part)
     DT, FT, EXACT = _types(dtype, s_raw.device)
-    config = _config("gradients", s_raw.device, dtype.itemsize, S, V)
+    sizes = s_raw.device, dtype.itemsize, S, V
+    tile_S = _tile(S, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", s_raw.device, dtype.itemsize, S, V)
-    run = _Layout(s_raw, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(s_raw, H, cu_seqlens, -(-S // min(block, tile_S)))
     least = _least(1.2924697071141057e-26, dtype)
     d_s_raw = _gradient(s_raw, H)
     d_z = _gradient(z, H)
@@ -8936,6 +9041,17 @@ def mv_backward(
     d_part = _gradient(part, H)
     d_z_before = _gradient(z_before, H)
     d_initial_state = torch.empty((run.N, H, S, V), dtype=torch.float32, device=s_raw.device)
+    s_raw_at = (*s_raw.stride()[:3], H // s_raw.shape[2])
+    z_at = (*z.stride()[:3], H // z.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    z_before_at = (*z_before.stride()[:3], H // z_before.shape[2])
+    part_at = (*part.stride()[:3], H // part.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_v_at = d_v.stride()[:3]
+    d_part_at = d_part.stride()[:3]
+    d_s_raw_at = d_s_raw.stride()[:3]
+    d_z_before_at = d_z_before.stride()[:3]
+    d_z_at = d_z.stride()[:3]
     h_2, first_K, second_K = _places(kept, s_raw.device, (
         ((run.chunks(chunk), H, S, V), dtype),
         ((run.chunks(chunk), H, S), torch.float32),
@@ -8948,17 +9064,14 @@ def mv_backward(
         start_state = torch.empty((run.slots, H, S, V), dtype=torch.float32, device=s_raw.device)
         segment_decay_K = torch.empty((run.slots, H, S), dtype=torch.float32, device=s_raw.device)
         end_state = torch.empty((run.slots, H, S, V), dtype=torch.float32, device=s_raw.device)
-        _, block, warps, stages, precision = _config("segment_ends", s_raw.device, dtype.itemsize, S, V)
-        _mv_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_S)
+        _mv_segment_ends_kernel[(run.slots * H * -(-S // block),)](
             s_raw, z, v, z_before, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, s_raw.stride(0), s_raw.stride(1), s_raw.stride(2),
-            H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], z_before.stride(0),
-            z_before.stride(1), z_before.stride(2), H // z_before.shape[2], S,
-            min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.segments, run.N, run.steps, *s_raw_at, *z_at, *v_at, *z_before_at, S, block, V,
+            tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (min(block, _tile(S, dtype)) + _tile(V, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (block + tile_V + block + block) * dtype.itemsize),
         )
     if kept is None and run.split:
         _mv_segment_scan_kernel[(run.N * H * -(-S * V // 1024),)](
@@ -8966,104 +9079,74 @@ def mv_backward(
             run.segments, S, V, 1024, run.varlen,
         )
     if kept is None:
-        _, block, warps, stages, precision = _config("states", s_raw.device, dtype.itemsize, S, V)
-        {32: _mv_states_kernel_c32, 64: _mv_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("states", *sizes)
+        block = min(block, tile_S)
+        {32: _mv_states_kernel_c32, 64: _mv_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // block),)](
             s_raw, z, v, z_before, start_state, h_2, first_K, second_K, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, s_raw.stride(0), s_raw.stride(1),
-            s_raw.stride(2), H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
-            H // z.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-            S, min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.segment, run.segments, run.N, run.steps, *s_raw_at, *z_at, *v_at, *z_before_at,
+            S, block, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (min(block, _tile(S, dtype)) + _tile(V, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (block + tile_V + block + block) * dtype.itemsize),
         )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", s_raw.device, dtype.itemsize, S, V)
-        _mv_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", *sizes)
+        block = min(block, tile_S)
+        _mv_segment_ends_adjoint_kernel[(run.slots * H * -(-S // block),)](
             part, z_before, z, dy, end_state, run.cu, run.T, H, run.segment, run.segments,
-            run.N, run.steps, part.stride(0), part.stride(1), part.stride(2),
-            H // part.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
-            H // z_before.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], S,
-            min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.N, run.steps, *part_at, *z_before_at, *z_at, *dy_at, S, block, V, tile_V, chunk,
+            DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (_tile(V, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (tile_V + block + block + block) * dtype.itemsize),
         )
         _mv_segment_scan_adjoint_kernel[(run.N * H * -(-S * V // 1024),)](
             end_state, segment_decay_K, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, S, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", s_raw.device, dtype.itemsize, S, V)
-    _mv_states_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_S)
+    _mv_states_adjoint_kernel[(run.slots * H * -(-S // block),)](
         part, z_before, z, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, part.stride(0), part.stride(1), part.stride(2),
-        H // part.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
-        H // z_before.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], S,
-        min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        run.segments, run.N, run.steps, *part_at, *z_before_at, *z_at, *dy_at, S, block, V,
+        tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_tile(V, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (tile_V + block + block + block) * dtype.itemsize),
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("gradients_mild_value", s_raw.device, dtype.itemsize, S, V)
+        _, block, warps, stages, precision = _config("gradients_mild_value", *sizes)
+        block = min(block, tile_V)
         {32: _mv_gradients_mild_value_kernel, 64: _mv_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, part, s_raw, z, z_before, dy, l, d_v, run.cu, run.T, H, run.N,
-            run.steps, least, part.stride(0), part.stride(1), part.stride(2),
-            H // part.shape[2], s_raw.stride(0), s_raw.stride(1), s_raw.stride(2),
-            H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0),
-            d_v.stride(1), d_v.stride(2), S, _tile(S, dtype), V, min(block, _tile(V, dtype)),
-            chunk, DT, FT, precision, EXACT, run.varlen,
+            run.steps, least, *part_at, *s_raw_at, *z_at, *z_before_at, *dy_at, *d_v_at, S,
+            tile_S, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-        _, block, warps, stages, precision = _config("gradients_mild", s_raw.device, dtype.itemsize, S, V)
-        {32: _mv_gradients_mild_kernel, 64: _mv_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("gradients_mild", *sizes)
+        block = min(block, tile_S)
+        {32: _mv_gradients_mild_kernel, 64: _mv_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-S // block),)](
             first_K, second_K, part, s_raw, z, v, z_before, dy, h_2, l, d_part, d_s_raw,
-            d_z_before, d_z, run.cu, run.T, H, run.N, run.steps, least, part.stride(0),
-            part.stride(1), part.stride(2), H // part.shape[2], s_raw.stride(0),
-            s_raw.stride(1), s_raw.stride(2), H // s_raw.shape[2], z.stride(0), z.stride(1),
-            z.stride(2), H // z.shape[2], v.stride(0), v.stride(1), v.stride(2),
-            H // v.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
-            H // z_before.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            d_part.stride(0), d_part.stride(1), d_part.stride(2), d_s_raw.stride(0),
-            d_s_raw.stride(1), d_s_raw.stride(2), d_z_before.stride(0), d_z_before.stride(1),
-            d_z_before.stride(2), d_z.stride(0), d_z.stride(1), d_z.stride(2), S,
-            min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen,
+            d_z_before, d_z, run.cu, run.T, H, run.N, run.steps, least, *part_at, *s_raw_at,
+            *z_at, *v_at, *z_before_at, *dy_at, *d_part_at, *d_s_raw_at, *d_z_before_at,
+            *d_z_at, S, block, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("gradients_value", s_raw.device, dtype.itemsize, S, V)
+    _, block, warps, stages, precision = _config("gradients_value", *sizes)
+    block = min(block, tile_V)
     {32: _mv_gradients_value_kernel, 64: _mv_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, part, s_raw, z, z_before, dy, l, d_v, run.cu, run.T, H, run.N,
-        run.steps, least, run.chunks(chunk), part.stride(0), part.stride(1), part.stride(2),
-        H // part.shape[2], s_raw.stride(0), s_raw.stride(1), s_raw.stride(2),
-        H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0),
-        d_v.stride(1), d_v.stride(2), S, _tile(S, dtype), V, min(block, _tile(V, dtype)), chunk,
-        DT, FT, precision, EXACT, run.varlen,
+        run.steps, least, run.chunks(chunk), *part_at, *s_raw_at, *z_at, *z_before_at, *dy_at,
+        *d_v_at, S, tile_S, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _mv_gradients_kernel, 64: _mv_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-S // min(block, _tile(S, dtype))),)](
+    block = min(block, tile_S)
+    {32: _mv_gradients_kernel, 64: _mv_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-S // block),)](
         first_K, second_K, part, s_raw, z, v, z_before, dy, h_2, l, d_part, d_s_raw, d_z_before,
-        d_z, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk), part.stride(0),
-        part.stride(1), part.stride(2), H // part.shape[2], s_raw.stride(0), s_raw.stride(1),
-        s_raw.stride(2), H // s_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
-        H // z.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_part.stride(0),
-        d_part.stride(1), d_part.stride(2), d_s_raw.stride(0), d_s_raw.stride(1),
-        d_s_raw.stride(2), d_z_before.stride(0), d_z_before.stride(1), d_z_before.stride(2),
-        d_z.stride(0), d_z.stride(1), d_z.stride(2), S, min(block, _tile(S, dtype)), V,
-        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+        d_z, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk), *part_at, *s_raw_at,
+        *z_at, *v_at, *z_before_at, *dy_at, *d_part_at, *d_s_raw_at, *d_z_before_at, *d_z_at, S,
+        block, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -9083,8 +9166,9 @@ def mv_kept(
     S = s_raw.shape[3]
     V = v.shape[3]
     dtype = _operand_type(s_raw, z, v, part)
-    chunk = _config("outputs", s_raw.device, dtype.itemsize, S, V)[0]
-    if _config("gradients", s_raw.device, dtype.itemsize, S, V)[0] != chunk:
+    sizes = s_raw.device, dtype.itemsize, S, V
+    chunk = _config("outputs", *sizes)[0]
+    if _config("gradients", *sizes)[0] != chunk:
         return 0
     N = s_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(s_raw.shape[1], N, cu_seqlens is not None, chunk)
@@ -9113,6 +9197,7 @@ def mv_forward_kept(
     return (*mv_forward(s_raw, z, v, part, z_before, initial_state, cu_seqlens, kept), kept)
 
 
+@_prepared
 def mv_step(
     s_raw: torch.Tensor,
     z: torch.Tensor,
@@ -9135,13 +9220,15 @@ def mv_step(
     _, block, warps, stages, _ = _config("step", s_raw.device, dtype.itemsize, S, V)
     y = torch.empty((s_raw.shape[0], H, V), dtype=s_raw.dtype, device=s_raw.device)
     held = state.contiguous()
-    _mv_step_kernel[(s_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_S = _padded(S)
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _mv_step_kernel[(s_raw.shape[0] * H * -(-V // block),)](
         part, s_raw, z, v, z_before, held, y, held, state_indices, H, part.stride(0),
         part.stride(1), H // part.shape[1], s_raw.stride(0), s_raw.stride(1),
         H // s_raw.shape[1], z.stride(0), z.stride(1), H // z.shape[1], v.stride(0),
         v.stride(1), H // v.shape[1], z_before.stride(0), z_before.stride(1),
-        H // z_before.shape[1], y.stride(0), y.stride(1), S, _padded(S), V,
-        min(block, _padded(V)),
+        H // z_before.shape[1], y.stride(0), y.stride(1), S, padded_S, V, block,
         num_warps=warps,
         num_stages=stages,
     )
@@ -9173,13 +9260,22 @@ def mk_layer_forward(
     S = s_raw_raw.shape[3]
     dtype = _operand_type(k, s_raw_raw, z, q)
     DT, FT, EXACT = _types(dtype, k.device)
-    config = _config("outputs", k.device, dtype.itemsize, K, S)
+    sizes = k.device, dtype.itemsize, K, S
+    tile_K = _tile(K, dtype)
+    tile_S = _tile(S, dtype)
+    config = _config("outputs", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states", k.device, dtype.itemsize, K, S)
-    run = _Layout(k, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
+    _, block, *_ = _config("states", *sizes)
+    run = _Layout(k, H, cu_seqlens, -(-S // min(block, tile_S)))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, S), dtype=torch.float32, device=k.device)
     final_state = torch.empty((run.N, H, K, S), dtype=torch.float32, device=k.device)
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    s_raw_raw_at = (*s_raw_raw.stride()[:3], H // s_raw_raw.shape[2])
+    z_at = (*z.stride()[:3], H // z.shape[2])
+    z_before_at = (*z_before.stride()[:3], H // z_before.shape[2])
+    q_at = (*q.stride()[:3], H // q.shape[2])
+    y_at = y.stride()[:3]
     h_2, first_V, second_V = _places(kept, k.device, (
         ((run.chunks(chunk), H, K, S), dtype),
         ((run.chunks(chunk), H, S), torch.float32),
@@ -9189,58 +9285,46 @@ def mk_layer_forward(
     if run.split:
         start_state = torch.empty((run.slots, H, K, S), dtype=torch.float32, device=k.device)
         segment_decay_V = torch.empty((run.slots, H, S), dtype=torch.float32, device=k.device)
-        _, block, warps, stages, precision = _config("segment_ends", k.device, dtype.itemsize, K, S)
-        _mk_layer_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_S)
+        _mk_layer_segment_ends_kernel[(run.slots * H * -(-S // block),)](
             k, s_raw_raw, z, z_before, start_state, segment_decay_V, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
-            H // k.shape[2], s_raw_raw.stride(0), s_raw_raw.stride(1), s_raw_raw.stride(2),
-            H // s_raw_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-            K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.segment, run.segments, run.N, run.steps, *k_at, *s_raw_raw_at, *z_at,
+            *z_before_at, K, tile_K, S, block, chunk, DT, FT, precision, EXACT, run.varlen,
+            run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (tile_K + block + block + block) * dtype.itemsize),
         )
         _mk_layer_segment_scan_kernel[(run.N * H * -(-K * S // 1024),)](
             start_state, segment_decay_V, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, S, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, S)
-    {32: _mk_layer_states_kernel, 64: _mk_layer_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_S)
+    {32: _mk_layer_states_kernel, 64: _mk_layer_states_kernel_c64}[chunk][(run.slots * H * -(-S // block),)](
         k, s_raw_raw, z, z_before, start_state, h_2, first_V, second_V, final_state, run.cu,
-        run.T, H, run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1),
-        k.stride(2), H // k.shape[2], s_raw_raw.stride(0), s_raw_raw.stride(1),
-        s_raw_raw.stride(2), H // s_raw_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
-        H // z.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
-        H // z_before.shape[2], K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT,
-        FT, precision, EXACT, run.varlen, run.split,
+        run.T, H, run.segment, run.segments, run.N, run.steps, *k_at, *s_raw_raw_at, *z_at,
+        *z_before_at, K, tile_K, S, block, chunk, DT, FT, precision, EXACT, run.varlen,
+        run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (tile_K + block + block + block) * dtype.itemsize),
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("outputs_mild", k.device, dtype.itemsize, K, S)
+        _, block, warps, stages, precision = _config("outputs_mild", *sizes)
+        block = min(block, tile_S)
         {32: _mk_layer_outputs_mild_kernel, 64: _mk_layer_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_V, second_V, z_before, z, q, h_2, k, s_raw_raw, y, run.cu, run.T, H, run.N,
-            run.steps, least, z_before.stride(0), z_before.stride(1), z_before.stride(2),
-            H // z_before.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1),
-            k.stride(2), H // k.shape[2], s_raw_raw.stride(0), s_raw_raw.stride(1),
-            s_raw_raw.stride(2), H // s_raw_raw.shape[2], y.stride(0), y.stride(1), y.stride(2),
-            S, min(block, _tile(S, dtype)), K, _tile(K, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen,
+            run.steps, least, *z_before_at, *z_at, *q_at, *k_at, *s_raw_raw_at, *y_at, S, block,
+            K, tile_K, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
+    block = min(block, tile_S)
     {32: _mk_layer_outputs_kernel, 64: _mk_layer_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_V, second_V, q, k, s_raw_raw, z, z_before, h_2, y, run.cu, run.T, H, run.N,
-        run.steps, least, run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2),
-        H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        s_raw_raw.stride(0), s_raw_raw.stride(1), s_raw_raw.stride(2), H // s_raw_raw.shape[2],
-        z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0),
-        z_before.stride(1), z_before.stride(2), H // z_before.shape[2], y.stride(0),
-        y.stride(1), y.stride(2), K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT,
-        FT, precision, EXACT, run.varlen,
+        run.steps, least, run.chunks(chunk), *q_at, *k_at, *s_raw_raw_at, *z_at, *z_before_at,
+        *y_at, K, tile_K, S, block, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -9274,10 +9358,13 @@ def mk_layer_backward(
     S = s_raw_raw.shape[3]
     dtype = _operand_type(k, s_raw_raw, z, q)
     DT, FT, EXACT = _types(dtype, k.device)
-    config = _config("gradients", k.device, dtype.itemsize, K, S)
+    sizes = k.device, dtype.itemsize, K, S
+    tile_K = _tile(K, dtype)
+    tile_S = _tile(S, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", k.device, dtype.itemsize, K, S)
-    run = _Layout(k, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(k, H, cu_seqlens, -(-S // min(block, tile_S)))
     least = _least(1.2924697071141057e-26, dtype)
     d_k = _gradient(k, H)
     d_s_raw_raw = _gradient(s_raw_raw, H)
@@ -9285,6 +9372,17 @@ def mk_layer_backward(
     d_q = _gradient(q, H)
     d_z_before = _gradient(z_before, H)
     d_initial_state = torch.empty((run.N, H, K, S), dtype=torch.float32, device=k.device)
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    s_raw_raw_at = (*s_raw_raw.stride()[:3], H // s_raw_raw.shape[2])
+    z_at = (*z.stride()[:3], H // z.shape[2])
+    z_before_at = (*z_before.stride()[:3], H // z_before.shape[2])
+    q_at = (*q.stride()[:3], H // q.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_s_raw_raw_at = d_s_raw_raw.stride()[:3]
+    d_z_before_at = d_z_before.stride()[:3]
+    d_z_at = d_z.stride()[:3]
+    d_q_at = d_q.stride()[:3]
+    d_k_at = d_k.stride()[:3]
     h_2, first_V, second_V = _places(kept, k.device, (
         ((run.chunks(chunk), H, K, S), dtype),
         ((run.chunks(chunk), H, S), torch.float32),
@@ -9297,17 +9395,15 @@ def mk_layer_backward(
         start_state = torch.empty((run.slots, H, K, S), dtype=torch.float32, device=k.device)
         segment_decay_V = torch.empty((run.slots, H, S), dtype=torch.float32, device=k.device)
         end_state = torch.empty((run.slots, H, K, S), dtype=torch.float32, device=k.device)
-        _, block, warps, stages, precision = _config("segment_ends", k.device, dtype.itemsize, K, S)
-        _mk_layer_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_S)
+        _mk_layer_segment_ends_kernel[(run.slots * H * -(-S // block),)](
             k, s_raw_raw, z, z_before, start_state, segment_decay_V, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
-            H // k.shape[2], s_raw_raw.stride(0), s_raw_raw.stride(1), s_raw_raw.stride(2),
-            H // s_raw_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-            K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.segment, run.segments, run.N, run.steps, *k_at, *s_raw_raw_at, *z_at,
+            *z_before_at, K, tile_K, S, block, chunk, DT, FT, precision, EXACT, run.varlen,
+            run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (tile_K + block + block + block) * dtype.itemsize),
         )
     if kept is None and run.split:
         _mk_layer_segment_scan_kernel[(run.N * H * -(-K * S // 1024),)](
@@ -9315,105 +9411,77 @@ def mk_layer_backward(
             run.segments, K, S, 1024, run.varlen,
         )
     if kept is None:
-        _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, S)
-        {32: _mk_layer_states_kernel_c32, 64: _mk_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("states", *sizes)
+        block = min(block, tile_S)
+        {32: _mk_layer_states_kernel_c32, 64: _mk_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // block),)](
             k, s_raw_raw, z, z_before, start_state, h_2, first_V, second_V, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
-            H // k.shape[2], s_raw_raw.stride(0), s_raw_raw.stride(1), s_raw_raw.stride(2),
-            H // s_raw_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-            K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.segment, run.segments, run.N, run.steps, *k_at, *s_raw_raw_at, *z_at,
+            *z_before_at, K, tile_K, S, block, chunk, DT, FT, precision, EXACT, run.varlen,
+            run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (tile_K + block + block + block) * dtype.itemsize),
         )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", k.device, dtype.itemsize, K, S)
-        _mk_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", *sizes)
+        block = min(block, tile_S)
+        _mk_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-S // block),)](
             q, z_before, z, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
-            z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-            z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), S, min(block, _tile(S, dtype)),
-            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.steps, *q_at, *z_before_at, *z_at, *dy_at, K, tile_K, S, block, chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (min(block, _tile(S, dtype)) + _tile(K, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (block + tile_K + block + block) * dtype.itemsize),
         )
         _mk_layer_segment_scan_adjoint_kernel[(run.N * H * -(-K * S // 1024),)](
             end_state, segment_decay_V, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, K, S, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", k.device, dtype.itemsize, K, S)
-    _mk_layer_states_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_S)
+    _mk_layer_states_adjoint_kernel[(run.slots * H * -(-S // block),)](
         q, z_before, z, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
-        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-        z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], dy.stride(0), dy.stride(1),
-        dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), S, min(block, _tile(S, dtype)),
+        run.segments, run.N, run.steps, *q_at, *z_before_at, *z_at, *dy_at, K, tile_K, S, block,
         chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (min(block, _tile(S, dtype)) + _tile(K, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (block + tile_K + block + block) * dtype.itemsize),
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("gradients_mild_value", k.device, dtype.itemsize, K, S)
+        _, block, warps, stages, precision = _config("gradients_mild_value", *sizes)
+        block = min(block, tile_S)
         {32: _mk_layer_gradients_mild_value_kernel, 64: _mk_layer_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_V, second_V, q, k, s_raw_raw, z, z_before, dy, h_2, l, d_s_raw_raw,
-            d_z_before, d_z, run.cu, run.T, H, run.N, run.steps, least, q.stride(0),
-            q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2),
-            H // k.shape[2], s_raw_raw.stride(0), s_raw_raw.stride(1), s_raw_raw.stride(2),
-            H // s_raw_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_s_raw_raw.stride(0),
-            d_s_raw_raw.stride(1), d_s_raw_raw.stride(2), d_z_before.stride(0),
-            d_z_before.stride(1), d_z_before.stride(2), d_z.stride(0), d_z.stride(1),
-            d_z.stride(2), K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT,
-            precision, EXACT, run.varlen,
+            d_z_before, d_z, run.cu, run.T, H, run.N, run.steps, least, *q_at, *k_at,
+            *s_raw_raw_at, *z_at, *z_before_at, *dy_at, *d_s_raw_raw_at, *d_z_before_at,
+            *d_z_at, K, tile_K, S, block, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-        _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, S)
-        {32: _mk_layer_gradients_mild_kernel, 64: _mk_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("gradients_mild", *sizes)
+        block = min(block, tile_K)
+        {32: _mk_layer_gradients_mild_kernel, 64: _mk_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // block),)](
             first_V, second_V, q, k, s_raw_raw, z, z_before, dy, h_2, l, d_q, d_k, run.cu,
-            run.T, H, run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2),
-            H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-            s_raw_raw.stride(0), s_raw_raw.stride(1), s_raw_raw.stride(2),
-            H // s_raw_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_q.stride(0),
-            d_q.stride(1), d_q.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), K,
-            min(block, _tile(K, dtype)), S, _tile(S, dtype), chunk, DT, FT, precision, EXACT,
+            run.T, H, run.N, run.steps, least, *q_at, *k_at, *s_raw_raw_at, *z_at, *z_before_at,
+            *dy_at, *d_q_at, *d_k_at, K, block, S, tile_S, chunk, DT, FT, precision, EXACT,
             run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("gradients_value", k.device, dtype.itemsize, K, S)
+    _, block, warps, stages, precision = _config("gradients_value", *sizes)
+    block = min(block, tile_S)
     {32: _mk_layer_gradients_value_kernel, 64: _mk_layer_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_V, second_V, q, k, s_raw_raw, z, z_before, dy, h_2, l, d_s_raw_raw, d_z_before,
-        d_z, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk), q.stride(0),
-        q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], s_raw_raw.stride(0), s_raw_raw.stride(1), s_raw_raw.stride(2),
-        H // s_raw_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_s_raw_raw.stride(0),
-        d_s_raw_raw.stride(1), d_s_raw_raw.stride(2), d_z_before.stride(0),
-        d_z_before.stride(1), d_z_before.stride(2), d_z.stride(0), d_z.stride(1), d_z.stride(2),
-        K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        d_z, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk), *q_at, *k_at,
+        *s_raw_raw_at, *z_at, *z_before_at, *dy_at, *d_s_raw_raw_at, *d_z_before_at, *d_z_at, K,
+        tile_K, S, block, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _mk_layer_gradients_kernel, 64: _mk_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
+    block = min(block, tile_K)
+    {32: _mk_layer_gradients_kernel, 64: _mk_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // block),)](
         first_V, second_V, q, k, s_raw_raw, z, z_before, dy, h_2, l, d_q, d_k, run.cu, run.T, H,
-        run.N, run.steps, least, run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2),
-        H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        s_raw_raw.stride(0), s_raw_raw.stride(1), s_raw_raw.stride(2), H // s_raw_raw.shape[2],
-        z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0),
-        z_before.stride(1), z_before.stride(2), H // z_before.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], d_q.stride(0), d_q.stride(1),
-        d_q.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), K,
-        min(block, _tile(K, dtype)), S, _tile(S, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        run.N, run.steps, least, run.chunks(chunk), *q_at, *k_at, *s_raw_raw_at, *z_at,
+        *z_before_at, *dy_at, *d_q_at, *d_k_at, K, block, S, tile_S, chunk, DT, FT, precision,
+        EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -9433,8 +9501,9 @@ def mk_layer_kept(
     K = k.shape[3]
     S = s_raw_raw.shape[3]
     dtype = _operand_type(k, s_raw_raw, z, q)
-    chunk = _config("outputs", k.device, dtype.itemsize, K, S)[0]
-    if _config("gradients", k.device, dtype.itemsize, K, S)[0] != chunk:
+    sizes = k.device, dtype.itemsize, K, S
+    chunk = _config("outputs", *sizes)[0]
+    if _config("gradients", *sizes)[0] != chunk:
         return 0
     N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(k.shape[1], N, cu_seqlens is not None, chunk)
@@ -9463,6 +9532,7 @@ def mk_layer_forward_kept(
     return (*mk_layer_forward(k, s_raw_raw, z, q, z_before, initial_state, cu_seqlens, kept), kept)
 
 
+@_prepared
 def mk_layer_step(
     k: torch.Tensor,
     s_raw_raw: torch.Tensor,
@@ -9485,12 +9555,15 @@ def mk_layer_step(
     _, block, warps, stages, _ = _config("step", k.device, dtype.itemsize, K, S)
     y = torch.empty((k.shape[0], H, S), dtype=torch.float32, device=k.device)
     held = state.contiguous()
-    _mk_layer_step_kernel[(k.shape[0] * H * -(-S // min(block, _padded(S))),)](
+    padded_K = _padded(K)
+    padded_S = _padded(S)
+    block = min(block, padded_S)
+    _mk_layer_step_kernel[(k.shape[0] * H * -(-S // block),)](
         q, k, s_raw_raw, z, z_before, held, y, held, state_indices, H, q.stride(0), q.stride(1),
         H // q.shape[1], k.stride(0), k.stride(1), H // k.shape[1], s_raw_raw.stride(0),
         s_raw_raw.stride(1), H // s_raw_raw.shape[1], z.stride(0), z.stride(1), H // z.shape[1],
         z_before.stride(0), z_before.stride(1), H // z_before.shape[1], y.stride(0),
-        y.stride(1), K, _padded(K), S, min(block, _padded(S)),
+        y.stride(1), K, padded_K, S, block,
         num_warps=warps,
         num_stages=stages,
     )
@@ -9522,13 +9595,22 @@ def mv_layer_forward(
     V = v.shape[3]
     dtype = _operand_type(s_raw_raw, z, v, part)
     DT, FT, EXACT = _types(dtype, s_raw_raw.device)
-    config = _config("outputs", s_raw_raw.device, dtype.itemsize, S, V)
+    sizes = s_raw_raw.device, dtype.itemsize, S, V
+    tile_S = _tile(S, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("outputs", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states", s_raw_raw.device, dtype.itemsize, S, V)
-    run = _Layout(s_raw_raw, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
+    _, block, *_ = _config("states", *sizes)
+    run = _Layout(s_raw_raw, H, cu_seqlens, -(-S // min(block, tile_S)))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*s_raw_raw.shape[:2], H, V), dtype=s_raw_raw.dtype, device=s_raw_raw.device)
     final_state = torch.empty((run.N, H, S, V), dtype=torch.float32, device=s_raw_raw.device)
+    s_raw_raw_at = (*s_raw_raw.stride()[:3], H // s_raw_raw.shape[2])
+    z_at = (*z.stride()[:3], H // z.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    z_before_at = (*z_before.stride()[:3], H // z_before.shape[2])
+    part_at = (*part.stride()[:3], H // part.shape[2])
+    y_at = y.stride()[:3]
     h_2, first_K, second_K = _places(kept, s_raw_raw.device, (
         ((run.chunks(chunk), H, S, V), dtype),
         ((run.chunks(chunk), H, S), torch.float32),
@@ -9538,58 +9620,46 @@ def mv_layer_forward(
     if run.split:
         start_state = torch.empty((run.slots, H, S, V), dtype=torch.float32, device=s_raw_raw.device)
         segment_decay_K = torch.empty((run.slots, H, S), dtype=torch.float32, device=s_raw_raw.device)
-        _, block, warps, stages, precision = _config("segment_ends", s_raw_raw.device, dtype.itemsize, S, V)
-        _mv_layer_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_S)
+        _mv_layer_segment_ends_kernel[(run.slots * H * -(-S // block),)](
             s_raw_raw, z, v, z_before, start_state, segment_decay_K, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, s_raw_raw.stride(0),
-            s_raw_raw.stride(1), s_raw_raw.stride(2), H // s_raw_raw.shape[2], z.stride(0),
-            z.stride(1), z.stride(2), H // z.shape[2], v.stride(0), v.stride(1), v.stride(2),
-            H // v.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
-            H // z_before.shape[2], S, min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk,
-            DT, FT, precision, EXACT, run.varlen, run.split,
+            run.segment, run.segments, run.N, run.steps, *s_raw_raw_at, *z_at, *v_at,
+            *z_before_at, S, block, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
+            run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (min(block, _tile(S, dtype)) + _tile(V, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (block + tile_V + block + block) * dtype.itemsize),
         )
         _mv_layer_segment_scan_kernel[(run.N * H * -(-S * V // 1024),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, S, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", s_raw_raw.device, dtype.itemsize, S, V)
-    {32: _mv_layer_states_kernel, 64: _mv_layer_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_S)
+    {32: _mv_layer_states_kernel, 64: _mv_layer_states_kernel_c64}[chunk][(run.slots * H * -(-S // block),)](
         s_raw_raw, z, v, z_before, start_state, h_2, first_K, second_K, final_state, run.cu,
-        run.T, H, run.segment, run.segments, run.N, run.steps, s_raw_raw.stride(0),
-        s_raw_raw.stride(1), s_raw_raw.stride(2), H // s_raw_raw.shape[2], z.stride(0),
-        z.stride(1), z.stride(2), H // z.shape[2], v.stride(0), v.stride(1), v.stride(2),
-        H // v.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
-        H // z_before.shape[2], S, min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT,
-        FT, precision, EXACT, run.varlen, run.split,
+        run.T, H, run.segment, run.segments, run.N, run.steps, *s_raw_raw_at, *z_at, *v_at,
+        *z_before_at, S, block, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
+        run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (min(block, _tile(S, dtype)) + _tile(V, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (block + tile_V + block + block) * dtype.itemsize),
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("outputs_mild", s_raw_raw.device, dtype.itemsize, S, V)
+        _, block, warps, stages, precision = _config("outputs_mild", *sizes)
+        block = min(block, tile_V)
         {32: _mv_layer_outputs_mild_kernel, 64: _mv_layer_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, z_before, z, part, h_2, s_raw_raw, v, y, run.cu, run.T, H, run.N,
-            run.steps, least, z_before.stride(0), z_before.stride(1), z_before.stride(2),
-            H // z_before.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            part.stride(0), part.stride(1), part.stride(2), H // part.shape[2],
-            s_raw_raw.stride(0), s_raw_raw.stride(1), s_raw_raw.stride(2),
-            H // s_raw_raw.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            y.stride(0), y.stride(1), y.stride(2), S, _tile(S, dtype), V,
-            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+            run.steps, least, *z_before_at, *z_at, *part_at, *s_raw_raw_at, *v_at, *y_at, S,
+            tile_S, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
+    block = min(block, tile_V)
     {32: _mv_layer_outputs_kernel, 64: _mv_layer_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, part, s_raw_raw, z, z_before, v, h_2, y, run.cu, run.T, H, run.N,
-        run.steps, least, run.chunks(chunk), part.stride(0), part.stride(1), part.stride(2),
-        H // part.shape[2], s_raw_raw.stride(0), s_raw_raw.stride(1), s_raw_raw.stride(2),
-        H // s_raw_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], y.stride(0), y.stride(1),
-        y.stride(2), S, _tile(S, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        run.steps, least, run.chunks(chunk), *part_at, *s_raw_raw_at, *z_at, *z_before_at,
+        *v_at, *y_at, S, tile_S, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -9623,10 +9693,13 @@ def mv_layer_backward(
     V = v.shape[3]
     dtype = _operand_type(s_raw_raw, z, v, part)
     DT, FT, EXACT = _types(dtype, s_raw_raw.device)
-    config = _config("gradients", s_raw_raw.device, dtype.itemsize, S, V)
+    sizes = s_raw_raw.device, dtype.itemsize, S, V
+    tile_S = _tile(S, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", s_raw_raw.device, dtype.itemsize, S, V)
-    run = _Layout(s_raw_raw, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(s_raw_raw, H, cu_seqlens, -(-S // min(block, tile_S)))
     least = _least(1.2924697071141057e-26, dtype)
     d_s_raw_raw = _gradient(s_raw_raw, H)
     d_z = _gradient(z, H)
@@ -9634,6 +9707,17 @@ def mv_layer_backward(
     d_part = _gradient(part, H)
     d_z_before = _gradient(z_before, H)
     d_initial_state = torch.empty((run.N, H, S, V), dtype=torch.float32, device=s_raw_raw.device)
+    s_raw_raw_at = (*s_raw_raw.stride()[:3], H // s_raw_raw.shape[2])
+    z_at = (*z.stride()[:3], H // z.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    z_before_at = (*z_before.stride()[:3], H // z_before.shape[2])
+    part_at = (*part.stride()[:3], H // part.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_v_at = d_v.stride()[:3]
+    d_part_at = d_part.stride()[:3]
+    d_s_raw_raw_at = d_s_raw_raw.stride()[:3]
+    d_z_before_at = d_z_before.stride()[:3]
+    d_z_at = d_z.stride()[:3]
     h_2, first_K, second_K = _places(kept, s_raw_raw.device, (
         ((run.chunks(chunk), H, S, V), dtype),
         ((run.chunks(chunk), H, S), torch.float32),
@@ -9646,17 +9730,15 @@ def mv_layer_backward(
         start_state = torch.empty((run.slots, H, S, V), dtype=torch.float32, device=s_raw_raw.device)
         segment_decay_K = torch.empty((run.slots, H, S), dtype=torch.float32, device=s_raw_raw.device)
         end_state = torch.empty((run.slots, H, S, V), dtype=torch.float32, device=s_raw_raw.device)
-        _, block, warps, stages, precision = _config("segment_ends", s_raw_raw.device, dtype.itemsize, S, V)
-        _mv_layer_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_S)
+        _mv_layer_segment_ends_kernel[(run.slots * H * -(-S // block),)](
             s_raw_raw, z, v, z_before, start_state, segment_decay_K, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, s_raw_raw.stride(0),
-            s_raw_raw.stride(1), s_raw_raw.stride(2), H // s_raw_raw.shape[2], z.stride(0),
-            z.stride(1), z.stride(2), H // z.shape[2], v.stride(0), v.stride(1), v.stride(2),
-            H // v.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
-            H // z_before.shape[2], S, min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk,
-            DT, FT, precision, EXACT, run.varlen, run.split,
+            run.segment, run.segments, run.N, run.steps, *s_raw_raw_at, *z_at, *v_at,
+            *z_before_at, S, block, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
+            run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (min(block, _tile(S, dtype)) + _tile(V, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (block + tile_V + block + block) * dtype.itemsize),
         )
     if kept is None and run.split:
         _mv_layer_segment_scan_kernel[(run.N * H * -(-S * V // 1024),)](
@@ -9664,104 +9746,75 @@ def mv_layer_backward(
             run.segments, S, V, 1024, run.varlen,
         )
     if kept is None:
-        _, block, warps, stages, precision = _config("states", s_raw_raw.device, dtype.itemsize, S, V)
-        {32: _mv_layer_states_kernel_c32, 64: _mv_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("states", *sizes)
+        block = min(block, tile_S)
+        {32: _mv_layer_states_kernel_c32, 64: _mv_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // block),)](
             s_raw_raw, z, v, z_before, start_state, h_2, first_K, second_K, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, s_raw_raw.stride(0),
-            s_raw_raw.stride(1), s_raw_raw.stride(2), H // s_raw_raw.shape[2], z.stride(0),
-            z.stride(1), z.stride(2), H // z.shape[2], v.stride(0), v.stride(1), v.stride(2),
-            H // v.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
-            H // z_before.shape[2], S, min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk,
-            DT, FT, precision, EXACT, run.varlen, run.split,
+            run.segment, run.segments, run.N, run.steps, *s_raw_raw_at, *z_at, *v_at,
+            *z_before_at, S, block, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
+            run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (min(block, _tile(S, dtype)) + _tile(V, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (block + tile_V + block + block) * dtype.itemsize),
         )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", s_raw_raw.device, dtype.itemsize, S, V)
-        _mv_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", *sizes)
+        block = min(block, tile_S)
+        _mv_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-S // block),)](
             part, z_before, z, dy, end_state, run.cu, run.T, H, run.segment, run.segments,
-            run.N, run.steps, part.stride(0), part.stride(1), part.stride(2),
-            H // part.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
-            H // z_before.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], S,
-            min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.N, run.steps, *part_at, *z_before_at, *z_at, *dy_at, S, block, V, tile_V, chunk,
+            DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (_tile(V, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (tile_V + block + block + block) * dtype.itemsize),
         )
         _mv_layer_segment_scan_adjoint_kernel[(run.N * H * -(-S * V // 1024),)](
             end_state, segment_decay_K, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, S, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", s_raw_raw.device, dtype.itemsize, S, V)
-    _mv_layer_states_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_S)
+    _mv_layer_states_adjoint_kernel[(run.slots * H * -(-S // block),)](
         part, z_before, z, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, part.stride(0), part.stride(1), part.stride(2),
-        H // part.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
-        H // z_before.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], S,
-        min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        run.segments, run.N, run.steps, *part_at, *z_before_at, *z_at, *dy_at, S, block, V,
+        tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_tile(V, dtype) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype)) + min(block, _tile(S, dtype))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (tile_V + block + block + block) * dtype.itemsize),
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("gradients_mild_value", s_raw_raw.device, dtype.itemsize, S, V)
+        _, block, warps, stages, precision = _config("gradients_mild_value", *sizes)
+        block = min(block, tile_V)
         {32: _mv_layer_gradients_mild_value_kernel, 64: _mv_layer_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, part, s_raw_raw, z, z_before, dy, l, d_v, run.cu, run.T, H,
-            run.N, run.steps, least, part.stride(0), part.stride(1), part.stride(2),
-            H // part.shape[2], s_raw_raw.stride(0), s_raw_raw.stride(1), s_raw_raw.stride(2),
-            H // s_raw_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0),
-            d_v.stride(1), d_v.stride(2), S, _tile(S, dtype), V, min(block, _tile(V, dtype)),
-            chunk, DT, FT, precision, EXACT, run.varlen,
+            run.N, run.steps, least, *part_at, *s_raw_raw_at, *z_at, *z_before_at, *dy_at,
+            *d_v_at, S, tile_S, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-        _, block, warps, stages, precision = _config("gradients_mild", s_raw_raw.device, dtype.itemsize, S, V)
-        {32: _mv_layer_gradients_mild_kernel, 64: _mv_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("gradients_mild", *sizes)
+        block = min(block, tile_S)
+        {32: _mv_layer_gradients_mild_kernel, 64: _mv_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-S // block),)](
             first_K, second_K, part, s_raw_raw, z, v, z_before, dy, h_2, l, d_part, d_s_raw_raw,
-            d_z_before, d_z, run.cu, run.T, H, run.N, run.steps, least, part.stride(0),
-            part.stride(1), part.stride(2), H // part.shape[2], s_raw_raw.stride(0),
-            s_raw_raw.stride(1), s_raw_raw.stride(2), H // s_raw_raw.shape[2], z.stride(0),
-            z.stride(1), z.stride(2), H // z.shape[2], v.stride(0), v.stride(1), v.stride(2),
-            H // v.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
-            H // z_before.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            d_part.stride(0), d_part.stride(1), d_part.stride(2), d_s_raw_raw.stride(0),
-            d_s_raw_raw.stride(1), d_s_raw_raw.stride(2), d_z_before.stride(0),
-            d_z_before.stride(1), d_z_before.stride(2), d_z.stride(0), d_z.stride(1),
-            d_z.stride(2), S, min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT,
-            precision, EXACT, run.varlen,
+            d_z_before, d_z, run.cu, run.T, H, run.N, run.steps, least, *part_at, *s_raw_raw_at,
+            *z_at, *v_at, *z_before_at, *dy_at, *d_part_at, *d_s_raw_raw_at, *d_z_before_at,
+            *d_z_at, S, block, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("gradients_value", s_raw_raw.device, dtype.itemsize, S, V)
+    _, block, warps, stages, precision = _config("gradients_value", *sizes)
+    block = min(block, tile_V)
     {32: _mv_layer_gradients_value_kernel, 64: _mv_layer_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, part, s_raw_raw, z, z_before, dy, l, d_v, run.cu, run.T, H, run.N,
-        run.steps, least, run.chunks(chunk), part.stride(0), part.stride(1), part.stride(2),
-        H // part.shape[2], s_raw_raw.stride(0), s_raw_raw.stride(1), s_raw_raw.stride(2),
-        H // s_raw_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0),
-        d_v.stride(1), d_v.stride(2), S, _tile(S, dtype), V, min(block, _tile(V, dtype)), chunk,
-        DT, FT, precision, EXACT, run.varlen,
+        run.steps, least, run.chunks(chunk), *part_at, *s_raw_raw_at, *z_at, *z_before_at,
+        *dy_at, *d_v_at, S, tile_S, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _mv_layer_gradients_kernel, 64: _mv_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-S // min(block, _tile(S, dtype))),)](
+    block = min(block, tile_S)
+    {32: _mv_layer_gradients_kernel, 64: _mv_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-S // block),)](
         first_K, second_K, part, s_raw_raw, z, v, z_before, dy, h_2, l, d_part, d_s_raw_raw,
-        d_z_before, d_z, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk),
-        part.stride(0), part.stride(1), part.stride(2), H // part.shape[2], s_raw_raw.stride(0),
-        s_raw_raw.stride(1), s_raw_raw.stride(2), H // s_raw_raw.shape[2], z.stride(0),
-        z.stride(1), z.stride(2), H // z.shape[2], v.stride(0), v.stride(1), v.stride(2),
-        H // v.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
-        H // z_before.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        d_part.stride(0), d_part.stride(1), d_part.stride(2), d_s_raw_raw.stride(0),
-        d_s_raw_raw.stride(1), d_s_raw_raw.stride(2), d_z_before.stride(0),
-        d_z_before.stride(1), d_z_before.stride(2), d_z.stride(0), d_z.stride(1), d_z.stride(2),
-        S, min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
+        d_z_before, d_z, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk), *part_at,
+        *s_raw_raw_at, *z_at, *v_at, *z_before_at, *dy_at, *d_part_at, *d_s_raw_raw_at,
+        *d_z_before_at, *d_z_at, S, block, V, tile_V, chunk, DT, FT, precision, EXACT,
         run.varlen,
         num_warps=warps,
         num_stages=stages,
@@ -9782,8 +9835,9 @@ def mv_layer_kept(
     S = s_raw_raw.shape[3]
     V = v.shape[3]
     dtype = _operand_type(s_raw_raw, z, v, part)
-    chunk = _config("outputs", s_raw_raw.device, dtype.itemsize, S, V)[0]
-    if _config("gradients", s_raw_raw.device, dtype.itemsize, S, V)[0] != chunk:
+    sizes = s_raw_raw.device, dtype.itemsize, S, V
+    chunk = _config("outputs", *sizes)[0]
+    if _config("gradients", *sizes)[0] != chunk:
         return 0
     N = s_raw_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(s_raw_raw.shape[1], N, cu_seqlens is not None, chunk)
@@ -9812,6 +9866,7 @@ def mv_layer_forward_kept(
     return (*mv_layer_forward(s_raw_raw, z, v, part, z_before, initial_state, cu_seqlens, kept), kept)
 
 
+@_prepared
 def mv_layer_step(
     s_raw_raw: torch.Tensor,
     z: torch.Tensor,
@@ -9834,13 +9889,15 @@ def mv_layer_step(
     _, block, warps, stages, _ = _config("step", s_raw_raw.device, dtype.itemsize, S, V)
     y = torch.empty((s_raw_raw.shape[0], H, V), dtype=s_raw_raw.dtype, device=s_raw_raw.device)
     held = state.contiguous()
-    _mv_layer_step_kernel[(s_raw_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_S = _padded(S)
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _mv_layer_step_kernel[(s_raw_raw.shape[0] * H * -(-V // block),)](
         part, s_raw_raw, z, v, z_before, held, y, held, state_indices, H, part.stride(0),
         part.stride(1), H // part.shape[1], s_raw_raw.stride(0), s_raw_raw.stride(1),
         H // s_raw_raw.shape[1], z.stride(0), z.stride(1), H // z.shape[1], v.stride(0),
         v.stride(1), H // v.shape[1], z_before.stride(0), z_before.stride(1),
-        H // z_before.shape[1], y.stride(0), y.stride(1), S, _padded(S), V,
-        min(block, _padded(V)),
+        H // z_before.shape[1], y.stride(0), y.stride(1), S, padded_S, V, block,
         num_warps=warps,
         num_stages=stages,
     )

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-import inspect
+import contextlib
+import functools
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -15,6 +16,70 @@ import torch
 from torch import Tensor
 
 from . import torch_kernels
+
+
+@functools.cache
+def _watchers() -> tuple[Callable[[], int], ...]:
+    """What tells whether a transform or a mode sees the calls of torch; none: it cannot be told."""
+    names = "_are_functorch_transforms_active _len_torch_dispatch_stack _len_torch_function_stack"
+    found = [getattr(torch._C, name, None) for name in names.split()]
+    return tuple(each for each in found if each) if all(found) else ()
+
+
+def _plain(given: Sequence[Any]) -> bool:
+    """Whether torch's dispatcher would do nothing but call the kernel of the device.
+
+    So it is in eager mode outside of transforms and modes, for strided tensors that are no
+    subclass's and no view that negates or conjugates when it is read.
+    """
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return False
+    watchers = _watchers()
+    if not watchers or any([watches() for watches in watchers]):
+        return False
+    for x in given:
+        kind = type(x)
+        if kind is not Tensor and kind is not torch.nn.Parameter:
+            if isinstance(x, Tensor):
+                return False
+        elif not (x.is_cuda or x.is_cpu) or x.layout is not torch.strided:
+            return False
+        elif x.is_neg() or x.is_conj():
+            return False
+    return True
+
+
+@functools.cache
+def _direct(function: Any, run: Callable[..., Any]) -> Any:
+    """The autograd function that calls `run` where another calls it through torch."""
+
+    def forward(ctx: Any, *given: Any) -> Any:
+        output = run(*given)
+        function.setup_context(ctx, given, output)
+        return output
+
+    members = {"forward": staticmethod(forward), "backward": staticmethod(function.backward)}
+    return type(function.__name__, (torch.autograd.Function,), members)
+
+
+def _applied(function: Any, run: Callable[..., Any], *given: Any) -> Any:
+    """An autograd function of an operator, past torch's dispatcher where that has nothing to do.
+
+    Where no gradient is recorded and none is carried forward, `run` is all that is left of it.
+    """
+    if not _plain(given):
+        return function.apply(*given)
+    # Without that name, as if gradients were carried.
+    if torch.is_grad_enabled() or getattr(torch.autograd.forward_ad, "_current_level", 0) >= 0:
+        return _direct(function, run).apply(*given)
+    return run(*given)
+
+
+def _uncast(device: str) -> contextlib.AbstractContextManager[None]:
+    """No autocast within."""
+    if torch.is_autocast_enabled(device):
+        return torch.autocast(device, enabled=False)
+    return contextlib.nullcontext()
 
 
 def _heads(kinds: str, operands: Sequence[Tensor]) -> int:
@@ -258,23 +323,24 @@ _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
 
+@functools.cache
+def _triton_kernels() -> ModuleType:
+    """The Triton kernels, which are imported where they are first asked for."""
+    from . import triton_kernels
+
+    return triton_kernels
+
+
 def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
     """The kernels for operands: Triton on CUDA where they have a configuration, else torch."""
     wanted = os.environ.get("EOSC_BACKEND", "")
     lead = operands[0]
     if wanted == "triton" or (lead.is_cuda and wanted != "torch"):
-        from . import triton_kernels
-
+        kernels = _triton_kernels()
         widest = max((x.dtype for x in operands), key=lambda dtype: dtype.itemsize)
-        if wanted == "triton" or triton_kernels.supports(widest, lead.device, K, V):
-            return triton_kernels
+        if wanted == "triton" or kernels.supports(widest, lead.device, K, V):
+            return kernels
     return torch_kernels
-
-
-def _signed(function: Any) -> Any:
-    """An autograd function whose `forward` has its signature made: torch asks at each call."""
-    function.forward.__signature__ = inspect.signature(function.forward)
-    return function
 
 
 def _register(name, schema, run, fake, vmap=None, backward=None, setup=None):
@@ -304,7 +370,7 @@ def _m2_n2_kept(kernels, shrink, expand, s_input, cu_seqlens, keep):
 
 def _m2_n2_forward(shrink, expand, s_input, initial_state, cu_seqlens, keep):
     kernels = _kernels((shrink, expand, s_input,), shrink.shape[3], s_input.shape[3])
-    with torch.autocast(shrink.device.type, enabled=False):
+    with _uncast(shrink.device.type):
         if _m2_n2_kept(kernels, shrink, expand, s_input, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.m2_n2_forward_kept(shrink, expand, s_input, initial_state, *packed)
@@ -333,7 +399,7 @@ def _m2_n2_forward_vmap(info, in_dims, *args):
 def _m2_n2_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((shrink, expand, s_input,), shrink.shape[3], s_input.shape[3])
     held = () if kept is None or not kept.shape[1] else (kept,)
-    with torch.autocast(shrink.device.type, enabled=False):
+    with _uncast(shrink.device.type):
         return kernels.m2_n2_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
@@ -352,7 +418,7 @@ def _m2_n2_backward_vmap(info, in_dims, *args):
 
 
 def _m2_n2_step(shrink, expand, s_input, state, state_indices):
-    with torch.autocast(shrink.device.type, enabled=False):
+    with _uncast(shrink.device.type):
         return _kernels((shrink, expand, s_input,), state.shape[2], state.shape[3]).m2_n2_step(shrink, expand, s_input, state, state_indices)
 
 
@@ -365,11 +431,11 @@ def _m2_n2_step_fake(shrink, expand, s_input, state, state_indices):
 def _m2_n2_saved(ctx, inputs, output):
     shrink, expand, s_input, initial_state, cu_seqlens, _ = inputs
     kept = output[-1]
+    ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(kept)
     ctx.save_for_backward(shrink, expand, s_input, initial_state, cu_seqlens, kept)
 
 
-@_signed
 class _Scan_m2_n2Gradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -388,16 +454,25 @@ class _Scan_m2_n2Gradient(torch.autograd.Function):
         raise NotImplementedError('based: second derivatives are not implemented')
 
 
+def _m2_n2_given(dy, shrink, expand, s_input):
+    """The gradient of the output: zero where only that of the last state is given."""
+    if dy is not None:
+        return dy
+    heads = _heads('ttt', (shrink, expand, s_input,))
+    dtype = _accumulator(shrink, expand, s_input)
+    return shrink.new_zeros((*shrink.shape[:2], heads, s_input.shape[3]), dtype=dtype)
+
+
 def _m2_n2_gradients(ctx, dy, d_final_state):
     shrink, expand, s_input, initial_state, cu_seqlens, kept = ctx.saved_tensors
-    d_shrink, d_expand, d_s_input, d_initial_state = _Scan_m2_n2Gradient.apply(
-        shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state, kept
+    dy = _m2_n2_given(dy, shrink, expand, s_input)
+    d_shrink, d_expand, d_s_input, d_initial_state = _applied(
+        _Scan_m2_n2Gradient, _m2_n2_backward, shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state, kept
     )
     d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
     return d_shrink, d_expand, d_s_input, d_initial_state, None, None
 
 
-@_signed
 class _Scan_m2_n2(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -418,7 +493,7 @@ class _Scan_m2_n2(torch.autograd.Function):
 
 def _scan_m2_n2(shrink, expand, s_input, initial_state, cu_seqlens):
     keep = _trained(shrink, expand, s_input, initial_state)
-    return _Scan_m2_n2.apply(shrink, expand, s_input, initial_state, cu_seqlens, keep)[:2]
+    return _applied(_Scan_m2_n2, _m2_n2_forward, shrink, expand, s_input, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
@@ -458,7 +533,7 @@ def _m0_n0_m1_n1_kept(kernels, shrink, expand, s_input, cu_seqlens, keep):
 
 def _m0_n0_m1_n1_forward(shrink, expand, s_input, initial_state, cu_seqlens, keep):
     kernels = _kernels((shrink, expand, s_input,), shrink.shape[3], s_input.shape[3])
-    with torch.autocast(shrink.device.type, enabled=False):
+    with _uncast(shrink.device.type):
         if _m0_n0_m1_n1_kept(kernels, shrink, expand, s_input, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.m0_n0_m1_n1_forward_kept(shrink, expand, s_input, initial_state, *packed)
@@ -487,7 +562,7 @@ def _m0_n0_m1_n1_forward_vmap(info, in_dims, *args):
 def _m0_n0_m1_n1_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((shrink, expand, s_input,), shrink.shape[3], s_input.shape[3])
     held = () if kept is None or not kept.shape[1] else (kept,)
-    with torch.autocast(shrink.device.type, enabled=False):
+    with _uncast(shrink.device.type):
         return kernels.m0_n0_m1_n1_backward(shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
@@ -506,7 +581,7 @@ def _m0_n0_m1_n1_backward_vmap(info, in_dims, *args):
 
 
 def _m0_n0_m1_n1_step(shrink, expand, s_input, state, state_indices):
-    with torch.autocast(shrink.device.type, enabled=False):
+    with _uncast(shrink.device.type):
         return _kernels((shrink, expand, s_input,), state.shape[2], state.shape[3]).m0_n0_m1_n1_step(shrink, expand, s_input, state, state_indices)
 
 
@@ -519,11 +594,11 @@ def _m0_n0_m1_n1_step_fake(shrink, expand, s_input, state, state_indices):
 def _m0_n0_m1_n1_saved(ctx, inputs, output):
     shrink, expand, s_input, initial_state, cu_seqlens, _ = inputs
     kept = output[-1]
+    ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(kept)
     ctx.save_for_backward(shrink, expand, s_input, initial_state, cu_seqlens, kept)
 
 
-@_signed
 class _Scan_m0_n0_m1_n1Gradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -542,16 +617,25 @@ class _Scan_m0_n0_m1_n1Gradient(torch.autograd.Function):
         raise NotImplementedError('based: second derivatives are not implemented')
 
 
+def _m0_n0_m1_n1_given(dy, shrink, expand, s_input):
+    """The gradient of the output: zero where only that of the last state is given."""
+    if dy is not None:
+        return dy
+    heads = _heads('ttt', (shrink, expand, s_input,))
+    dtype = _accumulator(shrink, expand, s_input)
+    return shrink.new_zeros((*shrink.shape[:2], heads, s_input.shape[3]), dtype=dtype)
+
+
 def _m0_n0_m1_n1_gradients(ctx, dy, d_final_state):
     shrink, expand, s_input, initial_state, cu_seqlens, kept = ctx.saved_tensors
-    d_shrink, d_expand, d_s_input, d_initial_state = _Scan_m0_n0_m1_n1Gradient.apply(
-        shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state, kept
+    dy = _m0_n0_m1_n1_given(dy, shrink, expand, s_input)
+    d_shrink, d_expand, d_s_input, d_initial_state = _applied(
+        _Scan_m0_n0_m1_n1Gradient, _m0_n0_m1_n1_backward, shrink, expand, s_input, initial_state, cu_seqlens, dy, d_final_state, kept
     )
     d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
     return d_shrink, d_expand, d_s_input, d_initial_state, None, None
 
 
-@_signed
 class _Scan_m0_n0_m1_n1(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -572,7 +656,7 @@ class _Scan_m0_n0_m1_n1(torch.autograd.Function):
 
 def _scan_m0_n0_m1_n1(shrink, expand, s_input, initial_state, cu_seqlens):
     keep = _trained(shrink, expand, s_input, initial_state)
-    return _Scan_m0_n0_m1_n1.apply(shrink, expand, s_input, initial_state, cu_seqlens, keep)[:2]
+    return _applied(_Scan_m0_n0_m1_n1, _m0_n0_m1_n1_forward, shrink, expand, s_input, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(

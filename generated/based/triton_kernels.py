@@ -174,7 +174,7 @@ def _dense(x: torch.Tensor | None) -> torch.Tensor | None:
 
 def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
     """The dtype of products: that of the operands; the widest where they differ."""
-    wide = functools.reduce(torch.promote_types, (x.dtype for x in tensors))
+    wide = functools.reduce(torch.promote_types, {x.dtype for x in tensors})
     if wide not in (torch.float32, torch.bfloat16, torch.float16):
         raise TypeError(f"the Triton kernels take float32, bfloat16 and float16, not {wide}")
     return wide
@@ -245,22 +245,117 @@ def _chunks(T: int, N: int, varlen: bool, chunk: int) -> int:
     return T // chunk + N if varlen else N * -(-T // chunk)
 
 
+class _Thread(threading.local):
+    """launch: what stands in for a kernel that is launched on a grid; None: the kernel itself."""
+
+    launch: Any = None
+
+
 class _Kernel:
-    """A kernel: `kernel[grid](...)` launches it, or compiles it alone in a thread that prepares.
+    """A kernel: `kernel[grid](...)` launches it, or does what the launcher in this thread wants."""
 
-    thread.prepared: the kernels that are compiled, in a thread that prepares.
-    """
-
-    thread = threading.local()
+    thread = _Thread()
 
     def __init__(self, function: Any):
         self.function = function
 
-    def __getitem__(self, grid: tuple[int, ...]) -> Any:
-        prepared = getattr(_Kernel.thread, "prepared", None)
-        if prepared is None:
-            return self.function[grid]
-        return lambda *given, **how: prepared.append(self.function.warmup(*given, grid=grid, **how))
+    def __getitem__(self, grid: tuple[int]) -> Any:
+        launch = _Kernel.thread.launch
+        return self.function[grid] if launch is None else launch(self.function, grid)
+
+
+def _run(launcher: Any, operands: tuple[Any, ...], launch: Any) -> Any:
+    """Run a launcher whose kernels are launched by `launch(kernel, grid)(...)`."""
+    _Kernel.thread.launch = launch
+    try:
+        return launcher(*operands)
+    finally:
+        _Kernel.thread.launch = None
+
+
+class _Launch:
+    """A launch as it was: `run` is the compiled kernel on its grid.
+
+    It may be repeated with other tensors that are as much alike as `_alike` asks, and with the
+    same numbers. numbers: the arguments from `first` on, which stand behind tensors and None.
+    """
+
+    __slots__ = ("first", "function", "grid", "numbers", "options", "run")
+
+    def __init__(self, function: Any, grid: tuple[int], run: Any, given: tuple[Any, ...], how: Any):
+        self.function, self.grid, self.run, self.options = function, grid, run, how
+        places = [n + 1 for n, x in enumerate(given) if x is None or isinstance(x, torch.Tensor)]
+        self.first = max(places, default=0)
+        self.numbers = given[self.first :]
+
+
+class _Noted:
+    """Kernels are launched, and noted. launches: None where one is not known, or interpreted.
+
+    On AMD's devices kernels are compiled for the size of what a tensor is a view of, too.
+    """
+
+    def __init__(self) -> None:
+        self.launches: list[_Launch] | None = None if torch.version.hip else []
+
+    def __call__(self, function: Any, grid: tuple[int]) -> Any:
+        """What launches a kernel on a grid."""
+
+        def launch(*given: Any, **options: Any) -> None:
+            compiled = function[grid](*given, **options)
+            if not isinstance(compiled, triton.compiler.CompiledKernel):
+                self.launches = None
+            elif self.launches is not None:
+                run = compiled[(*grid, 1, 1)]
+                self.launches.append(_Launch(function, grid, run, given, options))
+
+        return launch
+
+
+class _Repeated:
+    """Compiled kernels are launched as noted, past Triton's search for them.
+
+    fits: whether all launches were the noted ones so far. One that is not is Triton's to launch.
+    """
+
+    def __init__(self, launches: list[_Launch]):
+        driver = triton.runtime.driver.active
+        self.stream = driver.get_current_stream(driver.get_current_device())
+        self.launches, self.fits = iter(launches), True
+
+    def __call__(self, function: Any, grid: tuple[int]) -> Any:
+        """What launches a kernel on a grid."""
+        noted = next(self.launches, None)
+
+        def launch(*given: Any, **options: Any) -> None:
+            if (
+                noted is not None
+                and noted.function is function
+                and noted.grid == grid
+                and noted.numbers == given[noted.first :]
+                and noted.options == options
+            ):
+                noted.run(*given, stream=self.stream)
+            else:
+                self.fits = False
+                function[grid](*given, **options)
+
+        return launch
+
+
+def _alike(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What operands have in common that run the same compiled kernels on the same numbers.
+
+    Triton compiles for dtypes, for pointers that are multiples of 16 and for some numbers.
+    """
+    return tuple(
+        [
+            (x.dtype, x.shape, x.stride(), x.data_ptr() % 16)
+            if isinstance(x, torch.Tensor)
+            else (type(x), x)
+            for x in operands
+        ]
+    )
 
 
 def _kind(operands: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -283,18 +378,41 @@ def _compiling(operands: tuple[Any, ...]) -> bool:
 
 
 def _prepared(launcher: Any) -> Any:
-    """The launcher; before it first runs on operands of a kind its kernels compile side by side."""
+    """The launcher, whose kernels compile side by side before it first runs on operands of a kind.
+
+    For operands alike it repeats its launches: what is noted of them is bounded, for lengths that
+    differ from call to call.
+    """
     known: set[tuple[Any, ...]] = set()
+    noted: dict[tuple[Any, ...], list[_Launch]] = {}
 
     @functools.wraps(launcher)
     def call(*operands: Any) -> Any:
+        device = next(x.device for x in operands if isinstance(x, torch.Tensor))
+        if device.type == "cuda" and device.index != torch.cuda.current_device():
+            with torch.cuda.device(device):
+                return call(*operands)
+        alike = (device, *_alike(operands))
+        launches = noted.get(alike)
+        if launches is not None:
+            again = _Repeated(launches)
+            results = _run(launcher, operands, again)
+            if not again.fits:
+                noted.pop(alike, None)
+            return results
         kind = _kind(operands)
         first = kind not in known
         known.add(kind)
         if first and _compiling(operands):
             # In a context of its own: an interrupted mode stays active in the one that it is in.
             contextvars.Context().run(_prepare, launcher, operands)
-        return launcher(*operands)
+        made = _Noted()
+        results = _run(launcher, operands, made)
+        if made.launches is not None:
+            if len(noted) >= 64:
+                noted.clear()
+            noted[alike] = made.launches
+        return results
 
     return call
 
@@ -306,11 +424,13 @@ def _prepare(launcher: Any, operands: tuple[Any, ...]) -> None:
     """
     with ThreadPoolExecutor() as pool, triton.AsyncCompileMode(pool, ignore_errors=True):
         prepared: list[Any] = []
-        _Kernel.thread.prepared = prepared
-        try:
-            launcher(*operands)
-        finally:
-            _Kernel.thread.prepared = None
+
+        def compiled(function: Any, grid: tuple[int]) -> Any:
+            return lambda *given, **options: prepared.append(
+                function.warmup(*given, grid=grid, **options)
+            )
+
+        _run(launcher, operands, compiled)
         for kernel in prepared:
             pool.submit(_launchable, kernel)
 
@@ -330,6 +450,7 @@ def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return gradient.to(like.dtype)
 
 
+@functools.cache
 def _types(dtype: torch.dtype, device: torch.device):
     """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
     if device.type == "cpu" and dtype != torch.float16:
@@ -1149,22 +1270,27 @@ def m2_n2_forward(
     values = s_input.shape[3]
     dtype = _operand_type(shrink, expand, s_input)
     DT, FT, EXACT = _types(dtype, shrink.device)
-    config = _config("forward", shrink.device, dtype.itemsize, keys, values)
+    sizes = shrink.device, dtype.itemsize, keys, values
+    tile_keys = _tile(keys, dtype)
+    tile_values = _tile(values, dtype)
+    config = _config("forward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(shrink, H, cu_seqlens, -(-values // min(block, _tile(values, dtype))))
+    run = _Layout(shrink, H, cu_seqlens, -(-values // min(block, tile_values)))
     y = torch.empty((*shrink.shape[:2], H, values), dtype=torch.float32, device=shrink.device)
     final_state = torch.empty((run.N, H, keys, values), dtype=torch.float32, device=shrink.device)
+    expand_at = (*expand.stride()[:3], H // expand.shape[2])
+    s_input_at = (*s_input.stride()[:3], H // s_input.shape[2])
+    shrink_at = (*shrink.stride()[:3], H // shrink.shape[2])
+    y_at = y.stride()[:3]
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, keys, values), dtype=torch.float32, device=shrink.device)
-        _, block, warps, stages, precision = _config("segment_ends", shrink.device, dtype.itemsize, keys, values)
-        _m2_n2_segment_ends_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_values)
+        _m2_n2_segment_ends_kernel[(run.slots * H * -(-values // block),)](
             expand, s_input, start_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, expand.stride(0), expand.stride(1), expand.stride(2),
-            H // expand.shape[2], s_input.stride(0), s_input.stride(1), s_input.stride(2),
-            H // s_input.shape[2], keys, _tile(keys, dtype), values,
-            min(block, _tile(values, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            run.steps, *expand_at, *s_input_at, keys, tile_keys, values, block, chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -1173,14 +1299,11 @@ def m2_n2_forward(
             values, 1024, run.varlen,
         )
     _, block, warps, stages, precision = config
-    _m2_n2_forward_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
+    block = min(block, tile_values)
+    _m2_n2_forward_kernel[(run.slots * H * -(-values // block),)](
         shrink, expand, s_input, start_state, y, final_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, shrink.stride(0), shrink.stride(1), shrink.stride(2),
-        H // shrink.shape[2], expand.stride(0), expand.stride(1), expand.stride(2),
-        H // expand.shape[2], s_input.stride(0), s_input.stride(1), s_input.stride(2),
-        H // s_input.shape[2], y.stride(0), y.stride(1), y.stride(2), keys, _tile(keys, dtype),
-        values, min(block, _tile(values, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        run.segments, run.N, run.steps, *shrink_at, *expand_at, *s_input_at, *y_at, keys,
+        tile_keys, values, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1209,14 +1332,24 @@ def m2_n2_backward(
     values = s_input.shape[3]
     dtype = _operand_type(shrink, expand, s_input)
     DT, FT, EXACT = _types(dtype, shrink.device)
-    config = _config("gradients", shrink.device, dtype.itemsize, keys, values)
+    sizes = shrink.device, dtype.itemsize, keys, values
+    tile_keys = _tile(keys, dtype)
+    tile_values = _tile(values, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", shrink.device, dtype.itemsize, keys, values)
-    run = _Layout(shrink, H, cu_seqlens, -(-values // min(block, _tile(values, dtype))))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(shrink, H, cu_seqlens, -(-values // min(block, tile_values)))
     d_shrink = _gradient(shrink, H)
     d_expand = _gradient(expand, H)
     d_input = _gradient(s_input, H)
     d_initial_state = torch.empty((run.N, H, keys, values), dtype=torch.float32, device=shrink.device)
+    expand_at = (*expand.stride()[:3], H // expand.shape[2])
+    s_input_at = (*s_input.stride()[:3], H // s_input.shape[2])
+    shrink_at = (*shrink.stride()[:3], H // shrink.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_input_at = d_input.stride()[:3]
+    d_expand_at = d_expand.stride()[:3]
+    d_shrink_at = d_shrink.stride()[:3]
     l = torch.empty((run.chunks(chunk), H, keys, values), dtype=dtype, device=shrink.device)
     h_2 = torch.empty((run.chunks(chunk), H, keys, values), dtype=dtype, device=shrink.device)
     start_state = initial_state
@@ -1224,14 +1357,12 @@ def m2_n2_backward(
     if run.split:
         start_state = torch.empty((run.slots, H, keys, values), dtype=torch.float32, device=shrink.device)
         end_state = torch.empty((run.slots, H, keys, values), dtype=torch.float32, device=shrink.device)
-        _, block, warps, stages, precision = _config("segment_ends", shrink.device, dtype.itemsize, keys, values)
-        _m2_n2_segment_ends_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_values)
+        _m2_n2_segment_ends_kernel[(run.slots * H * -(-values // block),)](
             expand, s_input, start_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, expand.stride(0), expand.stride(1), expand.stride(2),
-            H // expand.shape[2], s_input.stride(0), s_input.stride(1), s_input.stride(2),
-            H // s_input.shape[2], keys, _tile(keys, dtype), values,
-            min(block, _tile(values, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            run.steps, *expand_at, *s_input_at, keys, tile_keys, values, block, chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -1239,23 +1370,21 @@ def m2_n2_backward(
             start_state, initial_state, run.cu, run.T, H, run.segment, run.segments, keys,
             values, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", shrink.device, dtype.itemsize, keys, values)
-    _m2_n2_states_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_values)
+    _m2_n2_states_kernel[(run.slots * H * -(-values // block),)](
         expand, s_input, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N,
-        run.steps, expand.stride(0), expand.stride(1), expand.stride(2), H // expand.shape[2],
-        s_input.stride(0), s_input.stride(1), s_input.stride(2), H // s_input.shape[2], keys,
-        _tile(keys, dtype), values, min(block, _tile(values, dtype)), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split,
+        run.steps, *expand_at, *s_input_at, keys, tile_keys, values, block, chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", shrink.device, dtype.itemsize, keys, values)
-        _m2_n2_segment_ends_adjoint_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", *sizes)
+        block = min(block, tile_values)
+        _m2_n2_segment_ends_adjoint_kernel[(run.slots * H * -(-values // block),)](
             shrink, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, shrink.stride(0), shrink.stride(1), shrink.stride(2),
-            H // shrink.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            keys, _tile(keys, dtype), values, min(block, _tile(values, dtype)), chunk, DT, FT,
+            run.steps, *shrink_at, *dy_at, keys, tile_keys, values, block, chunk, DT, FT,
             precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
@@ -1264,27 +1393,21 @@ def m2_n2_backward(
             end_state, d_final_state, run.cu, run.T, H, run.segment, run.segments, keys, values,
             1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", shrink.device, dtype.itemsize, keys, values)
-    _m2_n2_states_adjoint_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_values)
+    _m2_n2_states_adjoint_kernel[(run.slots * H * -(-values // block),)](
         shrink, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment, run.segments,
-        run.N, run.steps, shrink.stride(0), shrink.stride(1), shrink.stride(2),
-        H // shrink.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], keys,
-        _tile(keys, dtype), values, min(block, _tile(values, dtype)), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split,
+        run.N, run.steps, *shrink_at, *dy_at, keys, tile_keys, values, block, chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
     _m2_n2_gradients_kernel[(run.chunks(chunk) * H,)](
         expand, l, shrink, dy, s_input, h_2, d_input, d_expand, d_shrink, run.cu, run.T, H,
-        run.N, run.steps, expand.stride(0), expand.stride(1), expand.stride(2),
-        H // expand.shape[2], shrink.stride(0), shrink.stride(1), shrink.stride(2),
-        H // shrink.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        s_input.stride(0), s_input.stride(1), s_input.stride(2), H // s_input.shape[2],
-        d_input.stride(0), d_input.stride(1), d_input.stride(2), d_expand.stride(0),
-        d_expand.stride(1), d_expand.stride(2), d_shrink.stride(0), d_shrink.stride(1),
-        d_shrink.stride(2), keys, _tile(keys, dtype), values, _tile(values, dtype), chunk, DT,
-        FT, precision, EXACT, run.varlen,
+        run.N, run.steps, *expand_at, *shrink_at, *dy_at, *s_input_at, *d_input_at,
+        *d_expand_at, *d_shrink_at, keys, tile_keys, values, tile_values, chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1301,6 +1424,7 @@ def m2_n2_kept(
     return 0
 
 
+@_prepared
 def m2_n2_step(
     shrink: torch.Tensor,
     expand: torch.Tensor,
@@ -1319,11 +1443,14 @@ def m2_n2_step(
     _, block, warps, stages, _ = _config("step", shrink.device, dtype.itemsize, keys, values)
     y = torch.empty((shrink.shape[0], H, values), dtype=torch.float32, device=shrink.device)
     held = state.contiguous()
-    _m2_n2_step_kernel[(shrink.shape[0] * H * -(-values // min(block, _padded(values))),)](
+    padded_keys = _padded(keys)
+    padded_values = _padded(values)
+    block = min(block, padded_values)
+    _m2_n2_step_kernel[(shrink.shape[0] * H * -(-values // block),)](
         shrink, expand, s_input, held, y, held, state_indices, H, shrink.stride(0),
         shrink.stride(1), H // shrink.shape[1], expand.stride(0), expand.stride(1),
         H // expand.shape[1], s_input.stride(0), s_input.stride(1), H // s_input.shape[1],
-        y.stride(0), y.stride(1), keys, _padded(keys), values, min(block, _padded(values)),
+        y.stride(0), y.stride(1), keys, padded_keys, values, block,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1350,22 +1477,27 @@ def m0_n0_m1_n1_forward(
     values = s_input.shape[3]
     dtype = _operand_type(shrink, expand, s_input)
     DT, FT, EXACT = _types(dtype, shrink.device)
-    config = _config("forward", shrink.device, dtype.itemsize, keys, values)
+    sizes = shrink.device, dtype.itemsize, keys, values
+    tile_keys = _tile(keys, dtype)
+    tile_values = _tile(values, dtype)
+    config = _config("forward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(shrink, H, cu_seqlens, -(-values // min(block, _tile(values, dtype))))
+    run = _Layout(shrink, H, cu_seqlens, -(-values // min(block, tile_values)))
     y = torch.empty((*shrink.shape[:2], H, values), dtype=torch.float32, device=shrink.device)
     final_state = torch.empty((run.N, H, keys, values), dtype=torch.float32, device=shrink.device)
+    expand_at = (*expand.stride()[:3], H // expand.shape[2])
+    s_input_at = (*s_input.stride()[:3], H // s_input.shape[2])
+    shrink_at = (*shrink.stride()[:3], H // shrink.shape[2])
+    y_at = y.stride()[:3]
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, keys, values), dtype=torch.float32, device=shrink.device)
-        _, block, warps, stages, precision = _config("segment_ends", shrink.device, dtype.itemsize, keys, values)
-        _m0_n0_m1_n1_segment_ends_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_values)
+        _m0_n0_m1_n1_segment_ends_kernel[(run.slots * H * -(-values // block),)](
             expand, s_input, start_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, expand.stride(0), expand.stride(1), expand.stride(2),
-            H // expand.shape[2], s_input.stride(0), s_input.stride(1), s_input.stride(2),
-            H // s_input.shape[2], keys, _tile(keys, dtype), values,
-            min(block, _tile(values, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            run.steps, *expand_at, *s_input_at, keys, tile_keys, values, block, chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -1374,14 +1506,11 @@ def m0_n0_m1_n1_forward(
             values, 1024, run.varlen,
         )
     _, block, warps, stages, precision = config
-    _m0_n0_m1_n1_forward_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
+    block = min(block, tile_values)
+    _m0_n0_m1_n1_forward_kernel[(run.slots * H * -(-values // block),)](
         shrink, expand, s_input, start_state, y, final_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, shrink.stride(0), shrink.stride(1), shrink.stride(2),
-        H // shrink.shape[2], expand.stride(0), expand.stride(1), expand.stride(2),
-        H // expand.shape[2], s_input.stride(0), s_input.stride(1), s_input.stride(2),
-        H // s_input.shape[2], y.stride(0), y.stride(1), y.stride(2), keys, _tile(keys, dtype),
-        values, min(block, _tile(values, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        run.segments, run.N, run.steps, *shrink_at, *expand_at, *s_input_at, *y_at, keys,
+        tile_keys, values, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1410,14 +1539,24 @@ def m0_n0_m1_n1_backward(
     values = s_input.shape[3]
     dtype = _operand_type(shrink, expand, s_input)
     DT, FT, EXACT = _types(dtype, shrink.device)
-    config = _config("gradients", shrink.device, dtype.itemsize, keys, values)
+    sizes = shrink.device, dtype.itemsize, keys, values
+    tile_keys = _tile(keys, dtype)
+    tile_values = _tile(values, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", shrink.device, dtype.itemsize, keys, values)
-    run = _Layout(shrink, H, cu_seqlens, -(-values // min(block, _tile(values, dtype))))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(shrink, H, cu_seqlens, -(-values // min(block, tile_values)))
     d_shrink = _gradient(shrink, H)
     d_expand = _gradient(expand, H)
     d_input = _gradient(s_input, H)
     d_initial_state = torch.empty((run.N, H, keys, values), dtype=torch.float32, device=shrink.device)
+    expand_at = (*expand.stride()[:3], H // expand.shape[2])
+    s_input_at = (*s_input.stride()[:3], H // s_input.shape[2])
+    shrink_at = (*shrink.stride()[:3], H // shrink.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_input_at = d_input.stride()[:3]
+    d_expand_at = d_expand.stride()[:3]
+    d_shrink_at = d_shrink.stride()[:3]
     l = torch.empty((run.chunks(chunk), H, keys, values), dtype=dtype, device=shrink.device)
     h_2 = torch.empty((run.chunks(chunk), H, keys, values), dtype=dtype, device=shrink.device)
     start_state = initial_state
@@ -1425,14 +1564,12 @@ def m0_n0_m1_n1_backward(
     if run.split:
         start_state = torch.empty((run.slots, H, keys, values), dtype=torch.float32, device=shrink.device)
         end_state = torch.empty((run.slots, H, keys, values), dtype=torch.float32, device=shrink.device)
-        _, block, warps, stages, precision = _config("segment_ends", shrink.device, dtype.itemsize, keys, values)
-        _m0_n0_m1_n1_segment_ends_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_values)
+        _m0_n0_m1_n1_segment_ends_kernel[(run.slots * H * -(-values // block),)](
             expand, s_input, start_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, expand.stride(0), expand.stride(1), expand.stride(2),
-            H // expand.shape[2], s_input.stride(0), s_input.stride(1), s_input.stride(2),
-            H // s_input.shape[2], keys, _tile(keys, dtype), values,
-            min(block, _tile(values, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            run.steps, *expand_at, *s_input_at, keys, tile_keys, values, block, chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -1440,23 +1577,21 @@ def m0_n0_m1_n1_backward(
             start_state, initial_state, run.cu, run.T, H, run.segment, run.segments, keys,
             values, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", shrink.device, dtype.itemsize, keys, values)
-    _m0_n0_m1_n1_states_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_values)
+    _m0_n0_m1_n1_states_kernel[(run.slots * H * -(-values // block),)](
         expand, s_input, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N,
-        run.steps, expand.stride(0), expand.stride(1), expand.stride(2), H // expand.shape[2],
-        s_input.stride(0), s_input.stride(1), s_input.stride(2), H // s_input.shape[2], keys,
-        _tile(keys, dtype), values, min(block, _tile(values, dtype)), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split,
+        run.steps, *expand_at, *s_input_at, keys, tile_keys, values, block, chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", shrink.device, dtype.itemsize, keys, values)
-        _m0_n0_m1_n1_segment_ends_adjoint_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", *sizes)
+        block = min(block, tile_values)
+        _m0_n0_m1_n1_segment_ends_adjoint_kernel[(run.slots * H * -(-values // block),)](
             shrink, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, shrink.stride(0), shrink.stride(1), shrink.stride(2),
-            H // shrink.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            keys, _tile(keys, dtype), values, min(block, _tile(values, dtype)), chunk, DT, FT,
+            run.steps, *shrink_at, *dy_at, keys, tile_keys, values, block, chunk, DT, FT,
             precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
@@ -1465,27 +1600,21 @@ def m0_n0_m1_n1_backward(
             end_state, d_final_state, run.cu, run.T, H, run.segment, run.segments, keys, values,
             1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", shrink.device, dtype.itemsize, keys, values)
-    _m0_n0_m1_n1_states_adjoint_kernel[(run.slots * H * -(-values // min(block, _tile(values, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_values)
+    _m0_n0_m1_n1_states_adjoint_kernel[(run.slots * H * -(-values // block),)](
         shrink, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment, run.segments,
-        run.N, run.steps, shrink.stride(0), shrink.stride(1), shrink.stride(2),
-        H // shrink.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], keys,
-        _tile(keys, dtype), values, min(block, _tile(values, dtype)), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split,
+        run.N, run.steps, *shrink_at, *dy_at, keys, tile_keys, values, block, chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
     _m0_n0_m1_n1_gradients_kernel[(run.chunks(chunk) * H,)](
         expand, l, shrink, dy, s_input, h_2, d_input, d_expand, d_shrink, run.cu, run.T, H,
-        run.N, run.steps, expand.stride(0), expand.stride(1), expand.stride(2),
-        H // expand.shape[2], shrink.stride(0), shrink.stride(1), shrink.stride(2),
-        H // shrink.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        s_input.stride(0), s_input.stride(1), s_input.stride(2), H // s_input.shape[2],
-        d_input.stride(0), d_input.stride(1), d_input.stride(2), d_expand.stride(0),
-        d_expand.stride(1), d_expand.stride(2), d_shrink.stride(0), d_shrink.stride(1),
-        d_shrink.stride(2), keys, _tile(keys, dtype), values, _tile(values, dtype), chunk, DT,
-        FT, precision, EXACT, run.varlen,
+        run.N, run.steps, *expand_at, *shrink_at, *dy_at, *s_input_at, *d_input_at,
+        *d_expand_at, *d_shrink_at, keys, tile_keys, values, tile_values, chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1502,6 +1631,7 @@ def m0_n0_m1_n1_kept(
     return 0
 
 
+@_prepared
 def m0_n0_m1_n1_step(
     shrink: torch.Tensor,
     expand: torch.Tensor,
@@ -1520,11 +1650,14 @@ def m0_n0_m1_n1_step(
     _, block, warps, stages, _ = _config("step", shrink.device, dtype.itemsize, keys, values)
     y = torch.empty((shrink.shape[0], H, values), dtype=torch.float32, device=shrink.device)
     held = state.contiguous()
-    _m0_n0_m1_n1_step_kernel[(shrink.shape[0] * H * -(-values // min(block, _padded(values))),)](
+    padded_keys = _padded(keys)
+    padded_values = _padded(values)
+    block = min(block, padded_values)
+    _m0_n0_m1_n1_step_kernel[(shrink.shape[0] * H * -(-values // block),)](
         shrink, expand, s_input, held, y, held, state_indices, H, shrink.stride(0),
         shrink.stride(1), H // shrink.shape[1], expand.stride(0), expand.stride(1),
         H // expand.shape[1], s_input.stride(0), s_input.stride(1), H // s_input.shape[1],
-        y.stride(0), y.stride(1), keys, _padded(keys), values, min(block, _padded(values)),
+        y.stride(0), y.stride(1), keys, padded_keys, values, block,
         num_warps=warps,
         num_stages=stages,
     )

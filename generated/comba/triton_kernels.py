@@ -233,7 +233,7 @@ def _dense(x: torch.Tensor | None) -> torch.Tensor | None:
 
 def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
     """The dtype of products: that of the operands; the widest where they differ."""
-    wide = functools.reduce(torch.promote_types, (x.dtype for x in tensors))
+    wide = functools.reduce(torch.promote_types, {x.dtype for x in tensors})
     if wide not in (torch.float32, torch.bfloat16, torch.float16):
         raise TypeError(f"the Triton kernels take float32, bfloat16 and float16, not {wide}")
     return wide
@@ -329,22 +329,117 @@ def _bytes(*operands: torch.Tensor) -> int:
     return sum(x.numel() * x.dtype.itemsize for x in operands)
 
 
+class _Thread(threading.local):
+    """launch: what stands in for a kernel that is launched on a grid; None: the kernel itself."""
+
+    launch: Any = None
+
+
 class _Kernel:
-    """A kernel: `kernel[grid](...)` launches it, or compiles it alone in a thread that prepares.
+    """A kernel: `kernel[grid](...)` launches it, or does what the launcher in this thread wants."""
 
-    thread.prepared: the kernels that are compiled, in a thread that prepares.
-    """
-
-    thread = threading.local()
+    thread = _Thread()
 
     def __init__(self, function: Any):
         self.function = function
 
-    def __getitem__(self, grid: tuple[int, ...]) -> Any:
-        prepared = getattr(_Kernel.thread, "prepared", None)
-        if prepared is None:
-            return self.function[grid]
-        return lambda *given, **how: prepared.append(self.function.warmup(*given, grid=grid, **how))
+    def __getitem__(self, grid: tuple[int]) -> Any:
+        launch = _Kernel.thread.launch
+        return self.function[grid] if launch is None else launch(self.function, grid)
+
+
+def _run(launcher: Any, operands: tuple[Any, ...], launch: Any) -> Any:
+    """Run a launcher whose kernels are launched by `launch(kernel, grid)(...)`."""
+    _Kernel.thread.launch = launch
+    try:
+        return launcher(*operands)
+    finally:
+        _Kernel.thread.launch = None
+
+
+class _Launch:
+    """A launch as it was: `run` is the compiled kernel on its grid.
+
+    It may be repeated with other tensors that are as much alike as `_alike` asks, and with the
+    same numbers. numbers: the arguments from `first` on, which stand behind tensors and None.
+    """
+
+    __slots__ = ("first", "function", "grid", "numbers", "options", "run")
+
+    def __init__(self, function: Any, grid: tuple[int], run: Any, given: tuple[Any, ...], how: Any):
+        self.function, self.grid, self.run, self.options = function, grid, run, how
+        places = [n + 1 for n, x in enumerate(given) if x is None or isinstance(x, torch.Tensor)]
+        self.first = max(places, default=0)
+        self.numbers = given[self.first :]
+
+
+class _Noted:
+    """Kernels are launched, and noted. launches: None where one is not known, or interpreted.
+
+    On AMD's devices kernels are compiled for the size of what a tensor is a view of, too.
+    """
+
+    def __init__(self) -> None:
+        self.launches: list[_Launch] | None = None if torch.version.hip else []
+
+    def __call__(self, function: Any, grid: tuple[int]) -> Any:
+        """What launches a kernel on a grid."""
+
+        def launch(*given: Any, **options: Any) -> None:
+            compiled = function[grid](*given, **options)
+            if not isinstance(compiled, triton.compiler.CompiledKernel):
+                self.launches = None
+            elif self.launches is not None:
+                run = compiled[(*grid, 1, 1)]
+                self.launches.append(_Launch(function, grid, run, given, options))
+
+        return launch
+
+
+class _Repeated:
+    """Compiled kernels are launched as noted, past Triton's search for them.
+
+    fits: whether all launches were the noted ones so far. One that is not is Triton's to launch.
+    """
+
+    def __init__(self, launches: list[_Launch]):
+        driver = triton.runtime.driver.active
+        self.stream = driver.get_current_stream(driver.get_current_device())
+        self.launches, self.fits = iter(launches), True
+
+    def __call__(self, function: Any, grid: tuple[int]) -> Any:
+        """What launches a kernel on a grid."""
+        noted = next(self.launches, None)
+
+        def launch(*given: Any, **options: Any) -> None:
+            if (
+                noted is not None
+                and noted.function is function
+                and noted.grid == grid
+                and noted.numbers == given[noted.first :]
+                and noted.options == options
+            ):
+                noted.run(*given, stream=self.stream)
+            else:
+                self.fits = False
+                function[grid](*given, **options)
+
+        return launch
+
+
+def _alike(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What operands have in common that run the same compiled kernels on the same numbers.
+
+    Triton compiles for dtypes, for pointers that are multiples of 16 and for some numbers.
+    """
+    return tuple(
+        [
+            (x.dtype, x.shape, x.stride(), x.data_ptr() % 16)
+            if isinstance(x, torch.Tensor)
+            else (type(x), x)
+            for x in operands
+        ]
+    )
 
 
 def _kind(operands: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -367,18 +462,41 @@ def _compiling(operands: tuple[Any, ...]) -> bool:
 
 
 def _prepared(launcher: Any) -> Any:
-    """The launcher; before it first runs on operands of a kind its kernels compile side by side."""
+    """The launcher, whose kernels compile side by side before it first runs on operands of a kind.
+
+    For operands alike it repeats its launches: what is noted of them is bounded, for lengths that
+    differ from call to call.
+    """
     known: set[tuple[Any, ...]] = set()
+    noted: dict[tuple[Any, ...], list[_Launch]] = {}
 
     @functools.wraps(launcher)
     def call(*operands: Any) -> Any:
+        device = next(x.device for x in operands if isinstance(x, torch.Tensor))
+        if device.type == "cuda" and device.index != torch.cuda.current_device():
+            with torch.cuda.device(device):
+                return call(*operands)
+        alike = (device, *_alike(operands))
+        launches = noted.get(alike)
+        if launches is not None:
+            again = _Repeated(launches)
+            results = _run(launcher, operands, again)
+            if not again.fits:
+                noted.pop(alike, None)
+            return results
         kind = _kind(operands)
         first = kind not in known
         known.add(kind)
         if first and _compiling(operands):
             # In a context of its own: an interrupted mode stays active in the one that it is in.
             contextvars.Context().run(_prepare, launcher, operands)
-        return launcher(*operands)
+        made = _Noted()
+        results = _run(launcher, operands, made)
+        if made.launches is not None:
+            if len(noted) >= 64:
+                noted.clear()
+            noted[alike] = made.launches
+        return results
 
     return call
 
@@ -390,11 +508,13 @@ def _prepare(launcher: Any, operands: tuple[Any, ...]) -> None:
     """
     with ThreadPoolExecutor() as pool, triton.AsyncCompileMode(pool, ignore_errors=True):
         prepared: list[Any] = []
-        _Kernel.thread.prepared = prepared
-        try:
-            launcher(*operands)
-        finally:
-            _Kernel.thread.prepared = None
+
+        def compiled(function: Any, grid: tuple[int]) -> Any:
+            return lambda *given, **options: prepared.append(
+                function.warmup(*given, grid=grid, **options)
+            )
+
+        _run(launcher, operands, compiled)
         for kernel in prepared:
             pool.submit(_launchable, kernel)
 
@@ -422,6 +542,7 @@ def _gathered(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return gradient.to(like.dtype)
 
 
+@functools.cache
 def _types(dtype: torch.dtype, device: torch.device):
     """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
     if device.type == "cpu" and dtype != torch.float16:
@@ -2808,52 +2929,53 @@ def m_forward(
     V = v.shape[3]
     dtype = _operand_type(k, v, q, p)
     DT, FT, EXACT = _types(dtype, beta.device)
-    config = _config("outputs", beta.device, dtype.itemsize, K, V)
+    sizes = beta.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("outputs", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states", beta.device, dtype.itemsize, K, V)
-    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
+    _, block, *_ = _config("states", *sizes)
+    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, tile_V)), divisible=False)
     y = torch.empty((*beta.shape[:2], H, V), dtype=k.dtype, device=beta.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta.device)
+    log_a_at = (*log_a.stride()[:3], H // log_a.shape[2])
+    beta_at = (*beta.stride()[:3], H // beta.shape[2])
+    p_at = (*p.stride()[:3], H // p.shape[2])
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    q_at = (*q.stride()[:3], H // q.shape[2])
+    y_at = y.stride()[:3]
     h_2, n_2 = _places(kept, beta.device, (
         ((run.chunks(chunk), H, K, V), dtype),
         ((*beta.shape[:2], H, V), dtype),
     ))
     P = torch.empty((*beta.shape[:2], H, K), dtype=dtype, device=beta.device)
     Q = torch.empty((*beta.shape[:2], H, V), dtype=dtype, device=beta.device)
-    _, block, warps, stages, precision = _config("solve", beta.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("solve", *sizes)
     _m_solve_kernel[(run.chunks(chunk) * H,)](
-        log_a, beta, p, k, v, Q, P, run.cu, run.T, H, run.N, run.steps, log_a.stride(0),
-        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], beta.stride(0), beta.stride(1),
-        beta.stride(2), H // beta.shape[2], p.stride(0), p.stride(1), p.stride(2),
-        H // p.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0),
-        v.stride(1), v.stride(2), H // v.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
-        P.stride(0), P.stride(1), P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk,
-        DT, FT, precision, EXACT, run.varlen,
+        log_a, beta, p, k, v, Q, P, run.cu, run.T, H, run.N, run.steps, *log_a_at, *beta_at,
+        *p_at, *k_at, *v_at, Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1),
+        P.stride(2), K, tile_K, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
-    _, block, warps, stages, precision = _config("states", beta.device, dtype.itemsize, K, V)
-    _m_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_V)
+    _m_states_kernel[(run.slots * H * -(-V // block),)](
         log_a, P, Q, k, beta, initial_state, h_2, n_2, final_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, log_a.stride(0), log_a.stride(1),
-        log_a.stride(2), H // log_a.shape[2], P.stride(0), P.stride(1), P.stride(2),
-        H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], k.stride(0),
-        k.stride(1), k.stride(2), H // k.shape[2], beta.stride(0), beta.stride(1),
-        beta.stride(2), H // beta.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K,
-        _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        run.segment, run.segments, run.N, run.steps, *log_a_at, P.stride(0), P.stride(1),
+        P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2],
+        *k_at, *beta_at, n_2.stride(0), n_2.stride(1), n_2.stride(2), K, tile_K, V, block,
+        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
+    block = min(block, tile_V)
     _m_outputs_kernel[(run.chunks(chunk) * H,)](
-        log_a, q, h_2, beta, k, scale, n_2, y, run.cu, run.T, H, run.N, run.steps,
-        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], q.stride(0),
-        q.stride(1), q.stride(2), H // q.shape[2], beta.stride(0), beta.stride(1),
-        beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), H // n_2.shape[2],
-        y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+        log_a, q, h_2, beta, k, scale, n_2, y, run.cu, run.T, H, run.N, run.steps, *log_a_at,
+        *q_at, *beta_at, *k_at, n_2.stride(0), n_2.stride(1), n_2.stride(2), H // n_2.shape[2],
+        *y_at, K, tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2888,11 +3010,14 @@ def m_backward(
     V = v.shape[3]
     dtype = _operand_type(k, v, q, p)
     DT, FT, EXACT = _types(dtype, beta.device)
-    config = _config("gradients", beta.device, dtype.itemsize, K, V)
+    sizes = beta.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    blocks = -(-K // min(_tile(K, dtype), block))
-    _, block, *_ = _config("states_adjoint", beta.device, dtype.itemsize, K, V)
-    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
+    blocks = -(-K // min(tile_K, block))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, tile_V)), divisible=False)
     d_beta = torch.empty((blocks, *beta.shape[:2], H), dtype=torch.float32, device=beta.device)
     d_k = _gradient(k, H)
     d_v = _gradient(v, H)
@@ -2900,6 +3025,19 @@ def m_backward(
     d_log_a = torch.empty((blocks, *log_a.shape[:2], H), dtype=torch.float32, device=beta.device)
     d_p = _gradient(p, H)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta.device)
+    log_a_at = (*log_a.stride()[:3], H // log_a.shape[2])
+    beta_at = (*beta.stride()[:3], H // beta.shape[2])
+    p_at = (*p.stride()[:3], H // p.shape[2])
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    q_at = (*q.stride()[:3], H // q.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_q_at = d_q.stride()[:3]
+    d_v_at = d_v.stride()[:3]
+    d_k_at = d_k.stride()[:3]
+    d_beta_at = d_beta.stride()[:4]
+    d_p_at = d_p.stride()[:3]
+    d_log_a_at = d_log_a.stride()[:4]
     h_2, n_2 = _places(kept, beta.device, (
         ((run.chunks(chunk), H, K, V), dtype),
         ((*beta.shape[:2], H, V), dtype),
@@ -2911,73 +3049,56 @@ def m_backward(
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=beta.device)
     zeta = torch.empty((*beta.shape[:2], H, V), dtype=dtype, device=beta.device)
     if kept is None:
-        _, block, warps, stages, precision = _config("solve", beta.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("solve", *sizes)
         _m_solve_kernel[(run.chunks(chunk) * H,)](
-            log_a, beta, p, k, v, Q, P, run.cu, run.T, H, run.N, run.steps, log_a.stride(0),
-            log_a.stride(1), log_a.stride(2), H // log_a.shape[2], beta.stride(0),
-            beta.stride(1), beta.stride(2), H // beta.shape[2], p.stride(0), p.stride(1),
-            p.stride(2), H // p.shape[2], k.stride(0), k.stride(1), k.stride(2),
-            H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K,
-            _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+            log_a, beta, p, k, v, Q, P, run.cu, run.T, H, run.N, run.steps, *log_a_at, *beta_at,
+            *p_at, *k_at, *v_at, Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0),
+            P.stride(1), P.stride(2), K, tile_K, V, tile_V, chunk, DT, FT, precision, EXACT,
+            run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-        _, block, warps, stages, precision = _config("states", beta.device, dtype.itemsize, K, V)
-        {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        _, block, warps, stages, precision = _config("states", *sizes)
+        block = min(block, tile_V)
+        {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // block),)](
             log_a, P, Q, k, beta, initial_state, h_2, n_2, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, log_a.stride(0), log_a.stride(1), log_a.stride(2),
-            H // log_a.shape[2], P.stride(0), P.stride(1), P.stride(2), H // P.shape[2],
-            Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], k.stride(0), k.stride(1),
-            k.stride(2), H // k.shape[2], beta.stride(0), beta.stride(1), beta.stride(2),
-            H // beta.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _tile(K, dtype),
-            V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
-            run.split,
+            run.segments, run.N, run.steps, *log_a_at, P.stride(0), P.stride(1), P.stride(2),
+            H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2], *k_at,
+            *beta_at, n_2.stride(0), n_2.stride(1), n_2.stride(2), K, tile_K, V, block, chunk,
+            DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("solve_adjoint", beta.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("solve_adjoint", *sizes)
     _m_solve_adjoint_kernel[(run.chunks(chunk) * H,)](
         log_a, beta, k, p, q, scale, dy, Q_adjoint, P_adjoint, run.cu, run.T, H, run.N,
-        run.steps, log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
-        beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2], k.stride(0),
-        k.stride(1), k.stride(2), H // k.shape[2], p.stride(0), p.stride(1), p.stride(2),
-        H // p.shape[2], q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
-        Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), K,
-        _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.steps, *log_a_at, *beta_at, *k_at, *p_at, *q_at, *dy_at, Q_adjoint.stride(0),
+        Q_adjoint.stride(1), Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1),
+        P_adjoint.stride(2), K, tile_K, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
-    _, block, warps, stages, precision = _config("states_adjoint", beta.device, dtype.itemsize, K, V)
-    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_V)
+    _m_states_adjoint_kernel[(run.slots * H * -(-V // block),)](
         q, log_a, dy, P_adjoint, Q_adjoint, scale, p, d_final_state, l, zeta, d_initial_state,
-        run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, q.stride(0), q.stride(1),
-        q.stride(2), H // q.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
-        H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+        run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, *q_at, *log_a_at, *dy_at,
         P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), H // P_adjoint.shape[2],
         Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2), H // Q_adjoint.shape[2],
-        p.stride(0), p.stride(1), p.stride(2), H // p.shape[2], zeta.stride(0), zeta.stride(1),
-        zeta.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        *p_at, zeta.stride(0), zeta.stride(1), zeta.stride(2), K, tile_K, V, block, chunk, DT,
+        FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (tile_K + block + block + tile_K + tile_K) * dtype.itemsize),
     )
     _, block, warps, stages, precision = config
-    _m_gradients_kernel[(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
+    block = min(block, tile_K)
+    _m_gradients_kernel[(run.chunks(chunk) * H * -(-K // block),)](
         q, log_a, dy, n_2, h_2, l, scale, beta, k, zeta, p, d_q, d_v, d_k, d_beta, d_p, d_log_a,
-        run.cu, run.T, H, run.N, run.steps, q.stride(0), q.stride(1), q.stride(2),
-        H // q.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], n_2.stride(0),
-        n_2.stride(1), n_2.stride(2), H // n_2.shape[2], beta.stride(0), beta.stride(1),
-        beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2],
-        p.stride(0), p.stride(1), p.stride(2), H // p.shape[2], d_q.stride(0), d_q.stride(1),
-        d_q.stride(2), d_v.stride(0), d_v.stride(1), d_v.stride(2), d_k.stride(0),
-        d_k.stride(1), d_k.stride(2), d_beta.stride(0), d_beta.stride(1), d_beta.stride(2),
-        d_beta.stride(3), d_p.stride(0), d_p.stride(1), d_p.stride(2), d_log_a.stride(0),
-        d_log_a.stride(1), d_log_a.stride(2), d_log_a.stride(3), K, min(block, _tile(K, dtype)),
-        V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.cu, run.T, H, run.N, run.steps, *q_at, *log_a_at, *dy_at, n_2.stride(0),
+        n_2.stride(1), n_2.stride(2), H // n_2.shape[2], *beta_at, *k_at, zeta.stride(0),
+        zeta.stride(1), zeta.stride(2), H // zeta.shape[2], *p_at, *d_q_at, *d_v_at, *d_k_at,
+        *d_beta_at, *d_p_at, *d_log_a_at, K, block, V, tile_V, chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2998,8 +3119,9 @@ def m_kept(
     K = k.shape[3]
     V = v.shape[3]
     dtype = _operand_type(k, v, q, p)
-    chunk = _config("outputs", beta.device, dtype.itemsize, K, V)[0]
-    if _config("gradients", beta.device, dtype.itemsize, K, V)[0] != chunk:
+    sizes = beta.device, dtype.itemsize, K, V
+    chunk = _config("outputs", *sizes)[0]
+    if _config("gradients", *sizes)[0] != chunk:
         return 0
     N = beta.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(beta.shape[1], N, cu_seqlens is not None, chunk)
@@ -3029,6 +3151,7 @@ def m_forward_kept(
     return (*m_forward(scale, beta, k, v, q, log_a, p, initial_state, cu_seqlens, kept), kept)
 
 
+@_prepared
 def m_step(
     scale: float,
     beta: torch.Tensor,
@@ -3052,12 +3175,15 @@ def m_step(
     _, block, warps, stages, _ = _config("step", beta.device, dtype.itemsize, K, V)
     y = torch.empty((beta.shape[0], H, V), dtype=k.dtype, device=beta.device)
     held = state.contiguous()
-    _m_step_kernel[(beta.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _m_step_kernel[(beta.shape[0] * H * -(-V // block),)](
         q, p, log_a, beta, k, v, scale, held, y, held, state_indices, H, q.stride(0),
         q.stride(1), H // q.shape[1], p.stride(0), p.stride(1), H // p.shape[1],
         log_a.stride(0), log_a.stride(1), H // log_a.shape[1], beta.stride(0), beta.stride(1),
         H // beta.shape[1], k.stride(0), k.stride(1), H // k.shape[1], v.stride(0), v.stride(1),
-        H // v.shape[1], y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
+        H // v.shape[1], y.stride(0), y.stride(1), K, padded_K, V, block,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3096,57 +3222,59 @@ def m_layer_forward(
     V = v_raw.shape[3]
     dtype = _operand_type(k_raw, v_raw, q_raw)
     DT, FT, EXACT = _types(dtype, beta_raw.device)
-    config = _config("outputs", beta_raw.device, dtype.itemsize, K, V)
+    sizes = beta_raw.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("outputs", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states", beta_raw.device, dtype.itemsize, K, V)
-    run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
+    _, block, *_ = _config("states", *sizes)
+    run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, tile_V)), divisible=False)
     y = torch.empty((*beta_raw.shape[:2], H, V), dtype=k_raw.dtype, device=beta_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta_raw.device)
+    k_raw_at = (*k_raw.stride()[:3], H // k_raw.shape[2])
+    A_log_at = (*A_log.stride()[:1], H // A_log.shape[0])
+    a_raw_at = (*a_raw.stride()[:3], H // a_raw.shape[2])
+    d_bias_at = (*d_bias.stride()[:1], H // d_bias.shape[0])
+    inner_at = (*inner.stride()[:1], H // inner.shape[0])
+    beta_raw_at = (*beta_raw.stride()[:3], H // beta_raw.shape[2])
+    v_raw_at = (*v_raw.stride()[:3], H // v_raw.shape[2])
+    q_raw_at = (*q_raw.stride()[:3], H // q_raw.shape[2])
+    correction_at = (*correction.stride()[:1], H // correction.shape[0])
+    y_at = y.stride()[:3]
     h_2, n_2 = _places(kept, beta_raw.device, (
         ((run.chunks(chunk), H, K, V), dtype),
         ((*beta_raw.shape[:2], H, V), dtype),
     ))
     P = torch.empty((*beta_raw.shape[:2], H, K), dtype=dtype, device=beta_raw.device)
     Q = torch.empty((*beta_raw.shape[:2], H, V), dtype=dtype, device=beta_raw.device)
-    _, block, warps, stages, precision = _config("solve", beta_raw.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("solve", *sizes)
     _m_layer_solve_kernel[(run.chunks(chunk) * H,)](
         k_raw, A_log, a_raw, d_bias, inner, beta_raw, v_raw, Q, P, run.cu, run.T, H, run.N,
-        run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2],
-        A_log.stride(0), H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], inner.stride(0),
-        H // inner.shape[0], beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2),
-        H // beta_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
-        H // v_raw.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1),
-        P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        run.steps, *k_raw_at, *A_log_at, *a_raw_at, *d_bias_at, *inner_at, *beta_raw_at,
+        *v_raw_at, Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2),
+        K, tile_K, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
-    _, block, warps, stages, precision = _config("states", beta_raw.device, dtype.itemsize, K, V)
-    _m_layer_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_V)
+    _m_layer_states_kernel[(run.slots * H * -(-V // block),)](
         A_log, a_raw, d_bias, P, Q, k_raw, beta_raw, initial_state, h_2, n_2, final_state,
-        run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, A_log.stride(0),
-        H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], P.stride(0), P.stride(1),
-        P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2],
-        k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2],
-        beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2],
-        n_2.stride(0), n_2.stride(1), n_2.stride(2), K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, *A_log_at, *a_raw_at,
+        *d_bias_at, P.stride(0), P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0),
+        Q.stride(1), Q.stride(2), H // Q.shape[2], *k_raw_at, *beta_raw_at, n_2.stride(0),
+        n_2.stride(1), n_2.stride(2), K, tile_K, V, block, chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
+    block = min(block, tile_V)
     _m_layer_outputs_kernel[(run.chunks(chunk) * H,)](
         A_log, a_raw, d_bias, q_raw, k_raw, correction, h_2, beta_raw, scale, n_2, y, run.cu,
-        run.T, H, run.N, run.steps, A_log.stride(0), H // A_log.shape[0], a_raw.stride(0),
-        a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2], d_bias.stride(0),
-        H // d_bias.shape[0], q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-        H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], correction.stride(0), H // correction.shape[0], beta_raw.stride(0),
-        beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2], n_2.stride(0),
-        n_2.stride(1), n_2.stride(2), H // n_2.shape[2], y.stride(0), y.stride(1), y.stride(2),
-        K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
+        run.T, H, run.N, run.steps, *A_log_at, *a_raw_at, *d_bias_at, *q_raw_at, *k_raw_at,
+        *correction_at, *beta_raw_at, n_2.stride(0), n_2.stride(1), n_2.stride(2),
+        H // n_2.shape[2], *y_at, K, tile_K, V, block, chunk, DT, FT, precision, EXACT,
         run.varlen,
         num_warps=warps,
         num_stages=stages,
@@ -3188,11 +3316,14 @@ def m_layer_backward(
     V = v_raw.shape[3]
     dtype = _operand_type(k_raw, v_raw, q_raw)
     DT, FT, EXACT = _types(dtype, beta_raw.device)
-    config = _config("gradients", beta_raw.device, dtype.itemsize, K, V)
+    sizes = beta_raw.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    blocks = -(-K // min(_tile(K, dtype), block))
-    _, block, *_ = _config("states_adjoint", beta_raw.device, dtype.itemsize, K, V)
-    run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
+    blocks = -(-K // min(tile_K, block))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, tile_V)), divisible=False)
     d_beta_raw = torch.empty((blocks, *beta_raw.shape[:2], H), dtype=torch.float32, device=beta_raw.device)
     d_k_raw = _gradient(k_raw, H)
     d_v_raw = _gradient(v_raw, H)
@@ -3203,6 +3334,25 @@ def m_layer_backward(
     d_d_bias = torch.empty((blocks, run.chunks(chunk), H), dtype=torch.float32, device=beta_raw.device)
     d_inner = torch.empty((blocks, run.chunks(chunk), H), dtype=torch.float32, device=beta_raw.device)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta_raw.device)
+    k_raw_at = (*k_raw.stride()[:3], H // k_raw.shape[2])
+    A_log_at = (*A_log.stride()[:1], H // A_log.shape[0])
+    a_raw_at = (*a_raw.stride()[:3], H // a_raw.shape[2])
+    d_bias_at = (*d_bias.stride()[:1], H // d_bias.shape[0])
+    inner_at = (*inner.stride()[:1], H // inner.shape[0])
+    beta_raw_at = (*beta_raw.stride()[:3], H // beta_raw.shape[2])
+    v_raw_at = (*v_raw.stride()[:3], H // v_raw.shape[2])
+    q_raw_at = (*q_raw.stride()[:3], H // q_raw.shape[2])
+    correction_at = (*correction.stride()[:1], H // correction.shape[0])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_correction_at = d_correction.stride()[:1]
+    d_v_raw_at = d_v_raw.stride()[:3]
+    d_beta_raw_at = d_beta_raw.stride()[:4]
+    d_inner_at = d_inner.stride()[:1]
+    d_A_log_at = d_A_log.stride()[:1]
+    d_a_raw_at = d_a_raw.stride()[:4]
+    d_d_bias_at = d_d_bias.stride()[:1]
+    d_q_raw_at = d_q_raw.stride()[:3]
+    d_k_raw_at = d_k_raw.stride()[:3]
     h_2, n_2 = _places(kept, beta_raw.device, (
         ((run.chunks(chunk), H, K, V), dtype),
         ((*beta_raw.shape[:2], H, V), dtype),
@@ -3219,110 +3369,77 @@ def m_layer_backward(
     sum_1 = torch.empty((*beta_raw.shape[:2], H), dtype=torch.float32, device=beta_raw.device)
     sum_2 = torch.empty((*beta_raw.shape[:2], H), dtype=torch.float32, device=beta_raw.device)
     if kept is None:
-        _, block, warps, stages, precision = _config("solve", beta_raw.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("solve", *sizes)
         {32: _m_layer_solve_kernel_c32, 64: _m_layer_solve_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             k_raw, A_log, a_raw, d_bias, inner, beta_raw, v_raw, Q, P, run.cu, run.T, H, run.N,
-            run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2],
-            A_log.stride(0), H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1),
-            a_raw.stride(2), H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0],
-            inner.stride(0), H // inner.shape[0], beta_raw.stride(0), beta_raw.stride(1),
-            beta_raw.stride(2), H // beta_raw.shape[2], v_raw.stride(0), v_raw.stride(1),
-            v_raw.stride(2), H // v_raw.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
-            P.stride(0), P.stride(1), P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype),
-            chunk, DT, FT, precision, EXACT, run.varlen,
+            run.steps, *k_raw_at, *A_log_at, *a_raw_at, *d_bias_at, *inner_at, *beta_raw_at,
+            *v_raw_at, Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1),
+            P.stride(2), K, tile_K, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-        _, block, warps, stages, precision = _config("states", beta_raw.device, dtype.itemsize, K, V)
-        {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        _, block, warps, stages, precision = _config("states", *sizes)
+        block = min(block, tile_V)
+        {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-V // block),)](
             A_log, a_raw, d_bias, P, Q, k_raw, beta_raw, initial_state, h_2, n_2, run.cu, run.T,
-            H, run.segment, run.segments, run.N, run.steps, A_log.stride(0),
-            H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-            H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], P.stride(0),
-            P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
-            H // Q.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-            H // k_raw.shape[2], beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2),
-            H // beta_raw.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2), K,
-            _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            H, run.segment, run.segments, run.N, run.steps, *A_log_at, *a_raw_at, *d_bias_at,
+            P.stride(0), P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1),
+            Q.stride(2), H // Q.shape[2], *k_raw_at, *beta_raw_at, n_2.stride(0), n_2.stride(1),
+            n_2.stride(2), K, tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
+            run.split,
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("solve_adjoint", beta_raw.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("solve_adjoint", *sizes)
     _m_layer_solve_adjoint_kernel[(run.chunks(chunk) * H,)](
         k_raw, A_log, a_raw, d_bias, beta_raw, inner, q_raw, correction, scale, dy, Q_adjoint,
-        P_adjoint, sum_1, sum_2, run.cu, run.T, H, run.N, run.steps, k_raw.stride(0),
-        k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], A_log.stride(0),
-        H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], beta_raw.stride(0),
-        beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2], inner.stride(0),
-        H // inner.shape[0], q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-        H // q_raw.shape[2], correction.stride(0), H // correction.shape[0], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
-        Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2),
-        sum_1.stride(0), sum_1.stride(1), sum_1.stride(2), sum_2.stride(0), sum_2.stride(1),
-        sum_2.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision,
-        EXACT, run.varlen,
+        P_adjoint, sum_1, sum_2, run.cu, run.T, H, run.N, run.steps, *k_raw_at, *A_log_at,
+        *a_raw_at, *d_bias_at, *beta_raw_at, *inner_at, *q_raw_at, *correction_at, *dy_at,
+        Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2), P_adjoint.stride(0),
+        P_adjoint.stride(1), P_adjoint.stride(2), sum_1.stride(0), sum_1.stride(1),
+        sum_1.stride(2), sum_2.stride(0), sum_2.stride(1), sum_2.stride(2), K, tile_K, V,
+        tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
-    _, block, warps, stages, precision = _config("states_adjoint", beta_raw.device, dtype.itemsize, K, V)
-    _m_layer_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_V)
+    _m_layer_states_adjoint_kernel[(run.slots * H * -(-V // block),)](
         q_raw, correction, k_raw, A_log, a_raw, d_bias, dy, P_adjoint, Q_adjoint, scale, inner,
         d_final_state, l, zeta, d_initial_state, run.cu, run.T, H, run.segment, run.segments,
-        run.N, run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-        H // q_raw.shape[2], correction.stride(0), H // correction.shape[0], k_raw.stride(0),
-        k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], A_log.stride(0),
-        H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], dy.stride(0), dy.stride(1),
-        dy.stride(2), H // dy.shape[2], P_adjoint.stride(0), P_adjoint.stride(1),
-        P_adjoint.stride(2), H // P_adjoint.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
-        Q_adjoint.stride(2), H // Q_adjoint.shape[2], inner.stride(0), H // inner.shape[0],
-        zeta.stride(0), zeta.stride(1), zeta.stride(2), K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        run.N, run.steps, *q_raw_at, *correction_at, *k_raw_at, *A_log_at, *a_raw_at,
+        *d_bias_at, *dy_at, P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2),
+        H // P_adjoint.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2),
+        H // Q_adjoint.shape[2], *inner_at, zeta.stride(0), zeta.stride(1), zeta.stride(2), K,
+        tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (tile_K + block + block + tile_K + tile_K) * dtype.itemsize),
     )
     _, block, warps, stages, precision = config
-    _m_layer_gradients_kernel[(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
+    block = min(block, tile_K)
+    _m_layer_gradients_kernel[(run.chunks(chunk) * H * -(-K // block),)](
         q_raw, sum_1, correction, k_raw, sum_2, A_log, a_raw, d_bias, dy, n_2, h_2, l, scale,
         beta_raw, zeta, v_raw, inner, ds, d_correction, d_v_raw, de, d_beta_raw, dw, d_inner,
-        d_A_log, d_a_raw, d_d_bias, run.cu, run.T, H, run.N, run.steps, q_raw.stride(0),
-        q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], sum_1.stride(0), sum_1.stride(1),
-        sum_1.stride(2), H // sum_1.shape[2], correction.stride(0), H // correction.shape[0],
-        k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], sum_2.stride(0),
-        sum_2.stride(1), sum_2.stride(2), H // sum_2.shape[2], A_log.stride(0),
-        H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], dy.stride(0), dy.stride(1),
-        dy.stride(2), H // dy.shape[2], n_2.stride(0), n_2.stride(1), n_2.stride(2),
-        H // n_2.shape[2], beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2),
-        H // beta_raw.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2),
-        H // zeta.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
-        H // v_raw.shape[2], inner.stride(0), H // inner.shape[0], ds.stride(0), ds.stride(1),
-        ds.stride(2), d_correction.stride(0), d_v_raw.stride(0), d_v_raw.stride(1),
-        d_v_raw.stride(2), de.stride(0), de.stride(1), de.stride(2), d_beta_raw.stride(0),
-        d_beta_raw.stride(1), d_beta_raw.stride(2), d_beta_raw.stride(3), dw.stride(0),
-        dw.stride(1), dw.stride(2), d_inner.stride(0), d_A_log.stride(0), d_a_raw.stride(0),
-        d_a_raw.stride(1), d_a_raw.stride(2), d_a_raw.stride(3), d_d_bias.stride(0), K,
-        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        d_A_log, d_a_raw, d_d_bias, run.cu, run.T, H, run.N, run.steps, *q_raw_at,
+        sum_1.stride(0), sum_1.stride(1), sum_1.stride(2), H // sum_1.shape[2], *correction_at,
+        *k_raw_at, sum_2.stride(0), sum_2.stride(1), sum_2.stride(2), H // sum_2.shape[2],
+        *A_log_at, *a_raw_at, *d_bias_at, *dy_at, n_2.stride(0), n_2.stride(1), n_2.stride(2),
+        H // n_2.shape[2], *beta_raw_at, zeta.stride(0), zeta.stride(1), zeta.stride(2),
+        H // zeta.shape[2], *v_raw_at, *inner_at, ds.stride(0), ds.stride(1), ds.stride(2),
+        *d_correction_at, *d_v_raw_at, de.stride(0), de.stride(1), de.stride(2), *d_beta_raw_at,
+        dw.stride(0), dw.stride(1), dw.stride(2), *d_inner_at, *d_A_log_at, *d_a_raw_at,
+        *d_d_bias_at, K, block, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
-    _, block, warps, stages, precision = _config("prologues_adjoint", beta_raw.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("prologues_adjoint", *sizes)
     _m_layer_prologues_adjoint_kernel[(run.chunks(chunk) * H,)](
         ds, k_raw, correction, q_raw, dw, inner, A_log, a_raw, d_bias, de, beta_raw, d_q_raw,
         d_k_raw, run.cu, run.T, H, run.N, run.steps, ds.stride(0), ds.stride(1), ds.stride(2),
-        H // ds.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], correction.stride(0), H // correction.shape[0], q_raw.stride(0),
-        q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], dw.stride(0), dw.stride(1),
-        dw.stride(2), H // dw.shape[2], inner.stride(0), H // inner.shape[0], A_log.stride(0),
-        H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], d_bias.stride(0), H // d_bias.shape[0], de.stride(0), de.stride(1),
-        de.stride(2), H // de.shape[2], beta_raw.stride(0), beta_raw.stride(1),
-        beta_raw.stride(2), H // beta_raw.shape[2], d_q_raw.stride(0), d_q_raw.stride(1),
-        d_q_raw.stride(2), d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2), K,
-        _tile(K, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+        H // ds.shape[2], *k_raw_at, *correction_at, *q_raw_at, dw.stride(0), dw.stride(1),
+        dw.stride(2), H // dw.shape[2], *inner_at, *A_log_at, *a_raw_at, *d_bias_at,
+        de.stride(0), de.stride(1), de.stride(2), H // de.shape[2], *beta_raw_at, *d_q_raw_at,
+        *d_k_raw_at, K, tile_K, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3346,8 +3463,9 @@ def m_layer_kept(
     K = k_raw.shape[3]
     V = v_raw.shape[3]
     dtype = _operand_type(k_raw, v_raw, q_raw)
-    chunk = _config("outputs", beta_raw.device, dtype.itemsize, K, V)[0]
-    if _config("gradients", beta_raw.device, dtype.itemsize, K, V)[0] != chunk:
+    sizes = beta_raw.device, dtype.itemsize, K, V
+    chunk = _config("outputs", *sizes)[0]
+    if _config("gradients", *sizes)[0] != chunk:
         return 0
     N = beta_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(beta_raw.shape[1], N, cu_seqlens is not None, chunk)
@@ -3380,6 +3498,7 @@ def m_layer_forward_kept(
     return (*m_layer_forward(scale, beta_raw, k_raw, v_raw, q_raw, correction, A_log, a_raw, d_bias, inner, initial_state, cu_seqlens, kept), kept)
 
 
+@_prepared
 def m_layer_step(
     scale: float,
     beta_raw: torch.Tensor,
@@ -3409,7 +3528,10 @@ def m_layer_step(
     _, block, warps, stages, _ = _config("step", beta_raw.device, dtype.itemsize, K, V)
     y = torch.empty((beta_raw.shape[0], H, V), dtype=k_raw.dtype, device=beta_raw.device)
     held = state.contiguous()
-    _m_layer_step_kernel[(beta_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _m_layer_step_kernel[(beta_raw.shape[0] * H * -(-V // block),)](
         q_raw, correction, k_raw, inner, A_log, a_raw, d_bias, beta_raw, v_raw, scale, held, y,
         held, state_indices, H, q_raw.stride(0), q_raw.stride(1), H // q_raw.shape[1],
         correction.stride(0), H // correction.shape[0], k_raw.stride(0), k_raw.stride(1),
@@ -3417,7 +3539,7 @@ def m_layer_step(
         H // A_log.shape[0], a_raw.stride(0), a_raw.stride(1), H // a_raw.shape[1],
         d_bias.stride(0), H // d_bias.shape[0], beta_raw.stride(0), beta_raw.stride(1),
         H // beta_raw.shape[1], v_raw.stride(0), v_raw.stride(1), H // v_raw.shape[1],
-        y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
+        y.stride(0), y.stride(1), K, padded_K, V, block,
         num_warps=warps,
         num_stages=stages,
     )

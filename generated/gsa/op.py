@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-import inspect
+import contextlib
+import functools
 import os
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -14,6 +15,70 @@ import torch
 from torch import Tensor
 
 from . import torch_kernels
+
+
+@functools.cache
+def _watchers() -> tuple[Callable[[], int], ...]:
+    """What tells whether a transform or a mode sees the calls of torch; none: it cannot be told."""
+    names = "_are_functorch_transforms_active _len_torch_dispatch_stack _len_torch_function_stack"
+    found = [getattr(torch._C, name, None) for name in names.split()]
+    return tuple(each for each in found if each) if all(found) else ()
+
+
+def _plain(given: Sequence[Any]) -> bool:
+    """Whether torch's dispatcher would do nothing but call the kernel of the device.
+
+    So it is in eager mode outside of transforms and modes, for strided tensors that are no
+    subclass's and no view that negates or conjugates when it is read.
+    """
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return False
+    watchers = _watchers()
+    if not watchers or any([watches() for watches in watchers]):
+        return False
+    for x in given:
+        kind = type(x)
+        if kind is not Tensor and kind is not torch.nn.Parameter:
+            if isinstance(x, Tensor):
+                return False
+        elif not (x.is_cuda or x.is_cpu) or x.layout is not torch.strided:
+            return False
+        elif x.is_neg() or x.is_conj():
+            return False
+    return True
+
+
+@functools.cache
+def _direct(function: Any, run: Callable[..., Any]) -> Any:
+    """The autograd function that calls `run` where another calls it through torch."""
+
+    def forward(ctx: Any, *given: Any) -> Any:
+        output = run(*given)
+        function.setup_context(ctx, given, output)
+        return output
+
+    members = {"forward": staticmethod(forward), "backward": staticmethod(function.backward)}
+    return type(function.__name__, (torch.autograd.Function,), members)
+
+
+def _applied(function: Any, run: Callable[..., Any], *given: Any) -> Any:
+    """An autograd function of an operator, past torch's dispatcher where that has nothing to do.
+
+    Where no gradient is recorded and none is carried forward, `run` is all that is left of it.
+    """
+    if not _plain(given):
+        return function.apply(*given)
+    # Without that name, as if gradients were carried.
+    if torch.is_grad_enabled() or getattr(torch.autograd.forward_ad, "_current_level", 0) >= 0:
+        return _direct(function, run).apply(*given)
+    return run(*given)
+
+
+def _uncast(device: str) -> contextlib.AbstractContextManager[None]:
+    """No autocast within."""
+    if torch.is_autocast_enabled(device):
+        return torch.autocast(device, enabled=False)
+    return contextlib.nullcontext()
 
 
 def _heads(kinds: str, operands: Sequence[Tensor]) -> int:
@@ -196,23 +261,24 @@ _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
 
+@functools.cache
+def _triton_kernels() -> ModuleType:
+    """The Triton kernels, which are imported where they are first asked for."""
+    from . import triton_kernels
+
+    return triton_kernels
+
+
 def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
     """The kernels for operands: Triton on CUDA where they have a configuration, else torch."""
     wanted = os.environ.get("EOSC_BACKEND", "")
     lead = operands[0]
     if wanted == "triton" or (lead.is_cuda and wanted != "torch"):
-        from . import triton_kernels
-
+        kernels = _triton_kernels()
         widest = max((x.dtype for x in operands), key=lambda dtype: dtype.itemsize)
-        if wanted == "triton" or triton_kernels.supports(widest, lead.device, K, V):
-            return triton_kernels
+        if wanted == "triton" or kernels.supports(widest, lead.device, K, V):
+            return kernels
     return torch_kernels
-
-
-def _signed(function: Any) -> Any:
-    """An autograd function whose `forward` has its signature made: torch asks at each call."""
-    function.forward.__signature__ = inspect.signature(function.forward)
-    return function
 
 
 def _register(name, schema, run, fake, vmap=None, backward=None, setup=None):
@@ -242,7 +308,7 @@ def _mk_kept(kernels, k, e, q, log_a, cu_seqlens, keep):
 
 def _mk_forward(k, e, q, log_a, initial_state, cu_seqlens, keep):
     kernels = _kernels((k, e, q,), k.shape[3], e.shape[3])
-    with torch.autocast(k.device.type, enabled=False):
+    with _uncast(k.device.type):
         if _mk_kept(kernels, k, e, q, log_a, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.mk_forward_kept(k, e, q, log_a, initial_state, *packed)
@@ -271,7 +337,7 @@ def _mk_forward_vmap(info, in_dims, *args):
 def _mk_backward(k, e, q, log_a, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((k, e, q,), k.shape[3], e.shape[3])
     held = () if kept is None or not kept.shape[1] else (kept,)
-    with torch.autocast(k.device.type, enabled=False):
+    with _uncast(k.device.type):
         return kernels.mk_backward(k, e, q, log_a, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
@@ -290,7 +356,7 @@ def _mk_backward_vmap(info, in_dims, *args):
 
 
 def _mk_step(k, e, q, log_a, state, state_indices):
-    with torch.autocast(k.device.type, enabled=False):
+    with _uncast(k.device.type):
         return _kernels((k, e, q,), state.shape[2], state.shape[3]).mk_step(k, e, q, log_a, state, state_indices)
 
 
@@ -303,11 +369,11 @@ def _mk_step_fake(k, e, q, log_a, state, state_indices):
 def _mk_saved(ctx, inputs, output):
     k, e, q, log_a, initial_state, cu_seqlens, _ = inputs
     kept = output[-1]
+    ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(kept)
     ctx.save_for_backward(k, e, q, log_a, initial_state, cu_seqlens, kept)
 
 
-@_signed
 class _Scan_mkGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -326,16 +392,25 @@ class _Scan_mkGradient(torch.autograd.Function):
         raise NotImplementedError('gsa: second derivatives are not implemented')
 
 
+def _mk_given(dy, k, e, q, log_a):
+    """The gradient of the output: zero where only that of the last state is given."""
+    if dy is not None:
+        return dy
+    heads = _heads('tttt', (k, e, q, log_a,))
+    dtype = _accumulator(k, e, q, log_a)
+    return k.new_zeros((*k.shape[:2], heads, e.shape[3]), dtype=dtype)
+
+
 def _mk_gradients(ctx, dy, d_final_state):
     k, e, q, log_a, initial_state, cu_seqlens, kept = ctx.saved_tensors
-    d_k, d_e, d_q, d_log_a, d_initial_state = _Scan_mkGradient.apply(
-        k, e, q, log_a, initial_state, cu_seqlens, dy, d_final_state, kept
+    dy = _mk_given(dy, k, e, q, log_a)
+    d_k, d_e, d_q, d_log_a, d_initial_state = _applied(
+        _Scan_mkGradient, _mk_backward, k, e, q, log_a, initial_state, cu_seqlens, dy, d_final_state, kept
     )
     d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
     return d_k, d_e, d_q, d_log_a, d_initial_state, None, None
 
 
-@_signed
 class _Scan_mk(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -356,7 +431,7 @@ class _Scan_mk(torch.autograd.Function):
 
 def _scan_mk(k, e, q, log_a, initial_state, cu_seqlens):
     keep = _trained(k, e, q, log_a, initial_state)
-    return _Scan_mk.apply(k, e, q, log_a, initial_state, cu_seqlens, keep)[:2]
+    return _applied(_Scan_mk, _mk_forward, k, e, q, log_a, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
@@ -396,7 +471,7 @@ def _mv_kept(kernels, e, v, part, log_a, cu_seqlens, keep):
 
 def _mv_forward(e, v, part, log_a, initial_state, cu_seqlens, keep):
     kernels = _kernels((e, v, part,), e.shape[3], v.shape[3])
-    with torch.autocast(e.device.type, enabled=False):
+    with _uncast(e.device.type):
         if _mv_kept(kernels, e, v, part, log_a, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.mv_forward_kept(e, v, part, log_a, initial_state, *packed)
@@ -425,7 +500,7 @@ def _mv_forward_vmap(info, in_dims, *args):
 def _mv_backward(e, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((e, v, part,), e.shape[3], v.shape[3])
     held = () if kept is None or not kept.shape[1] else (kept,)
-    with torch.autocast(e.device.type, enabled=False):
+    with _uncast(e.device.type):
         return kernels.mv_backward(e, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
@@ -444,7 +519,7 @@ def _mv_backward_vmap(info, in_dims, *args):
 
 
 def _mv_step(e, v, part, log_a, state, state_indices):
-    with torch.autocast(e.device.type, enabled=False):
+    with _uncast(e.device.type):
         return _kernels((e, v, part,), state.shape[2], state.shape[3]).mv_step(e, v, part, log_a, state, state_indices)
 
 
@@ -456,11 +531,11 @@ def _mv_step_fake(e, v, part, log_a, state, state_indices):
 def _mv_saved(ctx, inputs, output):
     e, v, part, log_a, initial_state, cu_seqlens, _ = inputs
     kept = output[-1]
+    ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(kept)
     ctx.save_for_backward(e, v, part, log_a, initial_state, cu_seqlens, kept)
 
 
-@_signed
 class _Scan_mvGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -479,16 +554,24 @@ class _Scan_mvGradient(torch.autograd.Function):
         raise NotImplementedError('gsa: second derivatives are not implemented')
 
 
+def _mv_given(dy, e, v, part, log_a):
+    """The gradient of the output: zero where only that of the last state is given."""
+    if dy is not None:
+        return dy
+    heads = _heads('tttt', (e, v, part, log_a,))
+    return e.new_zeros((*e.shape[:2], heads, v.shape[3]))
+
+
 def _mv_gradients(ctx, dy, d_final_state):
     e, v, part, log_a, initial_state, cu_seqlens, kept = ctx.saved_tensors
-    d_e, d_v, d_part, d_log_a, d_initial_state = _Scan_mvGradient.apply(
-        e, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state, kept
+    dy = _mv_given(dy, e, v, part, log_a)
+    d_e, d_v, d_part, d_log_a, d_initial_state = _applied(
+        _Scan_mvGradient, _mv_backward, e, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state, kept
     )
     d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
     return d_e, d_v, d_part, d_log_a, d_initial_state, None, None
 
 
-@_signed
 class _Scan_mv(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -509,7 +592,7 @@ class _Scan_mv(torch.autograd.Function):
 
 def _scan_mv(e, v, part, log_a, initial_state, cu_seqlens):
     keep = _trained(e, v, part, log_a, initial_state)
-    return _Scan_mv.apply(e, v, part, log_a, initial_state, cu_seqlens, keep)[:2]
+    return _applied(_Scan_mv, _mv_forward, e, v, part, log_a, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
@@ -548,8 +631,9 @@ def _mk_layer_kept(kernels, k_raw, a_raw, q_raw, cu_seqlens, keep):
 
 
 def _mk_layer_forward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, keep):
+    tau = float(tau)
     kernels = _kernels((k_raw, a_raw, q_raw,), k_raw.shape[3], a_raw.shape[3])
-    with torch.autocast(k_raw.device.type, enabled=False):
+    with _uncast(k_raw.device.type):
         if _mk_layer_kept(kernels, k_raw, a_raw, q_raw, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.mk_layer_forward_kept(k_raw, a_raw, tau, q_raw, initial_state, *packed)
@@ -576,9 +660,10 @@ def _mk_layer_forward_vmap(info, in_dims, *args):
 
 
 def _mk_layer_backward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, dy, d_final_state, kept):
+    tau = float(tau)
     kernels = _kernels((k_raw, a_raw, q_raw,), k_raw.shape[3], a_raw.shape[3])
     held = () if kept is None or not kept.shape[1] else (kept,)
-    with torch.autocast(k_raw.device.type, enabled=False):
+    with _uncast(k_raw.device.type):
         return kernels.mk_layer_backward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
@@ -597,7 +682,8 @@ def _mk_layer_backward_vmap(info, in_dims, *args):
 
 
 def _mk_layer_step(k_raw, a_raw, tau, q_raw, state, state_indices):
-    with torch.autocast(k_raw.device.type, enabled=False):
+    tau = float(tau)
+    with _uncast(k_raw.device.type):
         return _kernels((k_raw, a_raw, q_raw,), state.shape[2], state.shape[3]).mk_layer_step(k_raw, a_raw, tau, q_raw, state, state_indices)
 
 
@@ -610,12 +696,12 @@ def _mk_layer_step_fake(k_raw, a_raw, tau, q_raw, state, state_indices):
 def _mk_layer_saved(ctx, inputs, output):
     k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, _ = inputs
     kept = output[-1]
+    ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(kept)
     ctx.save_for_backward(k_raw, a_raw, q_raw, initial_state, cu_seqlens, kept)
     ctx.tau = tau
 
 
-@_signed
 class _Scan_mk_layerGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -634,16 +720,25 @@ class _Scan_mk_layerGradient(torch.autograd.Function):
         raise NotImplementedError('gsa: second derivatives are not implemented')
 
 
+def _mk_layer_given(dy, k_raw, a_raw, q_raw):
+    """The gradient of the output: zero where only that of the last state is given."""
+    if dy is not None:
+        return dy
+    heads = _heads('ttt', (k_raw, a_raw, q_raw,))
+    dtype = _accumulator(k_raw, a_raw, q_raw)
+    return k_raw.new_zeros((*k_raw.shape[:2], heads, a_raw.shape[3]), dtype=dtype)
+
+
 def _mk_layer_gradients(ctx, dy, d_final_state):
     k_raw, a_raw, q_raw, initial_state, cu_seqlens, kept = ctx.saved_tensors
-    d_k_raw, d_a_raw, d_q_raw, d_initial_state = _Scan_mk_layerGradient.apply(
-        k_raw, a_raw, ctx.tau, q_raw, initial_state, cu_seqlens, dy, d_final_state, kept
+    dy = _mk_layer_given(dy, k_raw, a_raw, q_raw)
+    d_k_raw, d_a_raw, d_q_raw, d_initial_state = _applied(
+        _Scan_mk_layerGradient, _mk_layer_backward, k_raw, a_raw, ctx.tau, q_raw, initial_state, cu_seqlens, dy, d_final_state, kept
     )
     d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
     return d_k_raw, d_a_raw, None, d_q_raw, d_initial_state, None, None
 
 
-@_signed
 class _Scan_mk_layer(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -664,7 +759,7 @@ class _Scan_mk_layer(torch.autograd.Function):
 
 def _scan_mk_layer(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens):
     keep = _trained(k_raw, a_raw, q_raw, initial_state)
-    return _Scan_mk_layer.apply(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, keep)[:2]
+    return _applied(_Scan_mk_layer, _mk_layer_forward, k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
@@ -703,8 +798,9 @@ def _mv_layer_kept(kernels, a_raw, v_raw, part, cu_seqlens, keep):
 
 
 def _mv_layer_forward(a_raw, tau, v_raw, part, initial_state, cu_seqlens, keep):
+    tau = float(tau)
     kernels = _kernels((a_raw, v_raw, part,), a_raw.shape[3], v_raw.shape[3])
-    with torch.autocast(a_raw.device.type, enabled=False):
+    with _uncast(a_raw.device.type):
         if _mv_layer_kept(kernels, a_raw, v_raw, part, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.mv_layer_forward_kept(a_raw, tau, v_raw, part, initial_state, *packed)
@@ -731,9 +827,10 @@ def _mv_layer_forward_vmap(info, in_dims, *args):
 
 
 def _mv_layer_backward(a_raw, tau, v_raw, part, initial_state, cu_seqlens, dy, d_final_state, kept):
+    tau = float(tau)
     kernels = _kernels((a_raw, v_raw, part,), a_raw.shape[3], v_raw.shape[3])
     held = () if kept is None or not kept.shape[1] else (kept,)
-    with torch.autocast(a_raw.device.type, enabled=False):
+    with _uncast(a_raw.device.type):
         return kernels.mv_layer_backward(a_raw, tau, v_raw, part, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
@@ -752,7 +849,8 @@ def _mv_layer_backward_vmap(info, in_dims, *args):
 
 
 def _mv_layer_step(a_raw, tau, v_raw, part, state, state_indices):
-    with torch.autocast(a_raw.device.type, enabled=False):
+    tau = float(tau)
+    with _uncast(a_raw.device.type):
         return _kernels((a_raw, v_raw, part,), state.shape[2], state.shape[3]).mv_layer_step(a_raw, tau, v_raw, part, state, state_indices)
 
 
@@ -764,12 +862,12 @@ def _mv_layer_step_fake(a_raw, tau, v_raw, part, state, state_indices):
 def _mv_layer_saved(ctx, inputs, output):
     a_raw, tau, v_raw, part, initial_state, cu_seqlens, _ = inputs
     kept = output[-1]
+    ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(kept)
     ctx.save_for_backward(a_raw, v_raw, part, initial_state, cu_seqlens, kept)
     ctx.tau = tau
 
 
-@_signed
 class _Scan_mv_layerGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -788,16 +886,24 @@ class _Scan_mv_layerGradient(torch.autograd.Function):
         raise NotImplementedError('gsa: second derivatives are not implemented')
 
 
+def _mv_layer_given(dy, a_raw, v_raw, part):
+    """The gradient of the output: zero where only that of the last state is given."""
+    if dy is not None:
+        return dy
+    heads = _heads('ttt', (a_raw, v_raw, part,))
+    return a_raw.new_zeros((*a_raw.shape[:2], heads, v_raw.shape[3]))
+
+
 def _mv_layer_gradients(ctx, dy, d_final_state):
     a_raw, v_raw, part, initial_state, cu_seqlens, kept = ctx.saved_tensors
-    d_a_raw, d_v_raw, d_part, d_initial_state = _Scan_mv_layerGradient.apply(
-        a_raw, ctx.tau, v_raw, part, initial_state, cu_seqlens, dy, d_final_state, kept
+    dy = _mv_layer_given(dy, a_raw, v_raw, part)
+    d_a_raw, d_v_raw, d_part, d_initial_state = _applied(
+        _Scan_mv_layerGradient, _mv_layer_backward, a_raw, ctx.tau, v_raw, part, initial_state, cu_seqlens, dy, d_final_state, kept
     )
     d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
     return d_a_raw, None, d_v_raw, d_part, d_initial_state, None, None
 
 
-@_signed
 class _Scan_mv_layer(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -818,7 +924,7 @@ class _Scan_mv_layer(torch.autograd.Function):
 
 def _scan_mv_layer(a_raw, tau, v_raw, part, initial_state, cu_seqlens):
     keep = _trained(a_raw, v_raw, part, initial_state)
-    return _Scan_mv_layer.apply(a_raw, tau, v_raw, part, initial_state, cu_seqlens, keep)[:2]
+    return _applied(_Scan_mv_layer, _mv_layer_forward, a_raw, tau, v_raw, part, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(

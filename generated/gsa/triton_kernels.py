@@ -240,7 +240,7 @@ def _dense(x: torch.Tensor | None) -> torch.Tensor | None:
 
 def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
     """The dtype of products: that of the operands; the widest where they differ."""
-    wide = functools.reduce(torch.promote_types, (x.dtype for x in tensors))
+    wide = functools.reduce(torch.promote_types, {x.dtype for x in tensors})
     if wide not in (torch.float32, torch.bfloat16, torch.float16):
         raise TypeError(f"the Triton kernels take float32, bfloat16 and float16, not {wide}")
     return wide
@@ -336,22 +336,117 @@ def _bytes(*operands: torch.Tensor) -> int:
     return sum(x.numel() * x.dtype.itemsize for x in operands)
 
 
+class _Thread(threading.local):
+    """launch: what stands in for a kernel that is launched on a grid; None: the kernel itself."""
+
+    launch: Any = None
+
+
 class _Kernel:
-    """A kernel: `kernel[grid](...)` launches it, or compiles it alone in a thread that prepares.
+    """A kernel: `kernel[grid](...)` launches it, or does what the launcher in this thread wants."""
 
-    thread.prepared: the kernels that are compiled, in a thread that prepares.
-    """
-
-    thread = threading.local()
+    thread = _Thread()
 
     def __init__(self, function: Any):
         self.function = function
 
-    def __getitem__(self, grid: tuple[int, ...]) -> Any:
-        prepared = getattr(_Kernel.thread, "prepared", None)
-        if prepared is None:
-            return self.function[grid]
-        return lambda *given, **how: prepared.append(self.function.warmup(*given, grid=grid, **how))
+    def __getitem__(self, grid: tuple[int]) -> Any:
+        launch = _Kernel.thread.launch
+        return self.function[grid] if launch is None else launch(self.function, grid)
+
+
+def _run(launcher: Any, operands: tuple[Any, ...], launch: Any) -> Any:
+    """Run a launcher whose kernels are launched by `launch(kernel, grid)(...)`."""
+    _Kernel.thread.launch = launch
+    try:
+        return launcher(*operands)
+    finally:
+        _Kernel.thread.launch = None
+
+
+class _Launch:
+    """A launch as it was: `run` is the compiled kernel on its grid.
+
+    It may be repeated with other tensors that are as much alike as `_alike` asks, and with the
+    same numbers. numbers: the arguments from `first` on, which stand behind tensors and None.
+    """
+
+    __slots__ = ("first", "function", "grid", "numbers", "options", "run")
+
+    def __init__(self, function: Any, grid: tuple[int], run: Any, given: tuple[Any, ...], how: Any):
+        self.function, self.grid, self.run, self.options = function, grid, run, how
+        places = [n + 1 for n, x in enumerate(given) if x is None or isinstance(x, torch.Tensor)]
+        self.first = max(places, default=0)
+        self.numbers = given[self.first :]
+
+
+class _Noted:
+    """Kernels are launched, and noted. launches: None where one is not known, or interpreted.
+
+    On AMD's devices kernels are compiled for the size of what a tensor is a view of, too.
+    """
+
+    def __init__(self) -> None:
+        self.launches: list[_Launch] | None = None if torch.version.hip else []
+
+    def __call__(self, function: Any, grid: tuple[int]) -> Any:
+        """What launches a kernel on a grid."""
+
+        def launch(*given: Any, **options: Any) -> None:
+            compiled = function[grid](*given, **options)
+            if not isinstance(compiled, triton.compiler.CompiledKernel):
+                self.launches = None
+            elif self.launches is not None:
+                run = compiled[(*grid, 1, 1)]
+                self.launches.append(_Launch(function, grid, run, given, options))
+
+        return launch
+
+
+class _Repeated:
+    """Compiled kernels are launched as noted, past Triton's search for them.
+
+    fits: whether all launches were the noted ones so far. One that is not is Triton's to launch.
+    """
+
+    def __init__(self, launches: list[_Launch]):
+        driver = triton.runtime.driver.active
+        self.stream = driver.get_current_stream(driver.get_current_device())
+        self.launches, self.fits = iter(launches), True
+
+    def __call__(self, function: Any, grid: tuple[int]) -> Any:
+        """What launches a kernel on a grid."""
+        noted = next(self.launches, None)
+
+        def launch(*given: Any, **options: Any) -> None:
+            if (
+                noted is not None
+                and noted.function is function
+                and noted.grid == grid
+                and noted.numbers == given[noted.first :]
+                and noted.options == options
+            ):
+                noted.run(*given, stream=self.stream)
+            else:
+                self.fits = False
+                function[grid](*given, **options)
+
+        return launch
+
+
+def _alike(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What operands have in common that run the same compiled kernels on the same numbers.
+
+    Triton compiles for dtypes, for pointers that are multiples of 16 and for some numbers.
+    """
+    return tuple(
+        [
+            (x.dtype, x.shape, x.stride(), x.data_ptr() % 16)
+            if isinstance(x, torch.Tensor)
+            else (type(x), x)
+            for x in operands
+        ]
+    )
 
 
 def _kind(operands: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -374,18 +469,41 @@ def _compiling(operands: tuple[Any, ...]) -> bool:
 
 
 def _prepared(launcher: Any) -> Any:
-    """The launcher; before it first runs on operands of a kind its kernels compile side by side."""
+    """The launcher, whose kernels compile side by side before it first runs on operands of a kind.
+
+    For operands alike it repeats its launches: what is noted of them is bounded, for lengths that
+    differ from call to call.
+    """
     known: set[tuple[Any, ...]] = set()
+    noted: dict[tuple[Any, ...], list[_Launch]] = {}
 
     @functools.wraps(launcher)
     def call(*operands: Any) -> Any:
+        device = next(x.device for x in operands if isinstance(x, torch.Tensor))
+        if device.type == "cuda" and device.index != torch.cuda.current_device():
+            with torch.cuda.device(device):
+                return call(*operands)
+        alike = (device, *_alike(operands))
+        launches = noted.get(alike)
+        if launches is not None:
+            again = _Repeated(launches)
+            results = _run(launcher, operands, again)
+            if not again.fits:
+                noted.pop(alike, None)
+            return results
         kind = _kind(operands)
         first = kind not in known
         known.add(kind)
         if first and _compiling(operands):
             # In a context of its own: an interrupted mode stays active in the one that it is in.
             contextvars.Context().run(_prepare, launcher, operands)
-        return launcher(*operands)
+        made = _Noted()
+        results = _run(launcher, operands, made)
+        if made.launches is not None:
+            if len(noted) >= 64:
+                noted.clear()
+            noted[alike] = made.launches
+        return results
 
     return call
 
@@ -397,11 +515,13 @@ def _prepare(launcher: Any, operands: tuple[Any, ...]) -> None:
     """
     with ThreadPoolExecutor() as pool, triton.AsyncCompileMode(pool, ignore_errors=True):
         prepared: list[Any] = []
-        _Kernel.thread.prepared = prepared
-        try:
-            launcher(*operands)
-        finally:
-            _Kernel.thread.prepared = None
+
+        def compiled(function: Any, grid: tuple[int]) -> Any:
+            return lambda *given, **options: prepared.append(
+                function.warmup(*given, grid=grid, **options)
+            )
+
+        _run(launcher, operands, compiled)
         for kernel in prepared:
             pool.submit(_launchable, kernel)
 
@@ -421,6 +541,7 @@ def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return gradient.to(like.dtype)
 
 
+@functools.cache
 def _types(dtype: torch.dtype, device: torch.device):
     """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
     if device.type == "cpu" and dtype != torch.float16:
@@ -8258,13 +8379,21 @@ def mk_forward(
     S = e.shape[3]
     dtype = _operand_type(k, e, q)
     DT, FT, EXACT = _types(dtype, k.device)
-    config = _config("outputs", k.device, dtype.itemsize, K, S)
+    sizes = k.device, dtype.itemsize, K, S
+    tile_K = _tile(K, dtype)
+    tile_S = _tile(S, dtype)
+    config = _config("outputs", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states", k.device, dtype.itemsize, K, S)
-    run = _Layout(k, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
+    _, block, *_ = _config("states", *sizes)
+    run = _Layout(k, H, cu_seqlens, -(-S // min(block, tile_S)))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, S), dtype=torch.float32, device=k.device)
     final_state = torch.empty((run.N, H, K, S), dtype=torch.float32, device=k.device)
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    e_at = (*e.stride()[:3], H // e.shape[2])
+    log_a_at = (*log_a.stride()[:3], H // log_a.shape[2])
+    q_at = (*q.stride()[:3], H // q.shape[2])
+    y_at = y.stride()[:3]
     h_2, first_V, second_V = _places(kept, k.device, (
         ((run.chunks(chunk), H, K, S), dtype),
         ((run.chunks(chunk), H, S), torch.float32),
@@ -8274,14 +8403,12 @@ def mk_forward(
     if run.split:
         start_state = torch.empty((run.slots, H, K, S), dtype=torch.float32, device=k.device)
         segment_decay_V = torch.empty((run.slots, H, S), dtype=torch.float32, device=k.device)
-        _, block, warps, stages, precision = _config("segment_ends", k.device, dtype.itemsize, K, S)
-        _mk_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_S)
+        _mk_segment_ends_kernel[(run.slots * H * -(-S // block),)](
             k, e, log_a, start_state, segment_decay_V, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
-            H // k.shape[2], e.stride(0), e.stride(1), e.stride(2), H // e.shape[2],
-            log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K,
-            _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.segments, run.N, run.steps, *k_at, *e_at, *log_a_at, K, tile_K, S, block, chunk,
+            DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8289,38 +8416,31 @@ def mk_forward(
             start_state, segment_decay_V, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, S, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, S)
-    {32: _mk_states_kernel, 64: _mk_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_S)
+    {32: _mk_states_kernel, 64: _mk_states_kernel_c64}[chunk][(run.slots * H * -(-S // block),)](
         k, e, log_a, start_state, h_2, first_V, second_V, final_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], e.stride(0), e.stride(1), e.stride(2), H // e.shape[2],
-        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K,
-        _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        run.segment, run.segments, run.N, run.steps, *k_at, *e_at, *log_a_at, K, tile_K, S,
+        block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("outputs_mild", k.device, dtype.itemsize, K, S)
+        _, block, warps, stages, precision = _config("outputs_mild", *sizes)
+        block = min(block, tile_S)
         {32: _mk_outputs_mild_kernel, 64: _mk_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_V, second_V, log_a, q, h_2, k, e, y, run.cu, run.T, H, run.N, run.steps,
-            least, log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
-            q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0), k.stride(1),
-            k.stride(2), H // k.shape[2], e.stride(0), e.stride(1), e.stride(2),
-            H // e.shape[2], y.stride(0), y.stride(1), y.stride(2), S,
-            min(block, _tile(S, dtype)), K, _tile(K, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen,
+            least, *log_a_at, *q_at, *k_at, *e_at, *y_at, S, block, K, tile_K, chunk, DT, FT,
+            precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
+    block = min(block, tile_S)
     {32: _mk_outputs_kernel, 64: _mk_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_V, second_V, q, k, e, log_a, h_2, y, run.cu, run.T, H, run.N, run.steps, least,
-        run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k.stride(0),
-        k.stride(1), k.stride(2), H // k.shape[2], e.stride(0), e.stride(1), e.stride(2),
-        H // e.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
-        y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), S,
-        min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.chunks(chunk), *q_at, *k_at, *e_at, *log_a_at, *y_at, K, tile_K, S, block, chunk,
+        DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8352,16 +8472,28 @@ def mk_backward(
     S = e.shape[3]
     dtype = _operand_type(k, e, q)
     DT, FT, EXACT = _types(dtype, k.device)
-    config = _config("gradients", k.device, dtype.itemsize, K, S)
+    sizes = k.device, dtype.itemsize, K, S
+    tile_K = _tile(K, dtype)
+    tile_S = _tile(S, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", k.device, dtype.itemsize, K, S)
-    run = _Layout(k, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(k, H, cu_seqlens, -(-S // min(block, tile_S)))
     least = _least(1.2924697071141057e-26, dtype)
     d_k = _gradient(k, H)
     d_e = _gradient(e, H)
     d_q = _gradient(q, H)
     d_log_a = _gradient(log_a, H)
     d_initial_state = torch.empty((run.N, H, K, S), dtype=torch.float32, device=k.device)
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    e_at = (*e.stride()[:3], H // e.shape[2])
+    log_a_at = (*log_a.stride()[:3], H // log_a.shape[2])
+    q_at = (*q.stride()[:3], H // q.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_e_at = d_e.stride()[:3]
+    d_log_a_at = d_log_a.stride()[:3]
+    d_q_at = d_q.stride()[:3]
+    d_k_at = d_k.stride()[:3]
     h_2, first_V, second_V = _places(kept, k.device, (
         ((run.chunks(chunk), H, K, S), dtype),
         ((run.chunks(chunk), H, S), torch.float32),
@@ -8374,14 +8506,12 @@ def mk_backward(
         start_state = torch.empty((run.slots, H, K, S), dtype=torch.float32, device=k.device)
         segment_decay_V = torch.empty((run.slots, H, S), dtype=torch.float32, device=k.device)
         end_state = torch.empty((run.slots, H, K, S), dtype=torch.float32, device=k.device)
-        _, block, warps, stages, precision = _config("segment_ends", k.device, dtype.itemsize, K, S)
-        _mk_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_S)
+        _mk_segment_ends_kernel[(run.slots * H * -(-S // block),)](
             k, e, log_a, start_state, segment_decay_V, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
-            H // k.shape[2], e.stride(0), e.stride(1), e.stride(2), H // e.shape[2],
-            log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K,
-            _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.segments, run.N, run.steps, *k_at, *e_at, *log_a_at, K, tile_K, S, block, chunk,
+            DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8391,25 +8521,22 @@ def mk_backward(
             run.segments, K, S, 1024, run.varlen,
         )
     if kept is None:
-        _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, S)
-        {32: _mk_states_kernel_c32, 64: _mk_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("states", *sizes)
+        block = min(block, tile_S)
+        {32: _mk_states_kernel_c32, 64: _mk_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // block),)](
             k, e, log_a, start_state, h_2, first_V, second_V, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
-            H // k.shape[2], e.stride(0), e.stride(1), e.stride(2), H // e.shape[2],
-            log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K,
-            _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.segments, run.N, run.steps, *k_at, *e_at, *log_a_at, K, tile_K, S, block, chunk,
+            DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", k.device, dtype.itemsize, K, S)
-        _mk_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", *sizes)
+        block = min(block, tile_S)
+        _mk_segment_ends_adjoint_kernel[(run.slots * H * -(-S // block),)](
             q, log_a, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], log_a.stride(0),
-            log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), S, min(block, _tile(S, dtype)),
-            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.steps, *q_at, *log_a_at, *dy_at, K, tile_K, S, block, chunk, DT, FT, precision,
+            EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8417,66 +8544,49 @@ def mk_backward(
             end_state, segment_decay_V, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, K, S, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", k.device, dtype.itemsize, K, S)
-    _mk_states_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_S)
+    _mk_states_adjoint_kernel[(run.slots * H * -(-S // block),)](
         q, log_a, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
-        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), S,
-        min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        run.segments, run.N, run.steps, *q_at, *log_a_at, *dy_at, K, tile_K, S, block, chunk,
+        DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("gradients_mild_value", k.device, dtype.itemsize, K, S)
+        _, block, warps, stages, precision = _config("gradients_mild_value", *sizes)
+        block = min(block, tile_S)
         {32: _mk_gradients_mild_value_kernel, 64: _mk_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_V, second_V, q, k, e, log_a, dy, h_2, l, d_e, d_log_a, run.cu, run.T, H,
-            run.N, run.steps, least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
-            k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], e.stride(0), e.stride(1),
-            e.stride(2), H // e.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
-            H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            d_e.stride(0), d_e.stride(1), d_e.stride(2), d_log_a.stride(0), d_log_a.stride(1),
-            d_log_a.stride(2), K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT,
-            FT, precision, EXACT, run.varlen,
+            run.N, run.steps, least, *q_at, *k_at, *e_at, *log_a_at, *dy_at, *d_e_at,
+            *d_log_a_at, K, tile_K, S, block, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-        _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, S)
-        {32: _mk_gradients_mild_kernel, 64: _mk_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("gradients_mild", *sizes)
+        block = min(block, tile_K)
+        {32: _mk_gradients_mild_kernel, 64: _mk_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // block),)](
             first_V, second_V, q, k, e, log_a, dy, h_2, l, d_q, d_k, run.cu, run.T, H, run.N,
-            run.steps, least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
-            k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], e.stride(0), e.stride(1),
-            e.stride(2), H // e.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
-            H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            d_q.stride(0), d_q.stride(1), d_q.stride(2), d_k.stride(0), d_k.stride(1),
-            d_k.stride(2), K, min(block, _tile(K, dtype)), S, _tile(S, dtype), chunk, DT, FT,
-            precision, EXACT, run.varlen,
+            run.steps, least, *q_at, *k_at, *e_at, *log_a_at, *dy_at, *d_q_at, *d_k_at, K,
+            block, S, tile_S, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("gradients_value", k.device, dtype.itemsize, K, S)
+    _, block, warps, stages, precision = _config("gradients_value", *sizes)
+    block = min(block, tile_S)
     {32: _mk_gradients_value_kernel, 64: _mk_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_V, second_V, q, k, e, log_a, dy, h_2, l, d_e, d_log_a, run.cu, run.T, H, run.N,
-        run.steps, least, run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2),
-        H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], e.stride(0),
-        e.stride(1), e.stride(2), H // e.shape[2], log_a.stride(0), log_a.stride(1),
-        log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], d_e.stride(0), d_e.stride(1), d_e.stride(2), d_log_a.stride(0),
-        d_log_a.stride(1), d_log_a.stride(2), K, _tile(K, dtype), S,
-        min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.steps, least, run.chunks(chunk), *q_at, *k_at, *e_at, *log_a_at, *dy_at, *d_e_at,
+        *d_log_a_at, K, tile_K, S, block, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _mk_gradients_kernel, 64: _mk_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
+    block = min(block, tile_K)
+    {32: _mk_gradients_kernel, 64: _mk_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // block),)](
         first_V, second_V, q, k, e, log_a, dy, h_2, l, d_q, d_k, run.cu, run.T, H, run.N,
-        run.steps, least, run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2),
-        H // q.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], e.stride(0),
-        e.stride(1), e.stride(2), H // e.shape[2], log_a.stride(0), log_a.stride(1),
-        log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], d_q.stride(0), d_q.stride(1), d_q.stride(2), d_k.stride(0),
-        d_k.stride(1), d_k.stride(2), K, min(block, _tile(K, dtype)), S, _tile(S, dtype), chunk,
-        DT, FT, precision, EXACT, run.varlen,
+        run.steps, least, run.chunks(chunk), *q_at, *k_at, *e_at, *log_a_at, *dy_at, *d_q_at,
+        *d_k_at, K, block, S, tile_S, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8495,8 +8605,9 @@ def mk_kept(
     K = k.shape[3]
     S = e.shape[3]
     dtype = _operand_type(k, e, q)
-    chunk = _config("outputs", k.device, dtype.itemsize, K, S)[0]
-    if _config("gradients", k.device, dtype.itemsize, K, S)[0] != chunk:
+    sizes = k.device, dtype.itemsize, K, S
+    chunk = _config("outputs", *sizes)[0]
+    if _config("gradients", *sizes)[0] != chunk:
         return 0
     N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(k.shape[1], N, cu_seqlens is not None, chunk)
@@ -8524,6 +8635,7 @@ def mk_forward_kept(
     return (*mk_forward(k, e, q, log_a, initial_state, cu_seqlens, kept), kept)
 
 
+@_prepared
 def mk_step(
     k: torch.Tensor,
     e: torch.Tensor,
@@ -8544,11 +8656,14 @@ def mk_step(
     _, block, warps, stages, _ = _config("step", k.device, dtype.itemsize, K, S)
     y = torch.empty((k.shape[0], H, S), dtype=torch.float32, device=k.device)
     held = state.contiguous()
-    _mk_step_kernel[(k.shape[0] * H * -(-S // min(block, _padded(S))),)](
+    padded_K = _padded(K)
+    padded_S = _padded(S)
+    block = min(block, padded_S)
+    _mk_step_kernel[(k.shape[0] * H * -(-S // block),)](
         q, k, e, log_a, held, y, held, state_indices, H, q.stride(0), q.stride(1),
         H // q.shape[1], k.stride(0), k.stride(1), H // k.shape[1], e.stride(0), e.stride(1),
         H // e.shape[1], log_a.stride(0), log_a.stride(1), H // log_a.shape[1], y.stride(0),
-        y.stride(1), K, _padded(K), S, min(block, _padded(S)),
+        y.stride(1), K, padded_K, S, block,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8578,13 +8693,21 @@ def mv_forward(
     V = v.shape[3]
     dtype = _operand_type(e, v, part)
     DT, FT, EXACT = _types(dtype, e.device)
-    config = _config("outputs", e.device, dtype.itemsize, S, V)
+    sizes = e.device, dtype.itemsize, S, V
+    tile_S = _tile(S, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("outputs", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states", e.device, dtype.itemsize, S, V)
-    run = _Layout(e, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
+    _, block, *_ = _config("states", *sizes)
+    run = _Layout(e, H, cu_seqlens, -(-S // min(block, tile_S)))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*e.shape[:2], H, V), dtype=e.dtype, device=e.device)
     final_state = torch.empty((run.N, H, S, V), dtype=torch.float32, device=e.device)
+    e_at = (*e.stride()[:3], H // e.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    log_a_at = (*log_a.stride()[:3], H // log_a.shape[2])
+    part_at = (*part.stride()[:3], H // part.shape[2])
+    y_at = y.stride()[:3]
     h_2, first_K, second_K = _places(kept, e.device, (
         ((run.chunks(chunk), H, S, V), dtype),
         ((run.chunks(chunk), H, S), torch.float32),
@@ -8594,14 +8717,12 @@ def mv_forward(
     if run.split:
         start_state = torch.empty((run.slots, H, S, V), dtype=torch.float32, device=e.device)
         segment_decay_K = torch.empty((run.slots, H, S), dtype=torch.float32, device=e.device)
-        _, block, warps, stages, precision = _config("segment_ends", e.device, dtype.itemsize, S, V)
-        _mv_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_S)
+        _mv_segment_ends_kernel[(run.slots * H * -(-S // block),)](
             e, v, log_a, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, e.stride(0), e.stride(1), e.stride(2),
-            H // e.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], S,
-            min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.segments, run.N, run.steps, *e_at, *v_at, *log_a_at, S, block, V, tile_V, chunk,
+            DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8609,37 +8730,31 @@ def mv_forward(
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, S, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", e.device, dtype.itemsize, S, V)
-    {32: _mv_states_kernel, 64: _mv_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_S)
+    {32: _mv_states_kernel, 64: _mv_states_kernel_c64}[chunk][(run.slots * H * -(-S // block),)](
         e, v, log_a, start_state, h_2, first_K, second_K, final_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, e.stride(0), e.stride(1), e.stride(2),
-        H // e.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], S,
-        min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        run.segment, run.segments, run.N, run.steps, *e_at, *v_at, *log_a_at, S, block, V,
+        tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("outputs_mild", e.device, dtype.itemsize, S, V)
+        _, block, warps, stages, precision = _config("outputs_mild", *sizes)
+        block = min(block, tile_V)
         {32: _mv_outputs_mild_kernel, 64: _mv_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, log_a, part, h_2, e, v, y, run.cu, run.T, H, run.N, run.steps,
-            least, log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
-            part.stride(0), part.stride(1), part.stride(2), H // part.shape[2], e.stride(0),
-            e.stride(1), e.stride(2), H // e.shape[2], v.stride(0), v.stride(1), v.stride(2),
-            H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), S, _tile(S, dtype), V,
-            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+            least, *log_a_at, *part_at, *e_at, *v_at, *y_at, S, tile_S, V, block, chunk, DT, FT,
+            precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
+    block = min(block, tile_V)
     {32: _mv_outputs_kernel, 64: _mv_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, part, e, log_a, v, h_2, y, run.cu, run.T, H, run.N, run.steps, least,
-        run.chunks(chunk), part.stride(0), part.stride(1), part.stride(2), H // part.shape[2],
-        e.stride(0), e.stride(1), e.stride(2), H // e.shape[2], log_a.stride(0),
-        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], v.stride(0), v.stride(1),
-        v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), S, _tile(S, dtype),
-        V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.chunks(chunk), *part_at, *e_at, *log_a_at, *v_at, *y_at, S, tile_S, V, block, chunk,
+        DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8671,16 +8786,28 @@ def mv_backward(
     V = v.shape[3]
     dtype = _operand_type(e, v, part)
     DT, FT, EXACT = _types(dtype, e.device)
-    config = _config("gradients", e.device, dtype.itemsize, S, V)
+    sizes = e.device, dtype.itemsize, S, V
+    tile_S = _tile(S, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", e.device, dtype.itemsize, S, V)
-    run = _Layout(e, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(e, H, cu_seqlens, -(-S // min(block, tile_S)))
     least = _least(1.2924697071141057e-26, dtype)
     d_e = _gradient(e, H)
     d_v = _gradient(v, H)
     d_part = _gradient(part, H)
     d_log_a = _gradient(log_a, H)
     d_initial_state = torch.empty((run.N, H, S, V), dtype=torch.float32, device=e.device)
+    e_at = (*e.stride()[:3], H // e.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    log_a_at = (*log_a.stride()[:3], H // log_a.shape[2])
+    part_at = (*part.stride()[:3], H // part.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_v_at = d_v.stride()[:3]
+    d_part_at = d_part.stride()[:3]
+    d_e_at = d_e.stride()[:3]
+    d_log_a_at = d_log_a.stride()[:3]
     h_2, first_K, second_K = _places(kept, e.device, (
         ((run.chunks(chunk), H, S, V), dtype),
         ((run.chunks(chunk), H, S), torch.float32),
@@ -8693,14 +8820,12 @@ def mv_backward(
         start_state = torch.empty((run.slots, H, S, V), dtype=torch.float32, device=e.device)
         segment_decay_K = torch.empty((run.slots, H, S), dtype=torch.float32, device=e.device)
         end_state = torch.empty((run.slots, H, S, V), dtype=torch.float32, device=e.device)
-        _, block, warps, stages, precision = _config("segment_ends", e.device, dtype.itemsize, S, V)
-        _mv_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_S)
+        _mv_segment_ends_kernel[(run.slots * H * -(-S // block),)](
             e, v, log_a, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, e.stride(0), e.stride(1), e.stride(2),
-            H // e.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], S,
-            min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.segments, run.N, run.steps, *e_at, *v_at, *log_a_at, S, block, V, tile_V, chunk,
+            DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8710,26 +8835,22 @@ def mv_backward(
             run.segments, S, V, 1024, run.varlen,
         )
     if kept is None:
-        _, block, warps, stages, precision = _config("states", e.device, dtype.itemsize, S, V)
-        {32: _mv_states_kernel_c32, 64: _mv_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("states", *sizes)
+        block = min(block, tile_S)
+        {32: _mv_states_kernel_c32, 64: _mv_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // block),)](
             e, v, log_a, start_state, h_2, first_K, second_K, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, e.stride(0), e.stride(1), e.stride(2),
-            H // e.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], S,
-            min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.segments, run.N, run.steps, *e_at, *v_at, *log_a_at, S, block, V, tile_V, chunk,
+            DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", e.device, dtype.itemsize, S, V)
-        _mv_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", *sizes)
+        block = min(block, tile_S)
+        _mv_segment_ends_adjoint_kernel[(run.slots * H * -(-S // block),)](
             part, log_a, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, part.stride(0), part.stride(1), part.stride(2), H // part.shape[2],
-            log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
-            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], S,
-            min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.steps, *part_at, *log_a_at, *dy_at, S, block, V, tile_V, chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8737,67 +8858,51 @@ def mv_backward(
             end_state, segment_decay_K, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, S, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", e.device, dtype.itemsize, S, V)
-    _mv_states_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_S)
+    _mv_states_adjoint_kernel[(run.slots * H * -(-S // block),)](
         part, log_a, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, part.stride(0), part.stride(1), part.stride(2),
-        H // part.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
-        H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], S,
-        min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        run.segments, run.N, run.steps, *part_at, *log_a_at, *dy_at, S, block, V, tile_V, chunk,
+        DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("gradients_mild_value", e.device, dtype.itemsize, S, V)
+        _, block, warps, stages, precision = _config("gradients_mild_value", *sizes)
+        block = min(block, tile_V)
         {32: _mv_gradients_mild_value_kernel, 64: _mv_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, part, e, log_a, dy, l, d_v, run.cu, run.T, H, run.N, run.steps,
-            least, part.stride(0), part.stride(1), part.stride(2), H // part.shape[2],
-            e.stride(0), e.stride(1), e.stride(2), H // e.shape[2], log_a.stride(0),
-            log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), S,
-            _tile(S, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
-            run.varlen,
+            least, *part_at, *e_at, *log_a_at, *dy_at, *d_v_at, S, tile_S, V, block, chunk, DT,
+            FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-        _, block, warps, stages, precision = _config("gradients_mild", e.device, dtype.itemsize, S, V)
-        {32: _mv_gradients_mild_kernel, 64: _mv_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("gradients_mild", *sizes)
+        block = min(block, tile_S)
+        {32: _mv_gradients_mild_kernel, 64: _mv_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-S // block),)](
             first_K, second_K, part, e, v, log_a, dy, h_2, l, d_part, d_e, d_log_a, run.cu,
-            run.T, H, run.N, run.steps, least, part.stride(0), part.stride(1), part.stride(2),
-            H // part.shape[2], e.stride(0), e.stride(1), e.stride(2), H // e.shape[2],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], log_a.stride(0),
-            log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], d_part.stride(0), d_part.stride(1),
-            d_part.stride(2), d_e.stride(0), d_e.stride(1), d_e.stride(2), d_log_a.stride(0),
-            d_log_a.stride(1), d_log_a.stride(2), S, min(block, _tile(S, dtype)), V,
-            _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+            run.T, H, run.N, run.steps, least, *part_at, *e_at, *v_at, *log_a_at, *dy_at,
+            *d_part_at, *d_e_at, *d_log_a_at, S, block, V, tile_V, chunk, DT, FT, precision,
+            EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("gradients_value", e.device, dtype.itemsize, S, V)
+    _, block, warps, stages, precision = _config("gradients_value", *sizes)
+    block = min(block, tile_V)
     {32: _mv_gradients_value_kernel, 64: _mv_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, part, e, log_a, dy, l, d_v, run.cu, run.T, H, run.N, run.steps,
-        least, run.chunks(chunk), part.stride(0), part.stride(1), part.stride(2),
-        H // part.shape[2], e.stride(0), e.stride(1), e.stride(2), H // e.shape[2],
-        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1),
-        d_v.stride(2), S, _tile(S, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        least, run.chunks(chunk), *part_at, *e_at, *log_a_at, *dy_at, *d_v_at, S, tile_S, V,
+        block, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _mv_gradients_kernel, 64: _mv_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-S // min(block, _tile(S, dtype))),)](
+    block = min(block, tile_S)
+    {32: _mv_gradients_kernel, 64: _mv_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-S // block),)](
         first_K, second_K, part, e, v, log_a, dy, h_2, l, d_part, d_e, d_log_a, run.cu, run.T,
-        H, run.N, run.steps, least, run.chunks(chunk), part.stride(0), part.stride(1),
-        part.stride(2), H // part.shape[2], e.stride(0), e.stride(1), e.stride(2),
-        H // e.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], d_part.stride(0), d_part.stride(1),
-        d_part.stride(2), d_e.stride(0), d_e.stride(1), d_e.stride(2), d_log_a.stride(0),
-        d_log_a.stride(1), d_log_a.stride(2), S, min(block, _tile(S, dtype)), V,
-        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+        H, run.N, run.steps, least, run.chunks(chunk), *part_at, *e_at, *v_at, *log_a_at,
+        *dy_at, *d_part_at, *d_e_at, *d_log_a_at, S, block, V, tile_V, chunk, DT, FT, precision,
+        EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8816,8 +8921,9 @@ def mv_kept(
     S = e.shape[3]
     V = v.shape[3]
     dtype = _operand_type(e, v, part)
-    chunk = _config("outputs", e.device, dtype.itemsize, S, V)[0]
-    if _config("gradients", e.device, dtype.itemsize, S, V)[0] != chunk:
+    sizes = e.device, dtype.itemsize, S, V
+    chunk = _config("outputs", *sizes)[0]
+    if _config("gradients", *sizes)[0] != chunk:
         return 0
     N = e.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(e.shape[1], N, cu_seqlens is not None, chunk)
@@ -8845,6 +8951,7 @@ def mv_forward_kept(
     return (*mv_forward(e, v, part, log_a, initial_state, cu_seqlens, kept), kept)
 
 
+@_prepared
 def mv_step(
     e: torch.Tensor,
     v: torch.Tensor,
@@ -8865,11 +8972,14 @@ def mv_step(
     _, block, warps, stages, _ = _config("step", e.device, dtype.itemsize, S, V)
     y = torch.empty((e.shape[0], H, V), dtype=e.dtype, device=e.device)
     held = state.contiguous()
-    _mv_step_kernel[(e.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_S = _padded(S)
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _mv_step_kernel[(e.shape[0] * H * -(-V // block),)](
         part, e, v, log_a, held, y, held, state_indices, H, part.stride(0), part.stride(1),
         H // part.shape[1], e.stride(0), e.stride(1), H // e.shape[1], v.stride(0), v.stride(1),
         H // v.shape[1], log_a.stride(0), log_a.stride(1), H // log_a.shape[1], y.stride(0),
-        y.stride(1), S, _padded(S), V, min(block, _padded(V)),
+        y.stride(1), S, padded_S, V, block,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8898,13 +9008,20 @@ def mk_layer_forward(
     S = a_raw.shape[3]
     dtype = _operand_type(k_raw, a_raw, q_raw)
     DT, FT, EXACT = _types(dtype, k_raw.device)
-    config = _config("outputs", k_raw.device, dtype.itemsize, K, S)
+    sizes = k_raw.device, dtype.itemsize, K, S
+    tile_K = _tile(K, dtype)
+    tile_S = _tile(S, dtype)
+    config = _config("outputs", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states", k_raw.device, dtype.itemsize, K, S)
-    run = _Layout(k_raw, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
+    _, block, *_ = _config("states", *sizes)
+    run = _Layout(k_raw, H, cu_seqlens, -(-S // min(block, tile_S)))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k_raw.shape[:2], H, S), dtype=torch.float32, device=k_raw.device)
     final_state = torch.empty((run.N, H, K, S), dtype=torch.float32, device=k_raw.device)
+    k_raw_at = (*k_raw.stride()[:3], H // k_raw.shape[2])
+    a_raw_at = (*a_raw.stride()[:3], H // a_raw.shape[2])
+    q_raw_at = (*q_raw.stride()[:3], H // q_raw.shape[2])
+    y_at = y.stride()[:3]
     h_2, first_V, second_V = _places(kept, k_raw.device, (
         ((run.chunks(chunk), H, K, S), dtype),
         ((run.chunks(chunk), H, S), torch.float32),
@@ -8914,13 +9031,12 @@ def mk_layer_forward(
     if run.split:
         start_state = torch.empty((run.slots, H, K, S), dtype=torch.float32, device=k_raw.device)
         segment_decay_V = torch.empty((run.slots, H, S), dtype=torch.float32, device=k_raw.device)
-        _, block, warps, stages, precision = _config("segment_ends", k_raw.device, dtype.itemsize, K, S)
-        _mk_layer_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_S)
+        _mk_layer_segment_ends_kernel[(run.slots * H * -(-S // block),)](
             k_raw, a_raw, tau, start_state, segment_decay_V, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-            H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-            H // a_raw.shape[2], K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT,
-            FT, precision, EXACT, run.varlen, run.split,
+            run.segments, run.N, run.steps, *k_raw_at, *a_raw_at, K, tile_K, S, block, chunk,
+            DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -8928,37 +9044,31 @@ def mk_layer_forward(
             start_state, segment_decay_V, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, S, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, S)
-    {32: _mk_layer_states_kernel, 64: _mk_layer_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_S)
+    {32: _mk_layer_states_kernel, 64: _mk_layer_states_kernel_c64}[chunk][(run.slots * H * -(-S // block),)](
         k_raw, a_raw, tau, start_state, h_2, first_V, second_V, final_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1),
-        k_raw.stride(2), H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        run.segment, run.segments, run.N, run.steps, *k_raw_at, *a_raw_at, K, tile_K, S, block,
+        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("outputs_mild", k_raw.device, dtype.itemsize, K, S)
+        _, block, warps, stages, precision = _config("outputs_mild", *sizes)
+        block = min(block, tile_S)
         {32: _mk_layer_outputs_mild_kernel, 64: _mk_layer_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_V, second_V, a_raw, tau, q_raw, h_2, k_raw, y, run.cu, run.T, H, run.N,
-            run.steps, least, a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-            H // a_raw.shape[2], q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-            H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-            H // k_raw.shape[2], y.stride(0), y.stride(1), y.stride(2), S,
-            min(block, _tile(S, dtype)), K, _tile(K, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen,
+            run.steps, least, *a_raw_at, *q_raw_at, *k_raw_at, *y_at, S, block, K, tile_K,
+            chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
+    block = min(block, tile_S)
     {32: _mk_layer_outputs_kernel, 64: _mk_layer_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_V, second_V, q_raw, k_raw, a_raw, tau, h_2, y, run.cu, run.T, H, run.N, run.steps,
-        least, run.chunks(chunk), q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-        H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), S,
-        min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+        least, run.chunks(chunk), *q_raw_at, *k_raw_at, *a_raw_at, *y_at, K, tile_K, S, block,
+        chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -8989,15 +9099,25 @@ def mk_layer_backward(
     S = a_raw.shape[3]
     dtype = _operand_type(k_raw, a_raw, q_raw)
     DT, FT, EXACT = _types(dtype, k_raw.device)
-    config = _config("gradients", k_raw.device, dtype.itemsize, K, S)
+    sizes = k_raw.device, dtype.itemsize, K, S
+    tile_K = _tile(K, dtype)
+    tile_S = _tile(S, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", k_raw.device, dtype.itemsize, K, S)
-    run = _Layout(k_raw, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(k_raw, H, cu_seqlens, -(-S // min(block, tile_S)))
     least = _least(1.2924697071141057e-26, dtype)
     d_k_raw = _gradient(k_raw, H)
     d_a_raw = _gradient(a_raw, H)
     d_q_raw = _gradient(q_raw, H)
     d_initial_state = torch.empty((run.N, H, K, S), dtype=torch.float32, device=k_raw.device)
+    k_raw_at = (*k_raw.stride()[:3], H // k_raw.shape[2])
+    a_raw_at = (*a_raw.stride()[:3], H // a_raw.shape[2])
+    q_raw_at = (*q_raw.stride()[:3], H // q_raw.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_a_raw_at = d_a_raw.stride()[:3]
+    d_q_raw_at = d_q_raw.stride()[:3]
+    d_k_raw_at = d_k_raw.stride()[:3]
     h_2, first_V, second_V = _places(kept, k_raw.device, (
         ((run.chunks(chunk), H, K, S), dtype),
         ((run.chunks(chunk), H, S), torch.float32),
@@ -9010,13 +9130,12 @@ def mk_layer_backward(
         start_state = torch.empty((run.slots, H, K, S), dtype=torch.float32, device=k_raw.device)
         segment_decay_V = torch.empty((run.slots, H, S), dtype=torch.float32, device=k_raw.device)
         end_state = torch.empty((run.slots, H, K, S), dtype=torch.float32, device=k_raw.device)
-        _, block, warps, stages, precision = _config("segment_ends", k_raw.device, dtype.itemsize, K, S)
-        _mk_layer_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_S)
+        _mk_layer_segment_ends_kernel[(run.slots * H * -(-S // block),)](
             k_raw, a_raw, tau, start_state, segment_decay_V, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-            H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-            H // a_raw.shape[2], K, _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT,
-            FT, precision, EXACT, run.varlen, run.split,
+            run.segments, run.N, run.steps, *k_raw_at, *a_raw_at, K, tile_K, S, block, chunk,
+            DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -9026,25 +9145,22 @@ def mk_layer_backward(
             run.segments, K, S, 1024, run.varlen,
         )
     if kept is None:
-        _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, S)
-        {32: _mk_layer_states_kernel_c32, 64: _mk_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("states", *sizes)
+        block = min(block, tile_S)
+        {32: _mk_layer_states_kernel_c32, 64: _mk_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // block),)](
             k_raw, a_raw, tau, start_state, h_2, first_V, second_V, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1),
-            k_raw.stride(2), H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1),
-            a_raw.stride(2), H // a_raw.shape[2], K, _tile(K, dtype), S,
-            min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.segment, run.segments, run.N, run.steps, *k_raw_at, *a_raw_at, K, tile_K, S,
+            block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", k_raw.device, dtype.itemsize, K, S)
-        _mk_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", *sizes)
+        block = min(block, tile_S)
+        _mk_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-S // block),)](
             q_raw, a_raw, tau, dy, end_state, run.cu, run.T, H, run.segment, run.segments,
-            run.N, run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-            H // q_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-            H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K,
-            _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.N, run.steps, *q_raw_at, *a_raw_at, *dy_at, K, tile_K, S, block, chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -9052,66 +9168,51 @@ def mk_layer_backward(
             end_state, segment_decay_V, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, K, S, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", k_raw.device, dtype.itemsize, K, S)
-    _mk_layer_states_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_S)
+    _mk_layer_states_adjoint_kernel[(run.slots * H * -(-S // block),)](
         q_raw, a_raw, tau, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-        H // q_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K,
-        _tile(K, dtype), S, min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        run.segments, run.N, run.steps, *q_raw_at, *a_raw_at, *dy_at, K, tile_K, S, block,
+        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("gradients_mild_value", k_raw.device, dtype.itemsize, K, S)
+        _, block, warps, stages, precision = _config("gradients_mild_value", *sizes)
+        block = min(block, tile_S)
         {32: _mk_layer_gradients_mild_value_kernel, 64: _mk_layer_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_V, second_V, q_raw, k_raw, a_raw, tau, dy, h_2, l, d_a_raw, run.cu, run.T, H,
-            run.N, run.steps, least, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-            H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-            H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-            H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), K, _tile(K, dtype), S,
-            min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+            run.N, run.steps, least, *q_raw_at, *k_raw_at, *a_raw_at, *dy_at, *d_a_raw_at, K,
+            tile_K, S, block, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-        _, block, warps, stages, precision = _config("gradients_mild", k_raw.device, dtype.itemsize, K, S)
-        {32: _mk_layer_gradients_mild_kernel, 64: _mk_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("gradients_mild", *sizes)
+        block = min(block, tile_K)
+        {32: _mk_layer_gradients_mild_kernel, 64: _mk_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // block),)](
             first_V, second_V, q_raw, k_raw, a_raw, tau, dy, h_2, l, d_q_raw, d_k_raw, run.cu,
-            run.T, H, run.N, run.steps, least, q_raw.stride(0), q_raw.stride(1),
-            q_raw.stride(2), H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
-            k_raw.stride(2), H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1),
-            a_raw.stride(2), H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-            H // dy.shape[2], d_q_raw.stride(0), d_q_raw.stride(1), d_q_raw.stride(2),
-            d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2), K,
-            min(block, _tile(K, dtype)), S, _tile(S, dtype), chunk, DT, FT, precision, EXACT,
+            run.T, H, run.N, run.steps, least, *q_raw_at, *k_raw_at, *a_raw_at, *dy_at,
+            *d_q_raw_at, *d_k_raw_at, K, block, S, tile_S, chunk, DT, FT, precision, EXACT,
             run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("gradients_value", k_raw.device, dtype.itemsize, K, S)
+    _, block, warps, stages, precision = _config("gradients_value", *sizes)
+    block = min(block, tile_S)
     {32: _mk_layer_gradients_value_kernel, 64: _mk_layer_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_V, second_V, q_raw, k_raw, a_raw, tau, dy, h_2, l, d_a_raw, run.cu, run.T, H,
-        run.N, run.steps, least, run.chunks(chunk), q_raw.stride(0), q_raw.stride(1),
-        q_raw.stride(2), H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), K, _tile(K, dtype), S,
-        min(block, _tile(S, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.N, run.steps, least, run.chunks(chunk), *q_raw_at, *k_raw_at, *a_raw_at, *dy_at,
+        *d_a_raw_at, K, tile_K, S, block, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _mk_layer_gradients_kernel, 64: _mk_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
+    block = min(block, tile_K)
+    {32: _mk_layer_gradients_kernel, 64: _mk_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // block),)](
         first_V, second_V, q_raw, k_raw, a_raw, tau, dy, h_2, l, d_q_raw, d_k_raw, run.cu,
-        run.T, H, run.N, run.steps, least, run.chunks(chunk), q_raw.stride(0), q_raw.stride(1),
-        q_raw.stride(2), H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        d_q_raw.stride(0), d_q_raw.stride(1), d_q_raw.stride(2), d_k_raw.stride(0),
-        d_k_raw.stride(1), d_k_raw.stride(2), K, min(block, _tile(K, dtype)), S,
-        _tile(S, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.T, H, run.N, run.steps, least, run.chunks(chunk), *q_raw_at, *k_raw_at, *a_raw_at,
+        *dy_at, *d_q_raw_at, *d_k_raw_at, K, block, S, tile_S, chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -9129,8 +9230,9 @@ def mk_layer_kept(
     K = k_raw.shape[3]
     S = a_raw.shape[3]
     dtype = _operand_type(k_raw, a_raw, q_raw)
-    chunk = _config("outputs", k_raw.device, dtype.itemsize, K, S)[0]
-    if _config("gradients", k_raw.device, dtype.itemsize, K, S)[0] != chunk:
+    sizes = k_raw.device, dtype.itemsize, K, S
+    chunk = _config("outputs", *sizes)[0]
+    if _config("gradients", *sizes)[0] != chunk:
         return 0
     N = k_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(k_raw.shape[1], N, cu_seqlens is not None, chunk)
@@ -9158,6 +9260,7 @@ def mk_layer_forward_kept(
     return (*mk_layer_forward(k_raw, a_raw, tau, q_raw, initial_state, cu_seqlens, kept), kept)
 
 
+@_prepared
 def mk_layer_step(
     k_raw: torch.Tensor,
     a_raw: torch.Tensor,
@@ -9177,11 +9280,14 @@ def mk_layer_step(
     _, block, warps, stages, _ = _config("step", k_raw.device, dtype.itemsize, K, S)
     y = torch.empty((k_raw.shape[0], H, S), dtype=torch.float32, device=k_raw.device)
     held = state.contiguous()
-    _mk_layer_step_kernel[(k_raw.shape[0] * H * -(-S // min(block, _padded(S))),)](
+    padded_K = _padded(K)
+    padded_S = _padded(S)
+    block = min(block, padded_S)
+    _mk_layer_step_kernel[(k_raw.shape[0] * H * -(-S // block),)](
         q_raw, k_raw, a_raw, tau, held, y, held, state_indices, H, q_raw.stride(0),
         q_raw.stride(1), H // q_raw.shape[1], k_raw.stride(0), k_raw.stride(1),
         H // k_raw.shape[1], a_raw.stride(0), a_raw.stride(1), H // a_raw.shape[1], y.stride(0),
-        y.stride(1), K, _padded(K), S, min(block, _padded(S)),
+        y.stride(1), K, padded_K, S, block,
         num_warps=warps,
         num_stages=stages,
     )
@@ -9210,13 +9316,20 @@ def mv_layer_forward(
     V = v_raw.shape[3]
     dtype = _operand_type(a_raw, v_raw, part)
     DT, FT, EXACT = _types(dtype, a_raw.device)
-    config = _config("outputs", a_raw.device, dtype.itemsize, S, V)
+    sizes = a_raw.device, dtype.itemsize, S, V
+    tile_S = _tile(S, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("outputs", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states", a_raw.device, dtype.itemsize, S, V)
-    run = _Layout(a_raw, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
+    _, block, *_ = _config("states", *sizes)
+    run = _Layout(a_raw, H, cu_seqlens, -(-S // min(block, tile_S)))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*a_raw.shape[:2], H, V), dtype=a_raw.dtype, device=a_raw.device)
     final_state = torch.empty((run.N, H, S, V), dtype=torch.float32, device=a_raw.device)
+    a_raw_at = (*a_raw.stride()[:3], H // a_raw.shape[2])
+    v_raw_at = (*v_raw.stride()[:3], H // v_raw.shape[2])
+    part_at = (*part.stride()[:3], H // part.shape[2])
+    y_at = y.stride()[:3]
     h_2, first_K, second_K = _places(kept, a_raw.device, (
         ((run.chunks(chunk), H, S, V), dtype),
         ((run.chunks(chunk), H, S), torch.float32),
@@ -9226,13 +9339,12 @@ def mv_layer_forward(
     if run.split:
         start_state = torch.empty((run.slots, H, S, V), dtype=torch.float32, device=a_raw.device)
         segment_decay_K = torch.empty((run.slots, H, S), dtype=torch.float32, device=a_raw.device)
-        _, block, warps, stages, precision = _config("segment_ends", a_raw.device, dtype.itemsize, S, V)
-        _mv_layer_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_S)
+        _mv_layer_segment_ends_kernel[(run.slots * H * -(-S // block),)](
             a_raw, tau, v_raw, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-            H // a_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
-            H // v_raw.shape[2], S, min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT,
-            FT, precision, EXACT, run.varlen, run.split,
+            run.segments, run.N, run.steps, *a_raw_at, *v_raw_at, S, block, V, tile_V, chunk,
+            DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -9240,36 +9352,31 @@ def mv_layer_forward(
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, S, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", a_raw.device, dtype.itemsize, S, V)
-    {32: _mv_layer_states_kernel, 64: _mv_layer_states_kernel_c64}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_S)
+    {32: _mv_layer_states_kernel, 64: _mv_layer_states_kernel_c64}[chunk][(run.slots * H * -(-S // block),)](
         a_raw, tau, v_raw, start_state, h_2, first_K, second_K, final_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, a_raw.stride(0), a_raw.stride(1),
-        a_raw.stride(2), H // a_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
-        H // v_raw.shape[2], S, min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        run.segment, run.segments, run.N, run.steps, *a_raw_at, *v_raw_at, S, block, V, tile_V,
+        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("outputs_mild", a_raw.device, dtype.itemsize, S, V)
+        _, block, warps, stages, precision = _config("outputs_mild", *sizes)
+        block = min(block, tile_V)
         {32: _mv_layer_outputs_mild_kernel, 64: _mv_layer_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, a_raw, tau, part, h_2, v_raw, y, run.cu, run.T, H, run.N,
-            run.steps, least, a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-            H // a_raw.shape[2], part.stride(0), part.stride(1), part.stride(2),
-            H // part.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
-            H // v_raw.shape[2], y.stride(0), y.stride(1), y.stride(2), S, _tile(S, dtype), V,
-            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+            run.steps, least, *a_raw_at, *part_at, *v_raw_at, *y_at, S, tile_S, V, block, chunk,
+            DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
+    block = min(block, tile_V)
     {32: _mv_layer_outputs_kernel, 64: _mv_layer_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, part, a_raw, tau, v_raw, h_2, y, run.cu, run.T, H, run.N, run.steps,
-        least, run.chunks(chunk), part.stride(0), part.stride(1), part.stride(2),
-        H // part.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
-        H // v_raw.shape[2], y.stride(0), y.stride(1), y.stride(2), S, _tile(S, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+        least, run.chunks(chunk), *part_at, *a_raw_at, *v_raw_at, *y_at, S, tile_S, V, block,
+        chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -9300,15 +9407,25 @@ def mv_layer_backward(
     V = v_raw.shape[3]
     dtype = _operand_type(a_raw, v_raw, part)
     DT, FT, EXACT = _types(dtype, a_raw.device)
-    config = _config("gradients", a_raw.device, dtype.itemsize, S, V)
+    sizes = a_raw.device, dtype.itemsize, S, V
+    tile_S = _tile(S, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", a_raw.device, dtype.itemsize, S, V)
-    run = _Layout(a_raw, H, cu_seqlens, -(-S // min(block, _tile(S, dtype))))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(a_raw, H, cu_seqlens, -(-S // min(block, tile_S)))
     least = _least(1.2924697071141057e-26, dtype)
     d_a_raw = _gradient(a_raw, H)
     d_v_raw = _gradient(v_raw, H)
     d_part = _gradient(part, H)
     d_initial_state = torch.empty((run.N, H, S, V), dtype=torch.float32, device=a_raw.device)
+    a_raw_at = (*a_raw.stride()[:3], H // a_raw.shape[2])
+    v_raw_at = (*v_raw.stride()[:3], H // v_raw.shape[2])
+    part_at = (*part.stride()[:3], H // part.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_v_raw_at = d_v_raw.stride()[:3]
+    d_part_at = d_part.stride()[:3]
+    d_a_raw_at = d_a_raw.stride()[:3]
     h_2, first_K, second_K = _places(kept, a_raw.device, (
         ((run.chunks(chunk), H, S, V), dtype),
         ((run.chunks(chunk), H, S), torch.float32),
@@ -9321,13 +9438,12 @@ def mv_layer_backward(
         start_state = torch.empty((run.slots, H, S, V), dtype=torch.float32, device=a_raw.device)
         segment_decay_K = torch.empty((run.slots, H, S), dtype=torch.float32, device=a_raw.device)
         end_state = torch.empty((run.slots, H, S, V), dtype=torch.float32, device=a_raw.device)
-        _, block, warps, stages, precision = _config("segment_ends", a_raw.device, dtype.itemsize, S, V)
-        _mv_layer_segment_ends_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_S)
+        _mv_layer_segment_ends_kernel[(run.slots * H * -(-S // block),)](
             a_raw, tau, v_raw, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-            H // a_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
-            H // v_raw.shape[2], S, min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT,
-            FT, precision, EXACT, run.varlen, run.split,
+            run.segments, run.N, run.steps, *a_raw_at, *v_raw_at, S, block, V, tile_V, chunk,
+            DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -9337,25 +9453,22 @@ def mv_layer_backward(
             run.segments, S, V, 1024, run.varlen,
         )
     if kept is None:
-        _, block, warps, stages, precision = _config("states", a_raw.device, dtype.itemsize, S, V)
-        {32: _mv_layer_states_kernel_c32, 64: _mv_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("states", *sizes)
+        block = min(block, tile_S)
+        {32: _mv_layer_states_kernel_c32, 64: _mv_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-S // block),)](
             a_raw, tau, v_raw, start_state, h_2, first_K, second_K, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, a_raw.stride(0), a_raw.stride(1),
-            a_raw.stride(2), H // a_raw.shape[2], v_raw.stride(0), v_raw.stride(1),
-            v_raw.stride(2), H // v_raw.shape[2], S, min(block, _tile(S, dtype)), V,
-            _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.segment, run.segments, run.N, run.steps, *a_raw_at, *v_raw_at, S, block, V,
+            tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", a_raw.device, dtype.itemsize, S, V)
-        _mv_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", *sizes)
+        block = min(block, tile_S)
+        _mv_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-S // block),)](
             part, a_raw, tau, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, part.stride(0), part.stride(1), part.stride(2), H // part.shape[2],
-            a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
-            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], S,
-            min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.steps, *part_at, *a_raw_at, *dy_at, S, block, V, tile_V, chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -9363,65 +9476,51 @@ def mv_layer_backward(
             end_state, segment_decay_K, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, S, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", a_raw.device, dtype.itemsize, S, V)
-    _mv_layer_states_adjoint_kernel[(run.slots * H * -(-S // min(block, _tile(S, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_S)
+    _mv_layer_states_adjoint_kernel[(run.slots * H * -(-S // block),)](
         part, a_raw, tau, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, part.stride(0), part.stride(1), part.stride(2),
-        H // part.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], S,
-        min(block, _tile(S, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        run.segments, run.N, run.steps, *part_at, *a_raw_at, *dy_at, S, block, V, tile_V, chunk,
+        DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("gradients_mild_value", a_raw.device, dtype.itemsize, S, V)
+        _, block, warps, stages, precision = _config("gradients_mild_value", *sizes)
+        block = min(block, tile_V)
         {32: _mv_layer_gradients_mild_value_kernel, 64: _mv_layer_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, part, a_raw, tau, dy, l, v_raw, d_v_raw, run.cu, run.T, H, run.N,
-            run.steps, least, part.stride(0), part.stride(1), part.stride(2),
-            H // part.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-            H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            v_raw.stride(0), v_raw.stride(1), v_raw.stride(2), H // v_raw.shape[2],
-            d_v_raw.stride(0), d_v_raw.stride(1), d_v_raw.stride(2), S, _tile(S, dtype), V,
-            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+            run.steps, least, *part_at, *a_raw_at, *dy_at, *v_raw_at, *d_v_raw_at, S, tile_S, V,
+            block, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-        _, block, warps, stages, precision = _config("gradients_mild", a_raw.device, dtype.itemsize, S, V)
-        {32: _mv_layer_gradients_mild_kernel, 64: _mv_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-S // min(block, _tile(S, dtype))),)](
+        _, block, warps, stages, precision = _config("gradients_mild", *sizes)
+        block = min(block, tile_S)
+        {32: _mv_layer_gradients_mild_kernel, 64: _mv_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-S // block),)](
             first_K, second_K, part, a_raw, tau, v_raw, dy, h_2, l, d_part, d_a_raw, run.cu,
-            run.T, H, run.N, run.steps, least, part.stride(0), part.stride(1), part.stride(2),
-            H // part.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-            H // a_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
-            H // v_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            d_part.stride(0), d_part.stride(1), d_part.stride(2), d_a_raw.stride(0),
-            d_a_raw.stride(1), d_a_raw.stride(2), S, min(block, _tile(S, dtype)), V,
-            _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+            run.T, H, run.N, run.steps, least, *part_at, *a_raw_at, *v_raw_at, *dy_at,
+            *d_part_at, *d_a_raw_at, S, block, V, tile_V, chunk, DT, FT, precision, EXACT,
+            run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("gradients_value", a_raw.device, dtype.itemsize, S, V)
+    _, block, warps, stages, precision = _config("gradients_value", *sizes)
+    block = min(block, tile_V)
     {32: _mv_layer_gradients_value_kernel, 64: _mv_layer_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, part, a_raw, tau, dy, l, v_raw, d_v_raw, run.cu, run.T, H, run.N,
-        run.steps, least, run.chunks(chunk), part.stride(0), part.stride(1), part.stride(2),
-        H // part.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        v_raw.stride(0), v_raw.stride(1), v_raw.stride(2), H // v_raw.shape[2],
-        d_v_raw.stride(0), d_v_raw.stride(1), d_v_raw.stride(2), S, _tile(S, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.steps, least, run.chunks(chunk), *part_at, *a_raw_at, *dy_at, *v_raw_at,
+        *d_v_raw_at, S, tile_S, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _mv_layer_gradients_kernel, 64: _mv_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-S // min(block, _tile(S, dtype))),)](
+    block = min(block, tile_S)
+    {32: _mv_layer_gradients_kernel, 64: _mv_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-S // block),)](
         first_K, second_K, part, a_raw, tau, v_raw, dy, h_2, l, d_part, d_a_raw, run.cu, run.T,
-        H, run.N, run.steps, least, run.chunks(chunk), part.stride(0), part.stride(1),
-        part.stride(2), H // part.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], v_raw.stride(0), v_raw.stride(1), v_raw.stride(2),
-        H // v_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        d_part.stride(0), d_part.stride(1), d_part.stride(2), d_a_raw.stride(0),
-        d_a_raw.stride(1), d_a_raw.stride(2), S, min(block, _tile(S, dtype)), V,
-        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+        H, run.N, run.steps, least, run.chunks(chunk), *part_at, *a_raw_at, *v_raw_at, *dy_at,
+        *d_part_at, *d_a_raw_at, S, block, V, tile_V, chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -9439,8 +9538,9 @@ def mv_layer_kept(
     S = a_raw.shape[3]
     V = v_raw.shape[3]
     dtype = _operand_type(a_raw, v_raw, part)
-    chunk = _config("outputs", a_raw.device, dtype.itemsize, S, V)[0]
-    if _config("gradients", a_raw.device, dtype.itemsize, S, V)[0] != chunk:
+    sizes = a_raw.device, dtype.itemsize, S, V
+    chunk = _config("outputs", *sizes)[0]
+    if _config("gradients", *sizes)[0] != chunk:
         return 0
     N = a_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(a_raw.shape[1], N, cu_seqlens is not None, chunk)
@@ -9468,6 +9568,7 @@ def mv_layer_forward_kept(
     return (*mv_layer_forward(a_raw, tau, v_raw, part, initial_state, cu_seqlens, kept), kept)
 
 
+@_prepared
 def mv_layer_step(
     a_raw: torch.Tensor,
     tau: float,
@@ -9487,11 +9588,14 @@ def mv_layer_step(
     _, block, warps, stages, _ = _config("step", a_raw.device, dtype.itemsize, S, V)
     y = torch.empty((a_raw.shape[0], H, V), dtype=a_raw.dtype, device=a_raw.device)
     held = state.contiguous()
-    _mv_layer_step_kernel[(a_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_S = _padded(S)
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _mv_layer_step_kernel[(a_raw.shape[0] * H * -(-V // block),)](
         part, a_raw, tau, v_raw, held, y, held, state_indices, H, part.stride(0),
         part.stride(1), H // part.shape[1], a_raw.stride(0), a_raw.stride(1),
         H // a_raw.shape[1], v_raw.stride(0), v_raw.stride(1), H // v_raw.shape[1], y.stride(0),
-        y.stride(1), S, _padded(S), V, min(block, _padded(V)),
+        y.stride(1), S, padded_S, V, block,
         num_warps=warps,
         num_stages=stages,
     )

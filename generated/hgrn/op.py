@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-import inspect
+import contextlib
+import functools
 import os
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -14,6 +15,88 @@ import torch
 from torch import Tensor
 
 from . import torch_kernels
+
+
+@functools.cache
+def _watchers() -> tuple[Callable[[], int], ...]:
+    """What tells whether a transform or a mode sees the calls of torch; none: it cannot be told."""
+    names = "_are_functorch_transforms_active _len_torch_dispatch_stack _len_torch_function_stack"
+    found = [getattr(torch._C, name, None) for name in names.split()]
+    return tuple(each for each in found if each) if all(found) else ()
+
+
+def _plain(given: Sequence[Any]) -> bool:
+    """Whether torch's dispatcher would do nothing but call the kernel of the device.
+
+    So it is in eager mode outside of transforms and modes, for strided tensors that are no
+    subclass's and no view that negates or conjugates when it is read.
+    """
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return False
+    watchers = _watchers()
+    if not watchers or any([watches() for watches in watchers]):
+        return False
+    for x in given:
+        kind = type(x)
+        if kind is not Tensor and kind is not torch.nn.Parameter:
+            if isinstance(x, Tensor):
+                return False
+        elif not (x.is_cuda or x.is_cpu) or x.layout is not torch.strided:
+            return False
+        elif x.is_neg() or x.is_conj():
+            return False
+    return True
+
+
+@functools.cache
+def _direct(function: Any, run: Callable[..., Any]) -> Any:
+    """The autograd function that calls `run` where another calls it through torch."""
+
+    def forward(ctx: Any, *given: Any) -> Any:
+        output = run(*given)
+        function.setup_context(ctx, given, output)
+        return output
+
+    members = {"forward": staticmethod(forward), "backward": staticmethod(function.backward)}
+    return type(function.__name__, (torch.autograd.Function,), members)
+
+
+def _applied(function: Any, run: Callable[..., Any], *given: Any) -> Any:
+    """An autograd function of an operator, past torch's dispatcher where that has nothing to do.
+
+    Where no gradient is recorded and none is carried forward, `run` is all that is left of it.
+    """
+    if not _plain(given):
+        return function.apply(*given)
+    # Without that name, as if gradients were carried.
+    if torch.is_grad_enabled() or getattr(torch.autograd.forward_ad, "_current_level", 0) >= 0:
+        return _direct(function, run).apply(*given)
+    return run(*given)
+
+
+def _uncast(device: str) -> contextlib.AbstractContextManager[None]:
+    """No autocast within."""
+    if torch.is_autocast_enabled(device):
+        return torch.autocast(device, enabled=False)
+    return contextlib.nullcontext()
+
+
+def _written(
+    operator: Callable[..., Tensor],
+    run: Callable[..., Tensor],
+    state: Tensor,
+    given: Sequence[Any],
+) -> Tensor:
+    """An operator that writes one of its arguments, past torch's dispatcher where that may be."""
+    tracked = torch.is_grad_enabled() and any(
+        [isinstance(x, Tensor) and x.requires_grad for x in given]
+    )
+    fixed = state.is_inference() and not torch.is_inference_mode_enabled()
+    if tracked or fixed or not _plain(given):
+        return operator(*given)
+    if not state.is_inference():
+        torch.autograd.graph.increment_version(state)
+    return run(*given)
 
 
 def _heads(kinds: str, operands: Sequence[Tensor]) -> int:
@@ -177,23 +260,24 @@ _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
 
+@functools.cache
+def _triton_kernels() -> ModuleType:
+    """The Triton kernels, which are imported where they are first asked for."""
+    from . import triton_kernels
+
+    return triton_kernels
+
+
 def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
     """The kernels for operands: Triton on CUDA where they have a configuration, else torch."""
     wanted = os.environ.get("EOSC_BACKEND", "")
     lead = operands[0]
     if wanted == "triton" or (lead.is_cuda and wanted != "torch"):
-        from . import triton_kernels
-
+        kernels = _triton_kernels()
         widest = max((x.dtype for x in operands), key=lambda dtype: dtype.itemsize)
-        if wanted == "triton" or triton_kernels.supports(widest, lead.device, K, V):
-            return triton_kernels
+        if wanted == "triton" or kernels.supports(widest, lead.device, K, V):
+            return kernels
     return torch_kernels
-
-
-def _signed(function: Any) -> Any:
-    """An autograd function whose `forward` has its signature made: torch asks at each call."""
-    function.forward.__signature__ = inspect.signature(function.forward)
-    return function
 
 
 def _register(name, schema, run, fake, vmap=None, backward=None, setup=None):
@@ -223,7 +307,7 @@ def _m_kept(kernels, f_raw, i_raw, cu_seqlens, keep):
 
 def _m_forward(f_raw, i_raw, initial_state, cu_seqlens, keep):
     kernels = _kernels((f_raw, i_raw,), 1, f_raw.shape[3])
-    with torch.autocast(f_raw.device.type, enabled=False):
+    with _uncast(f_raw.device.type):
         if _m_kept(kernels, f_raw, i_raw, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.m_forward_kept(f_raw, i_raw, initial_state, *packed)
@@ -252,7 +336,7 @@ def _m_forward_vmap(info, in_dims, *args):
 def _m_backward(f_raw, i_raw, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((f_raw, i_raw,), 1, f_raw.shape[3])
     held = () if kept is None or not kept.shape[1] else (kept,)
-    with torch.autocast(f_raw.device.type, enabled=False):
+    with _uncast(f_raw.device.type):
         return kernels.m_backward(f_raw, i_raw, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
@@ -271,7 +355,7 @@ def _m_backward_vmap(info, in_dims, *args):
 
 
 def _m_step(f_raw, i_raw, state, state_indices):
-    with torch.autocast(f_raw.device.type, enabled=False):
+    with _uncast(f_raw.device.type):
         return _kernels((f_raw, i_raw,), 1, state.shape[2]).m_step(f_raw, i_raw, state, state_indices)
 
 
@@ -283,11 +367,11 @@ def _m_step_fake(f_raw, i_raw, state, state_indices):
 def _m_saved(ctx, inputs, output):
     f_raw, i_raw, initial_state, cu_seqlens, _ = inputs
     kept = output[-1]
+    ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(kept)
     ctx.save_for_backward(f_raw, i_raw, initial_state, cu_seqlens, kept)
 
 
-@_signed
 class _Scan_mGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -306,16 +390,24 @@ class _Scan_mGradient(torch.autograd.Function):
         raise NotImplementedError('hgrn: second derivatives are not implemented')
 
 
+def _m_given(dy, f_raw, i_raw):
+    """The gradient of the output: zero where only that of the last state is given."""
+    if dy is not None:
+        return dy
+    heads = _heads('tt', (f_raw, i_raw,))
+    return f_raw.new_zeros((*f_raw.shape[:2], heads, f_raw.shape[3]))
+
+
 def _m_gradients(ctx, dy, d_final_state):
     f_raw, i_raw, initial_state, cu_seqlens, kept = ctx.saved_tensors
-    d_f_raw, d_i_raw, d_initial_state = _Scan_mGradient.apply(
-        f_raw, i_raw, initial_state, cu_seqlens, dy, d_final_state, kept
+    dy = _m_given(dy, f_raw, i_raw)
+    d_f_raw, d_i_raw, d_initial_state = _applied(
+        _Scan_mGradient, _m_backward, f_raw, i_raw, initial_state, cu_seqlens, dy, d_final_state, kept
     )
     d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
     return d_f_raw, d_i_raw, d_initial_state, None, None
 
 
-@_signed
 class _Scan_m(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -336,7 +428,7 @@ class _Scan_m(torch.autograd.Function):
 
 def _scan_m(f_raw, i_raw, initial_state, cu_seqlens):
     keep = _trained(f_raw, i_raw, initial_state)
-    return _Scan_m.apply(f_raw, i_raw, initial_state, cu_seqlens, keep)[:2]
+    return _applied(_Scan_m, _m_forward, f_raw, i_raw, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
@@ -422,4 +514,5 @@ def hgrn_step(
 ) -> Tensor:
     'One token: operands without T; the state is updated in place, in the rows `state_indices` where they are given.'
     (held,) = _listed(state, 1)
-    return _OPS.m_step(f_raw, i_raw, held, state_indices)
+    given = (f_raw, i_raw, held, state_indices)
+    return _written(_OPS.m_step, _m_step, held, given)

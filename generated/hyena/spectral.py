@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +18,70 @@ NAMESPACE = 'eosc_hyena_3689ec93_spectral'
 LONGEST, SMALL = 1 << 14, 1 << 12
 _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
+
+
+@functools.cache
+def _watchers() -> tuple[Callable[[], int], ...]:
+    """What tells whether a transform or a mode sees the calls of torch; none: it cannot be told."""
+    names = "_are_functorch_transforms_active _len_torch_dispatch_stack _len_torch_function_stack"
+    found = [getattr(torch._C, name, None) for name in names.split()]
+    return tuple(each for each in found if each) if all(found) else ()
+
+
+def _plain(given: Sequence[Any]) -> bool:
+    """Whether torch's dispatcher would do nothing but call the kernel of the device.
+
+    So it is in eager mode outside of transforms and modes, for strided tensors that are no
+    subclass's and no view that negates or conjugates when it is read.
+    """
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return False
+    watchers = _watchers()
+    if not watchers or any([watches() for watches in watchers]):
+        return False
+    for x in given:
+        kind = type(x)
+        if kind is not Tensor and kind is not torch.nn.Parameter:
+            if isinstance(x, Tensor):
+                return False
+        elif not (x.is_cuda or x.is_cpu) or x.layout is not torch.strided:
+            return False
+        elif x.is_neg() or x.is_conj():
+            return False
+    return True
+
+
+@functools.cache
+def _direct(function: Any, run: Callable[..., Any]) -> Any:
+    """The autograd function that calls `run` where another calls it through torch."""
+
+    def forward(ctx: Any, *given: Any) -> Any:
+        output = run(*given)
+        function.setup_context(ctx, given, output)
+        return output
+
+    members = {"forward": staticmethod(forward), "backward": staticmethod(function.backward)}
+    return type(function.__name__, (torch.autograd.Function,), members)
+
+
+def _applied(function: Any, run: Callable[..., Any], *given: Any) -> Any:
+    """An autograd function of an operator, past torch's dispatcher where that has nothing to do.
+
+    Where no gradient is recorded and none is carried forward, `run` is all that is left of it.
+    """
+    if not _plain(given):
+        return function.apply(*given)
+    # Without that name, as if gradients were carried.
+    if torch.is_grad_enabled() or getattr(torch.autograd.forward_ad, "_current_level", 0) >= 0:
+        return _direct(function, run).apply(*given)
+    return run(*given)
+
+
+def _uncast(device: str) -> contextlib.AbstractContextManager[None]:
+    """No autocast within."""
+    if torch.is_autocast_enabled(device):
+        return torch.autocast(device, enabled=False)
+    return contextlib.nullcontext()
 
 
 def products(
@@ -51,7 +117,7 @@ def _convolution(x: Tensor, kernel: Tensor, T: int, exact: bool) -> Tensor | Non
     lead = torch.broadcast_shapes(x.shape[1:-1], kernel.shape[1:-1])
     columns = x.expand(x.shape[0], *lead, -1).flatten(1, -2).transpose(1, 2)
     taps = kernel.expand(1, *lead, -1)[0].flatten(0, -2)
-    y = _Convolution.apply(columns, taps, T, exact)[0]
+    y = _applied(_Convolution, _forward, columns, taps, T, exact)[0]
     return y.transpose(1, 2).unflatten(1, lead)
 
 
@@ -59,7 +125,7 @@ def _forward(x, kernel, T, exact):
     """y, and for the gradient the spectra of x and of the kernel with their units."""
     from . import triton_spectral
 
-    with torch.autocast(x.device.type, enabled=False):
+    with _uncast(x.device.type):
         return triton_spectral.convolved(x, kernel, T, _sizes(x.shape[1]), exact)
 
 
@@ -70,7 +136,7 @@ def _backward(dy, spectra, units, other, other_units, S, n, dtype, lagged, of_x,
     """
     from . import triton_spectral
 
-    with torch.autocast(dy.device.type, enabled=False):
+    with _uncast(dy.device.type):
         kept = spectra, units, other, other_units
         return triton_spectral.gradients(dy, kept, S, n, dtype, lagged, of_x, of_kernel)
 
@@ -143,7 +209,7 @@ def _saved(ctx, inputs, output):
 
 def _gradients(ctx, dy, *_):
     wanted = ctx.needs_input_grad[:2]
-    found = _Gradient.apply(dy, *ctx.saved_tensors, *ctx.layout, *wanted)
+    found = _applied(_Gradient, _backward, dy, *ctx.saved_tensors, *ctx.layout, *wanted)
     dx, dk = (x if one else None for x, one in zip(found, wanted, strict=True))
     return dx, dk, None, None
 

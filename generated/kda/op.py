@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-import inspect
+import contextlib
+import functools
 import os
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -14,6 +15,88 @@ import torch
 from torch import Tensor
 
 from . import torch_kernels
+
+
+@functools.cache
+def _watchers() -> tuple[Callable[[], int], ...]:
+    """What tells whether a transform or a mode sees the calls of torch; none: it cannot be told."""
+    names = "_are_functorch_transforms_active _len_torch_dispatch_stack _len_torch_function_stack"
+    found = [getattr(torch._C, name, None) for name in names.split()]
+    return tuple(each for each in found if each) if all(found) else ()
+
+
+def _plain(given: Sequence[Any]) -> bool:
+    """Whether torch's dispatcher would do nothing but call the kernel of the device.
+
+    So it is in eager mode outside of transforms and modes, for strided tensors that are no
+    subclass's and no view that negates or conjugates when it is read.
+    """
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return False
+    watchers = _watchers()
+    if not watchers or any([watches() for watches in watchers]):
+        return False
+    for x in given:
+        kind = type(x)
+        if kind is not Tensor and kind is not torch.nn.Parameter:
+            if isinstance(x, Tensor):
+                return False
+        elif not (x.is_cuda or x.is_cpu) or x.layout is not torch.strided:
+            return False
+        elif x.is_neg() or x.is_conj():
+            return False
+    return True
+
+
+@functools.cache
+def _direct(function: Any, run: Callable[..., Any]) -> Any:
+    """The autograd function that calls `run` where another calls it through torch."""
+
+    def forward(ctx: Any, *given: Any) -> Any:
+        output = run(*given)
+        function.setup_context(ctx, given, output)
+        return output
+
+    members = {"forward": staticmethod(forward), "backward": staticmethod(function.backward)}
+    return type(function.__name__, (torch.autograd.Function,), members)
+
+
+def _applied(function: Any, run: Callable[..., Any], *given: Any) -> Any:
+    """An autograd function of an operator, past torch's dispatcher where that has nothing to do.
+
+    Where no gradient is recorded and none is carried forward, `run` is all that is left of it.
+    """
+    if not _plain(given):
+        return function.apply(*given)
+    # Without that name, as if gradients were carried.
+    if torch.is_grad_enabled() or getattr(torch.autograd.forward_ad, "_current_level", 0) >= 0:
+        return _direct(function, run).apply(*given)
+    return run(*given)
+
+
+def _uncast(device: str) -> contextlib.AbstractContextManager[None]:
+    """No autocast within."""
+    if torch.is_autocast_enabled(device):
+        return torch.autocast(device, enabled=False)
+    return contextlib.nullcontext()
+
+
+def _written(
+    operator: Callable[..., Tensor],
+    run: Callable[..., Tensor],
+    state: Tensor,
+    given: Sequence[Any],
+) -> Tensor:
+    """An operator that writes one of its arguments, past torch's dispatcher where that may be."""
+    tracked = torch.is_grad_enabled() and any(
+        [isinstance(x, Tensor) and x.requires_grad for x in given]
+    )
+    fixed = state.is_inference() and not torch.is_inference_mode_enabled()
+    if tracked or fixed or not _plain(given):
+        return operator(*given)
+    if not state.is_inference():
+        torch.autograd.graph.increment_version(state)
+    return run(*given)
 
 
 def _heads(kinds: str, operands: Sequence[Tensor]) -> int:
@@ -177,23 +260,24 @@ _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
 
+@functools.cache
+def _triton_kernels() -> ModuleType:
+    """The Triton kernels, which are imported where they are first asked for."""
+    from . import triton_kernels
+
+    return triton_kernels
+
+
 def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
     """The kernels for operands: Triton on CUDA where they have a configuration, else torch."""
     wanted = os.environ.get("EOSC_BACKEND", "")
     lead = operands[0]
     if wanted == "triton" or (lead.is_cuda and wanted != "torch"):
-        from . import triton_kernels
-
+        kernels = _triton_kernels()
         widest = max((x.dtype for x in operands), key=lambda dtype: dtype.itemsize)
-        if wanted == "triton" or triton_kernels.supports(widest, lead.device, K, V):
-            return triton_kernels
+        if wanted == "triton" or kernels.supports(widest, lead.device, K, V):
+            return kernels
     return torch_kernels
-
-
-def _signed(function: Any) -> Any:
-    """An autograd function whose `forward` has its signature made: torch asks at each call."""
-    function.forward.__signature__ = inspect.signature(function.forward)
-    return function
 
 
 def _register(name, schema, run, fake, vmap=None, backward=None, setup=None):
@@ -222,8 +306,9 @@ def _m_kept(kernels, beta, k, v, q, log_a, cu_seqlens, keep):
 
 
 def _m_forward(scale, beta, k, v, q, log_a, initial_state, cu_seqlens, keep):
+    scale = float(scale)
     kernels = _kernels((k, v, q,), k.shape[3], v.shape[3])
-    with torch.autocast(beta.device.type, enabled=False):
+    with _uncast(beta.device.type):
         if _m_kept(kernels, beta, k, v, q, log_a, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.m_forward_kept(scale, beta, k, v, q, log_a, initial_state, *packed)
@@ -250,9 +335,10 @@ def _m_forward_vmap(info, in_dims, *args):
 
 
 def _m_backward(scale, beta, k, v, q, log_a, initial_state, cu_seqlens, dy, d_final_state, kept):
+    scale = float(scale)
     kernels = _kernels((k, v, q,), k.shape[3], v.shape[3])
     held = () if kept is None or not kept.shape[1] else (kept,)
-    with torch.autocast(beta.device.type, enabled=False):
+    with _uncast(beta.device.type):
         return kernels.m_backward(scale, beta, k, v, q, log_a, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
@@ -271,7 +357,8 @@ def _m_backward_vmap(info, in_dims, *args):
 
 
 def _m_step(scale, beta, k, v, q, log_a, state, state_indices):
-    with torch.autocast(beta.device.type, enabled=False):
+    scale = float(scale)
+    with _uncast(beta.device.type):
         return _kernels((k, v, q,), state.shape[2], state.shape[3]).m_step(scale, beta, k, v, q, log_a, state, state_indices)
 
 
@@ -283,12 +370,12 @@ def _m_step_fake(scale, beta, k, v, q, log_a, state, state_indices):
 def _m_saved(ctx, inputs, output):
     scale, beta, k, v, q, log_a, initial_state, cu_seqlens, _ = inputs
     kept = output[-1]
+    ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(kept)
     ctx.save_for_backward(beta, k, v, q, log_a, initial_state, cu_seqlens, kept)
     ctx.scale = scale
 
 
-@_signed
 class _Scan_mGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -307,16 +394,24 @@ class _Scan_mGradient(torch.autograd.Function):
         raise NotImplementedError('kda: second derivatives are not implemented')
 
 
+def _m_given(dy, beta, k, v, q, log_a):
+    """The gradient of the output: zero where only that of the last state is given."""
+    if dy is not None:
+        return dy
+    heads = _heads('ttttt', (beta, k, v, q, log_a,))
+    return k.new_zeros((*beta.shape[:2], heads, v.shape[3]))
+
+
 def _m_gradients(ctx, dy, d_final_state):
     beta, k, v, q, log_a, initial_state, cu_seqlens, kept = ctx.saved_tensors
-    d_beta, d_k, d_v, d_q, d_log_a, d_initial_state = _Scan_mGradient.apply(
-        ctx.scale, beta, k, v, q, log_a, initial_state, cu_seqlens, dy, d_final_state, kept
+    dy = _m_given(dy, beta, k, v, q, log_a)
+    d_beta, d_k, d_v, d_q, d_log_a, d_initial_state = _applied(
+        _Scan_mGradient, _m_backward, ctx.scale, beta, k, v, q, log_a, initial_state, cu_seqlens, dy, d_final_state, kept
     )
     d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
     return None, d_beta, d_k, d_v, d_q, d_log_a, d_initial_state, None, None
 
 
-@_signed
 class _Scan_m(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -337,7 +432,7 @@ class _Scan_m(torch.autograd.Function):
 
 def _scan_m(scale, beta, k, v, q, log_a, initial_state, cu_seqlens):
     keep = _trained(beta, k, v, q, log_a, initial_state)
-    return _Scan_m.apply(scale, beta, k, v, q, log_a, initial_state, cu_seqlens, keep)[:2]
+    return _applied(_Scan_m, _m_forward, scale, beta, k, v, q, log_a, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
@@ -376,8 +471,9 @@ def _m_layer_kept(kernels, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, 
 
 
 def _m_layer_forward(scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, initial_state, cu_seqlens, keep):
+    scale = float(scale)
     kernels = _kernels((k_raw, v_raw, q_raw, a_raw,), k_raw.shape[3], v_raw.shape[3])
-    with torch.autocast(beta_raw.device.type, enabled=False):
+    with _uncast(beta_raw.device.type):
         if _m_layer_kept(kernels, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.m_layer_forward_kept(scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, initial_state, *packed)
@@ -404,9 +500,10 @@ def _m_layer_forward_vmap(info, in_dims, *args):
 
 
 def _m_layer_backward(scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, initial_state, cu_seqlens, dy, d_final_state, kept):
+    scale = float(scale)
     kernels = _kernels((k_raw, v_raw, q_raw, a_raw,), k_raw.shape[3], v_raw.shape[3])
     held = () if kept is None or not kept.shape[1] else (kept,)
-    with torch.autocast(beta_raw.device.type, enabled=False):
+    with _uncast(beta_raw.device.type):
         return kernels.m_layer_backward(scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
@@ -425,7 +522,8 @@ def _m_layer_backward_vmap(info, in_dims, *args):
 
 
 def _m_layer_step(scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, state, state_indices):
-    with torch.autocast(beta_raw.device.type, enabled=False):
+    scale = float(scale)
+    with _uncast(beta_raw.device.type):
         return _kernels((k_raw, v_raw, q_raw, a_raw,), state.shape[2], state.shape[3]).m_layer_step(scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, state, state_indices)
 
 
@@ -437,12 +535,12 @@ def _m_layer_step_fake(scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bia
 def _m_layer_saved(ctx, inputs, output):
     scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, initial_state, cu_seqlens, _ = inputs
     kept = output[-1]
+    ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(kept)
     ctx.save_for_backward(beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, initial_state, cu_seqlens, kept)
     ctx.scale = scale
 
 
-@_signed
 class _Scan_m_layerGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -461,16 +559,24 @@ class _Scan_m_layerGradient(torch.autograd.Function):
         raise NotImplementedError('kda: second derivatives are not implemented')
 
 
+def _m_layer_given(dy, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias):
+    """The gradient of the output: zero where only that of the last state is given."""
+    if dy is not None:
+        return dy
+    heads = _heads('tttthth', (beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias,))
+    return k_raw.new_zeros((*beta_raw.shape[:2], heads, v_raw.shape[3]))
+
+
 def _m_layer_gradients(ctx, dy, d_final_state):
     beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, initial_state, cu_seqlens, kept = ctx.saved_tensors
-    d_beta_raw, d_k_raw, d_v_raw, d_q_raw, d_A_log, d_a_raw, d_d_bias, d_initial_state = _Scan_m_layerGradient.apply(
-        ctx.scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, initial_state, cu_seqlens, dy, d_final_state, kept
+    dy = _m_layer_given(dy, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias)
+    d_beta_raw, d_k_raw, d_v_raw, d_q_raw, d_A_log, d_a_raw, d_d_bias, d_initial_state = _applied(
+        _Scan_m_layerGradient, _m_layer_backward, ctx.scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, initial_state, cu_seqlens, dy, d_final_state, kept
     )
     d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
     return None, d_beta_raw, d_k_raw, d_v_raw, d_q_raw, d_A_log, d_a_raw, d_d_bias, d_initial_state, None, None
 
 
-@_signed
 class _Scan_m_layer(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -491,7 +597,7 @@ class _Scan_m_layer(torch.autograd.Function):
 
 def _scan_m_layer(scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, initial_state, cu_seqlens):
     keep = _trained(beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, initial_state)
-    return _Scan_m_layer.apply(scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, initial_state, cu_seqlens, keep)[:2]
+    return _applied(_Scan_m_layer, _m_layer_forward, scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
@@ -600,7 +706,8 @@ def kda_step(
     K = q.shape[2]
     V = v.shape[2]
     scale = (K ** (-0.5)) if scale is None else scale
-    return _OPS.m_step(scale, beta, k, v, q, log_a, held, state_indices)
+    given = (scale, beta, k, v, q, log_a, held, state_indices)
+    return _written(_OPS.m_step, _m_step, held, given)
 
 
 def _kda_layer_sequence(
@@ -694,4 +801,5 @@ def kda_layer_step(
     K = q_raw.shape[2]
     V = v_raw.shape[2]
     scale = (K ** (-0.5)) if scale is None else scale
-    return _OPS.m_layer_step(scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, held, state_indices)
+    given = (scale, beta_raw, k_raw, v_raw, q_raw, A_log, a_raw, d_bias, held, state_indices)
+    return _written(_OPS.m_layer_step, _m_layer_step, held, given)

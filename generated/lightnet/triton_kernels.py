@@ -245,7 +245,7 @@ def _dense(x: torch.Tensor | None) -> torch.Tensor | None:
 
 def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
     """The dtype of products: that of the operands; the widest where they differ."""
-    wide = functools.reduce(torch.promote_types, (x.dtype for x in tensors))
+    wide = functools.reduce(torch.promote_types, {x.dtype for x in tensors})
     if wide not in (torch.float32, torch.bfloat16, torch.float16):
         raise TypeError(f"the Triton kernels take float32, bfloat16 and float16, not {wide}")
     return wide
@@ -341,22 +341,117 @@ def _bytes(*operands: torch.Tensor) -> int:
     return sum(x.numel() * x.dtype.itemsize for x in operands)
 
 
+class _Thread(threading.local):
+    """launch: what stands in for a kernel that is launched on a grid; None: the kernel itself."""
+
+    launch: Any = None
+
+
 class _Kernel:
-    """A kernel: `kernel[grid](...)` launches it, or compiles it alone in a thread that prepares.
+    """A kernel: `kernel[grid](...)` launches it, or does what the launcher in this thread wants."""
 
-    thread.prepared: the kernels that are compiled, in a thread that prepares.
-    """
-
-    thread = threading.local()
+    thread = _Thread()
 
     def __init__(self, function: Any):
         self.function = function
 
-    def __getitem__(self, grid: tuple[int, ...]) -> Any:
-        prepared = getattr(_Kernel.thread, "prepared", None)
-        if prepared is None:
-            return self.function[grid]
-        return lambda *given, **how: prepared.append(self.function.warmup(*given, grid=grid, **how))
+    def __getitem__(self, grid: tuple[int]) -> Any:
+        launch = _Kernel.thread.launch
+        return self.function[grid] if launch is None else launch(self.function, grid)
+
+
+def _run(launcher: Any, operands: tuple[Any, ...], launch: Any) -> Any:
+    """Run a launcher whose kernels are launched by `launch(kernel, grid)(...)`."""
+    _Kernel.thread.launch = launch
+    try:
+        return launcher(*operands)
+    finally:
+        _Kernel.thread.launch = None
+
+
+class _Launch:
+    """A launch as it was: `run` is the compiled kernel on its grid.
+
+    It may be repeated with other tensors that are as much alike as `_alike` asks, and with the
+    same numbers. numbers: the arguments from `first` on, which stand behind tensors and None.
+    """
+
+    __slots__ = ("first", "function", "grid", "numbers", "options", "run")
+
+    def __init__(self, function: Any, grid: tuple[int], run: Any, given: tuple[Any, ...], how: Any):
+        self.function, self.grid, self.run, self.options = function, grid, run, how
+        places = [n + 1 for n, x in enumerate(given) if x is None or isinstance(x, torch.Tensor)]
+        self.first = max(places, default=0)
+        self.numbers = given[self.first :]
+
+
+class _Noted:
+    """Kernels are launched, and noted. launches: None where one is not known, or interpreted.
+
+    On AMD's devices kernels are compiled for the size of what a tensor is a view of, too.
+    """
+
+    def __init__(self) -> None:
+        self.launches: list[_Launch] | None = None if torch.version.hip else []
+
+    def __call__(self, function: Any, grid: tuple[int]) -> Any:
+        """What launches a kernel on a grid."""
+
+        def launch(*given: Any, **options: Any) -> None:
+            compiled = function[grid](*given, **options)
+            if not isinstance(compiled, triton.compiler.CompiledKernel):
+                self.launches = None
+            elif self.launches is not None:
+                run = compiled[(*grid, 1, 1)]
+                self.launches.append(_Launch(function, grid, run, given, options))
+
+        return launch
+
+
+class _Repeated:
+    """Compiled kernels are launched as noted, past Triton's search for them.
+
+    fits: whether all launches were the noted ones so far. One that is not is Triton's to launch.
+    """
+
+    def __init__(self, launches: list[_Launch]):
+        driver = triton.runtime.driver.active
+        self.stream = driver.get_current_stream(driver.get_current_device())
+        self.launches, self.fits = iter(launches), True
+
+    def __call__(self, function: Any, grid: tuple[int]) -> Any:
+        """What launches a kernel on a grid."""
+        noted = next(self.launches, None)
+
+        def launch(*given: Any, **options: Any) -> None:
+            if (
+                noted is not None
+                and noted.function is function
+                and noted.grid == grid
+                and noted.numbers == given[noted.first :]
+                and noted.options == options
+            ):
+                noted.run(*given, stream=self.stream)
+            else:
+                self.fits = False
+                function[grid](*given, **options)
+
+        return launch
+
+
+def _alike(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What operands have in common that run the same compiled kernels on the same numbers.
+
+    Triton compiles for dtypes, for pointers that are multiples of 16 and for some numbers.
+    """
+    return tuple(
+        [
+            (x.dtype, x.shape, x.stride(), x.data_ptr() % 16)
+            if isinstance(x, torch.Tensor)
+            else (type(x), x)
+            for x in operands
+        ]
+    )
 
 
 def _kind(operands: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -379,18 +474,41 @@ def _compiling(operands: tuple[Any, ...]) -> bool:
 
 
 def _prepared(launcher: Any) -> Any:
-    """The launcher; before it first runs on operands of a kind its kernels compile side by side."""
+    """The launcher, whose kernels compile side by side before it first runs on operands of a kind.
+
+    For operands alike it repeats its launches: what is noted of them is bounded, for lengths that
+    differ from call to call.
+    """
     known: set[tuple[Any, ...]] = set()
+    noted: dict[tuple[Any, ...], list[_Launch]] = {}
 
     @functools.wraps(launcher)
     def call(*operands: Any) -> Any:
+        device = next(x.device for x in operands if isinstance(x, torch.Tensor))
+        if device.type == "cuda" and device.index != torch.cuda.current_device():
+            with torch.cuda.device(device):
+                return call(*operands)
+        alike = (device, *_alike(operands))
+        launches = noted.get(alike)
+        if launches is not None:
+            again = _Repeated(launches)
+            results = _run(launcher, operands, again)
+            if not again.fits:
+                noted.pop(alike, None)
+            return results
         kind = _kind(operands)
         first = kind not in known
         known.add(kind)
         if first and _compiling(operands):
             # In a context of its own: an interrupted mode stays active in the one that it is in.
             contextvars.Context().run(_prepare, launcher, operands)
-        return launcher(*operands)
+        made = _Noted()
+        results = _run(launcher, operands, made)
+        if made.launches is not None:
+            if len(noted) >= 64:
+                noted.clear()
+            noted[alike] = made.launches
+        return results
 
     return call
 
@@ -402,11 +520,13 @@ def _prepare(launcher: Any, operands: tuple[Any, ...]) -> None:
     """
     with ThreadPoolExecutor() as pool, triton.AsyncCompileMode(pool, ignore_errors=True):
         prepared: list[Any] = []
-        _Kernel.thread.prepared = prepared
-        try:
-            launcher(*operands)
-        finally:
-            _Kernel.thread.prepared = None
+
+        def compiled(function: Any, grid: tuple[int]) -> Any:
+            return lambda *given, **options: prepared.append(
+                function.warmup(*given, grid=grid, **options)
+            )
+
+        _run(launcher, operands, compiled)
         for kernel in prepared:
             pool.submit(_launchable, kernel)
 
@@ -426,6 +546,7 @@ def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return gradient.to(like.dtype)
 
 
+@functools.cache
 def _types(dtype: torch.dtype, device: torch.device):
     """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
     if device.type == "cpu" and dtype != torch.float16:
@@ -4477,13 +4598,22 @@ def m_forward(
     V = v.shape[3]
     dtype = _operand_type(k_raw, z, v, q)
     DT, FT, EXACT = _types(dtype, k_raw.device)
-    config = _config("outputs", k_raw.device, dtype.itemsize, K, V)
+    sizes = k_raw.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("outputs", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states", k_raw.device, dtype.itemsize, K, V)
-    run = _Layout(k_raw, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
+    _, block, *_ = _config("states", *sizes)
+    run = _Layout(k_raw, H, cu_seqlens, -(-K // min(block, tile_K)))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k_raw.shape[:2], H, V), dtype=k_raw.dtype, device=k_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k_raw.device)
+    k_raw_at = (*k_raw.stride()[:3], H // k_raw.shape[2])
+    z_at = (*z.stride()[:3], H // z.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    z_before_at = (*z_before.stride()[:3], H // z_before.shape[2])
+    q_at = (*q.stride()[:3], H // q.shape[2])
+    y_at = y.stride()[:3]
     h_2, first_K, second_K = _places(kept, k_raw.device, (
         ((run.chunks(chunk), H, K, V), dtype),
         ((run.chunks(chunk), H, K), torch.float32),
@@ -4493,57 +4623,44 @@ def m_forward(
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k_raw.device)
         segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=k_raw.device)
-        _, block, warps, stages, precision = _config("segment_ends", k_raw.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_K)
+        _m_segment_ends_kernel[(run.slots * H * -(-K // block),)](
             k_raw, z, v, z_before, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-            H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], z_before.stride(0),
-            z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K,
-            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.segments, run.N, run.steps, *k_raw_at, *z_at, *v_at, *z_before_at, K, block, V,
+            tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (min(block, _tile(K, dtype)) + _tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (block + tile_V + block + block) * dtype.itemsize),
         )
         _m_segment_scan_kernel[(run.N * H * -(-K * V // 1024),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_K)
+    {32: _m_states_kernel, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-K // block),)](
         k_raw, z, v, z_before, start_state, h_2, first_K, second_K, final_state, run.cu, run.T,
-        H, run.segment, run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1),
-        k_raw.stride(2), H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
-        H // z.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K,
-        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        H, run.segment, run.segments, run.N, run.steps, *k_raw_at, *z_at, *v_at, *z_before_at,
+        K, block, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (min(block, _tile(K, dtype)) + _tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (block + tile_V + block + block) * dtype.itemsize),
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("outputs_mild", k_raw.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("outputs_mild", *sizes)
+        block = min(block, tile_V)
         {32: _m_outputs_mild_kernel, 64: _m_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, z_before, z, q, h_2, k_raw, v, y, run.cu, run.T, H, run.N,
-            run.steps, least, z_before.stride(0), z_before.stride(1), z_before.stride(2),
-            H // z_before.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            q.stride(0), q.stride(1), q.stride(2), H // q.shape[2], k_raw.stride(0),
-            k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], v.stride(0), v.stride(1),
-            v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K,
-            _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
-            run.varlen,
+            run.steps, least, *z_before_at, *z_at, *q_at, *k_raw_at, *v_at, *y_at, K, tile_K, V,
+            block, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
+    block = min(block, tile_V)
     {32: _m_outputs_kernel, 64: _m_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, q, k_raw, z, z_before, v, h_2, y, run.cu, run.T, H, run.N, run.steps,
-        least, run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
-        k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], z.stride(0),
-        z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0), z_before.stride(1),
-        z_before.stride(2), H // z_before.shape[2], v.stride(0), v.stride(1), v.stride(2),
-        H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+        least, run.chunks(chunk), *q_at, *k_raw_at, *z_at, *z_before_at, *v_at, *y_at, K,
+        tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4577,10 +4694,13 @@ def m_backward(
     V = v.shape[3]
     dtype = _operand_type(k_raw, z, v, q)
     DT, FT, EXACT = _types(dtype, k_raw.device)
-    config = _config("gradients", k_raw.device, dtype.itemsize, K, V)
+    sizes = k_raw.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", k_raw.device, dtype.itemsize, K, V)
-    run = _Layout(k_raw, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(k_raw, H, cu_seqlens, -(-K // min(block, tile_K)))
     least = _least(1.2924697071141057e-26, dtype)
     d_k_raw = _gradient(k_raw, H)
     d_z = _gradient(z, H)
@@ -4588,6 +4708,17 @@ def m_backward(
     d_q = _gradient(q, H)
     d_z_before = _gradient(z_before, H)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k_raw.device)
+    k_raw_at = (*k_raw.stride()[:3], H // k_raw.shape[2])
+    z_at = (*z.stride()[:3], H // z.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    z_before_at = (*z_before.stride()[:3], H // z_before.shape[2])
+    q_at = (*q.stride()[:3], H // q.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_v_at = d_v.stride()[:3]
+    d_q_at = d_q.stride()[:3]
+    d_k_raw_at = d_k_raw.stride()[:3]
+    d_z_before_at = d_z_before.stride()[:3]
+    d_z_at = d_z.stride()[:3]
     h_2, first_K, second_K = _places(kept, k_raw.device, (
         ((run.chunks(chunk), H, K, V), dtype),
         ((run.chunks(chunk), H, K), torch.float32),
@@ -4600,17 +4731,14 @@ def m_backward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k_raw.device)
         segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=k_raw.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k_raw.device)
-        _, block, warps, stages, precision = _config("segment_ends", k_raw.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_K)
+        _m_segment_ends_kernel[(run.slots * H * -(-K // block),)](
             k_raw, z, v, z_before, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-            H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], z_before.stride(0),
-            z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K,
-            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.segments, run.N, run.steps, *k_raw_at, *z_at, *v_at, *z_before_at, K, block, V,
+            tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (min(block, _tile(K, dtype)) + _tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (block + tile_V + block + block) * dtype.itemsize),
         )
     if kept is None and run.split:
         _m_segment_scan_kernel[(run.N * H * -(-K * V // 1024),)](
@@ -4618,101 +4746,74 @@ def m_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     if kept is None:
-        _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, V)
-        {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("states", *sizes)
+        block = min(block, tile_K)
+        {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // block),)](
             k_raw, z, v, z_before, start_state, h_2, first_K, second_K, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1),
-            k_raw.stride(2), H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
-            H // z.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-            K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.segment, run.segments, run.N, run.steps, *k_raw_at, *z_at, *v_at, *z_before_at,
+            K, block, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (min(block, _tile(K, dtype)) + _tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (block + tile_V + block + block) * dtype.itemsize),
         )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", k_raw.device, dtype.itemsize, K, V)
-        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", *sizes)
+        block = min(block, tile_K)
+        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-K // block),)](
             q, z_before, z, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
-            z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-            z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype),
-            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.steps, *q_at, *z_before_at, *z_at, *dy_at, K, block, V, tile_V, chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (_tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (tile_V + block + block + block) * dtype.itemsize),
         )
         _m_segment_scan_adjoint_kernel[(run.N * H * -(-K * V // 1024),)](
             end_state, segment_decay_K, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", k_raw.device, dtype.itemsize, K, V)
-    _m_states_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_K)
+    _m_states_adjoint_kernel[(run.slots * H * -(-K // block),)](
         q, z_before, z, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
-        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-        z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], dy.stride(0), dy.stride(1),
-        dy.stride(2), H // dy.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype),
+        run.segments, run.N, run.steps, *q_at, *z_before_at, *z_at, *dy_at, K, block, V, tile_V,
         chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (tile_V + block + block + block) * dtype.itemsize),
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("gradients_mild_value", k_raw.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("gradients_mild_value", *sizes)
+        block = min(block, tile_V)
         {32: _m_gradients_mild_value_kernel, 64: _m_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, q, k_raw, z, z_before, dy, l, d_v, run.cu, run.T, H, run.N,
-            run.steps, least, q.stride(0), q.stride(1), q.stride(2), H // q.shape[2],
-            k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], z.stride(0),
-            z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0), z_before.stride(1),
-            z_before.stride(2), H // z_before.shape[2], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), K,
-            _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
-            run.varlen,
+            run.steps, least, *q_at, *k_raw_at, *z_at, *z_before_at, *dy_at, *d_v_at, K, tile_K,
+            V, block, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-        _, block, warps, stages, precision = _config("gradients_mild", k_raw.device, dtype.itemsize, K, V)
-        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("gradients_mild", *sizes)
+        block = min(block, tile_K)
+        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // block),)](
             first_K, second_K, q, k_raw, z, v, z_before, dy, h_2, l, d_q, d_k_raw, d_z_before,
-            d_z, run.cu, run.T, H, run.N, run.steps, least, q.stride(0), q.stride(1),
-            q.stride(2), H // q.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-            H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], z_before.stride(0),
-            z_before.stride(1), z_before.stride(2), H // z_before.shape[2], dy.stride(0),
-            dy.stride(1), dy.stride(2), H // dy.shape[2], d_q.stride(0), d_q.stride(1),
-            d_q.stride(2), d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2),
-            d_z_before.stride(0), d_z_before.stride(1), d_z_before.stride(2), d_z.stride(0),
-            d_z.stride(1), d_z.stride(2), K, min(block, _tile(K, dtype)), V, _tile(V, dtype),
-            chunk, DT, FT, precision, EXACT, run.varlen,
+            d_z, run.cu, run.T, H, run.N, run.steps, least, *q_at, *k_raw_at, *z_at, *v_at,
+            *z_before_at, *dy_at, *d_q_at, *d_k_raw_at, *d_z_before_at, *d_z_at, K, block, V,
+            tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("gradients_value", k_raw.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("gradients_value", *sizes)
+    block = min(block, tile_V)
     {32: _m_gradients_value_kernel, 64: _m_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, q, k_raw, z, z_before, dy, l, d_v, run.cu, run.T, H, run.N,
-        run.steps, least, run.chunks(chunk), q.stride(0), q.stride(1), q.stride(2),
-        H // q.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2],
-        z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], z_before.stride(0),
-        z_before.stride(1), z_before.stride(2), H // z_before.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1),
-        d_v.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        run.steps, least, run.chunks(chunk), *q_at, *k_raw_at, *z_at, *z_before_at, *dy_at,
+        *d_v_at, K, tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
+    block = min(block, tile_K)
+    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // block),)](
         first_K, second_K, q, k_raw, z, v, z_before, dy, h_2, l, d_q, d_k_raw, d_z_before, d_z,
-        run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk), q.stride(0), q.stride(1),
-        q.stride(2), H // q.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], z_before.stride(0),
-        z_before.stride(1), z_before.stride(2), H // z_before.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], d_q.stride(0), d_q.stride(1),
-        d_q.stride(2), d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2),
-        d_z_before.stride(0), d_z_before.stride(1), d_z_before.stride(2), d_z.stride(0),
-        d_z.stride(1), d_z.stride(2), K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk,
-        DT, FT, precision, EXACT, run.varlen,
+        run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk), *q_at, *k_raw_at, *z_at,
+        *v_at, *z_before_at, *dy_at, *d_q_at, *d_k_raw_at, *d_z_before_at, *d_z_at, K, block, V,
+        tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4732,8 +4833,9 @@ def m_kept(
     K = k_raw.shape[3]
     V = v.shape[3]
     dtype = _operand_type(k_raw, z, v, q)
-    chunk = _config("outputs", k_raw.device, dtype.itemsize, K, V)[0]
-    if _config("gradients", k_raw.device, dtype.itemsize, K, V)[0] != chunk:
+    sizes = k_raw.device, dtype.itemsize, K, V
+    chunk = _config("outputs", *sizes)[0]
+    if _config("gradients", *sizes)[0] != chunk:
         return 0
     N = k_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(k_raw.shape[1], N, cu_seqlens is not None, chunk)
@@ -4762,6 +4864,7 @@ def m_forward_kept(
     return (*m_forward(k_raw, z, v, q, z_before, initial_state, cu_seqlens, kept), kept)
 
 
+@_prepared
 def m_step(
     k_raw: torch.Tensor,
     z: torch.Tensor,
@@ -4784,12 +4887,15 @@ def m_step(
     _, block, warps, stages, _ = _config("step", k_raw.device, dtype.itemsize, K, V)
     y = torch.empty((k_raw.shape[0], H, V), dtype=k_raw.dtype, device=k_raw.device)
     held = state.contiguous()
-    _m_step_kernel[(k_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _m_step_kernel[(k_raw.shape[0] * H * -(-V // block),)](
         q, k_raw, z, v, z_before, held, y, held, state_indices, H, q.stride(0), q.stride(1),
         H // q.shape[1], k_raw.stride(0), k_raw.stride(1), H // k_raw.shape[1], z.stride(0),
         z.stride(1), H // z.shape[1], v.stride(0), v.stride(1), H // v.shape[1],
         z_before.stride(0), z_before.stride(1), H // z_before.shape[1], y.stride(0),
-        y.stride(1), K, _padded(K), V, min(block, _padded(V)),
+        y.stride(1), K, padded_K, V, block,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4821,13 +4927,22 @@ def m_layer_forward(
     V = v.shape[3]
     dtype = _operand_type(k_raw, z, v, q_raw)
     DT, FT, EXACT = _types(dtype, k_raw.device)
-    config = _config("outputs", k_raw.device, dtype.itemsize, K, V)
+    sizes = k_raw.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("outputs", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states", k_raw.device, dtype.itemsize, K, V)
-    run = _Layout(k_raw, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
+    _, block, *_ = _config("states", *sizes)
+    run = _Layout(k_raw, H, cu_seqlens, -(-K // min(block, tile_K)))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k_raw.shape[:2], H, V), dtype=k_raw.dtype, device=k_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k_raw.device)
+    k_raw_at = (*k_raw.stride()[:3], H // k_raw.shape[2])
+    z_at = (*z.stride()[:3], H // z.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    z_before_at = (*z_before.stride()[:3], H // z_before.shape[2])
+    q_raw_at = (*q_raw.stride()[:3], H // q_raw.shape[2])
+    y_at = y.stride()[:3]
     h_2, first_K, second_K = _places(kept, k_raw.device, (
         ((run.chunks(chunk), H, K, V), dtype),
         ((run.chunks(chunk), H, K), torch.float32),
@@ -4837,58 +4952,44 @@ def m_layer_forward(
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k_raw.device)
         segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=k_raw.device)
-        _, block, warps, stages, precision = _config("segment_ends", k_raw.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_K)
+        _m_layer_segment_ends_kernel[(run.slots * H * -(-K // block),)](
             k_raw, z, v, z_before, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-            H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], z_before.stride(0),
-            z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K,
-            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.segments, run.N, run.steps, *k_raw_at, *z_at, *v_at, *z_before_at, K, block, V,
+            tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (min(block, _tile(K, dtype)) + _tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (block + tile_V + block + block) * dtype.itemsize),
         )
         _m_layer_segment_scan_kernel[(run.N * H * -(-K * V // 1024),)](
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, V)
-    {32: _m_layer_states_kernel, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_K)
+    {32: _m_layer_states_kernel, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-K // block),)](
         k_raw, z, v, z_before, start_state, h_2, first_K, second_K, final_state, run.cu, run.T,
-        H, run.segment, run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1),
-        k_raw.stride(2), H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
-        H // z.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K,
-        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        H, run.segment, run.segments, run.N, run.steps, *k_raw_at, *z_at, *v_at, *z_before_at,
+        K, block, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (min(block, _tile(K, dtype)) + _tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (block + tile_V + block + block) * dtype.itemsize),
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("outputs_mild", k_raw.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("outputs_mild", *sizes)
+        block = min(block, tile_V)
         {32: _m_layer_outputs_mild_kernel, 64: _m_layer_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, z_before, z, q_raw, h_2, k_raw, v, y, run.cu, run.T, H, run.N,
-            run.steps, least, z_before.stride(0), z_before.stride(1), z_before.stride(2),
-            H // z_before.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            q_raw.stride(0), q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2],
-            k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], v.stride(0),
-            v.stride(1), v.stride(2), H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K,
-            _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
-            run.varlen,
+            run.steps, least, *z_before_at, *z_at, *q_raw_at, *k_raw_at, *v_at, *y_at, K,
+            tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
+    block = min(block, tile_V)
     {32: _m_layer_outputs_kernel, 64: _m_layer_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, q_raw, k_raw, z, z_before, v, h_2, y, run.cu, run.T, H, run.N,
-        run.steps, least, run.chunks(chunk), q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-        H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], y.stride(0), y.stride(1),
-        y.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        run.steps, least, run.chunks(chunk), *q_raw_at, *k_raw_at, *z_at, *z_before_at, *v_at,
+        *y_at, K, tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4922,10 +5023,13 @@ def m_layer_backward(
     V = v.shape[3]
     dtype = _operand_type(k_raw, z, v, q_raw)
     DT, FT, EXACT = _types(dtype, k_raw.device)
-    config = _config("gradients", k_raw.device, dtype.itemsize, K, V)
+    sizes = k_raw.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", k_raw.device, dtype.itemsize, K, V)
-    run = _Layout(k_raw, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(k_raw, H, cu_seqlens, -(-K // min(block, tile_K)))
     least = _least(1.2924697071141057e-26, dtype)
     d_k_raw = _gradient(k_raw, H)
     d_z = _gradient(z, H)
@@ -4933,6 +5037,17 @@ def m_layer_backward(
     d_q_raw = _gradient(q_raw, H)
     d_z_before = _gradient(z_before, H)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k_raw.device)
+    k_raw_at = (*k_raw.stride()[:3], H // k_raw.shape[2])
+    z_at = (*z.stride()[:3], H // z.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    z_before_at = (*z_before.stride()[:3], H // z_before.shape[2])
+    q_raw_at = (*q_raw.stride()[:3], H // q_raw.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_v_at = d_v.stride()[:3]
+    d_q_raw_at = d_q_raw.stride()[:3]
+    d_k_raw_at = d_k_raw.stride()[:3]
+    d_z_before_at = d_z_before.stride()[:3]
+    d_z_at = d_z.stride()[:3]
     h_2, first_K, second_K = _places(kept, k_raw.device, (
         ((run.chunks(chunk), H, K, V), dtype),
         ((run.chunks(chunk), H, K), torch.float32),
@@ -4945,17 +5060,14 @@ def m_layer_backward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k_raw.device)
         segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=k_raw.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k_raw.device)
-        _, block, warps, stages, precision = _config("segment_ends", k_raw.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_K)
+        _m_layer_segment_ends_kernel[(run.slots * H * -(-K // block),)](
             k_raw, z, v, z_before, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-            H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], z_before.stride(0),
-            z_before.stride(1), z_before.stride(2), H // z_before.shape[2], K,
-            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.segments, run.N, run.steps, *k_raw_at, *z_at, *v_at, *z_before_at, K, block, V,
+            tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (min(block, _tile(K, dtype)) + _tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (block + tile_V + block + block) * dtype.itemsize),
         )
     if kept is None and run.split:
         _m_layer_segment_scan_kernel[(run.N * H * -(-K * V // 1024),)](
@@ -4963,104 +5075,75 @@ def m_layer_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     if kept is None:
-        _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, V)
-        {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("states", *sizes)
+        block = min(block, tile_K)
+        {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // block),)](
             k_raw, z, v, z_before, start_state, h_2, first_K, second_K, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1),
-            k_raw.stride(2), H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2),
-            H // z.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-            K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.segment, run.segments, run.N, run.steps, *k_raw_at, *z_at, *v_at, *z_before_at,
+            K, block, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (min(block, _tile(K, dtype)) + _tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (block + tile_V + block + block) * dtype.itemsize),
         )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", k_raw.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", *sizes)
+        block = min(block, tile_K)
+        _m_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-K // block),)](
             q_raw, z_before, z, dy, end_state, run.cu, run.T, H, run.segment, run.segments,
-            run.N, run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-            H // q_raw.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
-            H // z_before.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K,
-            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.N, run.steps, *q_raw_at, *z_before_at, *z_at, *dy_at, K, block, V, tile_V,
+            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (_tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (tile_V + block + block + block) * dtype.itemsize),
         )
         _m_layer_segment_scan_adjoint_kernel[(run.N * H * -(-K * V // 1024),)](
             end_state, segment_decay_K, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", k_raw.device, dtype.itemsize, K, V)
-    _m_layer_states_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_K)
+    _m_layer_states_adjoint_kernel[(run.slots * H * -(-K // block),)](
         q_raw, z_before, z, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-        H // q_raw.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
-        H // z_before.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K,
-        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        run.segments, run.N, run.steps, *q_raw_at, *z_before_at, *z_at, *dy_at, K, block, V,
+        tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_tile(V, dtype) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype)) + min(block, _tile(K, dtype))) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (tile_V + block + block + block) * dtype.itemsize),
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("gradients_mild_value", k_raw.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("gradients_mild_value", *sizes)
+        block = min(block, tile_V)
         {32: _m_layer_gradients_mild_value_kernel, 64: _m_layer_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, q_raw, k_raw, z, z_before, dy, l, d_v, run.cu, run.T, H, run.N,
-            run.steps, least, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-            H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-            H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0),
-            d_v.stride(1), d_v.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)),
-            chunk, DT, FT, precision, EXACT, run.varlen,
+            run.steps, least, *q_raw_at, *k_raw_at, *z_at, *z_before_at, *dy_at, *d_v_at, K,
+            tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-        _, block, warps, stages, precision = _config("gradients_mild", k_raw.device, dtype.itemsize, K, V)
-        {32: _m_layer_gradients_mild_kernel, 64: _m_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("gradients_mild", *sizes)
+        block = min(block, tile_K)
+        {32: _m_layer_gradients_mild_kernel, 64: _m_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // block),)](
             first_K, second_K, q_raw, k_raw, z, v, z_before, dy, h_2, l, d_q_raw, d_k_raw,
-            d_z_before, d_z, run.cu, run.T, H, run.N, run.steps, least, q_raw.stride(0),
-            q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], k_raw.stride(0),
-            k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], z.stride(0), z.stride(1),
-            z.stride(2), H // z.shape[2], v.stride(0), v.stride(1), v.stride(2),
-            H // v.shape[2], z_before.stride(0), z_before.stride(1), z_before.stride(2),
-            H // z_before.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            d_q_raw.stride(0), d_q_raw.stride(1), d_q_raw.stride(2), d_k_raw.stride(0),
-            d_k_raw.stride(1), d_k_raw.stride(2), d_z_before.stride(0), d_z_before.stride(1),
-            d_z_before.stride(2), d_z.stride(0), d_z.stride(1), d_z.stride(2), K,
-            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen,
+            d_z_before, d_z, run.cu, run.T, H, run.N, run.steps, least, *q_raw_at, *k_raw_at,
+            *z_at, *v_at, *z_before_at, *dy_at, *d_q_raw_at, *d_k_raw_at, *d_z_before_at,
+            *d_z_at, K, block, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("gradients_value", k_raw.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("gradients_value", *sizes)
+    block = min(block, tile_V)
     {32: _m_layer_gradients_value_kernel, 64: _m_layer_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, q_raw, k_raw, z, z_before, dy, l, d_v, run.cu, run.T, H, run.N,
-        run.steps, least, run.chunks(chunk), q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-        H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_v.stride(0),
-        d_v.stride(1), d_v.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk,
-        DT, FT, precision, EXACT, run.varlen,
+        run.steps, least, run.chunks(chunk), *q_raw_at, *k_raw_at, *z_at, *z_before_at, *dy_at,
+        *d_v_at, K, tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _m_layer_gradients_kernel, 64: _m_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
+    block = min(block, tile_K)
+    {32: _m_layer_gradients_kernel, 64: _m_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // block),)](
         first_K, second_K, q_raw, k_raw, z, v, z_before, dy, h_2, l, d_q_raw, d_k_raw,
         d_z_before, d_z, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk),
-        q_raw.stride(0), q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], k_raw.stride(0),
-        k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], z.stride(0), z.stride(1),
-        z.stride(2), H // z.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        z_before.stride(0), z_before.stride(1), z_before.stride(2), H // z_before.shape[2],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], d_q_raw.stride(0),
-        d_q_raw.stride(1), d_q_raw.stride(2), d_k_raw.stride(0), d_k_raw.stride(1),
-        d_k_raw.stride(2), d_z_before.stride(0), d_z_before.stride(1), d_z_before.stride(2),
-        d_z.stride(0), d_z.stride(1), d_z.stride(2), K, min(block, _tile(K, dtype)), V,
-        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+        *q_raw_at, *k_raw_at, *z_at, *v_at, *z_before_at, *dy_at, *d_q_raw_at, *d_k_raw_at,
+        *d_z_before_at, *d_z_at, K, block, V, tile_V, chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -5080,8 +5163,9 @@ def m_layer_kept(
     K = k_raw.shape[3]
     V = v.shape[3]
     dtype = _operand_type(k_raw, z, v, q_raw)
-    chunk = _config("outputs", k_raw.device, dtype.itemsize, K, V)[0]
-    if _config("gradients", k_raw.device, dtype.itemsize, K, V)[0] != chunk:
+    sizes = k_raw.device, dtype.itemsize, K, V
+    chunk = _config("outputs", *sizes)[0]
+    if _config("gradients", *sizes)[0] != chunk:
         return 0
     N = k_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(k_raw.shape[1], N, cu_seqlens is not None, chunk)
@@ -5110,6 +5194,7 @@ def m_layer_forward_kept(
     return (*m_layer_forward(k_raw, z, v, q_raw, z_before, initial_state, cu_seqlens, kept), kept)
 
 
+@_prepared
 def m_layer_step(
     k_raw: torch.Tensor,
     z: torch.Tensor,
@@ -5132,13 +5217,15 @@ def m_layer_step(
     _, block, warps, stages, _ = _config("step", k_raw.device, dtype.itemsize, K, V)
     y = torch.empty((k_raw.shape[0], H, V), dtype=k_raw.dtype, device=k_raw.device)
     held = state.contiguous()
-    _m_layer_step_kernel[(k_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _m_layer_step_kernel[(k_raw.shape[0] * H * -(-V // block),)](
         q_raw, k_raw, z, v, z_before, held, y, held, state_indices, H, q_raw.stride(0),
         q_raw.stride(1), H // q_raw.shape[1], k_raw.stride(0), k_raw.stride(1),
         H // k_raw.shape[1], z.stride(0), z.stride(1), H // z.shape[1], v.stride(0),
         v.stride(1), H // v.shape[1], z_before.stride(0), z_before.stride(1),
-        H // z_before.shape[1], y.stride(0), y.stride(1), K, _padded(K), V,
-        min(block, _padded(V)),
+        H // z_before.shape[1], y.stride(0), y.stride(1), K, padded_K, V, block,
         num_warps=warps,
         num_stages=stages,
     )

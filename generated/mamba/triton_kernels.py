@@ -301,7 +301,7 @@ def _dense(x: torch.Tensor | None) -> torch.Tensor | None:
 
 def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
     """The dtype of products: that of the operands; the widest where they differ."""
-    wide = functools.reduce(torch.promote_types, (x.dtype for x in tensors))
+    wide = functools.reduce(torch.promote_types, {x.dtype for x in tensors})
     if wide not in (torch.float32, torch.bfloat16, torch.float16):
         raise TypeError(f"the Triton kernels take float32, bfloat16 and float16, not {wide}")
     return wide
@@ -372,22 +372,117 @@ def _chunks(T: int, N: int, varlen: bool, chunk: int) -> int:
     return T // chunk + N if varlen else N * -(-T // chunk)
 
 
+class _Thread(threading.local):
+    """launch: what stands in for a kernel that is launched on a grid; None: the kernel itself."""
+
+    launch: Any = None
+
+
 class _Kernel:
-    """A kernel: `kernel[grid](...)` launches it, or compiles it alone in a thread that prepares.
+    """A kernel: `kernel[grid](...)` launches it, or does what the launcher in this thread wants."""
 
-    thread.prepared: the kernels that are compiled, in a thread that prepares.
-    """
-
-    thread = threading.local()
+    thread = _Thread()
 
     def __init__(self, function: Any):
         self.function = function
 
-    def __getitem__(self, grid: tuple[int, ...]) -> Any:
-        prepared = getattr(_Kernel.thread, "prepared", None)
-        if prepared is None:
-            return self.function[grid]
-        return lambda *given, **how: prepared.append(self.function.warmup(*given, grid=grid, **how))
+    def __getitem__(self, grid: tuple[int]) -> Any:
+        launch = _Kernel.thread.launch
+        return self.function[grid] if launch is None else launch(self.function, grid)
+
+
+def _run(launcher: Any, operands: tuple[Any, ...], launch: Any) -> Any:
+    """Run a launcher whose kernels are launched by `launch(kernel, grid)(...)`."""
+    _Kernel.thread.launch = launch
+    try:
+        return launcher(*operands)
+    finally:
+        _Kernel.thread.launch = None
+
+
+class _Launch:
+    """A launch as it was: `run` is the compiled kernel on its grid.
+
+    It may be repeated with other tensors that are as much alike as `_alike` asks, and with the
+    same numbers. numbers: the arguments from `first` on, which stand behind tensors and None.
+    """
+
+    __slots__ = ("first", "function", "grid", "numbers", "options", "run")
+
+    def __init__(self, function: Any, grid: tuple[int], run: Any, given: tuple[Any, ...], how: Any):
+        self.function, self.grid, self.run, self.options = function, grid, run, how
+        places = [n + 1 for n, x in enumerate(given) if x is None or isinstance(x, torch.Tensor)]
+        self.first = max(places, default=0)
+        self.numbers = given[self.first :]
+
+
+class _Noted:
+    """Kernels are launched, and noted. launches: None where one is not known, or interpreted.
+
+    On AMD's devices kernels are compiled for the size of what a tensor is a view of, too.
+    """
+
+    def __init__(self) -> None:
+        self.launches: list[_Launch] | None = None if torch.version.hip else []
+
+    def __call__(self, function: Any, grid: tuple[int]) -> Any:
+        """What launches a kernel on a grid."""
+
+        def launch(*given: Any, **options: Any) -> None:
+            compiled = function[grid](*given, **options)
+            if not isinstance(compiled, triton.compiler.CompiledKernel):
+                self.launches = None
+            elif self.launches is not None:
+                run = compiled[(*grid, 1, 1)]
+                self.launches.append(_Launch(function, grid, run, given, options))
+
+        return launch
+
+
+class _Repeated:
+    """Compiled kernels are launched as noted, past Triton's search for them.
+
+    fits: whether all launches were the noted ones so far. One that is not is Triton's to launch.
+    """
+
+    def __init__(self, launches: list[_Launch]):
+        driver = triton.runtime.driver.active
+        self.stream = driver.get_current_stream(driver.get_current_device())
+        self.launches, self.fits = iter(launches), True
+
+    def __call__(self, function: Any, grid: tuple[int]) -> Any:
+        """What launches a kernel on a grid."""
+        noted = next(self.launches, None)
+
+        def launch(*given: Any, **options: Any) -> None:
+            if (
+                noted is not None
+                and noted.function is function
+                and noted.grid == grid
+                and noted.numbers == given[noted.first :]
+                and noted.options == options
+            ):
+                noted.run(*given, stream=self.stream)
+            else:
+                self.fits = False
+                function[grid](*given, **options)
+
+        return launch
+
+
+def _alike(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What operands have in common that run the same compiled kernels on the same numbers.
+
+    Triton compiles for dtypes, for pointers that are multiples of 16 and for some numbers.
+    """
+    return tuple(
+        [
+            (x.dtype, x.shape, x.stride(), x.data_ptr() % 16)
+            if isinstance(x, torch.Tensor)
+            else (type(x), x)
+            for x in operands
+        ]
+    )
 
 
 def _kind(operands: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -410,18 +505,41 @@ def _compiling(operands: tuple[Any, ...]) -> bool:
 
 
 def _prepared(launcher: Any) -> Any:
-    """The launcher; before it first runs on operands of a kind its kernels compile side by side."""
+    """The launcher, whose kernels compile side by side before it first runs on operands of a kind.
+
+    For operands alike it repeats its launches: what is noted of them is bounded, for lengths that
+    differ from call to call.
+    """
     known: set[tuple[Any, ...]] = set()
+    noted: dict[tuple[Any, ...], list[_Launch]] = {}
 
     @functools.wraps(launcher)
     def call(*operands: Any) -> Any:
+        device = next(x.device for x in operands if isinstance(x, torch.Tensor))
+        if device.type == "cuda" and device.index != torch.cuda.current_device():
+            with torch.cuda.device(device):
+                return call(*operands)
+        alike = (device, *_alike(operands))
+        launches = noted.get(alike)
+        if launches is not None:
+            again = _Repeated(launches)
+            results = _run(launcher, operands, again)
+            if not again.fits:
+                noted.pop(alike, None)
+            return results
         kind = _kind(operands)
         first = kind not in known
         known.add(kind)
         if first and _compiling(operands):
             # In a context of its own: an interrupted mode stays active in the one that it is in.
             contextvars.Context().run(_prepare, launcher, operands)
-        return launcher(*operands)
+        made = _Noted()
+        results = _run(launcher, operands, made)
+        if made.launches is not None:
+            if len(noted) >= 64:
+                noted.clear()
+            noted[alike] = made.launches
+        return results
 
     return call
 
@@ -433,11 +551,13 @@ def _prepare(launcher: Any, operands: tuple[Any, ...]) -> None:
     """
     with ThreadPoolExecutor() as pool, triton.AsyncCompileMode(pool, ignore_errors=True):
         prepared: list[Any] = []
-        _Kernel.thread.prepared = prepared
-        try:
-            launcher(*operands)
-        finally:
-            _Kernel.thread.prepared = None
+
+        def compiled(function: Any, grid: tuple[int]) -> Any:
+            return lambda *given, **options: prepared.append(
+                function.warmup(*given, grid=grid, **options)
+            )
+
+        _run(launcher, operands, compiled)
         for kernel in prepared:
             pool.submit(_launchable, kernel)
 
@@ -465,6 +585,7 @@ def _gathered(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return gradient.to(like.dtype)
 
 
+@functools.cache
 def _types(dtype: torch.dtype, device: torch.device):
     """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
     if device.type == "cpu" and dtype != torch.float16:
@@ -1750,23 +1871,32 @@ def m_forward(
     K = b.shape[3]
     dtype = _operand_type(u, b, d, c_2)
     DT, FT, EXACT = _types(dtype, u.device)
-    config = _config("element_forward", u.device, dtype.itemsize, K, V)
+    sizes = u.device, dtype.itemsize, K, V
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    config = _config("element_forward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(u, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps), 64)
+    run = _Layout(u, H, cu_seqlens, -(-V // min(block, padded_V)), max(1, 8 // warps), 64)
     y = torch.empty((*u.shape[:2], H, V), dtype=u.dtype, device=u.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=u.device)
+    b_at = (*b.stride()[:3], H // b.shape[2])
+    u_at = (*u.stride()[:3], H // u.shape[2])
+    d_at = (*d.stride()[:3], H // d.shape[2])
+    d_bias_at = (*d_bias.stride()[:1], H // d_bias.shape[0])
+    A_log_at = (*A_log.stride()[:1], H // A_log.shape[0])
+    c_2_at = (*c_2.stride()[:3], H // c_2.shape[2])
+    skip_at = (*skip.stride()[:1], H // skip.shape[0])
+    y_at = y.stride()[:3]
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=u.device)
         segment_decay = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=u.device)
-        _, block, warps, stages, precision = _config("element_ends", u.device, dtype.itemsize, K, V)
-        _m_element_ends_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+        _, block, warps, stages, precision = _config("element_ends", *sizes)
+        block = min(block, padded_V)
+        _m_element_ends_kernel[(run.slots * H * -(-V // block),)](
             b, u, d, d_bias, A_log, start_state, segment_decay, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, b.stride(0), b.stride(1), b.stride(2),
-            H // b.shape[2], u.stride(0), u.stride(1), u.stride(2), H // u.shape[2],
-            d.stride(0), d.stride(1), d.stride(2), H // d.shape[2], d_bias.stride(0),
-            H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0], K, _padded(K), V,
-            min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.segments, run.N, run.steps, *b_at, *u_at, *d_at, *d_bias_at, *A_log_at, K,
+            padded_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -1775,15 +1905,12 @@ def m_forward(
             run.segments, K, V, min(512, _padded(K * V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
-    _m_element_forward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+    block = min(block, padded_V)
+    _m_element_forward_kernel[(run.slots * H * -(-V // block),)](
         c_2, b, u, d, d_bias, skip, A_log, start_state, y, final_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, c_2.stride(0), c_2.stride(1),
-        c_2.stride(2), H // c_2.shape[2], b.stride(0), b.stride(1), b.stride(2),
-        H // b.shape[2], u.stride(0), u.stride(1), u.stride(2), H // u.shape[2], d.stride(0),
-        d.stride(1), d.stride(2), H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0],
-        skip.stride(0), H // skip.shape[0], A_log.stride(0), H // A_log.shape[0], y.stride(0),
-        y.stride(1), y.stride(2), K, _padded(K), V, min(block, _padded(V)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        run.segment, run.segments, run.N, run.steps, *c_2_at, *b_at, *u_at, *d_at, *d_bias_at,
+        *skip_at, *A_log_at, *y_at, K, padded_K, V, block, chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1820,10 +1947,13 @@ def m_backward(
     K = b.shape[3]
     dtype = _operand_type(u, b, d, c_2)
     DT, FT, EXACT = _types(dtype, u.device)
-    config = _config("element_backward", u.device, dtype.itemsize, K, V)
+    sizes = u.device, dtype.itemsize, K, V
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    config = _config("element_backward", *sizes)
     chunk, block, warps, stages, precision = config
-    blocks = -(-V // min(block, _padded(V)))
-    run = _Layout(u, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps), 64)
+    blocks = -(-V // min(block, padded_V))
+    run = _Layout(u, H, cu_seqlens, -(-V // min(block, padded_V)), max(1, 8 // warps), 64)
     d_skip = torch.empty((run.slots, H, V), dtype=torch.float32, device=u.device)
     d_u = _gradient(u, H)
     d_b = torch.empty((blocks, *b.shape[:2], H, K), dtype=torch.float32, device=u.device)
@@ -1832,6 +1962,18 @@ def m_backward(
     d_c = torch.empty((blocks, *c_2.shape[:2], H, K), dtype=torch.float32, device=u.device)
     d_A_log = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=u.device)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=u.device)
+    b_at = (*b.stride()[:3], H // b.shape[2])
+    u_at = (*u.stride()[:3], H // u.shape[2])
+    d_at = (*d.stride()[:3], H // d.shape[2])
+    d_bias_at = (*d_bias.stride()[:1], H // d_bias.shape[0])
+    A_log_at = (*A_log.stride()[:1], H // A_log.shape[0])
+    c_2_at = (*c_2.stride()[:3], H // c_2.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    skip_at = (*skip.stride()[:1], H // skip.shape[0])
+    d_u_at = d_u.stride()[:3]
+    d_b_at = d_b.stride()[:4]
+    d_d_at = d_d.stride()[:3]
+    d_c_at = d_c.stride()[:4]
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=u.device)
     start_state = initial_state
     end_state = d_final_state
@@ -1839,14 +1981,12 @@ def m_backward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=u.device)
         segment_decay = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=u.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=u.device)
-        _, block, warps, stages, precision = _config("element_ends", u.device, dtype.itemsize, K, V)
-        _m_element_ends_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+        _, block, warps, stages, precision = _config("element_ends", *sizes)
+        block = min(block, padded_V)
+        _m_element_ends_kernel[(run.slots * H * -(-V // block),)](
             b, u, d, d_bias, A_log, start_state, segment_decay, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, b.stride(0), b.stride(1), b.stride(2),
-            H // b.shape[2], u.stride(0), u.stride(1), u.stride(2), H // u.shape[2],
-            d.stride(0), d.stride(1), d.stride(2), H // d.shape[2], d_bias.stride(0),
-            H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0], K, _padded(K), V,
-            min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.segments, run.N, run.steps, *b_at, *u_at, *d_at, *d_bias_at, *A_log_at, K,
+            padded_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -1854,26 +1994,22 @@ def m_backward(
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, min(512, _padded(K * V)), run.varlen, 8,
         )
-    _, block, warps, stages, precision = _config("element_states", u.device, dtype.itemsize, K, V)
-    _m_element_states_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+    _, block, warps, stages, precision = _config("element_states", *sizes)
+    block = min(block, padded_V)
+    _m_element_states_kernel[(run.slots * H * -(-V // block),)](
         b, u, d, d_bias, A_log, start_state, h_2, run.cu, run.T, H, run.segment, run.segments,
-        run.N, run.steps, b.stride(0), b.stride(1), b.stride(2), H // b.shape[2], u.stride(0),
-        u.stride(1), u.stride(2), H // u.shape[2], d.stride(0), d.stride(1), d.stride(2),
-        H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0),
-        H // A_log.shape[0], K, _padded(K), V, min(block, _padded(V)), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split,
+        run.N, run.steps, *b_at, *u_at, *d_at, *d_bias_at, *A_log_at, K, padded_K, V, block,
+        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("element_ends_adjoint", u.device, dtype.itemsize, K, V)
-        _m_element_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+        _, block, warps, stages, precision = _config("element_ends_adjoint", *sizes)
+        block = min(block, padded_V)
+        _m_element_ends_adjoint_kernel[(run.slots * H * -(-V // block),)](
             c_2, A_log, d, d_bias, dy, end_state, run.cu, run.T, H, run.segment, run.segments,
-            run.N, run.steps, c_2.stride(0), c_2.stride(1), c_2.stride(2), H // c_2.shape[2],
-            A_log.stride(0), H // A_log.shape[0], d.stride(0), d.stride(1), d.stride(2),
-            H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], K, _padded(K), V, min(block, _padded(V)), chunk, DT,
-            FT, precision, EXACT, run.varlen, run.split,
+            run.N, run.steps, *c_2_at, *A_log_at, *d_at, *d_bias_at, *dy_at, K, padded_K, V,
+            block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -1882,19 +2018,13 @@ def m_backward(
             run.segments, K, V, min(512, _padded(K * V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
-    _m_element_backward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+    block = min(block, padded_V)
+    _m_element_backward_kernel[(run.slots * H * -(-V // block),)](
         c_2, b, u, d, d_bias, A_log, dy, h_2, skip, end_state, d_u, d_b, d_d, d_c,
         d_initial_state, d_skip, d_d_bias, d_A_log, run.cu, run.T, H, run.segment, run.segments,
-        run.N, run.steps, c_2.stride(0), c_2.stride(1), c_2.stride(2), H // c_2.shape[2],
-        b.stride(0), b.stride(1), b.stride(2), H // b.shape[2], u.stride(0), u.stride(1),
-        u.stride(2), H // u.shape[2], d.stride(0), d.stride(1), d.stride(2), H // d.shape[2],
-        d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0],
-        dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], skip.stride(0),
-        H // skip.shape[0], d_u.stride(0), d_u.stride(1), d_u.stride(2), d_b.stride(0),
-        d_b.stride(1), d_b.stride(2), d_b.stride(3), d_d.stride(0), d_d.stride(1),
-        d_d.stride(2), d_c.stride(0), d_c.stride(1), d_c.stride(2), d_c.stride(3), K,
-        _padded(K), V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen,
-        run.split,
+        run.N, run.steps, *c_2_at, *b_at, *u_at, *d_at, *d_bias_at, *A_log_at, *dy_at, *skip_at,
+        *d_u_at, *d_b_at, *d_d_at, *d_c_at, K, padded_K, V, block, chunk, DT, FT, precision,
+        EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1915,6 +2045,7 @@ def m_kept(
     return 0
 
 
+@_prepared
 def m_step(
     skip: torch.Tensor,
     u: torch.Tensor,
@@ -1941,13 +2072,15 @@ def m_step(
     _, block, warps, stages, _ = _config("element_step", u.device, dtype.itemsize, K, V)
     y = torch.empty((u.shape[0], H, V), dtype=u.dtype, device=u.device)
     held = state.contiguous()
-    _m_step_kernel[(u.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _m_step_kernel[(u.shape[0] * H * -(-V // block),)](
         c_2, b, u, d, d_bias, skip, A_log, held, y, held, state_indices, H, c_2.stride(0),
         c_2.stride(1), H // c_2.shape[1], b.stride(0), b.stride(1), H // b.shape[1],
         u.stride(0), u.stride(1), H // u.shape[1], d.stride(0), d.stride(1), H // d.shape[1],
         d_bias.stride(0), H // d_bias.shape[0], skip.stride(0), H // skip.shape[0],
-        A_log.stride(0), H // A_log.shape[0], y.stride(0), y.stride(1), K, _padded(K), V,
-        min(block, _padded(V)),
+        A_log.stride(0), H // A_log.shape[0], y.stride(0), y.stride(1), K, padded_K, V, block,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1982,23 +2115,32 @@ def m_layer_forward(
     K = b.shape[3]
     dtype = _operand_type(u_raw, b, d, c_2)
     DT, FT, EXACT = _types(dtype, u_raw.device)
-    config = _config("element_forward", u_raw.device, dtype.itemsize, K, V)
+    sizes = u_raw.device, dtype.itemsize, K, V
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    config = _config("element_forward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(u_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps), 64)
+    run = _Layout(u_raw, H, cu_seqlens, -(-V // min(block, padded_V)), max(1, 8 // warps), 64)
     y = torch.empty((*u_raw.shape[:2], H, V), dtype=u_raw.dtype, device=u_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=u_raw.device)
+    b_at = (*b.stride()[:3], H // b.shape[2])
+    u_raw_at = (*u_raw.stride()[:3], H // u_raw.shape[2])
+    d_at = (*d.stride()[:3], H // d.shape[2])
+    d_bias_at = (*d_bias.stride()[:1], H // d_bias.shape[0])
+    A_log_at = (*A_log.stride()[:1], H // A_log.shape[0])
+    c_2_at = (*c_2.stride()[:3], H // c_2.shape[2])
+    skip_at = (*skip.stride()[:1], H // skip.shape[0])
+    y_at = y.stride()[:3]
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=u_raw.device)
         segment_decay = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=u_raw.device)
-        _, block, warps, stages, precision = _config("element_ends", u_raw.device, dtype.itemsize, K, V)
-        _m_layer_element_ends_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+        _, block, warps, stages, precision = _config("element_ends", *sizes)
+        block = min(block, padded_V)
+        _m_layer_element_ends_kernel[(run.slots * H * -(-V // block),)](
             b, u_raw, d, d_bias, A_log, start_state, segment_decay, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, b.stride(0), b.stride(1), b.stride(2),
-            H // b.shape[2], u_raw.stride(0), u_raw.stride(1), u_raw.stride(2),
-            H // u_raw.shape[2], d.stride(0), d.stride(1), d.stride(2), H // d.shape[2],
-            d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0], K,
-            _padded(K), V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+            run.segment, run.segments, run.N, run.steps, *b_at, *u_raw_at, *d_at, *d_bias_at,
+            *A_log_at, K, padded_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
             run.split,
             num_warps=warps,
             num_stages=stages,
@@ -2008,15 +2150,12 @@ def m_layer_forward(
             run.segments, K, V, min(512, _padded(K * V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
-    _m_layer_element_forward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+    block = min(block, padded_V)
+    _m_layer_element_forward_kernel[(run.slots * H * -(-V // block),)](
         c_2, b, u_raw, d, d_bias, skip, A_log, start_state, y, final_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, c_2.stride(0), c_2.stride(1),
-        c_2.stride(2), H // c_2.shape[2], b.stride(0), b.stride(1), b.stride(2),
-        H // b.shape[2], u_raw.stride(0), u_raw.stride(1), u_raw.stride(2), H // u_raw.shape[2],
-        d.stride(0), d.stride(1), d.stride(2), H // d.shape[2], d_bias.stride(0),
-        H // d_bias.shape[0], skip.stride(0), H // skip.shape[0], A_log.stride(0),
-        H // A_log.shape[0], y.stride(0), y.stride(1), y.stride(2), K, _padded(K), V,
-        min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        run.segment, run.segments, run.N, run.steps, *c_2_at, *b_at, *u_raw_at, *d_at,
+        *d_bias_at, *skip_at, *A_log_at, *y_at, K, padded_K, V, block, chunk, DT, FT, precision,
+        EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2053,10 +2192,13 @@ def m_layer_backward(
     K = b.shape[3]
     dtype = _operand_type(u_raw, b, d, c_2)
     DT, FT, EXACT = _types(dtype, u_raw.device)
-    config = _config("element_backward", u_raw.device, dtype.itemsize, K, V)
+    sizes = u_raw.device, dtype.itemsize, K, V
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    config = _config("element_backward", *sizes)
     chunk, block, warps, stages, precision = config
-    blocks = -(-V // min(block, _padded(V)))
-    run = _Layout(u_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 8 // warps), 64)
+    blocks = -(-V // min(block, padded_V))
+    run = _Layout(u_raw, H, cu_seqlens, -(-V // min(block, padded_V)), max(1, 8 // warps), 64)
     d_skip = torch.empty((run.slots, H, V), dtype=torch.float32, device=u_raw.device)
     d_u_raw = _gradient(u_raw, H)
     d_b = torch.empty((blocks, *b.shape[:2], H, K), dtype=torch.float32, device=u_raw.device)
@@ -2065,6 +2207,18 @@ def m_layer_backward(
     d_c = torch.empty((blocks, *c_2.shape[:2], H, K), dtype=torch.float32, device=u_raw.device)
     d_A_log = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=u_raw.device)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=u_raw.device)
+    b_at = (*b.stride()[:3], H // b.shape[2])
+    u_raw_at = (*u_raw.stride()[:3], H // u_raw.shape[2])
+    d_at = (*d.stride()[:3], H // d.shape[2])
+    d_bias_at = (*d_bias.stride()[:1], H // d_bias.shape[0])
+    A_log_at = (*A_log.stride()[:1], H // A_log.shape[0])
+    c_2_at = (*c_2.stride()[:3], H // c_2.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    skip_at = (*skip.stride()[:1], H // skip.shape[0])
+    d_u_raw_at = d_u_raw.stride()[:3]
+    d_b_at = d_b.stride()[:4]
+    d_d_at = d_d.stride()[:3]
+    d_c_at = d_c.stride()[:4]
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=u_raw.device)
     start_state = initial_state
     end_state = d_final_state
@@ -2072,14 +2226,12 @@ def m_layer_backward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=u_raw.device)
         segment_decay = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=u_raw.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=u_raw.device)
-        _, block, warps, stages, precision = _config("element_ends", u_raw.device, dtype.itemsize, K, V)
-        _m_layer_element_ends_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+        _, block, warps, stages, precision = _config("element_ends", *sizes)
+        block = min(block, padded_V)
+        _m_layer_element_ends_kernel[(run.slots * H * -(-V // block),)](
             b, u_raw, d, d_bias, A_log, start_state, segment_decay, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, b.stride(0), b.stride(1), b.stride(2),
-            H // b.shape[2], u_raw.stride(0), u_raw.stride(1), u_raw.stride(2),
-            H // u_raw.shape[2], d.stride(0), d.stride(1), d.stride(2), H // d.shape[2],
-            d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0), H // A_log.shape[0], K,
-            _padded(K), V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen,
+            run.segment, run.segments, run.N, run.steps, *b_at, *u_raw_at, *d_at, *d_bias_at,
+            *A_log_at, K, padded_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
             run.split,
             num_warps=warps,
             num_stages=stages,
@@ -2088,26 +2240,22 @@ def m_layer_backward(
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, min(512, _padded(K * V)), run.varlen, 8,
         )
-    _, block, warps, stages, precision = _config("element_states", u_raw.device, dtype.itemsize, K, V)
-    _m_layer_element_states_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+    _, block, warps, stages, precision = _config("element_states", *sizes)
+    block = min(block, padded_V)
+    _m_layer_element_states_kernel[(run.slots * H * -(-V // block),)](
         b, u_raw, d, d_bias, A_log, start_state, h_2, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, b.stride(0), b.stride(1), b.stride(2), H // b.shape[2],
-        u_raw.stride(0), u_raw.stride(1), u_raw.stride(2), H // u_raw.shape[2], d.stride(0),
-        d.stride(1), d.stride(2), H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0],
-        A_log.stride(0), H // A_log.shape[0], K, _padded(K), V, min(block, _padded(V)), chunk,
-        DT, FT, precision, EXACT, run.varlen, run.split,
+        run.segments, run.N, run.steps, *b_at, *u_raw_at, *d_at, *d_bias_at, *A_log_at, K,
+        padded_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("element_ends_adjoint", u_raw.device, dtype.itemsize, K, V)
-        _m_layer_element_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+        _, block, warps, stages, precision = _config("element_ends_adjoint", *sizes)
+        block = min(block, padded_V)
+        _m_layer_element_ends_adjoint_kernel[(run.slots * H * -(-V // block),)](
             c_2, A_log, d, d_bias, dy, end_state, run.cu, run.T, H, run.segment, run.segments,
-            run.N, run.steps, c_2.stride(0), c_2.stride(1), c_2.stride(2), H // c_2.shape[2],
-            A_log.stride(0), H // A_log.shape[0], d.stride(0), d.stride(1), d.stride(2),
-            H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], K, _padded(K), V, min(block, _padded(V)), chunk, DT,
-            FT, precision, EXACT, run.varlen, run.split,
+            run.N, run.steps, *c_2_at, *A_log_at, *d_at, *d_bias_at, *dy_at, K, padded_K, V,
+            block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -2116,18 +2264,12 @@ def m_layer_backward(
             run.segments, K, V, min(512, _padded(K * V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
-    _m_layer_element_backward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+    block = min(block, padded_V)
+    _m_layer_element_backward_kernel[(run.slots * H * -(-V // block),)](
         c_2, b, u_raw, d, d_bias, A_log, dy, h_2, skip, end_state, d_u_raw, d_b, d_d, d_c,
         d_initial_state, d_skip, d_d_bias, d_A_log, run.cu, run.T, H, run.segment, run.segments,
-        run.N, run.steps, c_2.stride(0), c_2.stride(1), c_2.stride(2), H // c_2.shape[2],
-        b.stride(0), b.stride(1), b.stride(2), H // b.shape[2], u_raw.stride(0),
-        u_raw.stride(1), u_raw.stride(2), H // u_raw.shape[2], d.stride(0), d.stride(1),
-        d.stride(2), H // d.shape[2], d_bias.stride(0), H // d_bias.shape[0], A_log.stride(0),
-        H // A_log.shape[0], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        skip.stride(0), H // skip.shape[0], d_u_raw.stride(0), d_u_raw.stride(1),
-        d_u_raw.stride(2), d_b.stride(0), d_b.stride(1), d_b.stride(2), d_b.stride(3),
-        d_d.stride(0), d_d.stride(1), d_d.stride(2), d_c.stride(0), d_c.stride(1),
-        d_c.stride(2), d_c.stride(3), K, _padded(K), V, min(block, _padded(V)), chunk, DT, FT,
+        run.N, run.steps, *c_2_at, *b_at, *u_raw_at, *d_at, *d_bias_at, *A_log_at, *dy_at,
+        *skip_at, *d_u_raw_at, *d_b_at, *d_d_at, *d_c_at, K, padded_K, V, block, chunk, DT, FT,
         precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
@@ -2149,6 +2291,7 @@ def m_layer_kept(
     return 0
 
 
+@_prepared
 def m_layer_step(
     skip: torch.Tensor,
     u_raw: torch.Tensor,
@@ -2175,13 +2318,16 @@ def m_layer_step(
     _, block, warps, stages, _ = _config("element_step", u_raw.device, dtype.itemsize, K, V)
     y = torch.empty((u_raw.shape[0], H, V), dtype=u_raw.dtype, device=u_raw.device)
     held = state.contiguous()
-    _m_layer_step_kernel[(u_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _m_layer_step_kernel[(u_raw.shape[0] * H * -(-V // block),)](
         c_2, b, u_raw, d, d_bias, skip, A_log, held, y, held, state_indices, H, c_2.stride(0),
         c_2.stride(1), H // c_2.shape[1], b.stride(0), b.stride(1), H // b.shape[1],
         u_raw.stride(0), u_raw.stride(1), H // u_raw.shape[1], d.stride(0), d.stride(1),
         H // d.shape[1], d_bias.stride(0), H // d_bias.shape[0], skip.stride(0),
         H // skip.shape[0], A_log.stride(0), H // A_log.shape[0], y.stride(0), y.stride(1), K,
-        _padded(K), V, min(block, _padded(V)),
+        padded_K, V, block,
         num_warps=warps,
         num_stages=stages,
     )

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-import inspect
+import contextlib
+import functools
 import os
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -14,6 +15,70 @@ import torch
 from torch import Tensor
 
 from . import torch_kernels
+
+
+@functools.cache
+def _watchers() -> tuple[Callable[[], int], ...]:
+    """What tells whether a transform or a mode sees the calls of torch; none: it cannot be told."""
+    names = "_are_functorch_transforms_active _len_torch_dispatch_stack _len_torch_function_stack"
+    found = [getattr(torch._C, name, None) for name in names.split()]
+    return tuple(each for each in found if each) if all(found) else ()
+
+
+def _plain(given: Sequence[Any]) -> bool:
+    """Whether torch's dispatcher would do nothing but call the kernel of the device.
+
+    So it is in eager mode outside of transforms and modes, for strided tensors that are no
+    subclass's and no view that negates or conjugates when it is read.
+    """
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return False
+    watchers = _watchers()
+    if not watchers or any([watches() for watches in watchers]):
+        return False
+    for x in given:
+        kind = type(x)
+        if kind is not Tensor and kind is not torch.nn.Parameter:
+            if isinstance(x, Tensor):
+                return False
+        elif not (x.is_cuda or x.is_cpu) or x.layout is not torch.strided:
+            return False
+        elif x.is_neg() or x.is_conj():
+            return False
+    return True
+
+
+@functools.cache
+def _direct(function: Any, run: Callable[..., Any]) -> Any:
+    """The autograd function that calls `run` where another calls it through torch."""
+
+    def forward(ctx: Any, *given: Any) -> Any:
+        output = run(*given)
+        function.setup_context(ctx, given, output)
+        return output
+
+    members = {"forward": staticmethod(forward), "backward": staticmethod(function.backward)}
+    return type(function.__name__, (torch.autograd.Function,), members)
+
+
+def _applied(function: Any, run: Callable[..., Any], *given: Any) -> Any:
+    """An autograd function of an operator, past torch's dispatcher where that has nothing to do.
+
+    Where no gradient is recorded and none is carried forward, `run` is all that is left of it.
+    """
+    if not _plain(given):
+        return function.apply(*given)
+    # Without that name, as if gradients were carried.
+    if torch.is_grad_enabled() or getattr(torch.autograd.forward_ad, "_current_level", 0) >= 0:
+        return _direct(function, run).apply(*given)
+    return run(*given)
+
+
+def _uncast(device: str) -> contextlib.AbstractContextManager[None]:
+    """No autocast within."""
+    if torch.is_autocast_enabled(device):
+        return torch.autocast(device, enabled=False)
+    return contextlib.nullcontext()
 
 
 def _heads(kinds: str, operands: Sequence[Tensor]) -> int:
@@ -219,23 +284,24 @@ _LIBRARY = torch.library.Library(NAMESPACE, "FRAGMENT")
 _OPS = getattr(torch.ops, NAMESPACE)
 
 
+@functools.cache
+def _triton_kernels() -> ModuleType:
+    """The Triton kernels, which are imported where they are first asked for."""
+    from . import triton_kernels
+
+    return triton_kernels
+
+
 def _kernels(operands: Sequence[Tensor], K: int, V: int) -> ModuleType:
     """The kernels for operands: Triton on CUDA where they have a configuration, else torch."""
     wanted = os.environ.get("EOSC_BACKEND", "")
     lead = operands[0]
     if wanted == "triton" or (lead.is_cuda and wanted != "torch"):
-        from . import triton_kernels
-
+        kernels = _triton_kernels()
         widest = max((x.dtype for x in operands), key=lambda dtype: dtype.itemsize)
-        if wanted == "triton" or triton_kernels.supports(widest, lead.device, K, V):
-            return triton_kernels
+        if wanted == "triton" or kernels.supports(widest, lead.device, K, V):
+            return kernels
     return torch_kernels
-
-
-def _signed(function: Any) -> Any:
-    """An autograd function whose `forward` has its signature made: torch asks at each call."""
-    function.forward.__signature__ = inspect.signature(function.forward)
-    return function
 
 
 def _register(name, schema, run, fake, vmap=None, backward=None, setup=None):
@@ -265,7 +331,7 @@ def _g_kept(kernels, beta, k, part, log_a, cu_seqlens, keep):
 
 def _g_forward(beta, k, part, log_a, initial_state, cu_seqlens, keep):
     kernels = _kernels((k, part,), k.shape[3], part.shape[3])
-    with torch.autocast(beta.device.type, enabled=False):
+    with _uncast(beta.device.type):
         if _g_kept(kernels, beta, k, part, log_a, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.g_forward_kept(beta, k, part, log_a, initial_state, *packed)
@@ -294,7 +360,7 @@ def _g_forward_vmap(info, in_dims, *args):
 def _g_backward(beta, k, part, log_a, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((k, part,), k.shape[3], part.shape[3])
     held = () if kept is None or not kept.shape[1] else (kept,)
-    with torch.autocast(beta.device.type, enabled=False):
+    with _uncast(beta.device.type):
         return kernels.g_backward(beta, k, part, log_a, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
@@ -313,7 +379,7 @@ def _g_backward_vmap(info, in_dims, *args):
 
 
 def _g_step(beta, k, part, log_a, state, state_indices):
-    with torch.autocast(beta.device.type, enabled=False):
+    with _uncast(beta.device.type):
         return _kernels((k, part,), state.shape[2], state.shape[3]).g_step(beta, k, part, log_a, state, state_indices)
 
 
@@ -326,11 +392,11 @@ def _g_step_fake(beta, k, part, log_a, state, state_indices):
 def _g_saved(ctx, inputs, output):
     beta, k, part, log_a, initial_state, cu_seqlens, _ = inputs
     kept = output[-1]
+    ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(kept)
     ctx.save_for_backward(beta, k, part, log_a, initial_state, cu_seqlens, kept)
 
 
-@_signed
 class _Scan_gGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -349,16 +415,25 @@ class _Scan_gGradient(torch.autograd.Function):
         raise NotImplementedError('mesanet: second derivatives are not implemented')
 
 
+def _g_given(dy, beta, k, part, log_a):
+    """The gradient of the output: zero where only that of the last state is given."""
+    if dy is not None:
+        return dy
+    heads = _heads('tttt', (beta, k, part, log_a,))
+    dtype = _accumulator(beta, k, part, log_a)
+    return k.new_zeros((*beta.shape[:2], heads, k.shape[3], part.shape[3]), dtype=dtype)
+
+
 def _g_gradients(ctx, dy, d_final_state):
     beta, k, part, log_a, initial_state, cu_seqlens, kept = ctx.saved_tensors
-    d_beta, d_k, d_part, d_log_a, d_initial_state = _Scan_gGradient.apply(
-        beta, k, part, log_a, initial_state, cu_seqlens, dy, d_final_state, kept
+    dy = _g_given(dy, beta, k, part, log_a)
+    d_beta, d_k, d_part, d_log_a, d_initial_state = _applied(
+        _Scan_gGradient, _g_backward, beta, k, part, log_a, initial_state, cu_seqlens, dy, d_final_state, kept
     )
     d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
     return d_beta, d_k, d_part, d_log_a, d_initial_state, None, None
 
 
-@_signed
 class _Scan_g(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -379,7 +454,7 @@ class _Scan_g(torch.autograd.Function):
 
 def _scan_g(beta, k, part, log_a, initial_state, cu_seqlens):
     keep = _trained(beta, k, part, log_a, initial_state)
-    return _Scan_g.apply(beta, k, part, log_a, initial_state, cu_seqlens, keep)[:2]
+    return _applied(_Scan_g, _g_forward, beta, k, part, log_a, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
@@ -419,7 +494,7 @@ def _m_kept(kernels, beta, k, v, part, log_a, cu_seqlens, keep):
 
 def _m_forward(beta, k, v, part, log_a, initial_state, cu_seqlens, keep):
     kernels = _kernels((k, v, part,), k.shape[3], v.shape[3])
-    with torch.autocast(beta.device.type, enabled=False):
+    with _uncast(beta.device.type):
         if _m_kept(kernels, beta, k, v, part, log_a, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.m_forward_kept(beta, k, v, part, log_a, initial_state, *packed)
@@ -448,7 +523,7 @@ def _m_forward_vmap(info, in_dims, *args):
 def _m_backward(beta, k, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((k, v, part,), k.shape[3], v.shape[3])
     held = () if kept is None or not kept.shape[1] else (kept,)
-    with torch.autocast(beta.device.type, enabled=False):
+    with _uncast(beta.device.type):
         return kernels.m_backward(beta, k, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
@@ -467,7 +542,7 @@ def _m_backward_vmap(info, in_dims, *args):
 
 
 def _m_step(beta, k, v, part, log_a, state, state_indices):
-    with torch.autocast(beta.device.type, enabled=False):
+    with _uncast(beta.device.type):
         return _kernels((k, v, part,), state.shape[2], state.shape[3]).m_step(beta, k, v, part, log_a, state, state_indices)
 
 
@@ -479,11 +554,11 @@ def _m_step_fake(beta, k, v, part, log_a, state, state_indices):
 def _m_saved(ctx, inputs, output):
     beta, k, v, part, log_a, initial_state, cu_seqlens, _ = inputs
     kept = output[-1]
+    ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(kept)
     ctx.save_for_backward(beta, k, v, part, log_a, initial_state, cu_seqlens, kept)
 
 
-@_signed
 class _Scan_mGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -502,16 +577,24 @@ class _Scan_mGradient(torch.autograd.Function):
         raise NotImplementedError('mesanet: second derivatives are not implemented')
 
 
+def _m_given(dy, beta, k, v, part, log_a):
+    """The gradient of the output: zero where only that of the last state is given."""
+    if dy is not None:
+        return dy
+    heads = _heads('ttttt', (beta, k, v, part, log_a,))
+    return k.new_zeros((*beta.shape[:2], heads, v.shape[3]))
+
+
 def _m_gradients(ctx, dy, d_final_state):
     beta, k, v, part, log_a, initial_state, cu_seqlens, kept = ctx.saved_tensors
-    d_beta, d_k, d_v, d_part, d_log_a, d_initial_state = _Scan_mGradient.apply(
-        beta, k, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state, kept
+    dy = _m_given(dy, beta, k, v, part, log_a)
+    d_beta, d_k, d_v, d_part, d_log_a, d_initial_state = _applied(
+        _Scan_mGradient, _m_backward, beta, k, v, part, log_a, initial_state, cu_seqlens, dy, d_final_state, kept
     )
     d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
     return d_beta, d_k, d_v, d_part, d_log_a, d_initial_state, None, None
 
 
-@_signed
 class _Scan_m(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -532,7 +615,7 @@ class _Scan_m(torch.autograd.Function):
 
 def _scan_m(beta, k, v, part, log_a, initial_state, cu_seqlens):
     keep = _trained(beta, k, v, part, log_a, initial_state)
-    return _Scan_m.apply(beta, k, v, part, log_a, initial_state, cu_seqlens, keep)[:2]
+    return _applied(_Scan_m, _m_forward, beta, k, v, part, log_a, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
@@ -572,7 +655,7 @@ def _g_layer_kept(kernels, beta_raw, k_raw, part, a_raw, cu_seqlens, keep):
 
 def _g_layer_forward(beta_raw, k_raw, part, a_raw, initial_state, cu_seqlens, keep):
     kernels = _kernels((k_raw, part,), k_raw.shape[3], part.shape[3])
-    with torch.autocast(beta_raw.device.type, enabled=False):
+    with _uncast(beta_raw.device.type):
         if _g_layer_kept(kernels, beta_raw, k_raw, part, a_raw, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.g_layer_forward_kept(beta_raw, k_raw, part, a_raw, initial_state, *packed)
@@ -601,7 +684,7 @@ def _g_layer_forward_vmap(info, in_dims, *args):
 def _g_layer_backward(beta_raw, k_raw, part, a_raw, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((k_raw, part,), k_raw.shape[3], part.shape[3])
     held = () if kept is None or not kept.shape[1] else (kept,)
-    with torch.autocast(beta_raw.device.type, enabled=False):
+    with _uncast(beta_raw.device.type):
         return kernels.g_layer_backward(beta_raw, k_raw, part, a_raw, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
@@ -620,7 +703,7 @@ def _g_layer_backward_vmap(info, in_dims, *args):
 
 
 def _g_layer_step(beta_raw, k_raw, part, a_raw, state, state_indices):
-    with torch.autocast(beta_raw.device.type, enabled=False):
+    with _uncast(beta_raw.device.type):
         return _kernels((k_raw, part,), state.shape[2], state.shape[3]).g_layer_step(beta_raw, k_raw, part, a_raw, state, state_indices)
 
 
@@ -633,11 +716,11 @@ def _g_layer_step_fake(beta_raw, k_raw, part, a_raw, state, state_indices):
 def _g_layer_saved(ctx, inputs, output):
     beta_raw, k_raw, part, a_raw, initial_state, cu_seqlens, _ = inputs
     kept = output[-1]
+    ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(kept)
     ctx.save_for_backward(beta_raw, k_raw, part, a_raw, initial_state, cu_seqlens, kept)
 
 
-@_signed
 class _Scan_g_layerGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -656,16 +739,25 @@ class _Scan_g_layerGradient(torch.autograd.Function):
         raise NotImplementedError('mesanet: second derivatives are not implemented')
 
 
+def _g_layer_given(dy, beta_raw, k_raw, part, a_raw):
+    """The gradient of the output: zero where only that of the last state is given."""
+    if dy is not None:
+        return dy
+    heads = _heads('tttt', (beta_raw, k_raw, part, a_raw,))
+    dtype = _accumulator(beta_raw, k_raw, part, a_raw)
+    return k_raw.new_zeros((*beta_raw.shape[:2], heads, k_raw.shape[3], part.shape[3]), dtype=dtype)
+
+
 def _g_layer_gradients(ctx, dy, d_final_state):
     beta_raw, k_raw, part, a_raw, initial_state, cu_seqlens, kept = ctx.saved_tensors
-    d_beta_raw, d_k_raw, d_part, d_a_raw, d_initial_state = _Scan_g_layerGradient.apply(
-        beta_raw, k_raw, part, a_raw, initial_state, cu_seqlens, dy, d_final_state, kept
+    dy = _g_layer_given(dy, beta_raw, k_raw, part, a_raw)
+    d_beta_raw, d_k_raw, d_part, d_a_raw, d_initial_state = _applied(
+        _Scan_g_layerGradient, _g_layer_backward, beta_raw, k_raw, part, a_raw, initial_state, cu_seqlens, dy, d_final_state, kept
     )
     d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
     return d_beta_raw, d_k_raw, d_part, d_a_raw, d_initial_state, None, None
 
 
-@_signed
 class _Scan_g_layer(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -686,7 +778,7 @@ class _Scan_g_layer(torch.autograd.Function):
 
 def _scan_g_layer(beta_raw, k_raw, part, a_raw, initial_state, cu_seqlens):
     keep = _trained(beta_raw, k_raw, part, a_raw, initial_state)
-    return _Scan_g_layer.apply(beta_raw, k_raw, part, a_raw, initial_state, cu_seqlens, keep)[:2]
+    return _applied(_Scan_g_layer, _g_layer_forward, beta_raw, k_raw, part, a_raw, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(
@@ -726,7 +818,7 @@ def _m_layer_kept(kernels, beta_raw, k_raw, v, part, a_raw, cu_seqlens, keep):
 
 def _m_layer_forward(beta_raw, k_raw, v, part, a_raw, initial_state, cu_seqlens, keep):
     kernels = _kernels((k_raw, v, part,), k_raw.shape[3], v.shape[3])
-    with torch.autocast(beta_raw.device.type, enabled=False):
+    with _uncast(beta_raw.device.type):
         if _m_layer_kept(kernels, beta_raw, k_raw, v, part, a_raw, cu_seqlens, keep):
             packed = () if kernels is torch_kernels else (cu_seqlens,)
             return kernels.m_layer_forward_kept(beta_raw, k_raw, v, part, a_raw, initial_state, *packed)
@@ -755,7 +847,7 @@ def _m_layer_forward_vmap(info, in_dims, *args):
 def _m_layer_backward(beta_raw, k_raw, v, part, a_raw, initial_state, cu_seqlens, dy, d_final_state, kept):
     kernels = _kernels((k_raw, v, part,), k_raw.shape[3], v.shape[3])
     held = () if kept is None or not kept.shape[1] else (kept,)
-    with torch.autocast(beta_raw.device.type, enabled=False):
+    with _uncast(beta_raw.device.type):
         return kernels.m_layer_backward(beta_raw, k_raw, v, part, a_raw, initial_state, cu_seqlens, dy, d_final_state, *held)
 
 
@@ -774,7 +866,7 @@ def _m_layer_backward_vmap(info, in_dims, *args):
 
 
 def _m_layer_step(beta_raw, k_raw, v, part, a_raw, state, state_indices):
-    with torch.autocast(beta_raw.device.type, enabled=False):
+    with _uncast(beta_raw.device.type):
         return _kernels((k_raw, v, part,), state.shape[2], state.shape[3]).m_layer_step(beta_raw, k_raw, v, part, a_raw, state, state_indices)
 
 
@@ -786,11 +878,11 @@ def _m_layer_step_fake(beta_raw, k_raw, v, part, a_raw, state, state_indices):
 def _m_layer_saved(ctx, inputs, output):
     beta_raw, k_raw, v, part, a_raw, initial_state, cu_seqlens, _ = inputs
     kept = output[-1]
+    ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(kept)
     ctx.save_for_backward(beta_raw, k_raw, v, part, a_raw, initial_state, cu_seqlens, kept)
 
 
-@_signed
 class _Scan_m_layerGradient(torch.autograd.Function):
     """The gradient of the scan, which is not differentiated again."""
 
@@ -809,16 +901,24 @@ class _Scan_m_layerGradient(torch.autograd.Function):
         raise NotImplementedError('mesanet: second derivatives are not implemented')
 
 
+def _m_layer_given(dy, beta_raw, k_raw, v, part, a_raw):
+    """The gradient of the output: zero where only that of the last state is given."""
+    if dy is not None:
+        return dy
+    heads = _heads('ttttt', (beta_raw, k_raw, v, part, a_raw,))
+    return k_raw.new_zeros((*beta_raw.shape[:2], heads, v.shape[3]))
+
+
 def _m_layer_gradients(ctx, dy, d_final_state):
     beta_raw, k_raw, v, part, a_raw, initial_state, cu_seqlens, kept = ctx.saved_tensors
-    d_beta_raw, d_k_raw, d_v, d_part, d_a_raw, d_initial_state = _Scan_m_layerGradient.apply(
-        beta_raw, k_raw, v, part, a_raw, initial_state, cu_seqlens, dy, d_final_state, kept
+    dy = _m_layer_given(dy, beta_raw, k_raw, v, part, a_raw)
+    d_beta_raw, d_k_raw, d_v, d_part, d_a_raw, d_initial_state = _applied(
+        _Scan_m_layerGradient, _m_layer_backward, beta_raw, k_raw, v, part, a_raw, initial_state, cu_seqlens, dy, d_final_state, kept
     )
     d_initial_state = None if initial_state is None else d_initial_state.to(initial_state.dtype)
     return d_beta_raw, d_k_raw, d_v, d_part, d_a_raw, d_initial_state, None, None
 
 
-@_signed
 class _Scan_m_layer(torch.autograd.Function):
     """The scan with its gradient."""
 
@@ -839,7 +939,7 @@ class _Scan_m_layer(torch.autograd.Function):
 
 def _scan_m_layer(beta_raw, k_raw, v, part, a_raw, initial_state, cu_seqlens):
     keep = _trained(beta_raw, k_raw, v, part, a_raw, initial_state)
-    return _Scan_m_layer.apply(beta_raw, k_raw, v, part, a_raw, initial_state, cu_seqlens, keep)[:2]
+    return _applied(_Scan_m_layer, _m_layer_forward, beta_raw, k_raw, v, part, a_raw, initial_state, cu_seqlens, keep)[:2]
 
 
 _register(

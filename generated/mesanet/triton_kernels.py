@@ -333,7 +333,7 @@ def _dense(x: torch.Tensor | None) -> torch.Tensor | None:
 
 def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
     """The dtype of products: that of the operands; the widest where they differ."""
-    wide = functools.reduce(torch.promote_types, (x.dtype for x in tensors))
+    wide = functools.reduce(torch.promote_types, {x.dtype for x in tensors})
     if wide not in (torch.float32, torch.bfloat16, torch.float16):
         raise TypeError(f"the Triton kernels take float32, bfloat16 and float16, not {wide}")
     return wide
@@ -404,22 +404,117 @@ def _chunks(T: int, N: int, varlen: bool, chunk: int) -> int:
     return T // chunk + N if varlen else N * -(-T // chunk)
 
 
+class _Thread(threading.local):
+    """launch: what stands in for a kernel that is launched on a grid; None: the kernel itself."""
+
+    launch: Any = None
+
+
 class _Kernel:
-    """A kernel: `kernel[grid](...)` launches it, or compiles it alone in a thread that prepares.
+    """A kernel: `kernel[grid](...)` launches it, or does what the launcher in this thread wants."""
 
-    thread.prepared: the kernels that are compiled, in a thread that prepares.
-    """
-
-    thread = threading.local()
+    thread = _Thread()
 
     def __init__(self, function: Any):
         self.function = function
 
-    def __getitem__(self, grid: tuple[int, ...]) -> Any:
-        prepared = getattr(_Kernel.thread, "prepared", None)
-        if prepared is None:
-            return self.function[grid]
-        return lambda *given, **how: prepared.append(self.function.warmup(*given, grid=grid, **how))
+    def __getitem__(self, grid: tuple[int]) -> Any:
+        launch = _Kernel.thread.launch
+        return self.function[grid] if launch is None else launch(self.function, grid)
+
+
+def _run(launcher: Any, operands: tuple[Any, ...], launch: Any) -> Any:
+    """Run a launcher whose kernels are launched by `launch(kernel, grid)(...)`."""
+    _Kernel.thread.launch = launch
+    try:
+        return launcher(*operands)
+    finally:
+        _Kernel.thread.launch = None
+
+
+class _Launch:
+    """A launch as it was: `run` is the compiled kernel on its grid.
+
+    It may be repeated with other tensors that are as much alike as `_alike` asks, and with the
+    same numbers. numbers: the arguments from `first` on, which stand behind tensors and None.
+    """
+
+    __slots__ = ("first", "function", "grid", "numbers", "options", "run")
+
+    def __init__(self, function: Any, grid: tuple[int], run: Any, given: tuple[Any, ...], how: Any):
+        self.function, self.grid, self.run, self.options = function, grid, run, how
+        places = [n + 1 for n, x in enumerate(given) if x is None or isinstance(x, torch.Tensor)]
+        self.first = max(places, default=0)
+        self.numbers = given[self.first :]
+
+
+class _Noted:
+    """Kernels are launched, and noted. launches: None where one is not known, or interpreted.
+
+    On AMD's devices kernels are compiled for the size of what a tensor is a view of, too.
+    """
+
+    def __init__(self) -> None:
+        self.launches: list[_Launch] | None = None if torch.version.hip else []
+
+    def __call__(self, function: Any, grid: tuple[int]) -> Any:
+        """What launches a kernel on a grid."""
+
+        def launch(*given: Any, **options: Any) -> None:
+            compiled = function[grid](*given, **options)
+            if not isinstance(compiled, triton.compiler.CompiledKernel):
+                self.launches = None
+            elif self.launches is not None:
+                run = compiled[(*grid, 1, 1)]
+                self.launches.append(_Launch(function, grid, run, given, options))
+
+        return launch
+
+
+class _Repeated:
+    """Compiled kernels are launched as noted, past Triton's search for them.
+
+    fits: whether all launches were the noted ones so far. One that is not is Triton's to launch.
+    """
+
+    def __init__(self, launches: list[_Launch]):
+        driver = triton.runtime.driver.active
+        self.stream = driver.get_current_stream(driver.get_current_device())
+        self.launches, self.fits = iter(launches), True
+
+    def __call__(self, function: Any, grid: tuple[int]) -> Any:
+        """What launches a kernel on a grid."""
+        noted = next(self.launches, None)
+
+        def launch(*given: Any, **options: Any) -> None:
+            if (
+                noted is not None
+                and noted.function is function
+                and noted.grid == grid
+                and noted.numbers == given[noted.first :]
+                and noted.options == options
+            ):
+                noted.run(*given, stream=self.stream)
+            else:
+                self.fits = False
+                function[grid](*given, **options)
+
+        return launch
+
+
+def _alike(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What operands have in common that run the same compiled kernels on the same numbers.
+
+    Triton compiles for dtypes, for pointers that are multiples of 16 and for some numbers.
+    """
+    return tuple(
+        [
+            (x.dtype, x.shape, x.stride(), x.data_ptr() % 16)
+            if isinstance(x, torch.Tensor)
+            else (type(x), x)
+            for x in operands
+        ]
+    )
 
 
 def _kind(operands: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -442,18 +537,41 @@ def _compiling(operands: tuple[Any, ...]) -> bool:
 
 
 def _prepared(launcher: Any) -> Any:
-    """The launcher; before it first runs on operands of a kind its kernels compile side by side."""
+    """The launcher, whose kernels compile side by side before it first runs on operands of a kind.
+
+    For operands alike it repeats its launches: what is noted of them is bounded, for lengths that
+    differ from call to call.
+    """
     known: set[tuple[Any, ...]] = set()
+    noted: dict[tuple[Any, ...], list[_Launch]] = {}
 
     @functools.wraps(launcher)
     def call(*operands: Any) -> Any:
+        device = next(x.device for x in operands if isinstance(x, torch.Tensor))
+        if device.type == "cuda" and device.index != torch.cuda.current_device():
+            with torch.cuda.device(device):
+                return call(*operands)
+        alike = (device, *_alike(operands))
+        launches = noted.get(alike)
+        if launches is not None:
+            again = _Repeated(launches)
+            results = _run(launcher, operands, again)
+            if not again.fits:
+                noted.pop(alike, None)
+            return results
         kind = _kind(operands)
         first = kind not in known
         known.add(kind)
         if first and _compiling(operands):
             # In a context of its own: an interrupted mode stays active in the one that it is in.
             contextvars.Context().run(_prepare, launcher, operands)
-        return launcher(*operands)
+        made = _Noted()
+        results = _run(launcher, operands, made)
+        if made.launches is not None:
+            if len(noted) >= 64:
+                noted.clear()
+            noted[alike] = made.launches
+        return results
 
     return call
 
@@ -465,11 +583,13 @@ def _prepare(launcher: Any, operands: tuple[Any, ...]) -> None:
     """
     with ThreadPoolExecutor() as pool, triton.AsyncCompileMode(pool, ignore_errors=True):
         prepared: list[Any] = []
-        _Kernel.thread.prepared = prepared
-        try:
-            launcher(*operands)
-        finally:
-            _Kernel.thread.prepared = None
+
+        def compiled(function: Any, grid: tuple[int]) -> Any:
+            return lambda *given, **options: prepared.append(
+                function.warmup(*given, grid=grid, **options)
+            )
+
+        _run(launcher, operands, compiled)
         for kernel in prepared:
             pool.submit(_launchable, kernel)
 
@@ -489,6 +609,7 @@ def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return gradient.to(like.dtype)
 
 
+@functools.cache
 def _types(dtype: torch.dtype, device: torch.device):
     """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
     if device.type == "cpu" and dtype != torch.float16:
@@ -2840,23 +2961,29 @@ def g_forward(
     s_Kp = part.shape[3]
     dtype = _operand_type(k, part)
     DT, FT, EXACT = _types(dtype, beta.device)
-    config = _config("element_forward", beta.device, dtype.itemsize, K, s_Kp)
+    sizes = beta.device, dtype.itemsize, K, s_Kp
+    padded_K = _padded(K)
+    padded_s_Kp = _padded(s_Kp)
+    config = _config("element_forward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(beta, H, cu_seqlens, -(-s_Kp // min(block, _padded(s_Kp))), max(1, 8 // warps), 64)
+    run = _Layout(beta, H, cu_seqlens, -(-s_Kp // min(block, padded_s_Kp)), max(1, 8 // warps), 64)
     y = torch.empty((*beta.shape[:2], H, K, s_Kp), dtype=torch.float32, device=beta.device)
     final_state = torch.empty((run.N, H, K, s_Kp), dtype=torch.float32, device=beta.device)
+    beta_at = (*beta.stride()[:3], H // beta.shape[2])
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    part_at = (*part.stride()[:3], H // part.shape[2])
+    log_a_at = (*log_a.stride()[:3], H // log_a.shape[2])
+    y_at = y.stride()[:3]
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, s_Kp), dtype=torch.float32, device=beta.device)
         segment_decay = torch.empty((run.slots, H), dtype=torch.float32, device=beta.device)
-        _, block, warps, stages, precision = _config("element_ends", beta.device, dtype.itemsize, K, s_Kp)
-        _g_element_ends_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+        _, block, warps, stages, precision = _config("element_ends", *sizes)
+        block = min(block, padded_s_Kp)
+        _g_element_ends_kernel[(run.slots * H * -(-s_Kp // block),)](
             beta, k, part, log_a, start_state, segment_decay, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, beta.stride(0), beta.stride(1), beta.stride(2),
-            H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-            part.stride(0), part.stride(1), part.stride(2), H // part.shape[2], log_a.stride(0),
-            log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _padded(K), s_Kp,
-            min(block, _padded(s_Kp)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.segments, run.N, run.steps, *beta_at, *k_at, *part_at, *log_a_at, K, padded_K,
+            s_Kp, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -2865,14 +2992,11 @@ def g_forward(
             run.segments, K, s_Kp, min(512, _padded(K * s_Kp)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
-    _g_element_forward_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+    block = min(block, padded_s_Kp)
+    _g_element_forward_kernel[(run.slots * H * -(-s_Kp // block),)](
         beta, k, part, log_a, start_state, y, final_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, beta.stride(0), beta.stride(1), beta.stride(2),
-        H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        part.stride(0), part.stride(1), part.stride(2), H // part.shape[2], log_a.stride(0),
-        log_a.stride(1), log_a.stride(2), H // log_a.shape[2], y.stride(0), y.stride(1),
-        y.stride(2), K, _padded(K), s_Kp, min(block, _padded(s_Kp)), chunk, DT, FT, precision,
-        EXACT, run.varlen, run.split,
+        run.segments, run.N, run.steps, *beta_at, *k_at, *part_at, *log_a_at, *y_at, K,
+        padded_K, s_Kp, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2901,15 +3025,27 @@ def g_backward(
     s_Kp = part.shape[3]
     dtype = _operand_type(k, part)
     DT, FT, EXACT = _types(dtype, beta.device)
-    config = _config("element_backward", beta.device, dtype.itemsize, K, s_Kp)
+    sizes = beta.device, dtype.itemsize, K, s_Kp
+    padded_K = _padded(K)
+    padded_s_Kp = _padded(s_Kp)
+    config = _config("element_backward", *sizes)
     chunk, block, warps, stages, precision = config
-    blocks = -(-s_Kp // min(block, _padded(s_Kp)))
-    run = _Layout(beta, H, cu_seqlens, -(-s_Kp // min(block, _padded(s_Kp))), max(1, 8 // warps), 64)
+    blocks = -(-s_Kp // min(block, padded_s_Kp))
+    run = _Layout(beta, H, cu_seqlens, -(-s_Kp // min(block, padded_s_Kp)), max(1, 8 // warps), 64)
     d_beta = torch.empty((blocks, *beta.shape[:2], H), dtype=torch.float32, device=beta.device)
     d_k = torch.empty((blocks, *k.shape[:2], H, K), dtype=torch.float32, device=beta.device)
     d_part = _gradient(part, H)
     d_log_a = torch.empty((blocks, *log_a.shape[:2], H), dtype=torch.float32, device=beta.device)
     d_initial_state = torch.empty((run.N, H, K, s_Kp), dtype=torch.float32, device=beta.device)
+    beta_at = (*beta.stride()[:3], H // beta.shape[2])
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    part_at = (*part.stride()[:3], H // part.shape[2])
+    log_a_at = (*log_a.stride()[:3], H // log_a.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_beta_at = d_beta.stride()[:4]
+    d_k_at = d_k.stride()[:4]
+    d_part_at = d_part.stride()[:3]
+    d_log_a_at = d_log_a.stride()[:4]
     h_2 = torch.empty((run.chunks(chunk), H, K, s_Kp), dtype=dtype, device=beta.device)
     start_state = initial_state
     end_state = d_final_state
@@ -2917,14 +3053,12 @@ def g_backward(
         start_state = torch.empty((run.slots, H, K, s_Kp), dtype=torch.float32, device=beta.device)
         segment_decay = torch.empty((run.slots, H), dtype=torch.float32, device=beta.device)
         end_state = torch.empty((run.slots, H, K, s_Kp), dtype=torch.float32, device=beta.device)
-        _, block, warps, stages, precision = _config("element_ends", beta.device, dtype.itemsize, K, s_Kp)
-        _g_element_ends_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+        _, block, warps, stages, precision = _config("element_ends", *sizes)
+        block = min(block, padded_s_Kp)
+        _g_element_ends_kernel[(run.slots * H * -(-s_Kp // block),)](
             beta, k, part, log_a, start_state, segment_decay, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, beta.stride(0), beta.stride(1), beta.stride(2),
-            H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-            part.stride(0), part.stride(1), part.stride(2), H // part.shape[2], log_a.stride(0),
-            log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _padded(K), s_Kp,
-            min(block, _padded(s_Kp)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.segments, run.N, run.steps, *beta_at, *k_at, *part_at, *log_a_at, K, padded_K,
+            s_Kp, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -2932,24 +3066,22 @@ def g_backward(
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, s_Kp, min(512, _padded(K * s_Kp)), run.varlen, 8,
         )
-    _, block, warps, stages, precision = _config("element_states", beta.device, dtype.itemsize, K, s_Kp)
-    _g_element_states_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+    _, block, warps, stages, precision = _config("element_states", *sizes)
+    block = min(block, padded_s_Kp)
+    _g_element_states_kernel[(run.slots * H * -(-s_Kp // block),)](
         beta, k, part, log_a, start_state, h_2, run.cu, run.T, H, run.segment, run.segments,
-        run.N, run.steps, beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2],
-        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], part.stride(0), part.stride(1),
-        part.stride(2), H // part.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
-        H // log_a.shape[2], K, _padded(K), s_Kp, min(block, _padded(s_Kp)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        run.N, run.steps, *beta_at, *k_at, *part_at, *log_a_at, K, padded_K, s_Kp, block, chunk,
+        DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("element_ends_adjoint", beta.device, dtype.itemsize, K, s_Kp)
-        _g_element_ends_adjoint_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+        _, block, warps, stages, precision = _config("element_ends_adjoint", *sizes)
+        block = min(block, padded_s_Kp)
+        _g_element_ends_adjoint_kernel[(run.slots * H * -(-s_Kp // block),)](
             log_a, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
-            log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
-            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K, _padded(K), s_Kp,
-            min(block, _padded(s_Kp)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            *log_a_at, *dy_at, K, padded_K, s_Kp, block, chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -2958,18 +3090,12 @@ def g_backward(
             run.segments, K, s_Kp, min(512, _padded(K * s_Kp)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
-    _g_element_backward_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+    block = min(block, padded_s_Kp)
+    _g_element_backward_kernel[(run.slots * H * -(-s_Kp // block),)](
         beta, k, part, log_a, dy, h_2, end_state, d_beta, d_k, d_part, d_log_a, d_initial_state,
-        run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, beta.stride(0),
-        beta.stride(1), beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1),
-        k.stride(2), H // k.shape[2], part.stride(0), part.stride(1), part.stride(2),
-        H // part.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
-        H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        d_beta.stride(0), d_beta.stride(1), d_beta.stride(2), d_beta.stride(3), d_k.stride(0),
-        d_k.stride(1), d_k.stride(2), d_k.stride(3), d_part.stride(0), d_part.stride(1),
-        d_part.stride(2), d_log_a.stride(0), d_log_a.stride(1), d_log_a.stride(2),
-        d_log_a.stride(3), K, _padded(K), s_Kp, min(block, _padded(s_Kp)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, *beta_at, *k_at,
+        *part_at, *log_a_at, *dy_at, *d_beta_at, *d_k_at, *d_part_at, *d_log_a_at, K, padded_K,
+        s_Kp, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -2987,6 +3113,7 @@ def g_kept(
     return 0
 
 
+@_prepared
 def g_step(
     beta: torch.Tensor,
     k: torch.Tensor,
@@ -3005,12 +3132,14 @@ def g_step(
     _, block, warps, stages, _ = _config("element_step", beta.device, dtype.itemsize, K, s_Kp)
     y = torch.empty((beta.shape[0], H, K, s_Kp), dtype=torch.float32, device=beta.device)
     held = state.contiguous()
-    _g_step_kernel[(beta.shape[0] * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+    padded_K = _padded(K)
+    padded_s_Kp = _padded(s_Kp)
+    block = min(block, padded_s_Kp)
+    _g_step_kernel[(beta.shape[0] * H * -(-s_Kp // block),)](
         beta, k, part, log_a, held, y, held, state_indices, H, beta.stride(0), beta.stride(1),
         H // beta.shape[1], k.stride(0), k.stride(1), H // k.shape[1], part.stride(0),
         part.stride(1), H // part.shape[1], log_a.stride(0), log_a.stride(1),
-        H // log_a.shape[1], y.stride(0), y.stride(1), K, _padded(K), s_Kp,
-        min(block, _padded(s_Kp)),
+        H // log_a.shape[1], y.stride(0), y.stride(1), K, padded_K, s_Kp, block,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3039,23 +3168,30 @@ def m_forward(
     V = v.shape[3]
     dtype = _operand_type(k, v, part)
     DT, FT, EXACT = _types(dtype, beta.device)
-    config = _config("forward", beta.device, dtype.itemsize, K, V)
+    sizes = beta.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("forward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
+    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, tile_V)))
     y = torch.empty((*beta.shape[:2], H, V), dtype=k.dtype, device=beta.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta.device)
+    beta_at = (*beta.stride()[:3], H // beta.shape[2])
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    log_a_at = (*log_a.stride()[:3], H // log_a.shape[2])
+    part_at = (*part.stride()[:3], H // part.shape[2])
+    y_at = y.stride()[:3]
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=beta.device)
         segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=beta.device)
-        _, block, warps, stages, precision = _config("segment_ends", beta.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_V)
+        _m_segment_ends_kernel[(run.slots * H * -(-V // block),)](
             beta, k, v, log_a, start_state, segment_decay_0, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, beta.stride(0), beta.stride(1), beta.stride(2),
-            H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], log_a.stride(0),
-            log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _tile(K, dtype), V,
-            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.segments, run.N, run.steps, *beta_at, *k_at, *v_at, *log_a_at, K, tile_K, V,
+            block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -3064,14 +3200,11 @@ def m_forward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = config
-    _m_forward_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    block = min(block, tile_V)
+    _m_forward_kernel[(run.slots * H * -(-V // block),)](
         part, beta, k, v, log_a, start_state, y, final_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, part.stride(0), part.stride(1), part.stride(2),
-        H // part.shape[2], beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2],
-        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
-        v.stride(2), H // v.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
-        H // log_a.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        run.segments, run.N, run.steps, *part_at, *beta_at, *k_at, *v_at, *log_a_at, *y_at, K,
+        tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3102,16 +3235,30 @@ def m_backward(
     V = v.shape[3]
     dtype = _operand_type(k, v, part)
     DT, FT, EXACT = _types(dtype, beta.device)
-    config = _config("gradients", beta.device, dtype.itemsize, K, V)
+    sizes = beta.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", beta.device, dtype.itemsize, K, V)
-    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(beta, H, cu_seqlens, -(-V // min(block, tile_V)))
     d_beta = _gradient(beta, H)
     d_k = _gradient(k, H)
     d_v = _gradient(v, H)
     d_part = _gradient(part, H)
     d_log_a = _gradient(log_a, H)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta.device)
+    beta_at = (*beta.stride()[:3], H // beta.shape[2])
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    log_a_at = (*log_a.stride()[:3], H // log_a.shape[2])
+    part_at = (*part.stride()[:3], H // part.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_part_at = d_part.stride()[:3]
+    d_v_at = d_v.stride()[:3]
+    d_k_at = d_k.stride()[:3]
+    d_beta_at = d_beta.stride()[:3]
+    d_log_a_at = d_log_a.stride()[:3]
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=beta.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=beta.device)
     start_state = initial_state
@@ -3120,14 +3267,12 @@ def m_backward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=beta.device)
         segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=beta.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=beta.device)
-        _, block, warps, stages, precision = _config("segment_ends", beta.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_V)
+        _m_segment_ends_kernel[(run.slots * H * -(-V // block),)](
             beta, k, v, log_a, start_state, segment_decay_0, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, beta.stride(0), beta.stride(1), beta.stride(2),
-            H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], log_a.stride(0),
-            log_a.stride(1), log_a.stride(2), H // log_a.shape[2], K, _tile(K, dtype), V,
-            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.segments, run.N, run.steps, *beta_at, *k_at, *v_at, *log_a_at, K, tile_K, V,
+            block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -3135,25 +3280,22 @@ def m_backward(
             start_state, segment_decay_0, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", beta.device, dtype.itemsize, K, V)
-    _m_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_V)
+    _m_states_kernel[(run.slots * H * -(-V // block),)](
         beta, k, v, log_a, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N,
-        run.steps, beta.stride(0), beta.stride(1), beta.stride(2), H // beta.shape[2],
-        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
-        v.stride(2), H // v.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
-        H // log_a.shape[2], K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
+        run.steps, *beta_at, *k_at, *v_at, *log_a_at, K, tile_K, V, block, chunk, DT, FT,
         precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", beta.device, dtype.itemsize, K, V)
-        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", *sizes)
+        block = min(block, tile_V)
+        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-V // block),)](
             part, log_a, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, part.stride(0), part.stride(1), part.stride(2), H // part.shape[2],
-            log_a.stride(0), log_a.stride(1), log_a.stride(2), H // log_a.shape[2],
-            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), V,
-            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.steps, *part_at, *log_a_at, *dy_at, K, tile_K, V, block, chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -3161,30 +3303,21 @@ def m_backward(
             end_state, segment_decay_0, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", beta.device, dtype.itemsize, K, V)
-    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_V)
+    _m_states_adjoint_kernel[(run.slots * H * -(-V // block),)](
         part, log_a, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, part.stride(0), part.stride(1), part.stride(2),
-        H // part.shape[2], log_a.stride(0), log_a.stride(1), log_a.stride(2),
-        H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K,
-        _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        run.segments, run.N, run.steps, *part_at, *log_a_at, *dy_at, K, tile_K, V, block, chunk,
+        DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
     _m_gradients_kernel[(run.chunks(chunk) * H,)](
         log_a, dy, h_2, v, beta, k, l, part, d_part, d_v, d_k, d_beta, d_log_a, run.cu, run.T,
-        H, run.N, run.steps, log_a.stride(0), log_a.stride(1), log_a.stride(2),
-        H // log_a.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], beta.stride(0), beta.stride(1),
-        beta.stride(2), H // beta.shape[2], k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], part.stride(0), part.stride(1), part.stride(2), H // part.shape[2],
-        d_part.stride(0), d_part.stride(1), d_part.stride(2), d_v.stride(0), d_v.stride(1),
-        d_v.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), d_beta.stride(0),
-        d_beta.stride(1), d_beta.stride(2), d_log_a.stride(0), d_log_a.stride(1),
-        d_log_a.stride(2), V, _tile(V, dtype), K, _tile(K, dtype), chunk, DT, FT, precision,
-        EXACT, run.varlen,
+        H, run.N, run.steps, *log_a_at, *dy_at, *v_at, *beta_at, *k_at, *part_at, *d_part_at,
+        *d_v_at, *d_k_at, *d_beta_at, *d_log_a_at, V, tile_V, K, tile_K, chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3203,6 +3336,7 @@ def m_kept(
     return 0
 
 
+@_prepared
 def m_step(
     beta: torch.Tensor,
     k: torch.Tensor,
@@ -3223,12 +3357,15 @@ def m_step(
     _, block, warps, stages, _ = _config("step", beta.device, dtype.itemsize, K, V)
     y = torch.empty((beta.shape[0], H, V), dtype=k.dtype, device=beta.device)
     held = state.contiguous()
-    _m_step_kernel[(beta.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _m_step_kernel[(beta.shape[0] * H * -(-V // block),)](
         part, beta, k, v, log_a, held, y, held, state_indices, H, part.stride(0),
         part.stride(1), H // part.shape[1], beta.stride(0), beta.stride(1), H // beta.shape[1],
         k.stride(0), k.stride(1), H // k.shape[1], v.stride(0), v.stride(1), H // v.shape[1],
         log_a.stride(0), log_a.stride(1), H // log_a.shape[1], y.stride(0), y.stride(1), K,
-        _padded(K), V, min(block, _padded(V)),
+        padded_K, V, block,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3255,24 +3392,30 @@ def g_layer_forward(
     s_Kp = part.shape[3]
     dtype = _operand_type(k_raw, part)
     DT, FT, EXACT = _types(dtype, beta_raw.device)
-    config = _config("element_forward", beta_raw.device, dtype.itemsize, K, s_Kp)
+    sizes = beta_raw.device, dtype.itemsize, K, s_Kp
+    padded_K = _padded(K)
+    padded_s_Kp = _padded(s_Kp)
+    config = _config("element_forward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(beta_raw, H, cu_seqlens, -(-s_Kp // min(block, _padded(s_Kp))), max(1, 8 // warps), 64)
+    run = _Layout(beta_raw, H, cu_seqlens, -(-s_Kp // min(block, padded_s_Kp)), max(1, 8 // warps), 64)
     y = torch.empty((*beta_raw.shape[:2], H, K, s_Kp), dtype=torch.float32, device=beta_raw.device)
     final_state = torch.empty((run.N, H, K, s_Kp), dtype=torch.float32, device=beta_raw.device)
+    beta_raw_at = (*beta_raw.stride()[:3], H // beta_raw.shape[2])
+    k_raw_at = (*k_raw.stride()[:3], H // k_raw.shape[2])
+    part_at = (*part.stride()[:3], H // part.shape[2])
+    a_raw_at = (*a_raw.stride()[:3], H // a_raw.shape[2])
+    y_at = y.stride()[:3]
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, s_Kp), dtype=torch.float32, device=beta_raw.device)
         segment_decay = torch.empty((run.slots, H), dtype=torch.float32, device=beta_raw.device)
-        _, block, warps, stages, precision = _config("element_ends", beta_raw.device, dtype.itemsize, K, s_Kp)
-        _g_layer_element_ends_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+        _, block, warps, stages, precision = _config("element_ends", *sizes)
+        block = min(block, padded_s_Kp)
+        _g_layer_element_ends_kernel[(run.slots * H * -(-s_Kp // block),)](
             beta_raw, k_raw, part, a_raw, start_state, segment_decay, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, beta_raw.stride(0), beta_raw.stride(1),
-            beta_raw.stride(2), H // beta_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
-            k_raw.stride(2), H // k_raw.shape[2], part.stride(0), part.stride(1),
-            part.stride(2), H // part.shape[2], a_raw.stride(0), a_raw.stride(1),
-            a_raw.stride(2), H // a_raw.shape[2], K, _padded(K), s_Kp,
-            min(block, _padded(s_Kp)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.segment, run.segments, run.N, run.steps, *beta_raw_at, *k_raw_at, *part_at,
+            *a_raw_at, K, padded_K, s_Kp, block, chunk, DT, FT, precision, EXACT, run.varlen,
+            run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -3281,14 +3424,12 @@ def g_layer_forward(
             run.segments, K, s_Kp, min(512, _padded(K * s_Kp)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
-    _g_layer_element_forward_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+    block = min(block, padded_s_Kp)
+    _g_layer_element_forward_kernel[(run.slots * H * -(-s_Kp // block),)](
         beta_raw, k_raw, part, a_raw, start_state, y, final_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, beta_raw.stride(0), beta_raw.stride(1),
-        beta_raw.stride(2), H // beta_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
-        k_raw.stride(2), H // k_raw.shape[2], part.stride(0), part.stride(1), part.stride(2),
-        H // part.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _padded(K), s_Kp,
-        min(block, _padded(s_Kp)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        run.segment, run.segments, run.N, run.steps, *beta_raw_at, *k_raw_at, *part_at,
+        *a_raw_at, *y_at, K, padded_K, s_Kp, block, chunk, DT, FT, precision, EXACT, run.varlen,
+        run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3317,15 +3458,27 @@ def g_layer_backward(
     s_Kp = part.shape[3]
     dtype = _operand_type(k_raw, part)
     DT, FT, EXACT = _types(dtype, beta_raw.device)
-    config = _config("element_backward", beta_raw.device, dtype.itemsize, K, s_Kp)
+    sizes = beta_raw.device, dtype.itemsize, K, s_Kp
+    padded_K = _padded(K)
+    padded_s_Kp = _padded(s_Kp)
+    config = _config("element_backward", *sizes)
     chunk, block, warps, stages, precision = config
-    blocks = -(-s_Kp // min(block, _padded(s_Kp)))
-    run = _Layout(beta_raw, H, cu_seqlens, -(-s_Kp // min(block, _padded(s_Kp))), max(1, 8 // warps), 64)
+    blocks = -(-s_Kp // min(block, padded_s_Kp))
+    run = _Layout(beta_raw, H, cu_seqlens, -(-s_Kp // min(block, padded_s_Kp)), max(1, 8 // warps), 64)
     d_beta_raw = torch.empty((blocks, *beta_raw.shape[:2], H), dtype=torch.float32, device=beta_raw.device)
     d_k_raw = torch.empty((blocks, *k_raw.shape[:2], H, K), dtype=torch.float32, device=beta_raw.device)
     d_part = _gradient(part, H)
     d_a_raw = torch.empty((blocks, *a_raw.shape[:2], H), dtype=torch.float32, device=beta_raw.device)
     d_initial_state = torch.empty((run.N, H, K, s_Kp), dtype=torch.float32, device=beta_raw.device)
+    beta_raw_at = (*beta_raw.stride()[:3], H // beta_raw.shape[2])
+    k_raw_at = (*k_raw.stride()[:3], H // k_raw.shape[2])
+    part_at = (*part.stride()[:3], H // part.shape[2])
+    a_raw_at = (*a_raw.stride()[:3], H // a_raw.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_beta_raw_at = d_beta_raw.stride()[:4]
+    d_k_raw_at = d_k_raw.stride()[:4]
+    d_part_at = d_part.stride()[:3]
+    d_a_raw_at = d_a_raw.stride()[:4]
     h_2 = torch.empty((run.chunks(chunk), H, K, s_Kp), dtype=dtype, device=beta_raw.device)
     start_state = initial_state
     end_state = d_final_state
@@ -3333,15 +3486,13 @@ def g_layer_backward(
         start_state = torch.empty((run.slots, H, K, s_Kp), dtype=torch.float32, device=beta_raw.device)
         segment_decay = torch.empty((run.slots, H), dtype=torch.float32, device=beta_raw.device)
         end_state = torch.empty((run.slots, H, K, s_Kp), dtype=torch.float32, device=beta_raw.device)
-        _, block, warps, stages, precision = _config("element_ends", beta_raw.device, dtype.itemsize, K, s_Kp)
-        _g_layer_element_ends_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+        _, block, warps, stages, precision = _config("element_ends", *sizes)
+        block = min(block, padded_s_Kp)
+        _g_layer_element_ends_kernel[(run.slots * H * -(-s_Kp // block),)](
             beta_raw, k_raw, part, a_raw, start_state, segment_decay, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, beta_raw.stride(0), beta_raw.stride(1),
-            beta_raw.stride(2), H // beta_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
-            k_raw.stride(2), H // k_raw.shape[2], part.stride(0), part.stride(1),
-            part.stride(2), H // part.shape[2], a_raw.stride(0), a_raw.stride(1),
-            a_raw.stride(2), H // a_raw.shape[2], K, _padded(K), s_Kp,
-            min(block, _padded(s_Kp)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.segment, run.segments, run.N, run.steps, *beta_raw_at, *k_raw_at, *part_at,
+            *a_raw_at, K, padded_K, s_Kp, block, chunk, DT, FT, precision, EXACT, run.varlen,
+            run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -3349,25 +3500,22 @@ def g_layer_backward(
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, s_Kp, min(512, _padded(K * s_Kp)), run.varlen, 8,
         )
-    _, block, warps, stages, precision = _config("element_states", beta_raw.device, dtype.itemsize, K, s_Kp)
-    _g_layer_element_states_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+    _, block, warps, stages, precision = _config("element_states", *sizes)
+    block = min(block, padded_s_Kp)
+    _g_layer_element_states_kernel[(run.slots * H * -(-s_Kp // block),)](
         beta_raw, k_raw, part, a_raw, start_state, h_2, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, beta_raw.stride(0), beta_raw.stride(1),
-        beta_raw.stride(2), H // beta_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
-        k_raw.stride(2), H // k_raw.shape[2], part.stride(0), part.stride(1), part.stride(2),
-        H // part.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], K, _padded(K), s_Kp, min(block, _padded(s_Kp)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        run.segments, run.N, run.steps, *beta_raw_at, *k_raw_at, *part_at, *a_raw_at, K,
+        padded_K, s_Kp, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("element_ends_adjoint", beta_raw.device, dtype.itemsize, K, s_Kp)
-        _g_layer_element_ends_adjoint_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+        _, block, warps, stages, precision = _config("element_ends_adjoint", *sizes)
+        block = min(block, padded_s_Kp)
+        _g_layer_element_ends_adjoint_kernel[(run.slots * H * -(-s_Kp // block),)](
             a_raw, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
-            a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
-            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K, _padded(K), s_Kp,
-            min(block, _padded(s_Kp)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            *a_raw_at, *dy_at, K, padded_K, s_Kp, block, chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -3376,18 +3524,12 @@ def g_layer_backward(
             run.segments, K, s_Kp, min(512, _padded(K * s_Kp)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
-    _g_layer_element_backward_kernel[(run.slots * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+    block = min(block, padded_s_Kp)
+    _g_layer_element_backward_kernel[(run.slots * H * -(-s_Kp // block),)](
         beta_raw, k_raw, part, a_raw, dy, h_2, end_state, d_beta_raw, d_k_raw, d_part, d_a_raw,
         d_initial_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
-        beta_raw.stride(0), beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2],
-        k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], part.stride(0),
-        part.stride(1), part.stride(2), H // part.shape[2], a_raw.stride(0), a_raw.stride(1),
-        a_raw.stride(2), H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], d_beta_raw.stride(0), d_beta_raw.stride(1), d_beta_raw.stride(2),
-        d_beta_raw.stride(3), d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2),
-        d_k_raw.stride(3), d_part.stride(0), d_part.stride(1), d_part.stride(2),
-        d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), d_a_raw.stride(3), K,
-        _padded(K), s_Kp, min(block, _padded(s_Kp)), chunk, DT, FT, precision, EXACT,
+        *beta_raw_at, *k_raw_at, *part_at, *a_raw_at, *dy_at, *d_beta_raw_at, *d_k_raw_at,
+        *d_part_at, *d_a_raw_at, K, padded_K, s_Kp, block, chunk, DT, FT, precision, EXACT,
         run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
@@ -3406,6 +3548,7 @@ def g_layer_kept(
     return 0
 
 
+@_prepared
 def g_layer_step(
     beta_raw: torch.Tensor,
     k_raw: torch.Tensor,
@@ -3424,12 +3567,15 @@ def g_layer_step(
     _, block, warps, stages, _ = _config("element_step", beta_raw.device, dtype.itemsize, K, s_Kp)
     y = torch.empty((beta_raw.shape[0], H, K, s_Kp), dtype=torch.float32, device=beta_raw.device)
     held = state.contiguous()
-    _g_layer_step_kernel[(beta_raw.shape[0] * H * -(-s_Kp // min(block, _padded(s_Kp))),)](
+    padded_K = _padded(K)
+    padded_s_Kp = _padded(s_Kp)
+    block = min(block, padded_s_Kp)
+    _g_layer_step_kernel[(beta_raw.shape[0] * H * -(-s_Kp // block),)](
         beta_raw, k_raw, part, a_raw, held, y, held, state_indices, H, beta_raw.stride(0),
         beta_raw.stride(1), H // beta_raw.shape[1], k_raw.stride(0), k_raw.stride(1),
         H // k_raw.shape[1], part.stride(0), part.stride(1), H // part.shape[1],
         a_raw.stride(0), a_raw.stride(1), H // a_raw.shape[1], y.stride(0), y.stride(1), K,
-        _padded(K), s_Kp, min(block, _padded(s_Kp)),
+        padded_K, s_Kp, block,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3458,24 +3604,31 @@ def m_layer_forward(
     V = v.shape[3]
     dtype = _operand_type(k_raw, v, part)
     DT, FT, EXACT = _types(dtype, beta_raw.device)
-    config = _config("forward", beta_raw.device, dtype.itemsize, K, V)
+    sizes = beta_raw.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("forward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
+    run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, tile_V)))
     y = torch.empty((*beta_raw.shape[:2], H, V), dtype=k_raw.dtype, device=beta_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta_raw.device)
+    beta_raw_at = (*beta_raw.stride()[:3], H // beta_raw.shape[2])
+    k_raw_at = (*k_raw.stride()[:3], H // k_raw.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    a_raw_at = (*a_raw.stride()[:3], H // a_raw.shape[2])
+    part_at = (*part.stride()[:3], H // part.shape[2])
+    y_at = y.stride()[:3]
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=beta_raw.device)
         segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=beta_raw.device)
-        _, block, warps, stages, precision = _config("segment_ends", beta_raw.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_V)
+        _m_layer_segment_ends_kernel[(run.slots * H * -(-V // block),)](
             beta_raw, k_raw, v, a_raw, start_state, segment_decay_0, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, beta_raw.stride(0), beta_raw.stride(1),
-            beta_raw.stride(2), H // beta_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
-            k_raw.stride(2), H // k_raw.shape[2], v.stride(0), v.stride(1), v.stride(2),
-            H // v.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-            H // a_raw.shape[2], K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT,
-            FT, precision, EXACT, run.varlen, run.split,
+            run.segment, run.segments, run.N, run.steps, *beta_raw_at, *k_raw_at, *v_at,
+            *a_raw_at, K, tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
+            run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -3484,15 +3637,12 @@ def m_layer_forward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = config
-    _m_layer_forward_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    block = min(block, tile_V)
+    _m_layer_forward_kernel[(run.slots * H * -(-V // block),)](
         part, beta_raw, k_raw, v, a_raw, start_state, y, final_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, part.stride(0), part.stride(1),
-        part.stride(2), H // part.shape[2], beta_raw.stride(0), beta_raw.stride(1),
-        beta_raw.stride(2), H // beta_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
-        k_raw.stride(2), H // k_raw.shape[2], v.stride(0), v.stride(1), v.stride(2),
-        H // v.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
-        y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        run.segment, run.segments, run.N, run.steps, *part_at, *beta_raw_at, *k_raw_at, *v_at,
+        *a_raw_at, *y_at, K, tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
+        run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3523,16 +3673,30 @@ def m_layer_backward(
     V = v.shape[3]
     dtype = _operand_type(k_raw, v, part)
     DT, FT, EXACT = _types(dtype, beta_raw.device)
-    config = _config("gradients", beta_raw.device, dtype.itemsize, K, V)
+    sizes = beta_raw.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", beta_raw.device, dtype.itemsize, K, V)
-    run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(beta_raw, H, cu_seqlens, -(-V // min(block, tile_V)))
     d_beta_raw = _gradient(beta_raw, H)
     d_k_raw = _gradient(k_raw, H)
     d_v = _gradient(v, H)
     d_part = _gradient(part, H)
     d_a_raw = _gradient(a_raw, H)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=beta_raw.device)
+    beta_raw_at = (*beta_raw.stride()[:3], H // beta_raw.shape[2])
+    k_raw_at = (*k_raw.stride()[:3], H // k_raw.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    a_raw_at = (*a_raw.stride()[:3], H // a_raw.shape[2])
+    part_at = (*part.stride()[:3], H // part.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_part_at = d_part.stride()[:3]
+    d_v_at = d_v.stride()[:3]
+    d_k_raw_at = d_k_raw.stride()[:3]
+    d_beta_raw_at = d_beta_raw.stride()[:3]
+    d_a_raw_at = d_a_raw.stride()[:3]
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=beta_raw.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=beta_raw.device)
     start_state = initial_state
@@ -3541,15 +3705,13 @@ def m_layer_backward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=beta_raw.device)
         segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=beta_raw.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=beta_raw.device)
-        _, block, warps, stages, precision = _config("segment_ends", beta_raw.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_V)
+        _m_layer_segment_ends_kernel[(run.slots * H * -(-V // block),)](
             beta_raw, k_raw, v, a_raw, start_state, segment_decay_0, run.cu, run.T, H,
-            run.segment, run.segments, run.N, run.steps, beta_raw.stride(0), beta_raw.stride(1),
-            beta_raw.stride(2), H // beta_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
-            k_raw.stride(2), H // k_raw.shape[2], v.stride(0), v.stride(1), v.stride(2),
-            H // v.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-            H // a_raw.shape[2], K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT,
-            FT, precision, EXACT, run.varlen, run.split,
+            run.segment, run.segments, run.N, run.steps, *beta_raw_at, *k_raw_at, *v_at,
+            *a_raw_at, K, tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
+            run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -3557,26 +3719,22 @@ def m_layer_backward(
             start_state, segment_decay_0, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", beta_raw.device, dtype.itemsize, K, V)
-    _m_layer_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_V)
+    _m_layer_states_kernel[(run.slots * H * -(-V // block),)](
         beta_raw, k_raw, v, a_raw, start_state, h_2, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, beta_raw.stride(0), beta_raw.stride(1),
-        beta_raw.stride(2), H // beta_raw.shape[2], k_raw.stride(0), k_raw.stride(1),
-        k_raw.stride(2), H // k_raw.shape[2], v.stride(0), v.stride(1), v.stride(2),
-        H // v.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
-        K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        run.segments, run.N, run.steps, *beta_raw_at, *k_raw_at, *v_at, *a_raw_at, K, tile_K, V,
+        block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", beta_raw.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", *sizes)
+        block = min(block, tile_V)
+        _m_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-V // block),)](
             part, a_raw, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, part.stride(0), part.stride(1), part.stride(2), H // part.shape[2],
-            a_raw.stride(0), a_raw.stride(1), a_raw.stride(2), H // a_raw.shape[2],
-            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), V,
-            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.steps, *part_at, *a_raw_at, *dy_at, K, tile_K, V, block, chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -3584,30 +3742,21 @@ def m_layer_backward(
             end_state, segment_decay_0, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", beta_raw.device, dtype.itemsize, K, V)
-    _m_layer_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_V)
+    _m_layer_states_adjoint_kernel[(run.slots * H * -(-V // block),)](
         part, a_raw, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, part.stride(0), part.stride(1), part.stride(2),
-        H // part.shape[2], a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K,
-        _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        run.segments, run.N, run.steps, *part_at, *a_raw_at, *dy_at, K, tile_K, V, block, chunk,
+        DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
     _m_layer_gradients_kernel[(run.chunks(chunk) * H,)](
         a_raw, dy, h_2, v, k_raw, beta_raw, l, part, d_part, d_v, d_k_raw, d_beta_raw, d_a_raw,
-        run.cu, run.T, H, run.N, run.steps, a_raw.stride(0), a_raw.stride(1), a_raw.stride(2),
-        H // a_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], k_raw.stride(0),
-        k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], beta_raw.stride(0),
-        beta_raw.stride(1), beta_raw.stride(2), H // beta_raw.shape[2], part.stride(0),
-        part.stride(1), part.stride(2), H // part.shape[2], d_part.stride(0), d_part.stride(1),
-        d_part.stride(2), d_v.stride(0), d_v.stride(1), d_v.stride(2), d_k_raw.stride(0),
-        d_k_raw.stride(1), d_k_raw.stride(2), d_beta_raw.stride(0), d_beta_raw.stride(1),
-        d_beta_raw.stride(2), d_a_raw.stride(0), d_a_raw.stride(1), d_a_raw.stride(2), V,
-        _tile(V, dtype), K, _tile(K, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.cu, run.T, H, run.N, run.steps, *a_raw_at, *dy_at, *v_at, *k_raw_at, *beta_raw_at,
+        *part_at, *d_part_at, *d_v_at, *d_k_raw_at, *d_beta_raw_at, *d_a_raw_at, V, tile_V, K,
+        tile_K, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -3626,6 +3775,7 @@ def m_layer_kept(
     return 0
 
 
+@_prepared
 def m_layer_step(
     beta_raw: torch.Tensor,
     k_raw: torch.Tensor,
@@ -3646,12 +3796,15 @@ def m_layer_step(
     _, block, warps, stages, _ = _config("step", beta_raw.device, dtype.itemsize, K, V)
     y = torch.empty((beta_raw.shape[0], H, V), dtype=k_raw.dtype, device=beta_raw.device)
     held = state.contiguous()
-    _m_layer_step_kernel[(beta_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _m_layer_step_kernel[(beta_raw.shape[0] * H * -(-V // block),)](
         part, beta_raw, k_raw, v, a_raw, held, y, held, state_indices, H, part.stride(0),
         part.stride(1), H // part.shape[1], beta_raw.stride(0), beta_raw.stride(1),
         H // beta_raw.shape[1], k_raw.stride(0), k_raw.stride(1), H // k_raw.shape[1],
         v.stride(0), v.stride(1), H // v.shape[1], a_raw.stride(0), a_raw.stride(1),
-        H // a_raw.shape[1], y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
+        H // a_raw.shape[1], y.stride(0), y.stride(1), K, padded_K, V, block,
         num_warps=warps,
         num_stages=stages,
     )

@@ -241,7 +241,7 @@ def _dense(x: torch.Tensor | None) -> torch.Tensor | None:
 
 def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
     """The dtype of products: that of the operands; the widest where they differ."""
-    wide = functools.reduce(torch.promote_types, (x.dtype for x in tensors))
+    wide = functools.reduce(torch.promote_types, {x.dtype for x in tensors})
     if wide not in (torch.float32, torch.bfloat16, torch.float16):
         raise TypeError(f"the Triton kernels take float32, bfloat16 and float16, not {wide}")
     return wide
@@ -312,22 +312,117 @@ def _chunks(T: int, N: int, varlen: bool, chunk: int) -> int:
     return T // chunk + N if varlen else N * -(-T // chunk)
 
 
+class _Thread(threading.local):
+    """launch: what stands in for a kernel that is launched on a grid; None: the kernel itself."""
+
+    launch: Any = None
+
+
 class _Kernel:
-    """A kernel: `kernel[grid](...)` launches it, or compiles it alone in a thread that prepares.
+    """A kernel: `kernel[grid](...)` launches it, or does what the launcher in this thread wants."""
 
-    thread.prepared: the kernels that are compiled, in a thread that prepares.
-    """
-
-    thread = threading.local()
+    thread = _Thread()
 
     def __init__(self, function: Any):
         self.function = function
 
-    def __getitem__(self, grid: tuple[int, ...]) -> Any:
-        prepared = getattr(_Kernel.thread, "prepared", None)
-        if prepared is None:
-            return self.function[grid]
-        return lambda *given, **how: prepared.append(self.function.warmup(*given, grid=grid, **how))
+    def __getitem__(self, grid: tuple[int]) -> Any:
+        launch = _Kernel.thread.launch
+        return self.function[grid] if launch is None else launch(self.function, grid)
+
+
+def _run(launcher: Any, operands: tuple[Any, ...], launch: Any) -> Any:
+    """Run a launcher whose kernels are launched by `launch(kernel, grid)(...)`."""
+    _Kernel.thread.launch = launch
+    try:
+        return launcher(*operands)
+    finally:
+        _Kernel.thread.launch = None
+
+
+class _Launch:
+    """A launch as it was: `run` is the compiled kernel on its grid.
+
+    It may be repeated with other tensors that are as much alike as `_alike` asks, and with the
+    same numbers. numbers: the arguments from `first` on, which stand behind tensors and None.
+    """
+
+    __slots__ = ("first", "function", "grid", "numbers", "options", "run")
+
+    def __init__(self, function: Any, grid: tuple[int], run: Any, given: tuple[Any, ...], how: Any):
+        self.function, self.grid, self.run, self.options = function, grid, run, how
+        places = [n + 1 for n, x in enumerate(given) if x is None or isinstance(x, torch.Tensor)]
+        self.first = max(places, default=0)
+        self.numbers = given[self.first :]
+
+
+class _Noted:
+    """Kernels are launched, and noted. launches: None where one is not known, or interpreted.
+
+    On AMD's devices kernels are compiled for the size of what a tensor is a view of, too.
+    """
+
+    def __init__(self) -> None:
+        self.launches: list[_Launch] | None = None if torch.version.hip else []
+
+    def __call__(self, function: Any, grid: tuple[int]) -> Any:
+        """What launches a kernel on a grid."""
+
+        def launch(*given: Any, **options: Any) -> None:
+            compiled = function[grid](*given, **options)
+            if not isinstance(compiled, triton.compiler.CompiledKernel):
+                self.launches = None
+            elif self.launches is not None:
+                run = compiled[(*grid, 1, 1)]
+                self.launches.append(_Launch(function, grid, run, given, options))
+
+        return launch
+
+
+class _Repeated:
+    """Compiled kernels are launched as noted, past Triton's search for them.
+
+    fits: whether all launches were the noted ones so far. One that is not is Triton's to launch.
+    """
+
+    def __init__(self, launches: list[_Launch]):
+        driver = triton.runtime.driver.active
+        self.stream = driver.get_current_stream(driver.get_current_device())
+        self.launches, self.fits = iter(launches), True
+
+    def __call__(self, function: Any, grid: tuple[int]) -> Any:
+        """What launches a kernel on a grid."""
+        noted = next(self.launches, None)
+
+        def launch(*given: Any, **options: Any) -> None:
+            if (
+                noted is not None
+                and noted.function is function
+                and noted.grid == grid
+                and noted.numbers == given[noted.first :]
+                and noted.options == options
+            ):
+                noted.run(*given, stream=self.stream)
+            else:
+                self.fits = False
+                function[grid](*given, **options)
+
+        return launch
+
+
+def _alike(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What operands have in common that run the same compiled kernels on the same numbers.
+
+    Triton compiles for dtypes, for pointers that are multiples of 16 and for some numbers.
+    """
+    return tuple(
+        [
+            (x.dtype, x.shape, x.stride(), x.data_ptr() % 16)
+            if isinstance(x, torch.Tensor)
+            else (type(x), x)
+            for x in operands
+        ]
+    )
 
 
 def _kind(operands: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -350,18 +445,41 @@ def _compiling(operands: tuple[Any, ...]) -> bool:
 
 
 def _prepared(launcher: Any) -> Any:
-    """The launcher; before it first runs on operands of a kind its kernels compile side by side."""
+    """The launcher, whose kernels compile side by side before it first runs on operands of a kind.
+
+    For operands alike it repeats its launches: what is noted of them is bounded, for lengths that
+    differ from call to call.
+    """
     known: set[tuple[Any, ...]] = set()
+    noted: dict[tuple[Any, ...], list[_Launch]] = {}
 
     @functools.wraps(launcher)
     def call(*operands: Any) -> Any:
+        device = next(x.device for x in operands if isinstance(x, torch.Tensor))
+        if device.type == "cuda" and device.index != torch.cuda.current_device():
+            with torch.cuda.device(device):
+                return call(*operands)
+        alike = (device, *_alike(operands))
+        launches = noted.get(alike)
+        if launches is not None:
+            again = _Repeated(launches)
+            results = _run(launcher, operands, again)
+            if not again.fits:
+                noted.pop(alike, None)
+            return results
         kind = _kind(operands)
         first = kind not in known
         known.add(kind)
         if first and _compiling(operands):
             # In a context of its own: an interrupted mode stays active in the one that it is in.
             contextvars.Context().run(_prepare, launcher, operands)
-        return launcher(*operands)
+        made = _Noted()
+        results = _run(launcher, operands, made)
+        if made.launches is not None:
+            if len(noted) >= 64:
+                noted.clear()
+            noted[alike] = made.launches
+        return results
 
     return call
 
@@ -373,11 +491,13 @@ def _prepare(launcher: Any, operands: tuple[Any, ...]) -> None:
     """
     with ThreadPoolExecutor() as pool, triton.AsyncCompileMode(pool, ignore_errors=True):
         prepared: list[Any] = []
-        _Kernel.thread.prepared = prepared
-        try:
-            launcher(*operands)
-        finally:
-            _Kernel.thread.prepared = None
+
+        def compiled(function: Any, grid: tuple[int]) -> Any:
+            return lambda *given, **options: prepared.append(
+                function.warmup(*given, grid=grid, **options)
+            )
+
+        _run(launcher, operands, compiled)
         for kernel in prepared:
             pool.submit(_launchable, kernel)
 
@@ -397,6 +517,7 @@ def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return gradient.to(like.dtype)
 
 
+@functools.cache
 def _types(dtype: torch.dtype, device: torch.device):
     """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
     if device.type == "cpu" and dtype != torch.float16:
@@ -901,22 +1022,27 @@ def m_forward(
     V = f_raw.shape[3]
     dtype = _operand_type(f_raw, z_raw, o_raw)
     DT, FT, EXACT = _types(dtype, f_raw.device)
-    config = _config("element_forward", f_raw.device, dtype.itemsize, 1, V)
+    sizes = f_raw.device, dtype.itemsize, 1, V
+    padded_V = _padded(V)
+    config = _config("element_forward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(f_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 16 // warps), 64)
+    run = _Layout(f_raw, H, cu_seqlens, -(-V // min(block, padded_V)), max(1, 16 // warps), 64)
     y = torch.empty((*f_raw.shape[:2], H, V), dtype=f_raw.dtype, device=f_raw.device)
     final_state = torch.empty((run.N, H, V), dtype=torch.float32, device=f_raw.device)
+    f_raw_at = (*f_raw.stride()[:3], H // f_raw.shape[2])
+    z_raw_at = (*z_raw.stride()[:3], H // z_raw.shape[2])
+    o_raw_at = (*o_raw.stride()[:3], H // o_raw.shape[2])
+    y_at = y.stride()[:3]
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, V), dtype=torch.float32, device=f_raw.device)
         segment_decay = torch.empty((run.slots, H, V), dtype=torch.float32, device=f_raw.device)
-        _, block, warps, stages, precision = _config("element_ends", f_raw.device, dtype.itemsize, 1, V)
-        _m_element_ends_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+        _, block, warps, stages, precision = _config("element_ends", *sizes)
+        block = min(block, padded_V)
+        _m_element_ends_kernel[(run.slots * H * -(-V // block),)](
             f_raw, z_raw, start_state, segment_decay, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, f_raw.stride(0), f_raw.stride(1), f_raw.stride(2),
-            H // f_raw.shape[2], z_raw.stride(0), z_raw.stride(1), z_raw.stride(2),
-            H // z_raw.shape[2], V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split, max(2, min(block, _padded(V)) // (32 * warps)),
+            run.segments, run.N, run.steps, *f_raw_at, *z_raw_at, V, block, chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split, max(2, block // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
@@ -925,14 +1051,11 @@ def m_forward(
             run.segments, V, min(512, _padded(V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
-    _m_element_forward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+    block = min(block, padded_V)
+    _m_element_forward_kernel[(run.slots * H * -(-V // block),)](
         o_raw, f_raw, z_raw, start_state, y, final_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, o_raw.stride(0), o_raw.stride(1), o_raw.stride(2),
-        H // o_raw.shape[2], f_raw.stride(0), f_raw.stride(1), f_raw.stride(2),
-        H // f_raw.shape[2], z_raw.stride(0), z_raw.stride(1), z_raw.stride(2),
-        H // z_raw.shape[2], y.stride(0), y.stride(1), y.stride(2), V, min(block, _padded(V)),
-        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-        max(2, min(block, _padded(V)) // (32 * warps)),
+        run.segments, run.N, run.steps, *o_raw_at, *f_raw_at, *z_raw_at, *y_at, V, block, chunk,
+        DT, FT, precision, EXACT, run.varlen, run.split, max(2, block // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -960,13 +1083,22 @@ def m_backward(
     V = f_raw.shape[3]
     dtype = _operand_type(f_raw, z_raw, o_raw)
     DT, FT, EXACT = _types(dtype, f_raw.device)
-    config = _config("element_backward", f_raw.device, dtype.itemsize, 1, V)
+    sizes = f_raw.device, dtype.itemsize, 1, V
+    padded_V = _padded(V)
+    config = _config("element_backward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(f_raw, H, cu_seqlens, -(-V // min(block, _padded(V))), max(1, 16 // warps), 64)
+    run = _Layout(f_raw, H, cu_seqlens, -(-V // min(block, padded_V)), max(1, 16 // warps), 64)
     d_f_raw = _gradient(f_raw, H)
     d_z_raw = _gradient(z_raw, H)
     d_o_raw = _gradient(o_raw, H)
     d_initial_state = torch.empty((run.N, H, V), dtype=torch.float32, device=f_raw.device)
+    f_raw_at = (*f_raw.stride()[:3], H // f_raw.shape[2])
+    z_raw_at = (*z_raw.stride()[:3], H // z_raw.shape[2])
+    o_raw_at = (*o_raw.stride()[:3], H // o_raw.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_f_raw_at = d_f_raw.stride()[:3]
+    d_z_raw_at = d_z_raw.stride()[:3]
+    d_o_raw_at = d_o_raw.stride()[:3]
     h_2 = torch.empty((run.chunks(chunk), H, V), dtype=dtype, device=f_raw.device)
     start_state = initial_state
     end_state = d_final_state
@@ -974,13 +1106,12 @@ def m_backward(
         start_state = torch.empty((run.slots, H, V), dtype=torch.float32, device=f_raw.device)
         segment_decay = torch.empty((run.slots, H, V), dtype=torch.float32, device=f_raw.device)
         end_state = torch.empty((run.slots, H, V), dtype=torch.float32, device=f_raw.device)
-        _, block, warps, stages, precision = _config("element_ends", f_raw.device, dtype.itemsize, 1, V)
-        _m_element_ends_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+        _, block, warps, stages, precision = _config("element_ends", *sizes)
+        block = min(block, padded_V)
+        _m_element_ends_kernel[(run.slots * H * -(-V // block),)](
             f_raw, z_raw, start_state, segment_decay, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, f_raw.stride(0), f_raw.stride(1), f_raw.stride(2),
-            H // f_raw.shape[2], z_raw.stride(0), z_raw.stride(1), z_raw.stride(2),
-            H // z_raw.shape[2], V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split, max(2, min(block, _padded(V)) // (32 * warps)),
+            run.segments, run.N, run.steps, *f_raw_at, *z_raw_at, V, block, chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split, max(2, block // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
@@ -988,25 +1119,22 @@ def m_backward(
             start_state, segment_decay, initial_state, run.cu, run.T, H, run.segment,
             run.segments, V, min(512, _padded(V)), run.varlen, 8,
         )
-    _, block, warps, stages, precision = _config("element_states", f_raw.device, dtype.itemsize, 1, V)
-    _m_element_states_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+    _, block, warps, stages, precision = _config("element_states", *sizes)
+    block = min(block, padded_V)
+    _m_element_states_kernel[(run.slots * H * -(-V // block),)](
         f_raw, z_raw, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N,
-        run.steps, f_raw.stride(0), f_raw.stride(1), f_raw.stride(2), H // f_raw.shape[2],
-        z_raw.stride(0), z_raw.stride(1), z_raw.stride(2), H // z_raw.shape[2], V,
-        min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-        max(2, min(block, _padded(V)) // (32 * warps)),
+        run.steps, *f_raw_at, *z_raw_at, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
+        run.split, max(2, block // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("element_ends_adjoint", f_raw.device, dtype.itemsize, 1, V)
-        _m_element_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+        _, block, warps, stages, precision = _config("element_ends_adjoint", *sizes)
+        block = min(block, padded_V)
+        _m_element_ends_adjoint_kernel[(run.slots * H * -(-V // block),)](
             o_raw, f_raw, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, o_raw.stride(0), o_raw.stride(1), o_raw.stride(2), H // o_raw.shape[2],
-            f_raw.stride(0), f_raw.stride(1), f_raw.stride(2), H // f_raw.shape[2],
-            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], V,
-            min(block, _padded(V)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-            max(2, min(block, _padded(V)) // (32 * warps)),
+            run.steps, *o_raw_at, *f_raw_at, *dy_at, V, block, chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split, max(2, block // (32 * warps)),
             num_warps=warps,
             num_stages=stages,
         )
@@ -1015,16 +1143,12 @@ def m_backward(
             run.segments, V, min(512, _padded(V)), run.varlen, 8,
         )
     _, block, warps, stages, precision = config
-    _m_element_backward_kernel[(run.slots * H * -(-V // min(block, _padded(V))),)](
+    block = min(block, padded_V)
+    _m_element_backward_kernel[(run.slots * H * -(-V // block),)](
         o_raw, f_raw, z_raw, dy, h_2, end_state, d_f_raw, d_z_raw, d_o_raw, d_initial_state,
-        run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, o_raw.stride(0),
-        o_raw.stride(1), o_raw.stride(2), H // o_raw.shape[2], f_raw.stride(0), f_raw.stride(1),
-        f_raw.stride(2), H // f_raw.shape[2], z_raw.stride(0), z_raw.stride(1), z_raw.stride(2),
-        H // z_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        d_f_raw.stride(0), d_f_raw.stride(1), d_f_raw.stride(2), d_z_raw.stride(0),
-        d_z_raw.stride(1), d_z_raw.stride(2), d_o_raw.stride(0), d_o_raw.stride(1),
-        d_o_raw.stride(2), V, min(block, _padded(V)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split, max(2, min(block, _padded(V)) // (32 * warps)),
+        run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, *o_raw_at, *f_raw_at,
+        *z_raw_at, *dy_at, *d_f_raw_at, *d_z_raw_at, *d_o_raw_at, V, block, chunk, DT, FT,
+        precision, EXACT, run.varlen, run.split, max(2, block // (32 * warps)),
         num_warps=warps,
         num_stages=stages,
     )
@@ -1041,6 +1165,7 @@ def m_kept(
     return 0
 
 
+@_prepared
 def m_step(
     f_raw: torch.Tensor,
     z_raw: torch.Tensor,
@@ -1058,11 +1183,13 @@ def m_step(
     _, block, warps, stages, _ = _config("element_step", f_raw.device, dtype.itemsize, 1, V)
     y = torch.empty((f_raw.shape[0], H, V), dtype=f_raw.dtype, device=f_raw.device)
     held = state.contiguous()
-    _m_step_kernel[(f_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _m_step_kernel[(f_raw.shape[0] * H * -(-V // block),)](
         o_raw, f_raw, z_raw, held, y, held, state_indices, H, o_raw.stride(0), o_raw.stride(1),
         H // o_raw.shape[1], f_raw.stride(0), f_raw.stride(1), H // f_raw.shape[1],
         z_raw.stride(0), z_raw.stride(1), H // z_raw.shape[1], y.stride(0), y.stride(1), V,
-        min(block, _padded(V)),
+        block,
         num_warps=warps,
         num_stages=stages,
     )

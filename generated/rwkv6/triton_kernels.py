@@ -240,7 +240,7 @@ def _dense(x: torch.Tensor | None) -> torch.Tensor | None:
 
 def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
     """The dtype of products: that of the operands; the widest where they differ."""
-    wide = functools.reduce(torch.promote_types, (x.dtype for x in tensors))
+    wide = functools.reduce(torch.promote_types, {x.dtype for x in tensors})
     if wide not in (torch.float32, torch.bfloat16, torch.float16):
         raise TypeError(f"the Triton kernels take float32, bfloat16 and float16, not {wide}")
     return wide
@@ -336,22 +336,117 @@ def _bytes(*operands: torch.Tensor) -> int:
     return sum(x.numel() * x.dtype.itemsize for x in operands)
 
 
+class _Thread(threading.local):
+    """launch: what stands in for a kernel that is launched on a grid; None: the kernel itself."""
+
+    launch: Any = None
+
+
 class _Kernel:
-    """A kernel: `kernel[grid](...)` launches it, or compiles it alone in a thread that prepares.
+    """A kernel: `kernel[grid](...)` launches it, or does what the launcher in this thread wants."""
 
-    thread.prepared: the kernels that are compiled, in a thread that prepares.
-    """
-
-    thread = threading.local()
+    thread = _Thread()
 
     def __init__(self, function: Any):
         self.function = function
 
-    def __getitem__(self, grid: tuple[int, ...]) -> Any:
-        prepared = getattr(_Kernel.thread, "prepared", None)
-        if prepared is None:
-            return self.function[grid]
-        return lambda *given, **how: prepared.append(self.function.warmup(*given, grid=grid, **how))
+    def __getitem__(self, grid: tuple[int]) -> Any:
+        launch = _Kernel.thread.launch
+        return self.function[grid] if launch is None else launch(self.function, grid)
+
+
+def _run(launcher: Any, operands: tuple[Any, ...], launch: Any) -> Any:
+    """Run a launcher whose kernels are launched by `launch(kernel, grid)(...)`."""
+    _Kernel.thread.launch = launch
+    try:
+        return launcher(*operands)
+    finally:
+        _Kernel.thread.launch = None
+
+
+class _Launch:
+    """A launch as it was: `run` is the compiled kernel on its grid.
+
+    It may be repeated with other tensors that are as much alike as `_alike` asks, and with the
+    same numbers. numbers: the arguments from `first` on, which stand behind tensors and None.
+    """
+
+    __slots__ = ("first", "function", "grid", "numbers", "options", "run")
+
+    def __init__(self, function: Any, grid: tuple[int], run: Any, given: tuple[Any, ...], how: Any):
+        self.function, self.grid, self.run, self.options = function, grid, run, how
+        places = [n + 1 for n, x in enumerate(given) if x is None or isinstance(x, torch.Tensor)]
+        self.first = max(places, default=0)
+        self.numbers = given[self.first :]
+
+
+class _Noted:
+    """Kernels are launched, and noted. launches: None where one is not known, or interpreted.
+
+    On AMD's devices kernels are compiled for the size of what a tensor is a view of, too.
+    """
+
+    def __init__(self) -> None:
+        self.launches: list[_Launch] | None = None if torch.version.hip else []
+
+    def __call__(self, function: Any, grid: tuple[int]) -> Any:
+        """What launches a kernel on a grid."""
+
+        def launch(*given: Any, **options: Any) -> None:
+            compiled = function[grid](*given, **options)
+            if not isinstance(compiled, triton.compiler.CompiledKernel):
+                self.launches = None
+            elif self.launches is not None:
+                run = compiled[(*grid, 1, 1)]
+                self.launches.append(_Launch(function, grid, run, given, options))
+
+        return launch
+
+
+class _Repeated:
+    """Compiled kernels are launched as noted, past Triton's search for them.
+
+    fits: whether all launches were the noted ones so far. One that is not is Triton's to launch.
+    """
+
+    def __init__(self, launches: list[_Launch]):
+        driver = triton.runtime.driver.active
+        self.stream = driver.get_current_stream(driver.get_current_device())
+        self.launches, self.fits = iter(launches), True
+
+    def __call__(self, function: Any, grid: tuple[int]) -> Any:
+        """What launches a kernel on a grid."""
+        noted = next(self.launches, None)
+
+        def launch(*given: Any, **options: Any) -> None:
+            if (
+                noted is not None
+                and noted.function is function
+                and noted.grid == grid
+                and noted.numbers == given[noted.first :]
+                and noted.options == options
+            ):
+                noted.run(*given, stream=self.stream)
+            else:
+                self.fits = False
+                function[grid](*given, **options)
+
+        return launch
+
+
+def _alike(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What operands have in common that run the same compiled kernels on the same numbers.
+
+    Triton compiles for dtypes, for pointers that are multiples of 16 and for some numbers.
+    """
+    return tuple(
+        [
+            (x.dtype, x.shape, x.stride(), x.data_ptr() % 16)
+            if isinstance(x, torch.Tensor)
+            else (type(x), x)
+            for x in operands
+        ]
+    )
 
 
 def _kind(operands: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -374,18 +469,41 @@ def _compiling(operands: tuple[Any, ...]) -> bool:
 
 
 def _prepared(launcher: Any) -> Any:
-    """The launcher; before it first runs on operands of a kind its kernels compile side by side."""
+    """The launcher, whose kernels compile side by side before it first runs on operands of a kind.
+
+    For operands alike it repeats its launches: what is noted of them is bounded, for lengths that
+    differ from call to call.
+    """
     known: set[tuple[Any, ...]] = set()
+    noted: dict[tuple[Any, ...], list[_Launch]] = {}
 
     @functools.wraps(launcher)
     def call(*operands: Any) -> Any:
+        device = next(x.device for x in operands if isinstance(x, torch.Tensor))
+        if device.type == "cuda" and device.index != torch.cuda.current_device():
+            with torch.cuda.device(device):
+                return call(*operands)
+        alike = (device, *_alike(operands))
+        launches = noted.get(alike)
+        if launches is not None:
+            again = _Repeated(launches)
+            results = _run(launcher, operands, again)
+            if not again.fits:
+                noted.pop(alike, None)
+            return results
         kind = _kind(operands)
         first = kind not in known
         known.add(kind)
         if first and _compiling(operands):
             # In a context of its own: an interrupted mode stays active in the one that it is in.
             contextvars.Context().run(_prepare, launcher, operands)
-        return launcher(*operands)
+        made = _Noted()
+        results = _run(launcher, operands, made)
+        if made.launches is not None:
+            if len(noted) >= 64:
+                noted.clear()
+            noted[alike] = made.launches
+        return results
 
     return call
 
@@ -397,11 +515,13 @@ def _prepare(launcher: Any, operands: tuple[Any, ...]) -> None:
     """
     with ThreadPoolExecutor() as pool, triton.AsyncCompileMode(pool, ignore_errors=True):
         prepared: list[Any] = []
-        _Kernel.thread.prepared = prepared
-        try:
-            launcher(*operands)
-        finally:
-            _Kernel.thread.prepared = None
+
+        def compiled(function: Any, grid: tuple[int]) -> Any:
+            return lambda *given, **options: prepared.append(
+                function.warmup(*given, grid=grid, **options)
+            )
+
+        _run(launcher, operands, compiled)
         for kernel in prepared:
             pool.submit(_launchable, kernel)
 
@@ -429,6 +549,7 @@ def _gathered(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return gradient.to(like.dtype)
 
 
+@functools.cache
 def _types(dtype: torch.dtype, device: torch.device):
     """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
     if device.type == "cpu" and dtype != torch.float16:
@@ -4419,13 +4540,22 @@ def m_forward(
     V = v.shape[3]
     dtype = _operand_type(r, k, v)
     DT, FT, EXACT = _types(dtype, r.device)
-    config = _config("outputs", r.device, dtype.itemsize, K, V)
+    sizes = r.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("outputs", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states", r.device, dtype.itemsize, K, V)
-    run = _Layout(r, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
+    _, block, *_ = _config("states", *sizes)
+    run = _Layout(r, H, cu_seqlens, -(-K // min(block, tile_K)))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*r.shape[:2], H, V), dtype=r.dtype, device=r.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=r.device)
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    w_at = (*w.stride()[:3], H // w.shape[2])
+    r_at = (*r.stride()[:3], H // r.shape[2])
+    u_at = (*u.stride()[:1], H // u.shape[0])
+    y_at = y.stride()[:3]
     h_2, first_K, second_K = _places(kept, r.device, (
         ((run.chunks(chunk), H, K, V), dtype),
         ((run.chunks(chunk), H, K), torch.float32),
@@ -4435,13 +4565,12 @@ def m_forward(
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=r.device)
         segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=r.device)
-        _, block, warps, stages, precision = _config("segment_ends", r.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_K)
+        _m_segment_ends_kernel[(run.slots * H * -(-K // block),)](
             k, v, w, start_state, segment_decay_K, run.cu, run.T, H, run.segment, run.segments,
-            run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w.stride(0), w.stride(1),
-            w.stride(2), H // w.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype),
-            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.N, run.steps, *k_at, *v_at, *w_at, K, block, V, tile_V, chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4449,36 +4578,31 @@ def m_forward(
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", r.device, dtype.itemsize, K, V)
-    {32: _m_states_kernel, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_K)
+    {32: _m_states_kernel, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-K // block),)](
         k, v, w, start_state, h_2, first_K, second_K, final_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w.stride(0),
-        w.stride(1), w.stride(2), H // w.shape[2], K, min(block, _tile(K, dtype)), V,
-        _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        run.segment, run.segments, run.N, run.steps, *k_at, *v_at, *w_at, K, block, V, tile_V,
+        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("outputs_mild", r.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("outputs_mild", *sizes)
+        block = min(block, tile_V)
         {32: _m_outputs_mild_kernel, 64: _m_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, r, k, u, w, v, h_2, y, run.cu, run.T, H, run.N, run.steps, least,
-            r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0), k.stride(1),
-            k.stride(2), H // k.shape[2], u.stride(0), H // u.shape[0], w.stride(0),
-            w.stride(1), w.stride(2), H // w.shape[2], v.stride(0), v.stride(1), v.stride(2),
-            H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
-            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+            *r_at, *k_at, *u_at, *w_at, *v_at, *y_at, K, tile_K, V, block, chunk, DT, FT,
+            precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
+    block = min(block, tile_V)
     {32: _m_outputs_kernel, 64: _m_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, r, k, u, w, v, h_2, y, run.cu, run.T, H, run.N, run.steps, least,
-        run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0),
-        k.stride(1), k.stride(2), H // k.shape[2], u.stride(0), H // u.shape[0], w.stride(0),
-        w.stride(1), w.stride(2), H // w.shape[2], v.stride(0), v.stride(1), v.stride(2),
-        H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.chunks(chunk), *r_at, *k_at, *u_at, *w_at, *v_at, *y_at, K, tile_K, V, block, chunk,
+        DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4512,10 +4636,13 @@ def m_backward(
     V = v.shape[3]
     dtype = _operand_type(r, k, v)
     DT, FT, EXACT = _types(dtype, r.device)
-    config = _config("gradients", r.device, dtype.itemsize, K, V)
+    sizes = r.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", r.device, dtype.itemsize, K, V)
-    run = _Layout(r, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(r, H, cu_seqlens, -(-K // min(block, tile_K)))
     least = _least(1.2924697071141057e-26, dtype)
     d_r = _gradient(r, H)
     d_u = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=r.device)
@@ -4523,6 +4650,16 @@ def m_backward(
     d_v = _gradient(v, H)
     d_w = _gradient(w, H)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=r.device)
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    w_at = (*w.stride()[:3], H // w.shape[2])
+    r_at = (*r.stride()[:3], H // r.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    u_at = (*u.stride()[:1], H // u.shape[0])
+    d_v_at = d_v.stride()[:3]
+    d_w_at = d_w.stride()[:3]
+    d_r_at = d_r.stride()[:3]
+    d_k_at = d_k.stride()[:3]
     h_2, first_K, second_K = _places(kept, r.device, (
         ((run.chunks(chunk), H, K, V), dtype),
         ((run.chunks(chunk), H, K), torch.float32),
@@ -4535,13 +4672,12 @@ def m_backward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=r.device)
         segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=r.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=r.device)
-        _, block, warps, stages, precision = _config("segment_ends", r.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_K)
+        _m_segment_ends_kernel[(run.slots * H * -(-K // block),)](
             k, v, w, start_state, segment_decay_K, run.cu, run.T, H, run.segment, run.segments,
-            run.N, run.steps, k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w.stride(0), w.stride(1),
-            w.stride(2), H // w.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype),
-            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.N, run.steps, *k_at, *v_at, *w_at, K, block, V, tile_V, chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4551,25 +4687,22 @@ def m_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     if kept is None:
-        _, block, warps, stages, precision = _config("states", r.device, dtype.itemsize, K, V)
-        {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("states", *sizes)
+        block = min(block, tile_K)
+        {32: _m_states_kernel_c32, 64: _m_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // block),)](
             k, v, w, start_state, h_2, first_K, second_K, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
-            H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            w.stride(0), w.stride(1), w.stride(2), H // w.shape[2], K,
-            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.segments, run.N, run.steps, *k_at, *v_at, *w_at, K, block, V, tile_V, chunk, DT,
+            FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", r.device, dtype.itemsize, K, V)
-        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", *sizes)
+        block = min(block, tile_K)
+        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-K // block),)](
             r, w, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
-            r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], w.stride(0), w.stride(1),
-            w.stride(2), H // w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-            H // dy.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT,
-            precision, EXACT, run.varlen, run.split,
+            *r_at, *w_at, *dy_at, K, block, V, tile_V, chunk, DT, FT, precision, EXACT,
+            run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4577,65 +4710,50 @@ def m_backward(
             end_state, segment_decay_K, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", r.device, dtype.itemsize, K, V)
-    _m_states_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_K)
+    _m_states_adjoint_kernel[(run.slots * H * -(-K // block),)](
         r, w, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment, run.segments,
-        run.N, run.steps, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], w.stride(0),
-        w.stride(1), w.stride(2), H // w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        run.N, run.steps, *r_at, *w_at, *dy_at, K, block, V, tile_V, chunk, DT, FT, precision,
+        EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("gradients_mild_value", r.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("gradients_mild_value", *sizes)
+        block = min(block, tile_V)
         {32: _m_gradients_mild_value_kernel, 64: _m_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, r, k, u, w, dy, l, d_v, run.cu, run.T, H, run.N, run.steps,
-            least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0),
-            k.stride(1), k.stride(2), H // k.shape[2], u.stride(0), H // u.shape[0],
-            w.stride(0), w.stride(1), w.stride(2), H // w.shape[2], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), K,
-            _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
-            run.varlen,
+            least, *r_at, *k_at, *u_at, *w_at, *dy_at, *d_v_at, K, tile_K, V, block, chunk, DT,
+            FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-        _, block, warps, stages, precision = _config("gradients_mild", r.device, dtype.itemsize, K, V)
-        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("gradients_mild", *sizes)
+        block = min(block, tile_K)
+        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // block),)](
             first_K, second_K, r, k, v, w, dy, h_2, l, u, d_u, d_w, d_r, d_k, run.cu, run.T, H,
-            run.N, run.steps, least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
-            k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
-            v.stride(2), H // v.shape[2], w.stride(0), w.stride(1), w.stride(2),
-            H // w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            u.stride(0), H // u.shape[0], d_w.stride(0), d_w.stride(1), d_w.stride(2),
-            d_r.stride(0), d_r.stride(1), d_r.stride(2), d_k.stride(0), d_k.stride(1),
-            d_k.stride(2), K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT,
-            precision, EXACT, run.varlen,
+            run.N, run.steps, least, *r_at, *k_at, *v_at, *w_at, *dy_at, *u_at, *d_w_at,
+            *d_r_at, *d_k_at, K, block, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("gradients_value", r.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("gradients_value", *sizes)
+    block = min(block, tile_V)
     {32: _m_gradients_value_kernel, 64: _m_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, r, k, u, w, dy, l, d_v, run.cu, run.T, H, run.N, run.steps, least,
-        run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k.stride(0),
-        k.stride(1), k.stride(2), H // k.shape[2], u.stride(0), H // u.shape[0], w.stride(0),
-        w.stride(1), w.stride(2), H // w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.chunks(chunk), *r_at, *k_at, *u_at, *w_at, *dy_at, *d_v_at, K, tile_K, V, block,
+        chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
+    block = min(block, tile_K)
+    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // block),)](
         first_K, second_K, r, k, v, w, dy, h_2, l, u, d_u, d_r, d_w, d_k, run.cu, run.T, H,
-        run.N, run.steps, least, run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2),
-        H // r.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0),
-        v.stride(1), v.stride(2), H // v.shape[2], w.stride(0), w.stride(1), w.stride(2),
-        H // w.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        u.stride(0), H // u.shape[0], d_r.stride(0), d_r.stride(1), d_r.stride(2),
-        d_w.stride(0), d_w.stride(1), d_w.stride(2), d_k.stride(0), d_k.stride(1),
-        d_k.stride(2), K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        run.N, run.steps, least, run.chunks(chunk), *r_at, *k_at, *v_at, *w_at, *dy_at, *u_at,
+        *d_r_at, *d_w_at, *d_k_at, K, block, V, tile_V, chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4655,8 +4773,9 @@ def m_kept(
     K = r.shape[3]
     V = v.shape[3]
     dtype = _operand_type(r, k, v)
-    chunk = _config("outputs", r.device, dtype.itemsize, K, V)[0]
-    if _config("gradients", r.device, dtype.itemsize, K, V)[0] != chunk:
+    sizes = r.device, dtype.itemsize, K, V
+    chunk = _config("outputs", *sizes)[0]
+    if _config("gradients", *sizes)[0] != chunk:
         return 0
     N = r.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(r.shape[1], N, cu_seqlens is not None, chunk)
@@ -4685,6 +4804,7 @@ def m_forward_kept(
     return (*m_forward(r, u, k, v, w, initial_state, cu_seqlens, kept), kept)
 
 
+@_prepared
 def m_step(
     r: torch.Tensor,
     u: torch.Tensor,
@@ -4707,11 +4827,14 @@ def m_step(
     _, block, warps, stages, _ = _config("step", r.device, dtype.itemsize, K, V)
     y = torch.empty((r.shape[0], H, V), dtype=r.dtype, device=r.device)
     held = state.contiguous()
-    _m_step_kernel[(r.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _m_step_kernel[(r.shape[0] * H * -(-V // block),)](
         r, k, v, u, w, held, y, held, state_indices, H, r.stride(0), r.stride(1),
         H // r.shape[1], k.stride(0), k.stride(1), H // k.shape[1], v.stride(0), v.stride(1),
         H // v.shape[1], u.stride(0), H // u.shape[0], w.stride(0), w.stride(1),
-        H // w.shape[1], y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
+        H // w.shape[1], y.stride(0), y.stride(1), K, padded_K, V, block,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4745,13 +4868,23 @@ def m_layer_forward(
     V = v.shape[3]
     dtype = _operand_type(r, k, v)
     DT, FT, EXACT = _types(dtype, r.device)
-    config = _config("outputs", r.device, dtype.itemsize, K, V)
+    sizes = r.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("outputs", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states", r.device, dtype.itemsize, K, V)
-    run = _Layout(r, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
+    _, block, *_ = _config("states", *sizes)
+    run = _Layout(r, H, cu_seqlens, -(-K // min(block, tile_K)))
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*r.shape[:2], H, V), dtype=r.dtype, device=r.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=r.device)
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    w0_at = (*w0.stride()[:1], H // w0.shape[0])
+    w_raw_at = (*w_raw.stride()[:3], H // w_raw.shape[2])
+    r_at = (*r.stride()[:3], H // r.shape[2])
+    u_at = (*u.stride()[:1], H // u.shape[0])
+    y_at = y.stride()[:3]
     h_2, first_K, second_K = _places(kept, r.device, (
         ((run.chunks(chunk), H, K, V), dtype),
         ((run.chunks(chunk), H, K), torch.float32),
@@ -4761,14 +4894,12 @@ def m_layer_forward(
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=r.device)
         segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=r.device)
-        _, block, warps, stages, precision = _config("segment_ends", r.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_K)
+        _m_layer_segment_ends_kernel[(run.slots * H * -(-K // block),)](
             k, v, w0, w_raw, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
-            H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            w0.stride(0), H // w0.shape[0], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
-            H // w_raw.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT,
-            FT, precision, EXACT, run.varlen, run.split,
+            run.segments, run.N, run.steps, *k_at, *v_at, *w0_at, *w_raw_at, K, block, V,
+            tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4776,39 +4907,31 @@ def m_layer_forward(
             start_state, segment_decay_K, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", r.device, dtype.itemsize, K, V)
-    {32: _m_layer_states_kernel, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_K)
+    {32: _m_layer_states_kernel, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-K // block),)](
         k, v, w0, w_raw, start_state, h_2, first_K, second_K, final_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
-        H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w0.stride(0),
-        H // w0.shape[0], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
-        H // w_raw.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        run.segment, run.segments, run.N, run.steps, *k_at, *v_at, *w0_at, *w_raw_at, K, block,
+        V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("outputs_mild", r.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("outputs_mild", *sizes)
+        block = min(block, tile_V)
         {32: _m_layer_outputs_mild_kernel, 64: _m_layer_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, r, k, u, w0, w_raw, v, h_2, y, run.cu, run.T, H, run.N,
-            run.steps, least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
-            k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], u.stride(0),
-            H // u.shape[0], w0.stride(0), H // w0.shape[0], w_raw.stride(0), w_raw.stride(1),
-            w_raw.stride(2), H // w_raw.shape[2], v.stride(0), v.stride(1), v.stride(2),
-            H // v.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
-            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+            run.steps, least, *r_at, *k_at, *u_at, *w0_at, *w_raw_at, *v_at, *y_at, K, tile_K,
+            V, block, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
+    block = min(block, tile_V)
     {32: _m_layer_outputs_kernel, 64: _m_layer_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, r, k, u, w0, w_raw, v, h_2, y, run.cu, run.T, H, run.N, run.steps,
-        least, run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
-        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], u.stride(0), H // u.shape[0],
-        w0.stride(0), H // w0.shape[0], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
-        H // w_raw.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+        least, run.chunks(chunk), *r_at, *k_at, *u_at, *w0_at, *w_raw_at, *v_at, *y_at, K,
+        tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4844,10 +4967,13 @@ def m_layer_backward(
     V = v.shape[3]
     dtype = _operand_type(r, k, v)
     DT, FT, EXACT = _types(dtype, r.device)
-    config = _config("gradients", r.device, dtype.itemsize, K, V)
+    sizes = r.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", r.device, dtype.itemsize, K, V)
-    run = _Layout(r, H, cu_seqlens, -(-K // min(block, _tile(K, dtype))))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(r, H, cu_seqlens, -(-K // min(block, tile_K)))
     least = _least(1.2924697071141057e-26, dtype)
     d_r = _gradient(r, H)
     d_u = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=r.device)
@@ -4856,6 +4982,17 @@ def m_layer_backward(
     d_w0 = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=r.device)
     d_w_raw = _gradient(w_raw, H)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=r.device)
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    w0_at = (*w0.stride()[:1], H // w0.shape[0])
+    w_raw_at = (*w_raw.stride()[:3], H // w_raw.shape[2])
+    r_at = (*r.stride()[:3], H // r.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    u_at = (*u.stride()[:1], H // u.shape[0])
+    d_v_at = d_v.stride()[:3]
+    d_w_raw_at = d_w_raw.stride()[:3]
+    d_r_at = d_r.stride()[:3]
+    d_k_at = d_k.stride()[:3]
     h_2, first_K, second_K = _places(kept, r.device, (
         ((run.chunks(chunk), H, K, V), dtype),
         ((run.chunks(chunk), H, K), torch.float32),
@@ -4868,14 +5005,12 @@ def m_layer_backward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=r.device)
         segment_decay_K = torch.empty((run.slots, H, K), dtype=torch.float32, device=r.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=r.device)
-        _, block, warps, stages, precision = _config("segment_ends", r.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_K)
+        _m_layer_segment_ends_kernel[(run.slots * H * -(-K // block),)](
             k, v, w0, w_raw, start_state, segment_decay_K, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
-            H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            w0.stride(0), H // w0.shape[0], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
-            H // w_raw.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT,
-            FT, precision, EXACT, run.varlen, run.split,
+            run.segments, run.N, run.steps, *k_at, *v_at, *w0_at, *w_raw_at, K, block, V,
+            tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4885,26 +5020,22 @@ def m_layer_backward(
             run.segments, K, V, 1024, run.varlen,
         )
     if kept is None:
-        _, block, warps, stages, precision = _config("states", r.device, dtype.itemsize, K, V)
-        {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("states", *sizes)
+        block = min(block, tile_K)
+        {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64_2}[chunk][(run.slots * H * -(-K // block),)](
             k, v, w0, w_raw, start_state, h_2, first_K, second_K, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, k.stride(0), k.stride(1), k.stride(2),
-            H // k.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            w0.stride(0), H // w0.shape[0], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
-            H // w_raw.shape[2], K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT,
-            FT, precision, EXACT, run.varlen, run.split,
+            run.segments, run.N, run.steps, *k_at, *v_at, *w0_at, *w_raw_at, K, block, V,
+            tile_V, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", r.device, dtype.itemsize, K, V)
-        _m_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", *sizes)
+        block = min(block, tile_K)
+        _m_layer_segment_ends_adjoint_kernel[(run.slots * H * -(-K // block),)](
             r, w0, w_raw, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], w0.stride(0),
-            H // w0.shape[0], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
-            H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K,
-            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen, run.split,
+            run.steps, *r_at, *w0_at, *w_raw_at, *dy_at, K, block, V, tile_V, chunk, DT, FT,
+            precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -4912,69 +5043,51 @@ def m_layer_backward(
             end_state, segment_decay_K, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", r.device, dtype.itemsize, K, V)
-    _m_layer_states_adjoint_kernel[(run.slots * H * -(-K // min(block, _tile(K, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_K)
+    _m_layer_states_adjoint_kernel[(run.slots * H * -(-K // block),)](
         r, w0, w_raw, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
-        w0.stride(0), H // w0.shape[0], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
-        H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], K,
-        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        run.segments, run.N, run.steps, *r_at, *w0_at, *w_raw_at, *dy_at, K, block, V, tile_V,
+        chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("gradients_mild_value", r.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("gradients_mild_value", *sizes)
+        block = min(block, tile_V)
         {32: _m_layer_gradients_mild_value_kernel, 64: _m_layer_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, r, k, u, w0, w_raw, dy, l, d_v, run.cu, run.T, H, run.N,
-            run.steps, least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
-            k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], u.stride(0),
-            H // u.shape[0], w0.stride(0), H // w0.shape[0], w_raw.stride(0), w_raw.stride(1),
-            w_raw.stride(2), H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-            H // dy.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _tile(K, dtype),
-            V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+            run.steps, least, *r_at, *k_at, *u_at, *w0_at, *w_raw_at, *dy_at, *d_v_at, K,
+            tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-        _, block, warps, stages, precision = _config("gradients_mild", r.device, dtype.itemsize, K, V)
-        {32: _m_layer_gradients_mild_kernel, 64: _m_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
+        _, block, warps, stages, precision = _config("gradients_mild", *sizes)
+        block = min(block, tile_K)
+        {32: _m_layer_gradients_mild_kernel, 64: _m_layer_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // block),)](
             first_K, second_K, r, k, v, w0, w_raw, dy, h_2, l, u, d_u, d_w_raw, d_w0, d_r, d_k,
-            run.cu, run.T, H, run.N, run.steps, least, r.stride(0), r.stride(1), r.stride(2),
-            H // r.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w0.stride(0),
-            H // w0.shape[0], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
-            H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-            u.stride(0), H // u.shape[0], d_w_raw.stride(0), d_w_raw.stride(1),
-            d_w_raw.stride(2), d_r.stride(0), d_r.stride(1), d_r.stride(2), d_k.stride(0),
-            d_k.stride(1), d_k.stride(2), K, min(block, _tile(K, dtype)), V, _tile(V, dtype),
-            chunk, DT, FT, precision, EXACT, run.varlen,
+            run.cu, run.T, H, run.N, run.steps, least, *r_at, *k_at, *v_at, *w0_at, *w_raw_at,
+            *dy_at, *u_at, *d_w_raw_at, *d_r_at, *d_k_at, K, block, V, tile_V, chunk, DT, FT,
+            precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("gradients_value", r.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("gradients_value", *sizes)
+    block = min(block, tile_V)
     {32: _m_layer_gradients_value_kernel, 64: _m_layer_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, r, k, u, w0, w_raw, dy, l, d_v, run.cu, run.T, H, run.N, run.steps,
-        least, run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
-        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], u.stride(0), H // u.shape[0],
-        w0.stride(0), H // w0.shape[0], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
-        H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+        least, run.chunks(chunk), *r_at, *k_at, *u_at, *w0_at, *w_raw_at, *dy_at, *d_v_at, K,
+        tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _m_layer_gradients_kernel, 64: _m_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
+    block = min(block, tile_K)
+    {32: _m_layer_gradients_kernel, 64: _m_layer_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // block),)](
         first_K, second_K, r, k, v, w0, w_raw, dy, h_2, l, u, d_u, d_r, d_w_raw, d_k, d_w0,
-        run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk), r.stride(0), r.stride(1),
-        r.stride(2), H // r.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w0.stride(0), H // w0.shape[0],
-        w_raw.stride(0), w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], u.stride(0), H // u.shape[0],
-        d_r.stride(0), d_r.stride(1), d_r.stride(2), d_w_raw.stride(0), d_w_raw.stride(1),
-        d_w_raw.stride(2), d_k.stride(0), d_k.stride(1), d_k.stride(2), K,
-        min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk), *r_at, *k_at, *v_at,
+        *w0_at, *w_raw_at, *dy_at, *u_at, *d_r_at, *d_w_raw_at, *d_k_at, K, block, V, tile_V,
+        chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -4995,8 +5108,9 @@ def m_layer_kept(
     K = r.shape[3]
     V = v.shape[3]
     dtype = _operand_type(r, k, v)
-    chunk = _config("outputs", r.device, dtype.itemsize, K, V)[0]
-    if _config("gradients", r.device, dtype.itemsize, K, V)[0] != chunk:
+    sizes = r.device, dtype.itemsize, K, V
+    chunk = _config("outputs", *sizes)[0]
+    if _config("gradients", *sizes)[0] != chunk:
         return 0
     N = r.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(r.shape[1], N, cu_seqlens is not None, chunk)
@@ -5026,6 +5140,7 @@ def m_layer_forward_kept(
     return (*m_layer_forward(r, u, k, v, w0, w_raw, initial_state, cu_seqlens, kept), kept)
 
 
+@_prepared
 def m_layer_step(
     r: torch.Tensor,
     u: torch.Tensor,
@@ -5050,12 +5165,15 @@ def m_layer_step(
     _, block, warps, stages, _ = _config("step", r.device, dtype.itemsize, K, V)
     y = torch.empty((r.shape[0], H, V), dtype=r.dtype, device=r.device)
     held = state.contiguous()
-    _m_layer_step_kernel[(r.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _m_layer_step_kernel[(r.shape[0] * H * -(-V // block),)](
         r, k, v, u, w0, w_raw, held, y, held, state_indices, H, r.stride(0), r.stride(1),
         H // r.shape[1], k.stride(0), k.stride(1), H // k.shape[1], v.stride(0), v.stride(1),
         H // v.shape[1], u.stride(0), H // u.shape[0], w0.stride(0), H // w0.shape[0],
         w_raw.stride(0), w_raw.stride(1), H // w_raw.shape[1], y.stride(0), y.stride(1), K,
-        _padded(K), V, min(block, _padded(V)),
+        padded_K, V, block,
         num_warps=warps,
         num_stages=stages,
     )

@@ -284,7 +284,7 @@ def _dense(x: torch.Tensor | None) -> torch.Tensor | None:
 
 def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
     """The dtype of products: that of the operands; the widest where they differ."""
-    wide = functools.reduce(torch.promote_types, (x.dtype for x in tensors))
+    wide = functools.reduce(torch.promote_types, {x.dtype for x in tensors})
     if wide not in (torch.float32, torch.bfloat16, torch.float16):
         raise TypeError(f"the Triton kernels take float32, bfloat16 and float16, not {wide}")
     return wide
@@ -380,22 +380,117 @@ def _bytes(*operands: torch.Tensor) -> int:
     return sum(x.numel() * x.dtype.itemsize for x in operands)
 
 
+class _Thread(threading.local):
+    """launch: what stands in for a kernel that is launched on a grid; None: the kernel itself."""
+
+    launch: Any = None
+
+
 class _Kernel:
-    """A kernel: `kernel[grid](...)` launches it, or compiles it alone in a thread that prepares.
+    """A kernel: `kernel[grid](...)` launches it, or does what the launcher in this thread wants."""
 
-    thread.prepared: the kernels that are compiled, in a thread that prepares.
-    """
-
-    thread = threading.local()
+    thread = _Thread()
 
     def __init__(self, function: Any):
         self.function = function
 
-    def __getitem__(self, grid: tuple[int, ...]) -> Any:
-        prepared = getattr(_Kernel.thread, "prepared", None)
-        if prepared is None:
-            return self.function[grid]
-        return lambda *given, **how: prepared.append(self.function.warmup(*given, grid=grid, **how))
+    def __getitem__(self, grid: tuple[int]) -> Any:
+        launch = _Kernel.thread.launch
+        return self.function[grid] if launch is None else launch(self.function, grid)
+
+
+def _run(launcher: Any, operands: tuple[Any, ...], launch: Any) -> Any:
+    """Run a launcher whose kernels are launched by `launch(kernel, grid)(...)`."""
+    _Kernel.thread.launch = launch
+    try:
+        return launcher(*operands)
+    finally:
+        _Kernel.thread.launch = None
+
+
+class _Launch:
+    """A launch as it was: `run` is the compiled kernel on its grid.
+
+    It may be repeated with other tensors that are as much alike as `_alike` asks, and with the
+    same numbers. numbers: the arguments from `first` on, which stand behind tensors and None.
+    """
+
+    __slots__ = ("first", "function", "grid", "numbers", "options", "run")
+
+    def __init__(self, function: Any, grid: tuple[int], run: Any, given: tuple[Any, ...], how: Any):
+        self.function, self.grid, self.run, self.options = function, grid, run, how
+        places = [n + 1 for n, x in enumerate(given) if x is None or isinstance(x, torch.Tensor)]
+        self.first = max(places, default=0)
+        self.numbers = given[self.first :]
+
+
+class _Noted:
+    """Kernels are launched, and noted. launches: None where one is not known, or interpreted.
+
+    On AMD's devices kernels are compiled for the size of what a tensor is a view of, too.
+    """
+
+    def __init__(self) -> None:
+        self.launches: list[_Launch] | None = None if torch.version.hip else []
+
+    def __call__(self, function: Any, grid: tuple[int]) -> Any:
+        """What launches a kernel on a grid."""
+
+        def launch(*given: Any, **options: Any) -> None:
+            compiled = function[grid](*given, **options)
+            if not isinstance(compiled, triton.compiler.CompiledKernel):
+                self.launches = None
+            elif self.launches is not None:
+                run = compiled[(*grid, 1, 1)]
+                self.launches.append(_Launch(function, grid, run, given, options))
+
+        return launch
+
+
+class _Repeated:
+    """Compiled kernels are launched as noted, past Triton's search for them.
+
+    fits: whether all launches were the noted ones so far. One that is not is Triton's to launch.
+    """
+
+    def __init__(self, launches: list[_Launch]):
+        driver = triton.runtime.driver.active
+        self.stream = driver.get_current_stream(driver.get_current_device())
+        self.launches, self.fits = iter(launches), True
+
+    def __call__(self, function: Any, grid: tuple[int]) -> Any:
+        """What launches a kernel on a grid."""
+        noted = next(self.launches, None)
+
+        def launch(*given: Any, **options: Any) -> None:
+            if (
+                noted is not None
+                and noted.function is function
+                and noted.grid == grid
+                and noted.numbers == given[noted.first :]
+                and noted.options == options
+            ):
+                noted.run(*given, stream=self.stream)
+            else:
+                self.fits = False
+                function[grid](*given, **options)
+
+        return launch
+
+
+def _alike(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What operands have in common that run the same compiled kernels on the same numbers.
+
+    Triton compiles for dtypes, for pointers that are multiples of 16 and for some numbers.
+    """
+    return tuple(
+        [
+            (x.dtype, x.shape, x.stride(), x.data_ptr() % 16)
+            if isinstance(x, torch.Tensor)
+            else (type(x), x)
+            for x in operands
+        ]
+    )
 
 
 def _kind(operands: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -418,18 +513,41 @@ def _compiling(operands: tuple[Any, ...]) -> bool:
 
 
 def _prepared(launcher: Any) -> Any:
-    """The launcher; before it first runs on operands of a kind its kernels compile side by side."""
+    """The launcher, whose kernels compile side by side before it first runs on operands of a kind.
+
+    For operands alike it repeats its launches: what is noted of them is bounded, for lengths that
+    differ from call to call.
+    """
     known: set[tuple[Any, ...]] = set()
+    noted: dict[tuple[Any, ...], list[_Launch]] = {}
 
     @functools.wraps(launcher)
     def call(*operands: Any) -> Any:
+        device = next(x.device for x in operands if isinstance(x, torch.Tensor))
+        if device.type == "cuda" and device.index != torch.cuda.current_device():
+            with torch.cuda.device(device):
+                return call(*operands)
+        alike = (device, *_alike(operands))
+        launches = noted.get(alike)
+        if launches is not None:
+            again = _Repeated(launches)
+            results = _run(launcher, operands, again)
+            if not again.fits:
+                noted.pop(alike, None)
+            return results
         kind = _kind(operands)
         first = kind not in known
         known.add(kind)
         if first and _compiling(operands):
             # In a context of its own: an interrupted mode stays active in the one that it is in.
             contextvars.Context().run(_prepare, launcher, operands)
-        return launcher(*operands)
+        made = _Noted()
+        results = _run(launcher, operands, made)
+        if made.launches is not None:
+            if len(noted) >= 64:
+                noted.clear()
+            noted[alike] = made.launches
+        return results
 
     return call
 
@@ -441,11 +559,13 @@ def _prepare(launcher: Any, operands: tuple[Any, ...]) -> None:
     """
     with ThreadPoolExecutor() as pool, triton.AsyncCompileMode(pool, ignore_errors=True):
         prepared: list[Any] = []
-        _Kernel.thread.prepared = prepared
-        try:
-            launcher(*operands)
-        finally:
-            _Kernel.thread.prepared = None
+
+        def compiled(function: Any, grid: tuple[int]) -> Any:
+            return lambda *given, **options: prepared.append(
+                function.warmup(*given, grid=grid, **options)
+            )
+
+        _run(launcher, operands, compiled)
         for kernel in prepared:
             pool.submit(_launchable, kernel)
 
@@ -473,6 +593,7 @@ def _gathered(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return gradient.to(like.dtype)
 
 
+@functools.cache
 def _types(dtype: torch.dtype, device: torch.device):
     """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
     if device.type == "cpu" and dtype != torch.float16:
@@ -6851,13 +6972,23 @@ def m_forward(
     V = v.shape[3]
     dtype = _operand_type(k, v, r, kappa, eta)
     DT, FT, EXACT = _types(dtype, k.device)
-    config = _config("outputs", k.device, dtype.itemsize, K, V)
+    sizes = k.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("outputs", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states", k.device, dtype.itemsize, K, V)
-    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
+    _, block, *_ = _config("states", *sizes)
+    run = _Layout(k, H, cu_seqlens, -(-V // min(block, tile_V)), divisible=False)
     least = _least(1.2924697071141057e-26, dtype)
     y = torch.empty((*k.shape[:2], H, V), dtype=k.dtype, device=k.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
+    w_raw_at = (*w_raw.stride()[:3], H // w_raw.shape[2])
+    kappa_at = (*kappa.stride()[:3], H // kappa.shape[2])
+    eta_at = (*eta.stride()[:3], H // eta.shape[2])
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    r_at = (*r.stride()[:3], H // r.shape[2])
+    y_at = y.stride()[:3]
     h_2, z, first_K, second_K = _places(kept, k.device, (
         ((run.chunks(chunk), H, K, V), dtype),
         ((*k.shape[:2], H, V), dtype),
@@ -6866,81 +6997,61 @@ def m_forward(
     ))
     P = torch.empty((*k.shape[:2], H, K), dtype=dtype, device=k.device)
     Q = torch.empty((*k.shape[:2], H, V), dtype=dtype, device=k.device)
-    _, block, warps, stages, precision = _config("halves", k.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("halves", *sizes)
     {32: _m_halves_kernel, 64: _m_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-        w_raw, first_K, second_K, run.cu, run.T, H, run.N, run.steps, w_raw.stride(0),
-        w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], K, _tile(K, dtype), chunk, DT,
-        FT, precision, EXACT, run.varlen,
+        w_raw, first_K, second_K, run.cu, run.T, H, run.N, run.steps, *w_raw_at, K, tile_K,
+        chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("solve_mild", k.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("solve_mild", *sizes)
         {32: _m_solve_mild_kernel, 64: _m_solve_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, w_raw, kappa, eta, k, v, Q, P, run.cu, run.T, H, run.N,
-            run.steps, least, w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
-            H // w_raw.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2),
-            H // kappa.shape[2], eta.stride(0), eta.stride(1), eta.stride(2), H // eta.shape[2],
-            k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
-            v.stride(2), H // v.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0),
-            P.stride(1), P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT,
-            precision, EXACT, run.varlen,
+            run.steps, least, *w_raw_at, *kappa_at, *eta_at, *k_at, *v_at, Q.stride(0),
+            Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, tile_K, V,
+            tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("solve", k.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("solve", *sizes)
     {32: _m_solve_kernel, 64: _m_solve_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, kappa, eta, k, v, w_raw, Q, P, run.cu, run.T, H, run.N, run.steps,
-        least, run.chunks(chunk), kappa.stride(0), kappa.stride(1), kappa.stride(2),
-        H // kappa.shape[2], eta.stride(0), eta.stride(1), eta.stride(2), H // eta.shape[2],
-        k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
-        v.stride(2), H // v.shape[2], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
-        H // w_raw.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1),
-        P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-        run.varlen,
+        least, run.chunks(chunk), *kappa_at, *eta_at, *k_at, *v_at, *w_raw_at, Q.stride(0),
+        Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, tile_K, V, tile_V,
+        chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
-    _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-    _m_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_V)
+    _m_states_kernel[(run.slots * H * -(-V // block),)](
         eta, kappa, k, v, w_raw, P, Q, initial_state, h_2, z, final_state, run.cu, run.T, H,
-        run.segment, run.segments, run.N, run.steps, eta.stride(0), eta.stride(1),
-        eta.stride(2), H // eta.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2),
-        H // kappa.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w_raw.stride(0),
-        w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], P.stride(0), P.stride(1),
-        P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2],
-        z.stride(0), z.stride(1), z.stride(2), K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        run.segment, run.segments, run.N, run.steps, *eta_at, *kappa_at, *k_at, *v_at,
+        *w_raw_at, P.stride(0), P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0),
+        Q.stride(1), Q.stride(2), H // Q.shape[2], z.stride(0), z.stride(1), z.stride(2), K,
+        tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype) + _tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype)) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (tile_K + block + tile_K + tile_K + tile_K + block + tile_K) * dtype.itemsize),
     )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("outputs_mild", k.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("outputs_mild", *sizes)
+        block = min(block, tile_V)
         {32: _m_outputs_mild_kernel, 64: _m_outputs_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, r, kappa, eta, k, w_raw, v, z, h_2, y, run.cu, run.T, H, run.N,
-            run.steps, least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
-            kappa.stride(0), kappa.stride(1), kappa.stride(2), H // kappa.shape[2],
-            eta.stride(0), eta.stride(1), eta.stride(2), H // eta.shape[2], k.stride(0),
-            k.stride(1), k.stride(2), H // k.shape[2], w_raw.stride(0), w_raw.stride(1),
-            w_raw.stride(2), H // w_raw.shape[2], v.stride(0), v.stride(1), v.stride(2),
-            H // v.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-            y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
-            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+            run.steps, least, *r_at, *kappa_at, *eta_at, *k_at, *w_raw_at, *v_at, z.stride(0),
+            z.stride(1), z.stride(2), H // z.shape[2], *y_at, K, tile_K, V, block, chunk, DT,
+            FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     _, block, warps, stages, precision = config
+    block = min(block, tile_V)
     {32: _m_outputs_kernel, 64: _m_outputs_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, r, kappa, eta, k, w_raw, v, z, h_2, y, run.cu, run.T, H, run.N,
-        run.steps, least, run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2),
-        H // r.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2), H // kappa.shape[2],
-        eta.stride(0), eta.stride(1), eta.stride(2), H // eta.shape[2], k.stride(0),
-        k.stride(1), k.stride(2), H // k.shape[2], w_raw.stride(0), w_raw.stride(1),
-        w_raw.stride(2), H // w_raw.shape[2], v.stride(0), v.stride(1), v.stride(2),
-        H // v.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], y.stride(0),
-        y.stride(1), y.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT,
-        FT, precision, EXACT, run.varlen,
+        run.steps, least, run.chunks(chunk), *r_at, *kappa_at, *eta_at, *k_at, *w_raw_at, *v_at,
+        z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], *y_at, K, tile_K, V, block,
+        chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -6976,10 +7087,13 @@ def m_backward(
     V = v.shape[3]
     dtype = _operand_type(k, v, r, kappa, eta)
     DT, FT, EXACT = _types(dtype, k.device)
-    config = _config("gradients", k.device, dtype.itemsize, K, V)
+    sizes = k.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", k.device, dtype.itemsize, K, V)
-    run = _Layout(k, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(k, H, cu_seqlens, -(-V // min(block, tile_V)), divisible=False)
     least = _least(1.2924697071141057e-26, dtype)
     d_k = _gradient(k, H)
     d_v = _gradient(v, H)
@@ -6988,6 +7102,19 @@ def m_backward(
     d_kappa = _gradient(kappa, H)
     d_eta = _gradient(eta, H)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k.device)
+    w_raw_at = (*w_raw.stride()[:3], H // w_raw.shape[2])
+    kappa_at = (*kappa.stride()[:3], H // kappa.shape[2])
+    eta_at = (*eta.stride()[:3], H // eta.shape[2])
+    k_at = (*k.stride()[:3], H // k.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    r_at = (*r.stride()[:3], H // r.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_v_at = d_v.stride()[:3]
+    d_r_at = d_r.stride()[:3]
+    d_eta_at = d_eta.stride()[:3]
+    d_k_at = d_k.stride()[:3]
+    d_w_raw_at = d_w_raw.stride()[:3]
+    d_kappa_at = d_kappa.stride()[:3]
     h_2, z, first_K, second_K = _places(kept, k.device, (
         ((run.chunks(chunk), H, K, V), dtype),
         ((*k.shape[:2], H, V), dtype),
@@ -7004,177 +7131,134 @@ def m_backward(
     du = torch.empty((*k.shape[:2], H, K), dtype=dtype, device=k.device)
     sum_1 = torch.empty((*k.shape[:2], H), dtype=torch.float32, device=k.device)
     if kept is None:
-        _, block, warps, stages, precision = _config("halves", k.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("halves", *sizes)
         {32: _m_halves_kernel, 64: _m_halves_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-            w_raw, first_K, second_K, run.cu, run.T, H, run.N, run.steps, w_raw.stride(0),
-            w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], K, _tile(K, dtype), chunk,
-            DT, FT, precision, EXACT, run.varlen,
+            w_raw, first_K, second_K, run.cu, run.T, H, run.N, run.steps, *w_raw_at, K, tile_K,
+            chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     if kept is None and least <= 1.0:
-        _, block, warps, stages, precision = _config("solve_mild", k.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("solve_mild", *sizes)
         {32: _m_solve_mild_kernel_c32, 64: _m_solve_mild_kernel_c64_2}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, w_raw, kappa, eta, k, v, Q, P, run.cu, run.T, H, run.N,
-            run.steps, least, w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
-            H // w_raw.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2),
-            H // kappa.shape[2], eta.stride(0), eta.stride(1), eta.stride(2), H // eta.shape[2],
-            k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0), v.stride(1),
-            v.stride(2), H // v.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0),
-            P.stride(1), P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT,
-            precision, EXACT, run.varlen,
+            run.steps, least, *w_raw_at, *kappa_at, *eta_at, *k_at, *v_at, Q.stride(0),
+            Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, tile_K, V,
+            tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
     if kept is None:
-        _, block, warps, stages, precision = _config("solve", k.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("solve", *sizes)
         {32: _m_solve_kernel_c32, 64: _m_solve_kernel_c64_2}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
             first_K, second_K, kappa, eta, k, v, w_raw, Q, P, run.cu, run.T, H, run.N,
-            run.steps, least, run.chunks(chunk), kappa.stride(0), kappa.stride(1),
-            kappa.stride(2), H // kappa.shape[2], eta.stride(0), eta.stride(1), eta.stride(2),
-            H // eta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w_raw.stride(0),
-            w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], Q.stride(0), Q.stride(1),
-            Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _tile(K, dtype), V,
-            _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+            run.steps, least, run.chunks(chunk), *kappa_at, *eta_at, *k_at, *v_at, *w_raw_at,
+            Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K,
+            tile_K, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-        _, block, warps, stages, precision = _config("states", k.device, dtype.itemsize, K, V)
-        {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        _, block, warps, stages, precision = _config("states", *sizes)
+        block = min(block, tile_V)
+        {32: _m_states_kernel_c32, 64: _m_states_kernel_c64}[chunk][(run.slots * H * -(-V // block),)](
             eta, kappa, k, v, w_raw, P, Q, initial_state, h_2, z, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, eta.stride(0), eta.stride(1), eta.stride(2),
-            H // eta.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2),
-            H // kappa.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w_raw.stride(0),
-            w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], P.stride(0), P.stride(1),
-            P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
-            H // Q.shape[2], z.stride(0), z.stride(1), z.stride(2), K, _tile(K, dtype), V,
-            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.segments, run.N, run.steps, *eta_at, *kappa_at, *k_at, *v_at, *w_raw_at,
+            P.stride(0), P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1),
+            Q.stride(2), H // Q.shape[2], z.stride(0), z.stride(1), z.stride(2), K, tile_K, V,
+            block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype) + _tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype)) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (tile_K + block + tile_K + tile_K + tile_K + block + tile_K) * dtype.itemsize),
         )
     if least <= 1.0:
-        _, block, warps, stages, precision = _config("solve_adjoint_mild", k.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("solve_adjoint_mild", *sizes)
         {32: _m_solve_adjoint_mild_kernel, 64: _m_solve_adjoint_mild_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
             first_K, second_K, w_raw, kappa, eta, r, dy, Q_adjoint, P_adjoint, sum_1, run.cu,
-            run.T, H, run.N, run.steps, least, w_raw.stride(0), w_raw.stride(1),
-            w_raw.stride(2), H // w_raw.shape[2], kappa.stride(0), kappa.stride(1),
-            kappa.stride(2), H // kappa.shape[2], eta.stride(0), eta.stride(1), eta.stride(2),
-            H // eta.shape[2], r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
-            dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2], Q_adjoint.stride(0),
-            Q_adjoint.stride(1), Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1),
-            P_adjoint.stride(2), sum_1.stride(0), sum_1.stride(1), sum_1.stride(2), K,
-            _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+            run.T, H, run.N, run.steps, least, *w_raw_at, *kappa_at, *eta_at, *r_at, *dy_at,
+            Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2), P_adjoint.stride(0),
+            P_adjoint.stride(1), P_adjoint.stride(2), sum_1.stride(0), sum_1.stride(1),
+            sum_1.stride(2), K, tile_K, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-    _, block, warps, stages, precision = _config("solve_adjoint", k.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("solve_adjoint", *sizes)
     {32: _m_solve_adjoint_kernel, 64: _m_solve_adjoint_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
         first_K, second_K, r, kappa, eta, w_raw, dy, sum_1, Q_adjoint, P_adjoint, run.cu, run.T,
-        H, run.N, run.steps, least, run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2),
-        H // r.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2), H // kappa.shape[2],
-        eta.stride(0), eta.stride(1), eta.stride(2), H // eta.shape[2], w_raw.stride(0),
-        w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], dy.stride(0), dy.stride(1),
-        dy.stride(2), H // dy.shape[2], sum_1.stride(0), sum_1.stride(1), sum_1.stride(2),
-        Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2), P_adjoint.stride(0),
-        P_adjoint.stride(1), P_adjoint.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk,
+        H, run.N, run.steps, least, run.chunks(chunk), *r_at, *kappa_at, *eta_at, *w_raw_at,
+        *dy_at, sum_1.stride(0), sum_1.stride(1), sum_1.stride(2), Q_adjoint.stride(0),
+        Q_adjoint.stride(1), Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1),
+        P_adjoint.stride(2), K, tile_K, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
+        num_warps=warps,
+        num_stages=stages,
+    )
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_V)
+    _m_states_adjoint_kernel[(run.slots * H * -(-V // block),)](
+        r, kappa, w_raw, dy, P_adjoint, Q_adjoint, d_final_state, l, zeta, d_initial_state,
+        run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, *r_at, *kappa_at,
+        *w_raw_at, *dy_at, P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2),
+        H // P_adjoint.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2),
+        H // Q_adjoint.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2), K, tile_K, V,
+        block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        num_warps=warps,
+        num_stages=_stages_of(stages, chunk * (tile_K + block + block + tile_K + tile_K + tile_K) * dtype.itemsize),
+    )
+    if least <= 1.0:
+        _, block, warps, stages, precision = _config("gradients_mild_value", *sizes)
+        block = min(block, tile_V)
+        {32: _m_gradients_mild_value_kernel, 64: _m_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
+            first_K, second_K, r, kappa, sum_1, k, w_raw, dy, l, zeta, d_v, run.cu, run.T, H,
+            run.N, run.steps, least, *r_at, *kappa_at, sum_1.stride(0), sum_1.stride(1),
+            sum_1.stride(2), H // sum_1.shape[2], *k_at, *w_raw_at, *dy_at, zeta.stride(0),
+            zeta.stride(1), zeta.stride(2), H // zeta.shape[2], *d_v_at, K, tile_K, V, block,
+            chunk, DT, FT, precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+        _, block, warps, stages, precision = _config("gradients_mild", *sizes)
+        block = min(block, tile_K)
+        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // block),)](
+            first_K, second_K, r, kappa, sum_1, eta, k, v, w_raw, dy, z, h_2, l, zeta, d_r, du,
+            d_eta, d_k, dw, d_w_raw, run.cu, run.T, H, run.N, run.steps, least, *r_at,
+            *kappa_at, sum_1.stride(0), sum_1.stride(1), sum_1.stride(2), H // sum_1.shape[2],
+            *eta_at, *k_at, *v_at, *w_raw_at, *dy_at, z.stride(0), z.stride(1), z.stride(2),
+            H // z.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2],
+            *d_r_at, du.stride(0), du.stride(1), du.stride(2), *d_eta_at, *d_k_at, dw.stride(0),
+            dw.stride(1), dw.stride(2), *d_w_raw_at, K, block, V, tile_V, chunk, DT, FT,
+            precision, EXACT, run.varlen,
+            num_warps=warps,
+            num_stages=stages,
+        )
+    _, block, warps, stages, precision = _config("gradients_value", *sizes)
+    block = min(block, tile_V)
+    {32: _m_gradients_value_kernel, 64: _m_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
+        first_K, second_K, r, kappa, sum_1, k, w_raw, dy, l, zeta, d_v, run.cu, run.T, H, run.N,
+        run.steps, least, run.chunks(chunk), *r_at, *kappa_at, sum_1.stride(0), sum_1.stride(1),
+        sum_1.stride(2), H // sum_1.shape[2], *k_at, *w_raw_at, *dy_at, zeta.stride(0),
+        zeta.stride(1), zeta.stride(2), H // zeta.shape[2], *d_v_at, K, tile_K, V, block, chunk,
         DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
-    _, block, warps, stages, precision = _config("states_adjoint", k.device, dtype.itemsize, K, V)
-    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
-        r, kappa, w_raw, dy, P_adjoint, Q_adjoint, d_final_state, l, zeta, d_initial_state,
-        run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, r.stride(0), r.stride(1),
-        r.stride(2), H // r.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2),
-        H // kappa.shape[2], w_raw.stride(0), w_raw.stride(1), w_raw.stride(2),
-        H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
-        P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), H // P_adjoint.shape[2],
-        Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2), H // Q_adjoint.shape[2],
-        zeta.stride(0), zeta.stride(1), zeta.stride(2), K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
-        num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
-    )
-    if least <= 1.0:
-        _, block, warps, stages, precision = _config("gradients_mild_value", k.device, dtype.itemsize, K, V)
-        {32: _m_gradients_mild_value_kernel, 64: _m_gradients_mild_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
-            first_K, second_K, r, kappa, sum_1, k, w_raw, dy, l, zeta, d_v, run.cu, run.T, H,
-            run.N, run.steps, least, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
-            kappa.stride(0), kappa.stride(1), kappa.stride(2), H // kappa.shape[2],
-            sum_1.stride(0), sum_1.stride(1), sum_1.stride(2), H // sum_1.shape[2], k.stride(0),
-            k.stride(1), k.stride(2), H // k.shape[2], w_raw.stride(0), w_raw.stride(1),
-            w_raw.stride(2), H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-            H // dy.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2),
-            H // zeta.shape[2], d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _tile(K, dtype),
-            V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
-            num_warps=warps,
-            num_stages=stages,
-        )
-        _, block, warps, stages, precision = _config("gradients_mild", k.device, dtype.itemsize, K, V)
-        {32: _m_gradients_mild_kernel, 64: _m_gradients_mild_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
-            first_K, second_K, r, kappa, sum_1, eta, k, v, w_raw, dy, z, h_2, l, zeta, d_r, du,
-            d_eta, d_k, dw, d_w_raw, run.cu, run.T, H, run.N, run.steps, least, r.stride(0),
-            r.stride(1), r.stride(2), H // r.shape[2], kappa.stride(0), kappa.stride(1),
-            kappa.stride(2), H // kappa.shape[2], sum_1.stride(0), sum_1.stride(1),
-            sum_1.stride(2), H // sum_1.shape[2], eta.stride(0), eta.stride(1), eta.stride(2),
-            H // eta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w_raw.stride(0),
-            w_raw.stride(1), w_raw.stride(2), H // w_raw.shape[2], dy.stride(0), dy.stride(1),
-            dy.stride(2), H // dy.shape[2], z.stride(0), z.stride(1), z.stride(2),
-            H // z.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2],
-            d_r.stride(0), d_r.stride(1), d_r.stride(2), du.stride(0), du.stride(1),
-            du.stride(2), d_eta.stride(0), d_eta.stride(1), d_eta.stride(2), d_k.stride(0),
-            d_k.stride(1), d_k.stride(2), dw.stride(0), dw.stride(1), dw.stride(2),
-            d_w_raw.stride(0), d_w_raw.stride(1), d_w_raw.stride(2), K,
-            min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT, precision, EXACT,
-            run.varlen,
-            num_warps=warps,
-            num_stages=stages,
-        )
-    _, block, warps, stages, precision = _config("gradients_value", k.device, dtype.itemsize, K, V)
-    {32: _m_gradients_value_kernel, 64: _m_gradients_value_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H,)](
-        first_K, second_K, r, kappa, sum_1, k, w_raw, dy, l, zeta, d_v, run.cu, run.T, H, run.N,
-        run.steps, least, run.chunks(chunk), r.stride(0), r.stride(1), r.stride(2),
-        H // r.shape[2], kappa.stride(0), kappa.stride(1), kappa.stride(2), H // kappa.shape[2],
-        sum_1.stride(0), sum_1.stride(1), sum_1.stride(2), H // sum_1.shape[2], k.stride(0),
-        k.stride(1), k.stride(2), H // k.shape[2], w_raw.stride(0), w_raw.stride(1),
-        w_raw.stride(2), H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2],
-        d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
-        num_warps=warps,
-        num_stages=stages,
-    )
     _, block, warps, stages, precision = config
-    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // min(block, _tile(K, dtype))),)](
+    block = min(block, tile_K)
+    {32: _m_gradients_kernel, 64: _m_gradients_kernel_c64}[chunk][(-(-run.chunks(chunk) // 8) * H * -(-K // block),)](
         first_K, second_K, r, kappa, sum_1, eta, k, v, w_raw, dy, z, h_2, l, zeta, d_r, dw, du,
         d_eta, d_k, d_w_raw, run.cu, run.T, H, run.N, run.steps, least, run.chunks(chunk),
-        r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], kappa.stride(0),
-        kappa.stride(1), kappa.stride(2), H // kappa.shape[2], sum_1.stride(0), sum_1.stride(1),
-        sum_1.stride(2), H // sum_1.shape[2], eta.stride(0), eta.stride(1), eta.stride(2),
-        H // eta.shape[2], k.stride(0), k.stride(1), k.stride(2), H // k.shape[2], v.stride(0),
-        v.stride(1), v.stride(2), H // v.shape[2], w_raw.stride(0), w_raw.stride(1),
-        w_raw.stride(2), H // w_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], z.stride(0), z.stride(1), z.stride(2), H // z.shape[2],
-        zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2], d_r.stride(0),
-        d_r.stride(1), d_r.stride(2), dw.stride(0), dw.stride(1), dw.stride(2), du.stride(0),
-        du.stride(1), du.stride(2), d_eta.stride(0), d_eta.stride(1), d_eta.stride(2),
-        d_k.stride(0), d_k.stride(1), d_k.stride(2), d_w_raw.stride(0), d_w_raw.stride(1),
-        d_w_raw.stride(2), K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        *r_at, *kappa_at, sum_1.stride(0), sum_1.stride(1), sum_1.stride(2),
+        H // sum_1.shape[2], *eta_at, *k_at, *v_at, *w_raw_at, *dy_at, z.stride(0), z.stride(1),
+        z.stride(2), H // z.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2),
+        H // zeta.shape[2], *d_r_at, dw.stride(0), dw.stride(1), dw.stride(2), du.stride(0),
+        du.stride(1), du.stride(2), *d_eta_at, *d_k_at, *d_w_raw_at, K, block, V, tile_V, chunk,
+        DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
-    _, block, warps, stages, precision = _config("prologues_adjoint", k.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("prologues_adjoint", *sizes)
     _m_prologues_adjoint_kernel[(run.chunks(chunk) * H,)](
         dw, kappa, du, eta, d_kappa, run.cu, run.T, H, run.N, run.steps, dw.stride(0),
-        dw.stride(1), dw.stride(2), H // dw.shape[2], kappa.stride(0), kappa.stride(1),
-        kappa.stride(2), H // kappa.shape[2], du.stride(0), du.stride(1), du.stride(2),
-        H // du.shape[2], eta.stride(0), eta.stride(1), eta.stride(2), H // eta.shape[2],
-        d_kappa.stride(0), d_kappa.stride(1), d_kappa.stride(2), K, _tile(K, dtype), chunk, DT,
-        FT, precision, EXACT, run.varlen,
+        dw.stride(1), dw.stride(2), H // dw.shape[2], *kappa_at, du.stride(0), du.stride(1),
+        du.stride(2), H // du.shape[2], *eta_at, *d_kappa_at, K, tile_K, chunk, DT, FT,
+        precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -7195,8 +7279,9 @@ def m_kept(
     K = k.shape[3]
     V = v.shape[3]
     dtype = _operand_type(k, v, r, kappa, eta)
-    chunk = _config("outputs", k.device, dtype.itemsize, K, V)[0]
-    if _config("gradients", k.device, dtype.itemsize, K, V)[0] != chunk:
+    sizes = k.device, dtype.itemsize, K, V
+    chunk = _config("outputs", *sizes)[0]
+    if _config("gradients", *sizes)[0] != chunk:
         return 0
     N = k.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(k.shape[1], N, cu_seqlens is not None, chunk)
@@ -7227,6 +7312,7 @@ def m_forward_kept(
     return (*m_forward(k, v, r, w_raw, kappa, eta, initial_state, cu_seqlens, kept), kept)
 
 
+@_prepared
 def m_step(
     k: torch.Tensor,
     v: torch.Tensor,
@@ -7251,12 +7337,15 @@ def m_step(
     _, block, warps, stages, _ = _config("step", k.device, dtype.itemsize, K, V)
     y = torch.empty((k.shape[0], H, V), dtype=k.dtype, device=k.device)
     held = state.contiguous()
-    _m_step_kernel[(k.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _m_step_kernel[(k.shape[0] * H * -(-V // block),)](
         r, kappa, eta, k, v, w_raw, held, y, held, state_indices, H, r.stride(0), r.stride(1),
         H // r.shape[1], kappa.stride(0), kappa.stride(1), H // kappa.shape[1], eta.stride(0),
         eta.stride(1), H // eta.shape[1], k.stride(0), k.stride(1), H // k.shape[1],
         v.stride(0), v.stride(1), H // v.shape[1], w_raw.stride(0), w_raw.stride(1),
-        H // w_raw.shape[1], y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
+        H // w_raw.shape[1], y.stride(0), y.stride(1), K, padded_K, V, block,
         num_warps=warps,
         num_stages=stages,
     )
@@ -7296,59 +7385,59 @@ def m_layer_forward(
     V = v.shape[3]
     dtype = _operand_type(k_raw, eta_raw, v, r)
     DT, FT, EXACT = _types(dtype, k_raw.device)
-    config = _config("outputs", k_raw.device, dtype.itemsize, K, V)
+    sizes = k_raw.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("outputs", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states", k_raw.device, dtype.itemsize, K, V)
-    run = _Layout(k_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
+    _, block, *_ = _config("states", *sizes)
+    run = _Layout(k_raw, H, cu_seqlens, -(-V // min(block, tile_V)), divisible=False)
     y = torch.empty((*k_raw.shape[:2], H, V), dtype=k_raw.dtype, device=k_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k_raw.device)
+    w0_at = (*w0.stride()[:1], H // w0.shape[0])
+    w_raw_raw_at = (*w_raw_raw.stride()[:3], H // w_raw_raw.shape[2])
+    k_k_at = (*k_k.stride()[:1], H // k_k.shape[0])
+    k_raw_at = (*k_raw.stride()[:3], H // k_raw.shape[2])
+    a0_at = (*a0.stride()[:1], H // a0.shape[0])
+    eta_raw_at = (*eta_raw.stride()[:3], H // eta_raw.shape[2])
+    k_a_at = (*k_a.stride()[:1], H // k_a.shape[0])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    r_at = (*r.stride()[:3], H // r.shape[2])
+    y_at = y.stride()[:3]
     h_2, z = _places(kept, k_raw.device, (
         ((run.chunks(chunk), H, K, V), dtype),
         ((*k_raw.shape[:2], H, V), dtype),
     ))
     P = torch.empty((*k_raw.shape[:2], H, K), dtype=dtype, device=k_raw.device)
     Q = torch.empty((*k_raw.shape[:2], H, V), dtype=dtype, device=k_raw.device)
-    _, block, warps, stages, precision = _config("solve", k_raw.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("solve", *sizes)
     {32: _m_layer_solve_kernel, 64: _m_layer_solve_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
         w0, w_raw_raw, k_k, k_raw, a0, eta_raw, k_a, v, Q, P, run.cu, run.T, H, run.N,
-        run.steps, w0.stride(0), H // w0.shape[0], w_raw_raw.stride(0), w_raw_raw.stride(1),
-        w_raw_raw.stride(2), H // w_raw_raw.shape[2], k_k.stride(0), H // k_k.shape[0],
-        k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], a0.stride(0),
-        H // a0.shape[0], eta_raw.stride(0), eta_raw.stride(1), eta_raw.stride(2),
-        H // eta_raw.shape[2], k_a.stride(0), H // k_a.shape[0], v.stride(0), v.stride(1),
-        v.stride(2), H // v.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0),
-        P.stride(1), P.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT,
-        precision, EXACT, run.varlen,
+        run.steps, *w0_at, *w_raw_raw_at, *k_k_at, *k_raw_at, *a0_at, *eta_raw_at, *k_a_at,
+        *v_at, Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K,
+        tile_K, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
-    _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, V)
-    _m_layer_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_V)
+    _m_layer_states_kernel[(run.slots * H * -(-V // block),)](
         a0, eta_raw, k_k, k_raw, k_a, v, w0, w_raw_raw, P, Q, initial_state, h_2, z,
-        final_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
-        a0.stride(0), H // a0.shape[0], eta_raw.stride(0), eta_raw.stride(1), eta_raw.stride(2),
-        H // eta_raw.shape[2], k_k.stride(0), H // k_k.shape[0], k_raw.stride(0),
-        k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], k_a.stride(0), H // k_a.shape[0],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w0.stride(0), H // w0.shape[0],
-        w_raw_raw.stride(0), w_raw_raw.stride(1), w_raw_raw.stride(2), H // w_raw_raw.shape[2],
-        P.stride(0), P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1),
-        Q.stride(2), H // Q.shape[2], z.stride(0), z.stride(1), z.stride(2), K, _tile(K, dtype),
-        V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+        final_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, *a0_at,
+        *eta_raw_at, *k_k_at, *k_raw_at, *k_a_at, *v_at, *w0_at, *w_raw_raw_at, P.stride(0),
+        P.stride(1), P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
+        H // Q.shape[2], z.stride(0), z.stride(1), z.stride(2), K, tile_K, V, block, chunk, DT,
+        FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype)) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (tile_K + block + tile_K + tile_K + block + tile_K) * dtype.itemsize),
     )
     _, block, warps, stages, precision = config
+    block = min(block, tile_V)
     {32: _m_layer_outputs_kernel, 64: _m_layer_outputs_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
         r, k_k, k_raw, a0, eta_raw, k_a, w0, w_raw_raw, v, z, h_2, y, run.cu, run.T, H, run.N,
-        run.steps, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k_k.stride(0),
-        H // k_k.shape[0], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], a0.stride(0), H // a0.shape[0], eta_raw.stride(0),
-        eta_raw.stride(1), eta_raw.stride(2), H // eta_raw.shape[2], k_a.stride(0),
-        H // k_a.shape[0], w0.stride(0), H // w0.shape[0], w_raw_raw.stride(0),
-        w_raw_raw.stride(1), w_raw_raw.stride(2), H // w_raw_raw.shape[2], v.stride(0),
-        v.stride(1), v.stride(2), H // v.shape[2], z.stride(0), z.stride(1), z.stride(2),
-        H // z.shape[2], y.stride(0), y.stride(1), y.stride(2), K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.steps, *r_at, *k_k_at, *k_raw_at, *a0_at, *eta_raw_at, *k_a_at, *w0_at,
+        *w_raw_raw_at, *v_at, z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], *y_at, K,
+        tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -7390,10 +7479,13 @@ def m_layer_backward(
     V = v.shape[3]
     dtype = _operand_type(k_raw, eta_raw, v, r)
     DT, FT, EXACT = _types(dtype, k_raw.device)
-    config = _config("gradients", k_raw.device, dtype.itemsize, K, V)
+    sizes = k_raw.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", k_raw.device, dtype.itemsize, K, V)
-    run = _Layout(k_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))), divisible=False)
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(k_raw, H, cu_seqlens, -(-V // min(block, tile_V)), divisible=False)
     d_k_raw = _gradient(k_raw, H)
     d_a0 = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k_raw.device)
     d_eta_raw = _gradient(eta_raw, H)
@@ -7404,6 +7496,21 @@ def m_layer_backward(
     d_w_raw_raw = _gradient(w_raw_raw, H)
     d_k_k = torch.empty((run.chunks(chunk), H, K), dtype=torch.float32, device=k_raw.device)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k_raw.device)
+    w0_at = (*w0.stride()[:1], H // w0.shape[0])
+    w_raw_raw_at = (*w_raw_raw.stride()[:3], H // w_raw_raw.shape[2])
+    k_k_at = (*k_k.stride()[:1], H // k_k.shape[0])
+    k_raw_at = (*k_raw.stride()[:3], H // k_raw.shape[2])
+    a0_at = (*a0.stride()[:1], H // a0.shape[0])
+    eta_raw_at = (*eta_raw.stride()[:3], H // eta_raw.shape[2])
+    k_a_at = (*k_a.stride()[:1], H // k_a.shape[0])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    r_at = (*r.stride()[:3], H // r.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_v_at = d_v.stride()[:3]
+    d_r_at = d_r.stride()[:3]
+    d_eta_raw_at = d_eta_raw.stride()[:3]
+    d_w_raw_raw_at = d_w_raw_raw.stride()[:3]
+    d_k_raw_at = d_k_raw.stride()[:3]
     h_2, z = _places(kept, k_raw.device, (
         ((run.chunks(chunk), H, K, V), dtype),
         ((*k_raw.shape[:2], H, V), dtype),
@@ -7419,116 +7526,85 @@ def m_layer_backward(
     de = torch.empty((*k_raw.shape[:2], H, K), dtype=dtype, device=k_raw.device)
     sum_1 = torch.empty((*k_raw.shape[:2], H), dtype=torch.float32, device=k_raw.device)
     if kept is None:
-        _, block, warps, stages, precision = _config("solve", k_raw.device, dtype.itemsize, K, V)
+        _, block, warps, stages, precision = _config("solve", *sizes)
         {32: _m_layer_solve_kernel_c32, 64: _m_layer_solve_kernel_c64_2}[chunk][(run.chunks(chunk) * H,)](
             w0, w_raw_raw, k_k, k_raw, a0, eta_raw, k_a, v, Q, P, run.cu, run.T, H, run.N,
-            run.steps, w0.stride(0), H // w0.shape[0], w_raw_raw.stride(0), w_raw_raw.stride(1),
-            w_raw_raw.stride(2), H // w_raw_raw.shape[2], k_k.stride(0), H // k_k.shape[0],
-            k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2],
-            a0.stride(0), H // a0.shape[0], eta_raw.stride(0), eta_raw.stride(1),
-            eta_raw.stride(2), H // eta_raw.shape[2], k_a.stride(0), H // k_a.shape[0],
-            v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], Q.stride(0), Q.stride(1),
-            Q.stride(2), P.stride(0), P.stride(1), P.stride(2), K, _tile(K, dtype), V,
-            _tile(V, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+            run.steps, *w0_at, *w_raw_raw_at, *k_k_at, *k_raw_at, *a0_at, *eta_raw_at, *k_a_at,
+            *v_at, Q.stride(0), Q.stride(1), Q.stride(2), P.stride(0), P.stride(1), P.stride(2),
+            K, tile_K, V, tile_V, chunk, DT, FT, precision, EXACT, run.varlen,
             num_warps=warps,
             num_stages=stages,
         )
-        _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, V)
-        {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        _, block, warps, stages, precision = _config("states", *sizes)
+        block = min(block, tile_V)
+        {32: _m_layer_states_kernel_c32, 64: _m_layer_states_kernel_c64}[chunk][(run.slots * H * -(-V // block),)](
             a0, eta_raw, k_k, k_raw, k_a, v, w0, w_raw_raw, P, Q, initial_state, h_2, z, run.cu,
-            run.T, H, run.segment, run.segments, run.N, run.steps, a0.stride(0),
-            H // a0.shape[0], eta_raw.stride(0), eta_raw.stride(1), eta_raw.stride(2),
-            H // eta_raw.shape[2], k_k.stride(0), H // k_k.shape[0], k_raw.stride(0),
-            k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], k_a.stride(0),
-            H // k_a.shape[0], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            w0.stride(0), H // w0.shape[0], w_raw_raw.stride(0), w_raw_raw.stride(1),
-            w_raw_raw.stride(2), H // w_raw_raw.shape[2], P.stride(0), P.stride(1), P.stride(2),
-            H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2), H // Q.shape[2],
-            z.stride(0), z.stride(1), z.stride(2), K, _tile(K, dtype), V,
-            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.T, H, run.segment, run.segments, run.N, run.steps, *a0_at, *eta_raw_at, *k_k_at,
+            *k_raw_at, *k_a_at, *v_at, *w0_at, *w_raw_raw_at, P.stride(0), P.stride(1),
+            P.stride(2), H // P.shape[2], Q.stride(0), Q.stride(1), Q.stride(2),
+            H // Q.shape[2], z.stride(0), z.stride(1), z.stride(2), K, tile_K, V, block, chunk,
+            DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
-            num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype) + min(block, _tile(V, dtype)) + _tile(K, dtype)) * dtype.itemsize),
+            num_stages=_stages_of(stages, chunk * (tile_K + block + tile_K + tile_K + block + tile_K) * dtype.itemsize),
         )
-    _, block, warps, stages, precision = _config("solve_adjoint", k_raw.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("solve_adjoint", *sizes)
     {32: _m_layer_solve_adjoint_kernel, 64: _m_layer_solve_adjoint_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
         w0, w_raw_raw, k_k, k_raw, a0, eta_raw, r, dy, Q_adjoint, P_adjoint, sum_1, run.cu,
-        run.T, H, run.N, run.steps, w0.stride(0), H // w0.shape[0], w_raw_raw.stride(0),
-        w_raw_raw.stride(1), w_raw_raw.stride(2), H // w_raw_raw.shape[2], k_k.stride(0),
-        H // k_k.shape[0], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], a0.stride(0), H // a0.shape[0], eta_raw.stride(0),
-        eta_raw.stride(1), eta_raw.stride(2), H // eta_raw.shape[2], r.stride(0), r.stride(1),
-        r.stride(2), H // r.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1), Q_adjoint.stride(2),
-        P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2), sum_1.stride(0),
-        sum_1.stride(1), sum_1.stride(2), K, _tile(K, dtype), V, _tile(V, dtype), chunk, DT, FT,
+        run.T, H, run.N, run.steps, *w0_at, *w_raw_raw_at, *k_k_at, *k_raw_at, *a0_at,
+        *eta_raw_at, *r_at, *dy_at, Q_adjoint.stride(0), Q_adjoint.stride(1),
+        Q_adjoint.stride(2), P_adjoint.stride(0), P_adjoint.stride(1), P_adjoint.stride(2),
+        sum_1.stride(0), sum_1.stride(1), sum_1.stride(2), K, tile_K, V, tile_V, chunk, DT, FT,
         precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
-    _, block, warps, stages, precision = _config("states_adjoint", k_raw.device, dtype.itemsize, K, V)
-    _m_layer_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_V)
+    _m_layer_states_adjoint_kernel[(run.slots * H * -(-V // block),)](
         r, k_k, k_raw, w0, w_raw_raw, dy, P_adjoint, Q_adjoint, d_final_state, l, zeta,
-        d_initial_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps,
-        r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k_k.stride(0),
-        H // k_k.shape[0], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], w0.stride(0), H // w0.shape[0], w_raw_raw.stride(0),
-        w_raw_raw.stride(1), w_raw_raw.stride(2), H // w_raw_raw.shape[2], dy.stride(0),
-        dy.stride(1), dy.stride(2), H // dy.shape[2], P_adjoint.stride(0), P_adjoint.stride(1),
-        P_adjoint.stride(2), H // P_adjoint.shape[2], Q_adjoint.stride(0), Q_adjoint.stride(1),
-        Q_adjoint.stride(2), H // Q_adjoint.shape[2], zeta.stride(0), zeta.stride(1),
-        zeta.stride(2), K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        d_initial_state, run.cu, run.T, H, run.segment, run.segments, run.N, run.steps, *r_at,
+        *k_k_at, *k_raw_at, *w0_at, *w_raw_raw_at, *dy_at, P_adjoint.stride(0),
+        P_adjoint.stride(1), P_adjoint.stride(2), H // P_adjoint.shape[2], Q_adjoint.stride(0),
+        Q_adjoint.stride(1), Q_adjoint.stride(2), H // Q_adjoint.shape[2], zeta.stride(0),
+        zeta.stride(1), zeta.stride(2), K, tile_K, V, block, chunk, DT, FT, precision, EXACT,
+        run.varlen, run.split,
         num_warps=warps,
-        num_stages=_stages_of(stages, chunk * (_tile(K, dtype) + min(block, _tile(V, dtype)) + min(block, _tile(V, dtype)) + _tile(K, dtype) + _tile(K, dtype) + _tile(K, dtype)) * dtype.itemsize),
+        num_stages=_stages_of(stages, chunk * (tile_K + block + block + tile_K + tile_K + tile_K) * dtype.itemsize),
     )
-    _, block, warps, stages, precision = _config("gradients_value", k_raw.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("gradients_value", *sizes)
+    block = min(block, tile_V)
     {32: _m_layer_gradients_value_kernel, 64: _m_layer_gradients_value_kernel_c64}[chunk][(run.chunks(chunk) * H,)](
         r, k_k, k_raw, sum_1, k_a, a0, eta_raw, w0, w_raw_raw, dy, l, zeta, d_v, run.cu, run.T,
-        H, run.N, run.steps, r.stride(0), r.stride(1), r.stride(2), H // r.shape[2],
-        k_k.stride(0), H // k_k.shape[0], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], sum_1.stride(0), sum_1.stride(1), sum_1.stride(2),
-        H // sum_1.shape[2], k_a.stride(0), H // k_a.shape[0], a0.stride(0), H // a0.shape[0],
-        eta_raw.stride(0), eta_raw.stride(1), eta_raw.stride(2), H // eta_raw.shape[2],
-        w0.stride(0), H // w0.shape[0], w_raw_raw.stride(0), w_raw_raw.stride(1),
-        w_raw_raw.stride(2), H // w_raw_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2),
-        H // dy.shape[2], zeta.stride(0), zeta.stride(1), zeta.stride(2), H // zeta.shape[2],
-        d_v.stride(0), d_v.stride(1), d_v.stride(2), K, _tile(K, dtype), V,
-        min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen,
+        H, run.N, run.steps, *r_at, *k_k_at, *k_raw_at, sum_1.stride(0), sum_1.stride(1),
+        sum_1.stride(2), H // sum_1.shape[2], *k_a_at, *a0_at, *eta_raw_at, *w0_at,
+        *w_raw_raw_at, *dy_at, zeta.stride(0), zeta.stride(1), zeta.stride(2),
+        H // zeta.shape[2], *d_v_at, K, tile_K, V, block, chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
     _, block, warps, stages, precision = config
-    {32: _m_layer_gradients_kernel, 64: _m_layer_gradients_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // min(block, _tile(K, dtype))),)](
+    block = min(block, tile_K)
+    {32: _m_layer_gradients_kernel, 64: _m_layer_gradients_kernel_c64}[chunk][(run.chunks(chunk) * H * -(-K // block),)](
         r, k_k, k_raw, sum_1, a0, eta_raw, k_a, v, w0, w_raw_raw, dy, z, h_2, l, zeta, d_r, du,
         de, d_eta_raw, d_a0, d_k_a, dw, d_w_raw_raw, d_w0, run.cu, run.T, H, run.N, run.steps,
-        r.stride(0), r.stride(1), r.stride(2), H // r.shape[2], k_k.stride(0),
-        H // k_k.shape[0], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], sum_1.stride(0), sum_1.stride(1), sum_1.stride(2),
-        H // sum_1.shape[2], a0.stride(0), H // a0.shape[0], eta_raw.stride(0),
-        eta_raw.stride(1), eta_raw.stride(2), H // eta_raw.shape[2], k_a.stride(0),
-        H // k_a.shape[0], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], w0.stride(0),
-        H // w0.shape[0], w_raw_raw.stride(0), w_raw_raw.stride(1), w_raw_raw.stride(2),
-        H // w_raw_raw.shape[2], dy.stride(0), dy.stride(1), dy.stride(2), H // dy.shape[2],
+        *r_at, *k_k_at, *k_raw_at, sum_1.stride(0), sum_1.stride(1), sum_1.stride(2),
+        H // sum_1.shape[2], *a0_at, *eta_raw_at, *k_a_at, *v_at, *w0_at, *w_raw_raw_at, *dy_at,
         z.stride(0), z.stride(1), z.stride(2), H // z.shape[2], zeta.stride(0), zeta.stride(1),
-        zeta.stride(2), H // zeta.shape[2], d_r.stride(0), d_r.stride(1), d_r.stride(2),
-        du.stride(0), du.stride(1), du.stride(2), de.stride(0), de.stride(1), de.stride(2),
-        d_eta_raw.stride(0), d_eta_raw.stride(1), d_eta_raw.stride(2), dw.stride(0),
-        dw.stride(1), dw.stride(2), d_w_raw_raw.stride(0), d_w_raw_raw.stride(1),
-        d_w_raw_raw.stride(2), K, min(block, _tile(K, dtype)), V, _tile(V, dtype), chunk, DT,
-        FT, precision, EXACT, run.varlen,
+        zeta.stride(2), H // zeta.shape[2], *d_r_at, du.stride(0), du.stride(1), du.stride(2),
+        de.stride(0), de.stride(1), de.stride(2), *d_eta_raw_at, dw.stride(0), dw.stride(1),
+        dw.stride(2), *d_w_raw_raw_at, K, block, V, tile_V, chunk, DT, FT, precision, EXACT,
+        run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
-    _, block, warps, stages, precision = _config("prologues_adjoint", k_raw.device, dtype.itemsize, K, V)
+    _, block, warps, stages, precision = _config("prologues_adjoint", *sizes)
     _m_layer_prologues_adjoint_kernel[(run.chunks(chunk) * H,)](
         dw, k_k, k_raw, du, a0, eta_raw, de, k_a, d_k_k, d_k_raw, run.cu, run.T, H, run.N,
-        run.steps, dw.stride(0), dw.stride(1), dw.stride(2), H // dw.shape[2], k_k.stride(0),
-        H // k_k.shape[0], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], du.stride(0), du.stride(1), du.stride(2), H // du.shape[2],
-        a0.stride(0), H // a0.shape[0], eta_raw.stride(0), eta_raw.stride(1), eta_raw.stride(2),
-        H // eta_raw.shape[2], de.stride(0), de.stride(1), de.stride(2), H // de.shape[2],
-        k_a.stride(0), H // k_a.shape[0], d_k_raw.stride(0), d_k_raw.stride(1),
-        d_k_raw.stride(2), K, _tile(K, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.steps, dw.stride(0), dw.stride(1), dw.stride(2), H // dw.shape[2], *k_k_at,
+        *k_raw_at, du.stride(0), du.stride(1), du.stride(2), H // du.shape[2], *a0_at,
+        *eta_raw_at, de.stride(0), de.stride(1), de.stride(2), H // de.shape[2], *k_a_at,
+        *d_k_raw_at, K, tile_K, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -7552,8 +7628,9 @@ def m_layer_kept(
     K = k_raw.shape[3]
     V = v.shape[3]
     dtype = _operand_type(k_raw, eta_raw, v, r)
-    chunk = _config("outputs", k_raw.device, dtype.itemsize, K, V)[0]
-    if _config("gradients", k_raw.device, dtype.itemsize, K, V)[0] != chunk:
+    sizes = k_raw.device, dtype.itemsize, K, V
+    chunk = _config("outputs", *sizes)[0]
+    if _config("gradients", *sizes)[0] != chunk:
         return 0
     N = k_raw.shape[0] if cu_seqlens is None else cu_seqlens.shape[0] - 1
     chunks = _chunks(k_raw.shape[1], N, cu_seqlens is not None, chunk)
@@ -7585,6 +7662,7 @@ def m_layer_forward_kept(
     return (*m_layer_forward(k_raw, a0, eta_raw, k_a, v, r, w0, w_raw_raw, k_k, initial_state, cu_seqlens, kept), kept)
 
 
+@_prepared
 def m_layer_step(
     k_raw: torch.Tensor,
     a0: torch.Tensor,
@@ -7615,14 +7693,17 @@ def m_layer_step(
     _, block, warps, stages, _ = _config("step", k_raw.device, dtype.itemsize, K, V)
     y = torch.empty((k_raw.shape[0], H, V), dtype=k_raw.dtype, device=k_raw.device)
     held = state.contiguous()
-    _m_layer_step_kernel[(k_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _m_layer_step_kernel[(k_raw.shape[0] * H * -(-V // block),)](
         r, k_k, k_raw, a0, eta_raw, k_a, v, w0, w_raw_raw, held, y, held, state_indices, H,
         r.stride(0), r.stride(1), H // r.shape[1], k_k.stride(0), H // k_k.shape[0],
         k_raw.stride(0), k_raw.stride(1), H // k_raw.shape[1], a0.stride(0), H // a0.shape[0],
         eta_raw.stride(0), eta_raw.stride(1), H // eta_raw.shape[1], k_a.stride(0),
         H // k_a.shape[0], v.stride(0), v.stride(1), H // v.shape[1], w0.stride(0),
         H // w0.shape[0], w_raw_raw.stride(0), w_raw_raw.stride(1), H // w_raw_raw.shape[1],
-        y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
+        y.stride(0), y.stride(1), K, padded_K, V, block,
         num_warps=warps,
         num_stages=stages,
     )

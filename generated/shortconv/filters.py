@@ -4,12 +4,78 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+
+
+@functools.cache
+def _watchers() -> tuple[Callable[[], int], ...]:
+    """What tells whether a transform or a mode sees the calls of torch; none: it cannot be told."""
+    names = "_are_functorch_transforms_active _len_torch_dispatch_stack _len_torch_function_stack"
+    found = [getattr(torch._C, name, None) for name in names.split()]
+    return tuple(each for each in found if each) if all(found) else ()
+
+
+def _plain(given: Sequence[Any]) -> bool:
+    """Whether torch's dispatcher would do nothing but call the kernel of the device.
+
+    So it is in eager mode outside of transforms and modes, for strided tensors that are no
+    subclass's and no view that negates or conjugates when it is read.
+    """
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return False
+    watchers = _watchers()
+    if not watchers or any([watches() for watches in watchers]):
+        return False
+    for x in given:
+        kind = type(x)
+        if kind is not Tensor and kind is not torch.nn.Parameter:
+            if isinstance(x, Tensor):
+                return False
+        elif not (x.is_cuda or x.is_cpu) or x.layout is not torch.strided:
+            return False
+        elif x.is_neg() or x.is_conj():
+            return False
+    return True
+
+
+@functools.cache
+def _direct(function: Any, run: Callable[..., Any]) -> Any:
+    """The autograd function that calls `run` where another calls it through torch."""
+
+    def forward(ctx: Any, *given: Any) -> Any:
+        output = run(*given)
+        function.setup_context(ctx, given, output)
+        return output
+
+    members = {"forward": staticmethod(forward), "backward": staticmethod(function.backward)}
+    return type(function.__name__, (torch.autograd.Function,), members)
+
+
+def _applied(function: Any, run: Callable[..., Any], *given: Any) -> Any:
+    """An autograd function of an operator, past torch's dispatcher where that has nothing to do.
+
+    Where no gradient is recorded and none is carried forward, `run` is all that is left of it.
+    """
+    if not _plain(given):
+        return function.apply(*given)
+    # Without that name, as if gradients were carried.
+    if torch.is_grad_enabled() or getattr(torch.autograd.forward_ad, "_current_level", 0) >= 0:
+        return _direct(function, run).apply(*given)
+    return run(*given)
+
+
+def _uncast(device: str) -> contextlib.AbstractContextManager[None]:
+    """No autocast within."""
+    if torch.is_autocast_enabled(device):
+        return torch.autocast(device, enabled=False)
+    return contextlib.nullcontext()
 
 
 def _accumulated(*tensors: Tensor) -> torch.dtype:
@@ -108,7 +174,7 @@ def _register(name, schema, run, fake, vmap=None, backward=None, setup=None):
 
 def _filter_1_forward(x, taps, s1, before):
     '4 taps along time, then a pointwise function.'
-    with torch.autocast(x.device.type, enabled=False):
+    with _uncast(x.device.type):
         if _by_triton(x):
             from . import triton_filters
 
@@ -122,7 +188,7 @@ def _filter_1_forward(x, taps, s1, before):
 
 def _filter_1_backward(x, taps, s1, before, dy):
     """Of x, the taps, the statics, and the steps before (empty where there are none)."""
-    with torch.autocast(x.device.type, enabled=False):
+    with _uncast(x.device.type):
         if _by_triton(x):
             from . import triton_filters
 
@@ -211,7 +277,7 @@ class _filter_1(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy):
         x, taps, s1, before = ctx.saved_tensors
-        *found, edge = _filter_1_Gradient.apply(x, taps, s1, before, dy)
+        *found, edge = _applied(_filter_1_Gradient, _filter_1_backward, x, taps, s1, before, dy)
         return (*found, None if before is None else edge)
 
 
@@ -242,4 +308,4 @@ def filter_1(
     before: Tensor | None,
 ) -> Tensor:
     '4 taps along time, then a pointwise function.'
-    return _filter_1.apply(x, taps, s1, before)
+    return _applied(_filter_1, _filter_1_forward, x, taps, s1, before)

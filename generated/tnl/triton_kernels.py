@@ -174,7 +174,7 @@ def _dense(x: torch.Tensor | None) -> torch.Tensor | None:
 
 def _operand_type(*tensors: torch.Tensor) -> torch.dtype:
     """The dtype of products: that of the operands; the widest where they differ."""
-    wide = functools.reduce(torch.promote_types, (x.dtype for x in tensors))
+    wide = functools.reduce(torch.promote_types, {x.dtype for x in tensors})
     if wide not in (torch.float32, torch.bfloat16, torch.float16):
         raise TypeError(f"the Triton kernels take float32, bfloat16 and float16, not {wide}")
     return wide
@@ -245,22 +245,117 @@ def _chunks(T: int, N: int, varlen: bool, chunk: int) -> int:
     return T // chunk + N if varlen else N * -(-T // chunk)
 
 
+class _Thread(threading.local):
+    """launch: what stands in for a kernel that is launched on a grid; None: the kernel itself."""
+
+    launch: Any = None
+
+
 class _Kernel:
-    """A kernel: `kernel[grid](...)` launches it, or compiles it alone in a thread that prepares.
+    """A kernel: `kernel[grid](...)` launches it, or does what the launcher in this thread wants."""
 
-    thread.prepared: the kernels that are compiled, in a thread that prepares.
-    """
-
-    thread = threading.local()
+    thread = _Thread()
 
     def __init__(self, function: Any):
         self.function = function
 
-    def __getitem__(self, grid: tuple[int, ...]) -> Any:
-        prepared = getattr(_Kernel.thread, "prepared", None)
-        if prepared is None:
-            return self.function[grid]
-        return lambda *given, **how: prepared.append(self.function.warmup(*given, grid=grid, **how))
+    def __getitem__(self, grid: tuple[int]) -> Any:
+        launch = _Kernel.thread.launch
+        return self.function[grid] if launch is None else launch(self.function, grid)
+
+
+def _run(launcher: Any, operands: tuple[Any, ...], launch: Any) -> Any:
+    """Run a launcher whose kernels are launched by `launch(kernel, grid)(...)`."""
+    _Kernel.thread.launch = launch
+    try:
+        return launcher(*operands)
+    finally:
+        _Kernel.thread.launch = None
+
+
+class _Launch:
+    """A launch as it was: `run` is the compiled kernel on its grid.
+
+    It may be repeated with other tensors that are as much alike as `_alike` asks, and with the
+    same numbers. numbers: the arguments from `first` on, which stand behind tensors and None.
+    """
+
+    __slots__ = ("first", "function", "grid", "numbers", "options", "run")
+
+    def __init__(self, function: Any, grid: tuple[int], run: Any, given: tuple[Any, ...], how: Any):
+        self.function, self.grid, self.run, self.options = function, grid, run, how
+        places = [n + 1 for n, x in enumerate(given) if x is None or isinstance(x, torch.Tensor)]
+        self.first = max(places, default=0)
+        self.numbers = given[self.first :]
+
+
+class _Noted:
+    """Kernels are launched, and noted. launches: None where one is not known, or interpreted.
+
+    On AMD's devices kernels are compiled for the size of what a tensor is a view of, too.
+    """
+
+    def __init__(self) -> None:
+        self.launches: list[_Launch] | None = None if torch.version.hip else []
+
+    def __call__(self, function: Any, grid: tuple[int]) -> Any:
+        """What launches a kernel on a grid."""
+
+        def launch(*given: Any, **options: Any) -> None:
+            compiled = function[grid](*given, **options)
+            if not isinstance(compiled, triton.compiler.CompiledKernel):
+                self.launches = None
+            elif self.launches is not None:
+                run = compiled[(*grid, 1, 1)]
+                self.launches.append(_Launch(function, grid, run, given, options))
+
+        return launch
+
+
+class _Repeated:
+    """Compiled kernels are launched as noted, past Triton's search for them.
+
+    fits: whether all launches were the noted ones so far. One that is not is Triton's to launch.
+    """
+
+    def __init__(self, launches: list[_Launch]):
+        driver = triton.runtime.driver.active
+        self.stream = driver.get_current_stream(driver.get_current_device())
+        self.launches, self.fits = iter(launches), True
+
+    def __call__(self, function: Any, grid: tuple[int]) -> Any:
+        """What launches a kernel on a grid."""
+        noted = next(self.launches, None)
+
+        def launch(*given: Any, **options: Any) -> None:
+            if (
+                noted is not None
+                and noted.function is function
+                and noted.grid == grid
+                and noted.numbers == given[noted.first :]
+                and noted.options == options
+            ):
+                noted.run(*given, stream=self.stream)
+            else:
+                self.fits = False
+                function[grid](*given, **options)
+
+        return launch
+
+
+def _alike(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What operands have in common that run the same compiled kernels on the same numbers.
+
+    Triton compiles for dtypes, for pointers that are multiples of 16 and for some numbers.
+    """
+    return tuple(
+        [
+            (x.dtype, x.shape, x.stride(), x.data_ptr() % 16)
+            if isinstance(x, torch.Tensor)
+            else (type(x), x)
+            for x in operands
+        ]
+    )
 
 
 def _kind(operands: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -283,18 +378,41 @@ def _compiling(operands: tuple[Any, ...]) -> bool:
 
 
 def _prepared(launcher: Any) -> Any:
-    """The launcher; before it first runs on operands of a kind its kernels compile side by side."""
+    """The launcher, whose kernels compile side by side before it first runs on operands of a kind.
+
+    For operands alike it repeats its launches: what is noted of them is bounded, for lengths that
+    differ from call to call.
+    """
     known: set[tuple[Any, ...]] = set()
+    noted: dict[tuple[Any, ...], list[_Launch]] = {}
 
     @functools.wraps(launcher)
     def call(*operands: Any) -> Any:
+        device = next(x.device for x in operands if isinstance(x, torch.Tensor))
+        if device.type == "cuda" and device.index != torch.cuda.current_device():
+            with torch.cuda.device(device):
+                return call(*operands)
+        alike = (device, *_alike(operands))
+        launches = noted.get(alike)
+        if launches is not None:
+            again = _Repeated(launches)
+            results = _run(launcher, operands, again)
+            if not again.fits:
+                noted.pop(alike, None)
+            return results
         kind = _kind(operands)
         first = kind not in known
         known.add(kind)
         if first and _compiling(operands):
             # In a context of its own: an interrupted mode stays active in the one that it is in.
             contextvars.Context().run(_prepare, launcher, operands)
-        return launcher(*operands)
+        made = _Noted()
+        results = _run(launcher, operands, made)
+        if made.launches is not None:
+            if len(noted) >= 64:
+                noted.clear()
+            noted[alike] = made.launches
+        return results
 
     return call
 
@@ -306,11 +424,13 @@ def _prepare(launcher: Any, operands: tuple[Any, ...]) -> None:
     """
     with ThreadPoolExecutor() as pool, triton.AsyncCompileMode(pool, ignore_errors=True):
         prepared: list[Any] = []
-        _Kernel.thread.prepared = prepared
-        try:
-            launcher(*operands)
-        finally:
-            _Kernel.thread.prepared = None
+
+        def compiled(function: Any, grid: tuple[int]) -> Any:
+            return lambda *given, **options: prepared.append(
+                function.warmup(*given, grid=grid, **options)
+            )
+
+        _run(launcher, operands, compiled)
         for kernel in prepared:
             pool.submit(_launchable, kernel)
 
@@ -330,6 +450,7 @@ def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return gradient.to(like.dtype)
 
 
+@functools.cache
 def _types(dtype: torch.dtype, device: torch.device):
     """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
     if device.type == "cpu" and dtype != torch.float16:
@@ -862,22 +983,29 @@ def m_forward(
     V = v.shape[3]
     dtype = _operand_type(k_raw, v, q_raw)
     DT, FT, EXACT = _types(dtype, k_raw.device)
-    config = _config("forward", k_raw.device, dtype.itemsize, K, V)
+    sizes = k_raw.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("forward", *sizes)
     chunk, block, warps, stages, precision = config
-    run = _Layout(k_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
+    run = _Layout(k_raw, H, cu_seqlens, -(-V // min(block, tile_V)))
     y = torch.empty((*k_raw.shape[:2], H, V), dtype=k_raw.dtype, device=k_raw.device)
     final_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k_raw.device)
+    k_raw_at = (*k_raw.stride()[:3], H // k_raw.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    log_a_at = (*log_a.stride()[:1], H // log_a.shape[0])
+    q_raw_at = (*q_raw.stride()[:3], H // q_raw.shape[2])
+    y_at = y.stride()[:3]
     start_state = initial_state
     if run.split:
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k_raw.device)
         segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=k_raw.device)
-        _, block, warps, stages, precision = _config("segment_ends", k_raw.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_V)
+        _m_segment_ends_kernel[(run.slots * H * -(-V // block),)](
             k_raw, v, log_a, start_state, segment_decay_0, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-            H // k_raw.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            log_a.stride(0), H // log_a.shape[0], K, _tile(K, dtype), V,
-            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.segments, run.N, run.steps, *k_raw_at, *v_at, *log_a_at, K, tile_K, V, block,
+            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -886,14 +1014,11 @@ def m_forward(
             run.segments, K, V, 1024, run.varlen,
         )
     _, block, warps, stages, precision = config
-    _m_forward_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    block = min(block, tile_V)
+    _m_forward_kernel[(run.slots * H * -(-V // block),)](
         q_raw, k_raw, v, log_a, start_state, y, final_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-        H // q_raw.shape[2], k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-        H // k_raw.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        log_a.stride(0), H // log_a.shape[0], y.stride(0), y.stride(1), y.stride(2), K,
-        _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT,
-        run.varlen, run.split,
+        run.segments, run.N, run.steps, *q_raw_at, *k_raw_at, *v_at, *log_a_at, *y_at, K,
+        tile_K, V, block, chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
@@ -924,14 +1049,25 @@ def m_backward(
     V = v.shape[3]
     dtype = _operand_type(k_raw, v, q_raw)
     DT, FT, EXACT = _types(dtype, k_raw.device)
-    config = _config("gradients", k_raw.device, dtype.itemsize, K, V)
+    sizes = k_raw.device, dtype.itemsize, K, V
+    tile_K = _tile(K, dtype)
+    tile_V = _tile(V, dtype)
+    config = _config("gradients", *sizes)
     chunk, block, warps, stages, precision = config
-    _, block, *_ = _config("states_adjoint", k_raw.device, dtype.itemsize, K, V)
-    run = _Layout(k_raw, H, cu_seqlens, -(-V // min(block, _tile(V, dtype))))
+    _, block, *_ = _config("states_adjoint", *sizes)
+    run = _Layout(k_raw, H, cu_seqlens, -(-V // min(block, tile_V)))
     d_k_raw = _gradient(k_raw, H)
     d_v = _gradient(v, H)
     d_q_raw = _gradient(q_raw, H)
     d_initial_state = torch.empty((run.N, H, K, V), dtype=torch.float32, device=k_raw.device)
+    k_raw_at = (*k_raw.stride()[:3], H // k_raw.shape[2])
+    v_at = (*v.stride()[:3], H // v.shape[2])
+    log_a_at = (*log_a.stride()[:1], H // log_a.shape[0])
+    q_raw_at = (*q_raw.stride()[:3], H // q_raw.shape[2])
+    dy_at = (*dy.stride()[:3], H // dy.shape[2])
+    d_q_raw_at = d_q_raw.stride()[:3]
+    d_v_at = d_v.stride()[:3]
+    d_k_raw_at = d_k_raw.stride()[:3]
     l = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k_raw.device)
     h_2 = torch.empty((run.chunks(chunk), H, K, V), dtype=dtype, device=k_raw.device)
     start_state = initial_state
@@ -940,13 +1076,12 @@ def m_backward(
         start_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k_raw.device)
         segment_decay_0 = torch.empty((run.slots, H), dtype=torch.float32, device=k_raw.device)
         end_state = torch.empty((run.slots, H, K, V), dtype=torch.float32, device=k_raw.device)
-        _, block, warps, stages, precision = _config("segment_ends", k_raw.device, dtype.itemsize, K, V)
-        _m_segment_ends_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends", *sizes)
+        block = min(block, tile_V)
+        _m_segment_ends_kernel[(run.slots * H * -(-V // block),)](
             k_raw, v, log_a, start_state, segment_decay_0, run.cu, run.T, H, run.segment,
-            run.segments, run.N, run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2),
-            H // k_raw.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-            log_a.stride(0), H // log_a.shape[0], K, _tile(K, dtype), V,
-            min(block, _tile(V, dtype)), chunk, DT, FT, precision, EXACT, run.varlen, run.split,
+            run.segments, run.N, run.steps, *k_raw_at, *v_at, *log_a_at, K, tile_K, V, block,
+            chunk, DT, FT, precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
         )
@@ -954,23 +1089,21 @@ def m_backward(
             start_state, segment_decay_0, initial_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states", k_raw.device, dtype.itemsize, K, V)
-    _m_states_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    _, block, warps, stages, precision = _config("states", *sizes)
+    block = min(block, tile_V)
+    _m_states_kernel[(run.slots * H * -(-V // block),)](
         k_raw, v, log_a, start_state, h_2, run.cu, run.T, H, run.segment, run.segments, run.N,
-        run.steps, k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2],
-        v.stride(0), v.stride(1), v.stride(2), H // v.shape[2], log_a.stride(0),
-        H // log_a.shape[0], K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
-        precision, EXACT, run.varlen, run.split,
+        run.steps, *k_raw_at, *v_at, *log_a_at, K, tile_K, V, block, chunk, DT, FT, precision,
+        EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
     )
     if run.split:
-        _, block, warps, stages, precision = _config("segment_ends_adjoint", k_raw.device, dtype.itemsize, K, V)
-        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+        _, block, warps, stages, precision = _config("segment_ends_adjoint", *sizes)
+        block = min(block, tile_V)
+        _m_segment_ends_adjoint_kernel[(run.slots * H * -(-V // block),)](
             q_raw, log_a, dy, end_state, run.cu, run.T, H, run.segment, run.segments, run.N,
-            run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2],
-            log_a.stride(0), H // log_a.shape[0], dy.stride(0), dy.stride(1), dy.stride(2),
-            H // dy.shape[2], K, _tile(K, dtype), V, min(block, _tile(V, dtype)), chunk, DT, FT,
+            run.steps, *q_raw_at, *log_a_at, *dy_at, K, tile_K, V, block, chunk, DT, FT,
             precision, EXACT, run.varlen, run.split,
             num_warps=warps,
             num_stages=stages,
@@ -979,12 +1112,11 @@ def m_backward(
             end_state, segment_decay_0, d_final_state, run.cu, run.T, H, run.segment,
             run.segments, K, V, 1024, run.varlen,
         )
-    _, block, warps, stages, precision = _config("states_adjoint", k_raw.device, dtype.itemsize, K, V)
-    _m_states_adjoint_kernel[(run.slots * H * -(-V // min(block, _tile(V, dtype))),)](
+    _, block, warps, stages, precision = _config("states_adjoint", *sizes)
+    block = min(block, tile_V)
+    _m_states_adjoint_kernel[(run.slots * H * -(-V // block),)](
         q_raw, log_a, dy, end_state, l, d_initial_state, run.cu, run.T, H, run.segment,
-        run.segments, run.N, run.steps, q_raw.stride(0), q_raw.stride(1), q_raw.stride(2),
-        H // q_raw.shape[2], log_a.stride(0), H // log_a.shape[0], dy.stride(0), dy.stride(1),
-        dy.stride(2), H // dy.shape[2], K, _tile(K, dtype), V, min(block, _tile(V, dtype)),
+        run.segments, run.N, run.steps, *q_raw_at, *log_a_at, *dy_at, K, tile_K, V, block,
         chunk, DT, FT, precision, EXACT, run.varlen, run.split,
         num_warps=warps,
         num_stages=stages,
@@ -992,13 +1124,8 @@ def m_backward(
     _, block, warps, stages, precision = config
     _m_gradients_kernel[(run.chunks(chunk) * H,)](
         log_a, dy, h_2, v, k_raw, q_raw, l, d_q_raw, d_v, d_k_raw, run.cu, run.T, H, run.N,
-        run.steps, log_a.stride(0), H // log_a.shape[0], dy.stride(0), dy.stride(1),
-        dy.stride(2), H // dy.shape[2], v.stride(0), v.stride(1), v.stride(2), H // v.shape[2],
-        k_raw.stride(0), k_raw.stride(1), k_raw.stride(2), H // k_raw.shape[2], q_raw.stride(0),
-        q_raw.stride(1), q_raw.stride(2), H // q_raw.shape[2], d_q_raw.stride(0),
-        d_q_raw.stride(1), d_q_raw.stride(2), d_v.stride(0), d_v.stride(1), d_v.stride(2),
-        d_k_raw.stride(0), d_k_raw.stride(1), d_k_raw.stride(2), V, _tile(V, dtype), K,
-        _tile(K, dtype), chunk, DT, FT, precision, EXACT, run.varlen,
+        run.steps, *log_a_at, *dy_at, *v_at, *k_raw_at, *q_raw_at, *d_q_raw_at, *d_v_at,
+        *d_k_raw_at, V, tile_V, K, tile_K, chunk, DT, FT, precision, EXACT, run.varlen,
         num_warps=warps,
         num_stages=stages,
     )
@@ -1016,6 +1143,7 @@ def m_kept(
     return 0
 
 
+@_prepared
 def m_step(
     k_raw: torch.Tensor,
     v: torch.Tensor,
@@ -1036,11 +1164,14 @@ def m_step(
     _, block, warps, stages, _ = _config("step", k_raw.device, dtype.itemsize, K, V)
     y = torch.empty((k_raw.shape[0], H, V), dtype=k_raw.dtype, device=k_raw.device)
     held = state.contiguous()
-    _m_step_kernel[(k_raw.shape[0] * H * -(-V // min(block, _padded(V))),)](
+    padded_K = _padded(K)
+    padded_V = _padded(V)
+    block = min(block, padded_V)
+    _m_step_kernel[(k_raw.shape[0] * H * -(-V // block),)](
         q_raw, k_raw, v, log_a, held, y, held, state_indices, H, q_raw.stride(0),
         q_raw.stride(1), H // q_raw.shape[1], k_raw.stride(0), k_raw.stride(1),
         H // k_raw.shape[1], v.stride(0), v.stride(1), H // v.shape[1], log_a.stride(0),
-        H // log_a.shape[0], y.stride(0), y.stride(1), K, _padded(K), V, min(block, _padded(V)),
+        H // log_a.shape[0], y.stride(0), y.stride(1), K, padded_K, V, block,
         num_warps=warps,
         num_stages=stages,
     )

@@ -18,6 +18,7 @@ from eosc.algebra.simplify import simplify
 from eosc.backends.text import Library, docstring, render
 from eosc.backends.torch.core import Core
 from eosc.backends.torch.scopes import Val
+from eosc.backends.torch.spectral import calls
 from eosc.lowering.filters import COTANGENT, TOTAL, WIDEST, Filter
 from eosc.recurrence.convolution import Convolution, convolution
 from eosc.recurrence.operands import static_number
@@ -201,9 +202,11 @@ def print_filters(filters: Filters, namespace: str, header: tuple[str, ...], tri
         header=header,
         doc=docstring("Short convolutions with what follows them."),
         namespace=repr(f"{namespace}_filters_{stamp}"),
-        runtime=_runtime().closure(_runtime().names),
+        runtime=(*calls().closure({"_applied", "_uncast"}), *_runtime().closure(_runtime().names)),
         triton=triton,
         imports=[
+            "import contextlib",
+            "import functools",
             *(["import os"] if triton else []),
             "from collections.abc import Callable, Sequence",
             "from typing import Any",

@@ -12,6 +12,7 @@ from eosc.backends.text import Library, docstring, render
 from eosc.backends.torch.filters import Filters
 from eosc.backends.torch.kernels import Function
 from eosc.backends.torch.programs import Operand, Sequence, print_program
+from eosc.backends.torch.spectral import calls
 from eosc.ir.nodes import Load, Per
 from eosc.lowering.family import AnyScan
 from eosc.lowering.scan import Scan
@@ -80,7 +81,8 @@ def print_operators(
     ops, sequences = _libraries()
     used = {name for each in printers for name in each.used()}
     written = {name for each in printers for name in each.sequence.function.used}
-    runtime = (*ops.closure(used), *sequences.closure(written))
+    called = used & {*calls().names}
+    runtime = (*calls().closure(called), *ops.closure(used - called), *sequences.closure(written))
     first = printers[0]
     text = render(
         "torch/op.py.jinja",
@@ -102,7 +104,7 @@ def print_operators(
 
 def _imports(runtime: tuple[str, ...], scans: bool, triton: bool) -> list[str]:
     text = " ".join(runtime)
-    found = ["import inspect"] if scans else []
+    found = ["import contextlib", "import functools"] if scans else []
     found += ["import math"] if "math." in text else []
     found += ["import os"] if scans and triton else []
     abstract = [each for each in ("Callable", "Sequence") if f"{each}[" in text]
@@ -141,8 +143,9 @@ class _Printer:
         used -= set() if self.sequence.loops else {"_packed"}
         if self.program.scans:
             used |= {"_heads", "_accumulator", "_vmapped", "_sequences", "_trained"}
+            used |= {"_applied", "_uncast"}
         used |= {"_quarter"} if any(each.phase for each in self.program.scans) else set()
-        return used - ({"_stored"} if self.direct else set())
+        return used - {"_stored"} | {"_written"} if self.direct else used
 
     def context(self) -> dict[str, Any]:
         """What the template lays out."""

@@ -13,6 +13,12 @@ def _runtime() -> Library:
     return Library(Path(__file__).with_name("spectral_runtime.py"))
 
 
+@cache
+def calls() -> Library:
+    """How operators are called."""
+    return Library(Path(__file__).with_name("call_runtime.py"))
+
+
 def print_spectral(namespace: str, header: tuple[str, ...]) -> str:
     """The text of `spectral.py`. namespace: of the package."""
     return render(
@@ -20,6 +26,12 @@ def print_spectral(namespace: str, header: tuple[str, ...]) -> str:
         header=header,
         doc=docstring("Long convolutions by matrix products."),
         namespace=repr(f"{namespace}_spectral"),
-        imports=["import functools", "import os", "from collections.abc import Callable"],
-        runtime=_runtime().closure(_runtime().names),
+        imports=[
+            "import contextlib",
+            "import functools",
+            "import os",
+            "from collections.abc import Callable, Sequence",
+            "from typing import Any",
+        ],
+        runtime=(*calls().closure({"_applied", "_uncast"}), *_runtime().closure(_runtime().names)),
     )

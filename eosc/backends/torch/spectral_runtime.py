@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from eosc.backends.torch.call_runtime import _applied, _uncast
+
 _OPS: Any = None
 """In emitted code, the package's own operators."""
 
@@ -56,7 +58,7 @@ def _convolution(x: Tensor, kernel: Tensor, T: int, exact: bool) -> Tensor | Non
     lead = torch.broadcast_shapes(x.shape[1:-1], kernel.shape[1:-1])
     columns = x.expand(x.shape[0], *lead, -1).flatten(1, -2).transpose(1, 2)
     taps = kernel.expand(1, *lead, -1)[0].flatten(0, -2)
-    y = _Convolution.apply(columns, taps, T, exact)[0]
+    y = _applied(_Convolution, _forward, columns, taps, T, exact)[0]
     return y.transpose(1, 2).unflatten(1, lead)
 
 
@@ -64,7 +66,7 @@ def _forward(x, kernel, T, exact):
     """y, and for the gradient the spectra of x and of the kernel with their units."""
     from . import triton_spectral
 
-    with torch.autocast(x.device.type, enabled=False):
+    with _uncast(x.device.type):
         return triton_spectral.convolved(x, kernel, T, _sizes(x.shape[1]), exact)
 
 
@@ -75,7 +77,7 @@ def _backward(dy, spectra, units, other, other_units, S, n, dtype, lagged, of_x,
     """
     from . import triton_spectral
 
-    with torch.autocast(dy.device.type, enabled=False):
+    with _uncast(dy.device.type):
         kept = spectra, units, other, other_units
         return triton_spectral.gradients(dy, kept, S, n, dtype, lagged, of_x, of_kernel)
 
@@ -148,7 +150,7 @@ def _saved(ctx, inputs, output):
 
 def _gradients(ctx, dy, *_):
     wanted = ctx.needs_input_grad[:2]
-    found = _Gradient.apply(dy, *ctx.saved_tensors, *ctx.layout, *wanted)
+    found = _applied(_Gradient, _backward, dy, *ctx.saved_tensors, *ctx.layout, *wanted)
     dx, dk = (x if one else None for x, one in zip(found, wanted, strict=True))
     return dx, dk, None, None
 

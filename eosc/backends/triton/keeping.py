@@ -8,6 +8,7 @@ from eosc.backends.triton.kernel import Namer
 from eosc.backends.triton.launch import (
     Launcher,
     config,
+    config_sizes,
     leading,
     parameters,
     places,
@@ -62,8 +63,9 @@ class _Keeping:
         first, last = leading(self.ahead), leading(self.back)
         assert isinstance(first, Kernel)
         assert isinstance(last, Kernel)
-        line(f"chunk = {config(first, self.ahead, self.namer, self.lead)}[0]")
-        line(f"if {config(last, self.ahead, self.namer, self.lead)}[0] != chunk:")
+        line(f"sizes = {config_sizes(self.ahead, self.namer, self.lead)}")
+        line(f"chunk = {config(first)}[0]")
+        line(f"if {config(last)}[0] != chunk:")
         line("return 0", 2)
         line(f"N = {SEQUENCES.format(self.lead)}")
         line(f"chunks = _chunks({self.lead}.shape[1], N, cu_seqlens is not None, chunk)")

@@ -36,7 +36,7 @@ LOCALS = (
     "tl triton torch cu T H N C DT FT PRECISION EXACT VARLEN SPLIT SEGMENT SEGMENTS STEPS BLOCK "
     "program block h n segment slot batch first left last token valid rest start c step chunks "
     "first_chunk least lowest group head one SLOTS index indices entry inside row count state "
-    "added run ahead start_ahead valid_ahead COLUMNS QUICK GROUP places fading earlier later"
+    "added run ahead start_ahead valid_ahead COLUMNS QUICK GROUP places fading earlier later sizes"
 ).split()
 
 RUNNING = (
@@ -62,11 +62,15 @@ GROUP = 8
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter of a kernel: its name, whether it is compiled in, and what the launch passes."""
+    """A parameter of a kernel: its name, whether it is compiled in, and what the launch passes.
+
+    array: of a stride, and of how many heads read the same, the array that has them.
+    """
 
     name: str
     constant: bool
     argument: str
+    array: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +111,15 @@ class Namer:
         self.size = {axis: self.names.fresh(identifier(axis)) for axis in axes}
         self.block = {axis: self.names.fresh(f"BLOCK_{name}") for axis, name in self.size.items()}
         self.host = {name: self.names.of(f"array {name}", name) for name in self.arrays}
+        self.tiles: dict[str, str] = {}
 
-
-def padded(kernel: Kernel, size: str) -> str:
-    """The width of a kernel's tiles along an axis of a size, as the launch computes it."""
-    return f"_padded({size})" if walked(kernel) or kernel.chunk == 1 else f"_tile({size}, dtype)"
+    def tile(self, kernel: Kernel, size: str) -> str:
+        """The name of the width of a kernel's tiles along an axis of a size. tiles: its text."""
+        small = walked(kernel) or kernel.chunk == 1
+        text = f"_padded({size})" if small else f"_tile({size}, dtype)"
+        name = self.names.of(text, f"{'padded' if small else 'tile'}_{size}")
+        self.tiles[name] = text
+        return name
 
 
 def partial_sums(kernel: Kernel, arrays: Mapping[str, Array]) -> tuple[str, ...]:
@@ -511,19 +519,16 @@ class KernelPrinter:
             p, host = self.pointers[each.name], self.namer.host[each.name]
             found.append(Parameter(p, False, host))
             behind = int(each.name in self.partial)
-            if behind:
-                strides.append(Parameter(f"{p}_o", False, f"{host}.stride(0)"))
+            texts = [(name, f"{host}.stride({n})") for n, name in enumerate("o" * behind)]
             if each.per is Per.TOKEN:
-                strides.append(Parameter(f"{p}_b", False, f"{host}.stride({behind})"))
-                if not self.step:
-                    strides.append(Parameter(f"{p}_t", True, f"{host}.stride({behind + 1})"))
-                head = 1 if self.step else 2 + behind
-                strides.append(Parameter(f"{p}_h", False, f"{host}.stride({head})"))
+                head = 1 if self.step else 2
+                letters = "bh" if self.step else "bth"
+                texts += [(x, f"{host}.stride({n + behind})") for n, x in enumerate(letters)]
                 if self._is_input(each):
-                    strides.append(Parameter(f"{p}_g", False, f"H // {host}.shape[{head}]"))
+                    texts.append(("g", f"H // {host}.shape[{head + behind}]"))
             elif each.per is Per.HEAD:
-                strides.append(Parameter(f"{p}_h", False, f"{host}.stride(0)"))
-                strides.append(Parameter(f"{p}_g", False, f"H // {host}.shape[0]"))
+                texts += [("h", f"{host}.stride(0)"), ("g", f"H // {host}.shape[0]")]
+            strides += [Parameter(f"{p}_{x}", x == "t", text, host) for x, text in texts]
         if self.step:
             running = [Parameter("indices", False, "indices"), Parameter("H", False, "H")]
         else:
@@ -539,9 +544,8 @@ class KernelPrinter:
         for axis in self.axes:
             size, block = self.frame.size[axis], self.frame.block[axis]
             constants.append(Parameter(size, True, size))
-            text = padded(self.kernel, size)
-            if axis in self.kernel.blocked:
-                text = f"min(block, {text})"
+            width = self.namer.tile(self.kernel, size)
+            text = "block" if axis in self.kernel.blocked else width
             constants.append(Parameter(block, True, text))
         constants += [
             Parameter(self.frame.size[axis], True, self.frame.size[axis])
@@ -560,9 +564,7 @@ class KernelPrinter:
             if not self.kernel.parallel:
                 constants.append(Parameter("SPLIT", True, "run.split"))
             if self._narrow:
-                width = padded(self.kernel, self.frame.size[self.blocked])
-                columns = f"max(2, min(block, {width}) // (32 * warps))"
-                constants.append(Parameter("COLUMNS", True, columns))
+                constants.append(Parameter("COLUMNS", True, "max(2, block // (32 * warps))"))
         return (*found, *running, *strides, *constants)
 
 

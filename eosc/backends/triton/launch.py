@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from eosc.backends.triton.frame import Line, NotPrintableError
 from eosc.backends.triton.kept import Kept, read, written
 from eosc.backends.triton.kernel import (
     KernelPrinter,
     Namer,
+    Parameter,
     Printed,
     folded,
-    padded,
     partial_sums,
 )
 from eosc.backends.triton.lines import walked
@@ -45,7 +46,7 @@ KEPT = "kept: torch.Tensor | None = None"
 class Launcher:
     """A public function: parameters, docstring and lines (indent, text, line of the spec).
 
-    prepared: it launches several kernels, which compile side by side before its first call.
+    prepared: it launches kernels, which are compiled before its first call, and repeats launches.
     """
 
     name: str
@@ -120,6 +121,8 @@ class _Launch:
         self.inputs = self.algorithm.inputs
         self.main = leading(self.algorithm)
         self.partial: tuple[str, ...] = ()
+        lasting = (*self.algorithm.inputs, *self.algorithm.outputs)
+        self.places = Places(self.namer, [self.host[each.name] for each in lasting])
 
     def line(self, text: str, indent: int = 1) -> None:
         self.lines.append((indent, text, None))
@@ -127,7 +130,9 @@ class _Launch:
     def launcher(self) -> Launcher:
         """The function."""
         self._open()
-        self._allocate()
+        sized = len(self.lines)
+        self._lay_out()
+        placed = self._allocate()
         for n, launch in enumerate(self.algorithm.launches):
             conditions = self._conditions(launch)
             if conditions:
@@ -139,13 +144,15 @@ class _Launch:
                 self._launch(n, launch, indent)
         results = [self._result(each) for each in self.algorithm.outputs]
         self.line(f"return {', '.join(results)}")
+        self.lines[placed:placed] = [(1, each, None) for each in self.places.lines()]
+        self.lines[sized:sized] = [(1, each, None) for each in tile_lines(self.namer)]
         return Launcher(
             self.name,
             (*parameters(self.algorithm, self.host), *([KEPT] if self.kept else [])),
             f"tuple[{', '.join(['torch.Tensor'] * len(results))}]",
             self.algorithm.doc,
             tuple(_merged(self.lines)),
-            prepared=len(self.algorithm.launches) > 1,
+            prepared=True,
         )
 
     def _conditions(self, launch: Kernel | SegmentScan) -> list[str]:
@@ -167,10 +174,14 @@ class _Launch:
 
     def _open(self) -> None:
         lead = open_operands(self.line, self.algorithm, self.namer, self.typed)
-        main = self.main
-        assert isinstance(main, Kernel)
         self.line(f"DT, FT, EXACT = _types(dtype, {lead}.device)")
         self.lead = lead
+        self.line(f"sizes = {config_sizes(self.algorithm, self.namer, lead)}")
+
+    def _lay_out(self) -> None:
+        """The configuration that the others follow, and how sequences are cut."""
+        lead, main = self.lead, self.main
+        assert isinstance(main, Kernel)
         self.line(f"config = {self._config(main)}")
         self.line("chunk, block, warps, stages, precision = config")
         if main.blocked:
@@ -183,7 +194,7 @@ class _Launch:
         blocks = "1"
         if walker.blocked:
             size = self.namer.size[walker.blocked[0]]
-            blocks = f"-(-{size} // min(block, {padded(walker, size)}))"
+            blocks = f"-(-{size} // min(block, {self.namer.tile(walker, size)}))"
         if self.partial and walker is main:
             self.line(f"blocks = {blocks}")
         light = ""
@@ -201,7 +212,7 @@ class _Launch:
         size = self.namer.size[main.blocked[0]]
         others = [each for each in self._writers() if each is not main]
         least = ", ".join(
-            [padded(main, size), "block", *(f"{self._config(each)}[1]" for each in others)]
+            [self.namer.tile(main, size), "block", *(f"{self._config(each)}[1]" for each in others)]
         )
         self.line(f"blocks = -(-{size} // min({least}))")
 
@@ -224,10 +235,10 @@ class _Launch:
         return [each for each in self.algorithm.launches if isinstance(each, SegmentScan)]
 
     def _config(self, kernel: Kernel) -> str:
-        return config(kernel, self.algorithm, self.namer, self.lead)
+        return config(kernel)
 
-    def _allocate(self) -> None:
-        """Room for outputs and scratch."""
+    def _allocate(self) -> int:
+        """Room for outputs and scratch; where the lines for the outputs end."""
         device = f"device={self.lead}.device"
         for each in self.algorithm.outputs:
             host = self.host[each.name]
@@ -254,6 +265,7 @@ class _Launch:
                 }[each.per]
                 shape = self._shape(lead, each)
                 self.line(f"{host} = torch.empty({shape}, dtype=torch.float32, {device})")
+        placed = len(self.lines)
         held = {each.name for each in self.kept.arrays} if self.kept else set()
         if self.kept:
             names = ", ".join(self.host[each.name] for each in self.kept.arrays)
@@ -279,6 +291,7 @@ class _Launch:
             shape = self._shape("run.slots, H", each)
             text = f"torch.empty({shape}, dtype=torch.float32, {device})"
             self.line(f"{self.host[each.name]} = {text}", 2)
+        return placed
 
     def _only_again(self, array: str) -> bool:
         """Whether only launches that a forward has run touch an array."""
@@ -311,10 +324,10 @@ class _Launch:
             self.line(f"_, block, warps, stages, precision = {self._config(kernel)}", indent)
         else:
             self.line("_, block, warps, stages, precision = config", indent)
-        blocks = ""
-        if printed.blocked:
-            size = self.namer.size[printed.blocked]
-            blocks = f" * -(-{size} // min(block, {padded(kernel, size)}))"
+        for axis in kernel.blocked:
+            width = self.namer.tile(kernel, self.namer.size[axis])
+            self.line(f"block = min(block, {width})", indent)
+        blocks = f" * -(-{self.namer.size[printed.blocked]} // block)" if printed.blocked else ""
         slots = "run.chunks(chunk)" if kernel.parallel else "run.slots"
         if printed.group:
             slots = f"-(-{slots} // {printed.group})"
@@ -333,15 +346,14 @@ class _Launch:
         widths = []
         for load in sorted(loads, key=lambda each: (each.array, each.dims)):
             if "i" in load.dims and len(load.dims) == 2:
-                width = padded(kernel, self.namer.size[load.dims[1]])
-                blocked = load.dims[1] in kernel.blocked
-                widths.append(f"min(block, {width})" if blocked else width)
+                width = self.namer.tile(kernel, self.namer.size[load.dims[1]])
+                widths.append("block" if load.dims[1] in kernel.blocked else width)
         if len(widths) <= MANY:
             return "stages"
         return f"_stages_of(stages, chunk * ({' + '.join(widths)}) * dtype.itemsize)"
 
     def _arguments(self, printed: Printed, indent: int) -> None:
-        for line in folded((each.argument for each in printed.parameters), 96 - 4 * indent):
+        for line in folded(self.places.arguments(printed.parameters), 96 - 4 * indent):
             self.line(line, indent)
 
     def _kernel(self, n: int) -> tuple[Printed, str]:
@@ -350,7 +362,9 @@ class _Launch:
         for chunk, algorithm in self.forms.items():
             kernel = algorithm.launches[n]
             assert isinstance(kernel, Kernel)
-            printed = KernelPrinter(kernel, Namer(algorithm), kernel.name).print()
+            namer = Namer(algorithm)
+            printed = KernelPrinter(kernel, namer, kernel.name).print()
+            self.namer.tiles |= namer.tiles
             names[chunk] = self.kernels.add(printed, f"c{chunk}_")
         if len(set(names.values())) == 1:
             return printed, names[chunk]
@@ -385,11 +399,59 @@ def walker_of(algorithm: Algorithm) -> Kernel:
     return [each for each in algorithm.kernels if not each.parallel][-1]
 
 
-def config(kernel: Kernel, algorithm: Algorithm, namer: Namer, lead: str) -> str:
-    """The configuration of a kernel, by the sizes of the carried state."""
+def config(kernel: Kernel) -> str:
+    """The configuration of a kernel, by `sizes`."""
+    return f'_config("{kernel.name}", *sizes)'
+
+
+def config_sizes(algorithm: Algorithm, namer: Namer, lead: str) -> str:
+    """What configurations go by: the device, the bytes of an element, the sizes of the state."""
     sizes = (namer.size[axis] for axis in walker_of(algorithm).carried[0].dims)
     bounds = ", ".join(["1", *sizes][-2:])
-    return f'_config("{kernel.name}", {lead}.device, dtype.itemsize, {bounds})'
+    return f"{lead}.device, dtype.itemsize, {bounds}"
+
+
+def tile_lines(namer: Namer) -> list[str]:
+    """The widths of tiles that launches name."""
+    return [f"{name} = {text}" for name, text in sorted(namer.tiles.items())]
+
+
+class Places:
+    """Where the entries of arrays lie, as launches pass it: named once for each array.
+
+    Args:
+        namer: of names.
+        lasting: the arrays that are there in every call.
+    """
+
+    def __init__(self, namer: Namer, lasting: Iterable[str]) -> None:
+        self.namer, self.lasting = namer, {*lasting}
+        self.named: dict[str, tuple[str, ...]] = {}
+
+    def arguments(self, parameters: Iterable[Parameter]) -> list[str]:
+        """What a launch passes."""
+        found: list[str] = []
+        for array, group in groupby(parameters, lambda each: each.array):
+            texts = tuple(each.argument for each in group)
+            if array in self.lasting and self.named.setdefault(array, texts) == texts:
+                found.append(f"*{self._name(array)}")
+            else:
+                found += texts
+        return found
+
+    def lines(self) -> list[str]:
+        """The names, given."""
+        return [f"{self._name(each)} = {_place(each, self.named[each])}" for each in self.named]
+
+    def _name(self, array: str) -> str:
+        return self.namer.names.of(f"place of {array}", f"{array}_at")
+
+
+def _place(array: str, texts: Sequence[str]) -> str:
+    """The first strides of an array, and what else its place has."""
+    count = sum(text.startswith(f"{array}.stride(") for text in texts)
+    strides = f"{array}.stride()[:{count}]"
+    return f"(*{strides}, {', '.join(texts[count:])})" if texts[count:] else strides
 
 
 def shape(lead: str, array: Array, namer: Namer) -> str:

@@ -114,8 +114,7 @@ def render_kernels(
     rows = tuple(row for row in rows if any(f'_config("{row.kernel}",' in text for text in called))
     used = {name for each in kernels for name in each.used}
     used |= {name for name in _runtime().names if any(f"{name}(" in text for text in called)}
-    used |= {"supports", "_Kernel"}
-    used |= {"_prepared" for each in launchers if each.prepared}
+    used |= {"supports", "_Kernel", "_prepared"}
     return render(
         "triton/kernels.py.jinja",
         header=header,

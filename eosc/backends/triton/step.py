@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from eosc.backends.triton.frame import Line
 from eosc.backends.triton.kernel import KernelPrinter, Namer, folded
-from eosc.backends.triton.launch import Kernels, Launcher, open_operands, stored_in
+from eosc.backends.triton.launch import (
+    Kernels,
+    Launcher,
+    open_operands,
+    stored_in,
+    tile_lines,
+)
 from eosc.ir.nodes import Algorithm, Kernel, Per
 
 
@@ -35,10 +41,12 @@ def print_step(
     place = f"dtype={stored_in(namer.arrays['y'], namer.host[typed[0]])}, device={lead}.device"
     line(f"{y} = torch.empty(({lead}.shape[0], H, {axes}), {place})")
     line("held = state.contiguous()")
-    blocks = ""
-    if printed.blocked:
-        size = namer.size[printed.blocked]
-        blocks = f" * -(-{size} // min(block, _padded({size})))"
+    widths = [namer.tile(kernel, namer.size[axis]) for axis in kernel.blocked]
+    for text in tile_lines(namer):
+        line(text)
+    for width in widths:
+        line(f"block = min(block, {width})")
+    blocks = f" * -(-{namer.size[printed.blocked]} // block)" if printed.blocked else ""
     line(f"{called}[({lead}.shape[0] * H{blocks},)](")
     named = {namer.host[each]: "held" for each in (state.initial, state.final) if each}
     arguments = [named.get(each.argument, each.argument) for each in printed.parameters]
@@ -58,4 +66,4 @@ def print_step(
     ]
     parameters += ["state: torch.Tensor", "state_indices: torch.Tensor | None"]
     doc = "one token; the state is updated in place"
-    return Launcher(name, tuple(parameters), "torch.Tensor", doc, tuple(lines))
+    return Launcher(name, tuple(parameters), "torch.Tensor", doc, tuple(lines), prepared=True)

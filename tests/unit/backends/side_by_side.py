@@ -92,7 +92,7 @@ def main(path: Path) -> None:
     forward = module.m_forward.__wrapped__
 
     def launcher(*operands: Any) -> Any:
-        prepared.append(getattr(module._Kernel.thread, "prepared", None) is not None)
+        prepared.append(not isinstance(module._Kernel.thread.launch, module._Noted))
         if not prepared[-1]:
             raise Launched
         return forward(*operands)
