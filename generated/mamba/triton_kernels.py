@@ -532,20 +532,24 @@ def _prepared(launcher: Any) -> Any:
         known.add(kind)
         if first and _compiling(operands):
             # In a context of its own: an interrupted mode stays active in the one that it is in.
-            contextvars.Context().run(_prepare, launcher, operands)
-        made = _Noted()
-        results = _run(launcher, operands, made)
-        if made.launches is not None:
+            contextvars.Context().run(_prepare, launcher, operands, made.backward)
+        now = _Noted()
+        results = _run(launcher, operands, now)
+        if now.launches is not None:
             if len(noted) >= 64:
                 noted.clear()
-            noted[alike] = made.launches
+            noted[alike] = now.launches
         return results
 
-    return call
+    made: Any = call
+    made.known, made.backward = known, None
+    return made
 
 
-def _prepare(launcher: Any, operands: tuple[Any, ...]) -> None:
+def _prepare(launcher: Any, operands: tuple[Any, ...], backward: Any) -> None:
     """Compile the kernels of a launcher side by side, and what launches them.
+
+    backward: of a forward. Where this call keeps something for it, it will follow.
 
     What does not compile fails again, and is reported, where it is launched.
     """
@@ -557,7 +561,12 @@ def _prepare(launcher: Any, operands: tuple[Any, ...]) -> None:
                 function.warmup(*given, grid=grid, **options)
             )
 
-        _run(launcher, operands, compiled)
+        results = _run(launcher, operands, compiled)
+        if backward is not None and len(operands) == launcher.__code__.co_argcount:
+            *given, kept = operands
+            followed = (*given, torch.empty_like(results[0]), None, kept)
+            _run(backward.__wrapped__, followed, compiled)
+            backward.known.add(_kind(followed))
         for kernel in prepared:
             pool.submit(_launchable, kernel)
 

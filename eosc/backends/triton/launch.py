@@ -47,6 +47,7 @@ class Launcher:
     """A public function: parameters, docstring and lines (indent, text, line of the spec).
 
     prepared: it launches kernels, which are compiled before its first call, and repeats launches.
+    behind: the forward that keeps something for it, with whose kernels its own are compiled.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Launcher:
     doc: str
     lines: tuple[Line, ...]
     prepared: bool = False
+    behind: str = ""
 
 
 class Kernels:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -79,6 +79,8 @@ def scan_functions(
         print_chunked(by_length, f"{name}_{use}", kernels, scan.typed, kept)
         for use, by_length in printed.items()
     ]
+    if kept is not None:
+        found[-1] = replace(found[-1], behind=found[0].name)
     one, other = (next(iter(each.values())) for each in (ahead, back))
     found += print_keeping(one, other, name, scan.typed, kept)
     token = family(scan).token(scan)
@@ -115,6 +117,7 @@ def render_kernels(
     used = {name for each in kernels for name in each.used}
     used |= {name for name in _runtime().names if any(f"{name}(" in text for text in called)}
     used |= {"supports", "_Kernel", "_prepared"}
+    used |= {"_prepared_with"} if any(each.behind for each in launchers) else set()
     return render(
         "triton/kernels.py.jinja",
         header=header,
@@ -125,7 +128,7 @@ def render_kernels(
         launchers=tuple(
             {
                 "name": each.name,
-                "decorators": ("@_prepared",) if each.prepared else (),
+                "decorators": _decorators(each),
                 "parameters": each.parameters,
                 "returns": each.returns,
                 "doc": docstring(each.doc),
@@ -150,3 +153,10 @@ def _kernel(printed: Printed) -> dict[str, object]:
         "doc": docstring(printed.doc),
         "lines": printed.lines,
     }
+
+
+def _decorators(launcher: Launcher) -> tuple[str, ...]:
+    """What is written above a launcher."""
+    if launcher.behind:
+        return (f"@_prepared_with({launcher.behind})",)
+    return ("@_prepared",) if launcher.prepared else ()
