@@ -25,10 +25,11 @@ MARK = "@eosc "
 class Job:
     """The work of one process.
 
-    kind: `check` against the reference; `time`; or `first`, the first calls alone. target: what
-    names the mixer. folder: holds the generated packages. sizes: of the axes. peer: whom it is
-    compared with, or empty. rep: milliseconds that one measurement may take. gates: the regime of
-    the decays that are timed, of `eosc.testing.GATES`.
+    kind: `check` against the reference; `time`; or first calls alone, `cold` with an empty cache
+    and `first` with what it left. target: what names the mixer. folder: holds the generated
+    packages. sizes: of the axes. peer: whom it is compared with, or empty. rep: milliseconds that
+    one measurement may take. gates: the regime of the decays that are timed, of
+    `eosc.testing.GATES`.
     """
 
     kind: str

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -155,11 +155,37 @@ def _shape(
         cache.mkdir(parents=True, exist_ok=True)
         environment["TRITON_CACHE_DIR"] = str(cache)
     ended = execute(_job("time", subject, shape, plan), environment, plan.timeout)
-    warm = Ended(())
-    if environment and plan.first_calls == "both" and not ended.status:
-        warm = execute(_job("first", subject, shape, plan), environment, plan.timeout)
+    firsts: list[Ended] = []
+    if environment and not ended.status:
+        firsts = [
+            *_first_calls(subject, shape, plan, execute, Path(environment["TRITON_CACHE_DIR"]))
+        ]
     for row in blank:
-        yield _filled(row, ended, warm)
+        yield _filled(row, ended, firsts)
+
+
+def _first_calls(
+    subject: Subject, shape: Shape, plan: Plan, execute: Run, cache: Path
+) -> Iterator[Ended]:
+    """First calls that want a process of their own.
+
+    A training step does so, beside a forward: where its forward has run before, what a new process
+    waits for is not the sum. Cold with a cache of its own, then all once more with the caches left.
+    """
+    rest = [mode for mode in plan.modes if mode != "fb"]
+    groups = [(rest, cache)] if rest else []
+    if "fb" in plan.modes:
+        alone = cache.with_name(f"{cache.name}_fb") if rest else cache
+        groups.append((["fb"], alone))
+    for modes, place in groups:
+        environment = {"TRITON_CACHE_DIR": str(place)}
+        if place != cache:
+            place.mkdir(parents=True, exist_ok=True)
+            job = replace(_job("cold", subject, shape, plan), modes=modes)
+            yield execute(job, environment, plan.timeout)
+        if plan.first_calls == "both":
+            job = replace(_job("first", subject, shape, plan), modes=modes)
+            yield execute(job, environment, plan.timeout)
 
 
 def _verdict(checked: Ended) -> tuple[dict[str, float], str, str]:
@@ -172,10 +198,14 @@ def _verdict(checked: Ended) -> tuple[dict[str, float], str, str]:
     return message["errors"], "wrong" if wrong else "", wrong
 
 
-def _filled(row: Row, ended: Ended, warm: Ended) -> Row:
-    """A row with what its process said of its mode, also where it did not come to an end."""
+def _filled(row: Row, ended: Ended, firsts: Iterable[Ended]) -> Row:
+    """A row with what its process said of its mode, also where it did not come to an end.
+
+    firsts: processes of first calls alone; how one of them ended says nothing of the row.
+    """
     known: dict[str, Any] = {}
-    for message in (*ended.said, *warm.said):
+    waits = [each for first in firsts for each in first.said if "status" not in each]
+    for message in (*ended.said, *waits):
         if message.get("mode", row.mode) == row.mode:
             known |= message
     done = known.pop("done", False)

@@ -30,7 +30,8 @@ def main() -> None:
     shape = Shape(job.batch, job.time, job.heads, job.sizes)
     if job.device == "cuda":
         _warm()
-    {"check": check, "time": measure, "first": first}[job.kind](job, mixer, shape)
+    kinds = {"check": check, "time": measure, "first": first, "cold": first}
+    kinds[job.kind](job, mixer, shape)
 
 
 def _mixer(job: Job) -> Mixer:
@@ -62,13 +63,14 @@ def check(job: Job, mixer: Mixer, shape: Shape) -> None:
 
 
 def first(job: Job, mixer: Mixer, shape: Shape) -> None:
-    """Say the first calls alone, with whatever cache there is."""
+    """Say the first calls alone, with whatever cache there is: none yet where it is cold."""
+    field = "first_call_s" if job.kind == "cold" else "warm_first_call_s"
     given = draw(mixer, shape, job.dtype, job.device, job.gates)
     prepared = calls(*operator(Path(job.folder), job.mixer), given)
     waits = Waits(job.device)
     for mode in job.modes:
         with _told(mode):
-            say(mode=mode, warm_first_call_s=waits.of(mode, prepared[mode]()))
+            say(mode=mode, **{field: waits.of(mode, prepared[mode]())})
 
 
 def measure(job: Job, mixer: Mixer, shape: Shape) -> None:

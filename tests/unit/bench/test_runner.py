@@ -33,7 +33,7 @@ class Processes:
     """Stands for processes: gives what each kind of job ends with, and keeps the jobs."""
 
     def __init__(self, **ends: Ended) -> None:
-        self.ends = {"check": PASSED, "first": Ended(()), **ends}
+        self.ends = {"check": PASSED, "first": Ended(()), "cold": Ended(()), **ends}
         self.jobs: list[tuple[Job, dict[str, str], float]] = []
 
     def __call__(self, job: Job, environment: Mapping[str, str], limit: float) -> Ended:
@@ -55,7 +55,7 @@ def test_a_whole_row(tmp_path: Path) -> None:
     warm = Ended(({"mode": "f", "warm_first_call_s": 0.25},))
     processes = Processes(time=Ended(said), first=warm)
     found = run(processes, plan(timeout=7.0), tmp_path)
-    assert processes.kinds == ["check", "time", "first"]
+    assert processes.kinds == ["check", "time", "first", "cold", "first"]
     assert {limit for _, _, limit in processes.jobs} == {7.0}
     row = found["f"]
     assert (row.status, row.ratio, row.copy_gbps, row.warm_first_call_s) == ("ok", 1.5, 4000, 0.25)
@@ -123,18 +123,35 @@ def test_first_calls_have_a_cache_of_their_own(tmp_path: Path) -> None:
     both = Processes(time=Ended(said))
     run(both, plan(shapes=SHAPES, first_calls="both"), tmp_path)
     caches = {kind: [e.get("TRITON_CACHE_DIR") for j, e, _ in both.jobs if j.kind == kind]
-              for kind in ("check", "time", "first")}  # fmt: skip
-    assert len(set(caches["time"])) == 2 and caches["time"] == caches["first"]
-    assert all(Path(str(each)).is_dir() for each in caches["time"])
+              for kind in ("check", "time", "first", "cold")}  # fmt: skip
+    assert len(set(caches["time"])) == 2 and caches["time"] == caches["first"][::2]
+    assert len(set(caches["cold"])) == 2 and caches["cold"] == caches["first"][1::2]
+    assert not {*caches["time"]} & {*caches["cold"]}
+    assert all(Path(str(each)).is_dir() for each in (*caches["time"], *caches["cold"]))
+    modes = [job.modes for job, _, _ in both.jobs if job.kind in ("first", "cold")]
+    assert modes[:3] == [["f", "decode"], ["fb"], ["fb"]]
     assert set(caches["check"]) == {None}
     cold, none = Processes(time=Ended(said)), Processes(time=Ended(said))
     run(cold, plan(first_calls="cold"), tmp_path)
-    assert "first" not in cold.kinds
+    assert cold.kinds == ["check", "time", "cold"]
+    step = Processes(time=Ended(said))
+    run(step, plan(first_calls="cold", modes=("fb",)), tmp_path)
+    assert step.kinds == ["check", "time"]
     run(none, plan(first_calls="none"), tmp_path)
     assert [environment for _, environment, _ in none.jobs] == [{}, {}]
     host = Processes(time=Ended(said))
     run(host, plan(device="cpu"), tmp_path)
     assert host.kinds == ["check", "time"]
+
+
+def test_a_training_step_waits_for_its_own_forward(tmp_path: Path) -> None:
+    said = tuple({"mode": mode, **timed()} for mode in MODES)
+    alone = Ended(({"mode": "fb", "first_call_s": 0.75},))
+    found = run(Processes(time=Ended(said), cold=alone), plan(), tmp_path)
+    assert (found["f"].first_call_s, found["fb"].first_call_s) == (1.0, 0.75)
+    late = Ended(({"mode": "fb", "status": "memory", "detail": "no", "done": True},), "timeout")
+    found = run(Processes(time=Ended(said), cold=late), plan(), tmp_path)
+    assert (found["fb"].status, found["fb"].first_call_s) == ("ok", 1.0)
 
 
 def test_shapes_of_one_class_are_checked_once(tmp_path: Path) -> None:

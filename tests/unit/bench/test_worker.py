@@ -52,8 +52,8 @@ def work(
             kind, "", name, str(folder), shape.batch, shape.time, shape.heads, dict(shape.sizes),
             **{"modes": ["f", "fb", "decode"], "dtype": "fp32", "device": "cpu", **changes},
         )  # fmt: skip
-        call = {"check": worker.check, "time": worker.measure, "first": worker.first}[kind]
-        call(job, mixer(name), shape)
+        calls = {"check": worker.check, "time": worker.measure}
+        calls.get(kind, worker.first)(job, mixer(name), shape)
         return list(heard(capsys.readouterr().out))
 
     return run
@@ -103,6 +103,8 @@ def test_times_and_first_calls(work: Callable[..., list[dict[str, Any]]]) -> Non
     told = [[*message] for message in said if message.get("mode") == "f"]
     assert told.index(["mode", "ms"]) < next(n for n, each in enumerate(told) if "peer" in each)
     assert all(message["warm_first_call_s"] > 0 for message in first)
+    (cold,) = work("cold", modes=["fb"])
+    assert cold["mode"] == "fb" and cold["first_call_s"] > 0
 
 
 def _peer(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
