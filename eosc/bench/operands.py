@@ -14,13 +14,16 @@ from eosc.recurrence.operands import crossing, learned_kernels
 from eosc.report.shape import Shape
 from eosc.semantics.model import Kind, Mixer
 from eosc.semantics.terms import Dependence
-from eosc.testing import sample
+from eosc.testing import GATES, sample
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _DRAWN = 256
 """Tokens that are drawn; longer sequences repeat them: times depend on their gates alone."""
+
+REGIMES: tuple[str, ...] = GATES
+"""What the decays of operands may be drawn as."""
 
 
 @dataclass(frozen=True, slots=True)

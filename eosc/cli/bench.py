@@ -116,12 +116,12 @@ def _plan(
     Raises:
         click.BadParameter: one of them says nothing that there is.
     """
+    from eosc.bench.operands import REGIMES
     from eosc.bench.peers import names
     from eosc.bench.rows import DTYPES, MODES
     from eosc.bench.runner import Plan
     from eosc.bench.shapes import parse_all
     from eosc.report.shape import ShapeError
-    from eosc.testing import GATES
 
     try:
         labels = parse_all(shapes)
@@ -135,7 +135,7 @@ def _plan(
         ("--dtype", (dtype,), DTYPES),
         ("--device", (device,), ("cuda", "cpu")),
         ("--against", (against,), ("", *names())),
-        ("--gates", (gates,), GATES),
+        ("--gates", (gates,), REGIMES),
     ):
         for each in given:
             if each not in known:

@@ -377,6 +377,56 @@ def _bytes(*operands: torch.Tensor) -> int:
     return sum(x.numel() * x.dtype.itemsize for x in operands)
 
 
+def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """The gradient per head summed over the heads that share an operand [B, T, h, ...]."""
+    heads = like.shape[2]
+    if gradient.shape[2] != heads:
+        gradient = gradient.unflatten(2, (heads, gradient.shape[2] // heads)).sum(3)
+    return gradient.to(like.dtype)
+
+
+@functools.cache
+def _types(dtype: torch.dtype, device: torch.device):
+    """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
+    if device.type == "cpu" and dtype != torch.float16:
+        # Triton's interpreter multiplies the bits of bf16 operands.
+        return tl.float32, tl.float32, True
+    names = {
+        torch.float32: (tl.float32, tl.float32, True),
+        torch.bfloat16: (tl.bfloat16, tl.bfloat16, False),
+        torch.float16: (tl.float16, tl.float32 if device.type == "cpu" else tl.bfloat16, False),
+    }
+    DT, FT, exact = names[dtype]
+    return DT, FT, exact or device.type == "cpu"
+
+
+def _least(least: float, dtype: torch.dtype) -> float:
+    """The decay of half a chunk from which on the chunk is formed about its middle.
+
+    Never in fp16: the factors of that form leave its range, and bf16 has it with fewer digits.
+    """
+    return 2.0 if dtype == torch.float16 else least
+
+
+def _gradient(like: torch.Tensor, heads: int) -> torch.Tensor:
+    """Room for the gradient of each head; in fp32 where heads share an operand."""
+    B, T, h, *axes = like.shape
+    dtype = like.dtype if h == heads else torch.float32
+    return torch.empty(B, T, heads, *axes, dtype=dtype, device=like.device)
+
+
+def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
+    """Whether the table has a configuration of every kernel for these sizes."""
+    return dtype.itemsize < 8 and _offered(device, dtype.itemsize, int(K), int(V))
+
+
+@functools.cache
+def _offered(device: torch.device, width: int, K: int, V: int) -> bool:
+    """Whether every kernel has a row."""
+    names = dict.fromkeys(row[0] for row in _TABLE)
+    return all(_row_for(name, device, width, K, V) is not None for name in names)
+
+
 class _Thread(threading.local):
     """launch: what stands in for a kernel that is launched on a grid; None: the kernel itself."""
 
@@ -591,56 +641,6 @@ def _launchable(kernel: Any) -> None:
     kernel = kernel.result(True) if hasattr(kernel, "result") else kernel
     if kernel is not None:
         triton.runtime.driver.active.launcher_cls(kernel.src, kernel.metadata)
-
-
-def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """The gradient per head summed over the heads that share an operand [B, T, h, ...]."""
-    heads = like.shape[2]
-    if gradient.shape[2] != heads:
-        gradient = gradient.unflatten(2, (heads, gradient.shape[2] // heads)).sum(3)
-    return gradient.to(like.dtype)
-
-
-@functools.cache
-def _types(dtype: torch.dtype, device: torch.device):
-    """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
-    if device.type == "cpu" and dtype != torch.float16:
-        # Triton's interpreter multiplies the bits of bf16 operands.
-        return tl.float32, tl.float32, True
-    names = {
-        torch.float32: (tl.float32, tl.float32, True),
-        torch.bfloat16: (tl.bfloat16, tl.bfloat16, False),
-        torch.float16: (tl.float16, tl.float32 if device.type == "cpu" else tl.bfloat16, False),
-    }
-    DT, FT, exact = names[dtype]
-    return DT, FT, exact or device.type == "cpu"
-
-
-def _least(least: float, dtype: torch.dtype) -> float:
-    """The decay of half a chunk from which on the chunk is formed about its middle.
-
-    Never in fp16: the factors of that form leave its range, and bf16 has it with fewer digits.
-    """
-    return 2.0 if dtype == torch.float16 else least
-
-
-def _gradient(like: torch.Tensor, heads: int) -> torch.Tensor:
-    """Room for the gradient of each head; in fp32 where heads share an operand."""
-    B, T, h, *axes = like.shape
-    dtype = like.dtype if h == heads else torch.float32
-    return torch.empty(B, T, heads, *axes, dtype=dtype, device=like.device)
-
-
-def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
-    """Whether the table has a configuration of every kernel for these sizes."""
-    return dtype.itemsize < 8 and _offered(device, dtype.itemsize, int(K), int(V))
-
-
-@functools.cache
-def _offered(device: torch.device, width: int, K: int, V: int) -> bool:
-    """Whether every kernel has a row."""
-    names = dict.fromkeys(row[0] for row in _TABLE)
-    return all(_row_for(name, device, width, K, V) is not None for name in names)
 
 
 @_Kernel

@@ -372,6 +372,56 @@ def _chunks(T: int, N: int, varlen: bool, chunk: int) -> int:
     return T // chunk + N if varlen else N * -(-T // chunk)
 
 
+def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """The gradient per head summed over the heads that share an operand [B, T, h, ...]."""
+    heads = like.shape[2]
+    if gradient.shape[2] != heads:
+        gradient = gradient.unflatten(2, (heads, gradient.shape[2] // heads)).sum(3)
+    return gradient.to(like.dtype)
+
+
+def _gathered(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """The gradient per segment [slots, H, ...] summed in a fixed order: as the operand [h, ...]."""
+    gradient = gradient.sum(0)
+    if gradient.shape[0] != like.shape[0]:
+        gradient = gradient.unflatten(0, (like.shape[0], -1)).sum(1)
+    return gradient.to(like.dtype)
+
+
+@functools.cache
+def _types(dtype: torch.dtype, device: torch.device):
+    """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
+    if device.type == "cpu" and dtype != torch.float16:
+        # Triton's interpreter multiplies the bits of bf16 operands.
+        return tl.float32, tl.float32, True
+    names = {
+        torch.float32: (tl.float32, tl.float32, True),
+        torch.bfloat16: (tl.bfloat16, tl.bfloat16, False),
+        torch.float16: (tl.float16, tl.float32 if device.type == "cpu" else tl.bfloat16, False),
+    }
+    DT, FT, exact = names[dtype]
+    return DT, FT, exact or device.type == "cpu"
+
+
+def _gradient(like: torch.Tensor, heads: int) -> torch.Tensor:
+    """Room for the gradient of each head; in fp32 where heads share an operand."""
+    B, T, h, *axes = like.shape
+    dtype = like.dtype if h == heads else torch.float32
+    return torch.empty(B, T, heads, *axes, dtype=dtype, device=like.device)
+
+
+def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
+    """Whether the table has a configuration of every kernel for these sizes."""
+    return dtype.itemsize < 8 and _offered(device, dtype.itemsize, int(K), int(V))
+
+
+@functools.cache
+def _offered(device: torch.device, width: int, K: int, V: int) -> bool:
+    """Whether every kernel has a row."""
+    names = dict.fromkeys(row[0] for row in _TABLE)
+    return all(_row_for(name, device, width, K, V) is not None for name in names)
+
+
 class _Thread(threading.local):
     """launch: what stands in for a kernel that is launched on a grid; None: the kernel itself."""
 
@@ -578,56 +628,6 @@ def _launchable(kernel: Any) -> None:
         triton.runtime.driver.active.launcher_cls(kernel.src, kernel.metadata)
 
 
-def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """The gradient per head summed over the heads that share an operand [B, T, h, ...]."""
-    heads = like.shape[2]
-    if gradient.shape[2] != heads:
-        gradient = gradient.unflatten(2, (heads, gradient.shape[2] // heads)).sum(3)
-    return gradient.to(like.dtype)
-
-
-def _gathered(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """The gradient per segment [slots, H, ...] summed in a fixed order: as the operand [h, ...]."""
-    gradient = gradient.sum(0)
-    if gradient.shape[0] != like.shape[0]:
-        gradient = gradient.unflatten(0, (like.shape[0], -1)).sum(1)
-    return gradient.to(like.dtype)
-
-
-@functools.cache
-def _types(dtype: torch.dtype, device: torch.device):
-    """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
-    if device.type == "cpu" and dtype != torch.float16:
-        # Triton's interpreter multiplies the bits of bf16 operands.
-        return tl.float32, tl.float32, True
-    names = {
-        torch.float32: (tl.float32, tl.float32, True),
-        torch.bfloat16: (tl.bfloat16, tl.bfloat16, False),
-        torch.float16: (tl.float16, tl.float32 if device.type == "cpu" else tl.bfloat16, False),
-    }
-    DT, FT, exact = names[dtype]
-    return DT, FT, exact or device.type == "cpu"
-
-
-def _gradient(like: torch.Tensor, heads: int) -> torch.Tensor:
-    """Room for the gradient of each head; in fp32 where heads share an operand."""
-    B, T, h, *axes = like.shape
-    dtype = like.dtype if h == heads else torch.float32
-    return torch.empty(B, T, heads, *axes, dtype=dtype, device=like.device)
-
-
-def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
-    """Whether the table has a configuration of every kernel for these sizes."""
-    return dtype.itemsize < 8 and _offered(device, dtype.itemsize, int(K), int(V))
-
-
-@functools.cache
-def _offered(device: torch.device, width: int, K: int, V: int) -> bool:
-    """Whether every kernel has a row."""
-    names = dict.fromkeys(row[0] for row in _TABLE)
-    return all(_row_for(name, device, width, K, V) is not None for name in names)
-
-
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _m_element_ends_kernel(
@@ -783,7 +783,6 @@ def _m_element_forward_kernel(
     map_2 = load_ahead_2.to(tl.float32) * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
     own = load_3.to(tl.float32)[None, :] * load_ahead_2.to(tl.float32)  # what the output adds of its own token [C, BLOCK_V]
     map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
-    use = own  # [C, BLOCK_V]
     for step in range(chunks):
         c = step
         ahead = c + 1  # the chunk whose operands are loaded
@@ -802,7 +801,7 @@ def _m_element_forward_kernel(
         after = _states_after(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
         map_5 = s[:, :, None] * after  # [C, BLOCK_K, BLOCK_V]
         sum_2 = tl.sum(map_5, 1)  # [C, BLOCK_V]
-        y_new = sum_2 + use  # read [C, BLOCK_V]
+        y_new = sum_2 + own  # read [C, BLOCK_V]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_V]
@@ -812,7 +811,6 @@ def _m_element_forward_kernel(
         map_2 = load_ahead_2.to(tl.float32) * _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
         own = load_3.to(tl.float32)[None, :] * load_ahead_2.to(tl.float32)  # what the output adds of its own token [C, BLOCK_V]
         map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
-        use = own  # [C, BLOCK_V]
     if final_state_ptr is not None:
         if last:
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])
@@ -1378,7 +1376,6 @@ def _m_layer_element_forward_kernel(
     part_3_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_3_0), 1.0 + part_3_0)
     own = load_3.to(tl.float32)[None, :] * (load_ahead_2.to(tl.float32) * part_3_1)  # what the output adds of its own token [C, BLOCK_V]
     map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
-    use = own  # [C, BLOCK_V]
     for step in range(chunks):
         c = step
         ahead = c + 1  # the chunk whose operands are loaded
@@ -1397,7 +1394,7 @@ def _m_layer_element_forward_kernel(
         after = _states_after(a, w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_V]
         map_5 = s[:, :, None] * after  # [C, BLOCK_K, BLOCK_V]
         sum_2 = tl.sum(map_5, 1)  # [C, BLOCK_V]
-        y_new = sum_2 + use  # read [C, BLOCK_V]
+        y_new = sum_2 + own  # read [C, BLOCK_V]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None] + at_V[None, :], y_new.to(y_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
         M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_V]
@@ -1411,7 +1408,6 @@ def _m_layer_element_forward_kernel(
         part_3_1 = _ratio(tl.where(load_ahead_2.to(tl.float32) >= 0.0, 1.0, part_3_0), 1.0 + part_3_0)
         own = load_3.to(tl.float32)[None, :] * (load_ahead_2.to(tl.float32) * part_3_1)  # what the output adds of its own token [C, BLOCK_V]
         map_4 = _softplus(load_ahead_3.to(tl.float32) + load_2.to(tl.float32)[None, :])  # [C, BLOCK_V]
-        use = own  # [C, BLOCK_V]
     if final_state_ptr is not None:
         if last:
             tl.store(final_state_ptr + _row(n, h, H) * (K * V) + at_K[:, None] * V + at_V[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_V[None, :])

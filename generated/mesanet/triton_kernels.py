@@ -404,6 +404,48 @@ def _chunks(T: int, N: int, varlen: bool, chunk: int) -> int:
     return T // chunk + N if varlen else N * -(-T // chunk)
 
 
+def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """The gradient per head summed over the heads that share an operand [B, T, h, ...]."""
+    heads = like.shape[2]
+    if gradient.shape[2] != heads:
+        gradient = gradient.unflatten(2, (heads, gradient.shape[2] // heads)).sum(3)
+    return gradient.to(like.dtype)
+
+
+@functools.cache
+def _types(dtype: torch.dtype, device: torch.device):
+    """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
+    if device.type == "cpu" and dtype != torch.float16:
+        # Triton's interpreter multiplies the bits of bf16 operands.
+        return tl.float32, tl.float32, True
+    names = {
+        torch.float32: (tl.float32, tl.float32, True),
+        torch.bfloat16: (tl.bfloat16, tl.bfloat16, False),
+        torch.float16: (tl.float16, tl.float32 if device.type == "cpu" else tl.bfloat16, False),
+    }
+    DT, FT, exact = names[dtype]
+    return DT, FT, exact or device.type == "cpu"
+
+
+def _gradient(like: torch.Tensor, heads: int) -> torch.Tensor:
+    """Room for the gradient of each head; in fp32 where heads share an operand."""
+    B, T, h, *axes = like.shape
+    dtype = like.dtype if h == heads else torch.float32
+    return torch.empty(B, T, heads, *axes, dtype=dtype, device=like.device)
+
+
+def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
+    """Whether the table has a configuration of every kernel for these sizes."""
+    return dtype.itemsize < 8 and _offered(device, dtype.itemsize, int(K), int(V))
+
+
+@functools.cache
+def _offered(device: torch.device, width: int, K: int, V: int) -> bool:
+    """Whether every kernel has a row."""
+    names = dict.fromkeys(row[0] for row in _TABLE)
+    return all(_row_for(name, device, width, K, V) is not None for name in names)
+
+
 class _Thread(threading.local):
     """launch: what stands in for a kernel that is launched on a grid; None: the kernel itself."""
 
@@ -610,48 +652,6 @@ def _launchable(kernel: Any) -> None:
         triton.runtime.driver.active.launcher_cls(kernel.src, kernel.metadata)
 
 
-def _shared(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """The gradient per head summed over the heads that share an operand [B, T, h, ...]."""
-    heads = like.shape[2]
-    if gradient.shape[2] != heads:
-        gradient = gradient.unflatten(2, (heads, gradient.shape[2] // heads)).sum(3)
-    return gradient.to(like.dtype)
-
-
-@functools.cache
-def _types(dtype: torch.dtype, device: torch.device):
-    """The dtype of products, that of midpoint factors, and whether sums need all of fp32."""
-    if device.type == "cpu" and dtype != torch.float16:
-        # Triton's interpreter multiplies the bits of bf16 operands.
-        return tl.float32, tl.float32, True
-    names = {
-        torch.float32: (tl.float32, tl.float32, True),
-        torch.bfloat16: (tl.bfloat16, tl.bfloat16, False),
-        torch.float16: (tl.float16, tl.float32 if device.type == "cpu" else tl.bfloat16, False),
-    }
-    DT, FT, exact = names[dtype]
-    return DT, FT, exact or device.type == "cpu"
-
-
-def _gradient(like: torch.Tensor, heads: int) -> torch.Tensor:
-    """Room for the gradient of each head; in fp32 where heads share an operand."""
-    B, T, h, *axes = like.shape
-    dtype = like.dtype if h == heads else torch.float32
-    return torch.empty(B, T, heads, *axes, dtype=dtype, device=like.device)
-
-
-def supports(dtype: torch.dtype, device: torch.device, K: int, V: int) -> bool:
-    """Whether the table has a configuration of every kernel for these sizes."""
-    return dtype.itemsize < 8 and _offered(device, dtype.itemsize, int(K), int(V))
-
-
-@functools.cache
-def _offered(device: torch.device, width: int, K: int, V: int) -> bool:
-    """Whether every kernel has a row."""
-    names = dict.fromkeys(row[0] for row in _TABLE)
-    return all(_row_for(name, device, width, K, V) is not None for name in names)
-
-
 @_Kernel
 @triton.jit(do_not_specialize=['T', 'SEGMENT', 'SEGMENTS', 'N', 'STEPS'])
 def _g_element_ends_kernel(
@@ -690,7 +690,6 @@ def _g_element_ends_kernel(
     map_2 = load_ahead.to(tl.float32)[:, None] * load_ahead_2.to(tl.float32)  # [C, BLOCK_K]
     load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
     a = _exp(load_ahead_4)  # decay [C]  # line 7
-    use = a  # [C]
     for step in range(chunks):
         c = step
         ahead = c + 1  # the chunk whose operands are loaded
@@ -704,15 +703,14 @@ def _g_element_ends_kernel(
         valid = token < rest
         start = first + c * C
         w = map_2[:, :, None] * load[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
-        after = _states_after(tl.broadcast_to(use[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
+        after = _states_after(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
         M_next = _end(after, (token == C - 1)[:, None, None])  # decay, and write [BLOCK_K, BLOCK_s_Kp]
         M = M_next
-        P_next = P * _whole(use)  # the decay of the whole segment
+        P_next = P * _whole(a)  # the decay of the whole segment
         P = P_next
         map_2 = load_ahead.to(tl.float32)[:, None] * load_ahead_2.to(tl.float32)  # [C, BLOCK_K]
         load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
         a = _exp(load_ahead_4)  # decay [C]  # line 7
-        use = a  # [C]
     tl.store(start_state_ptr + _row(slot, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], M.to(start_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
     if (block == 0):
         tl.store(segment_decay_ptr + _row(slot, h, H) * (1), P)
@@ -795,7 +793,6 @@ def _g_element_forward_kernel(
     map_2 = load_ahead.to(tl.float32)[:, None] * load_ahead_2.to(tl.float32)  # [C, BLOCK_K]
     load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
     a = _exp(load_ahead_4)  # decay [C]  # line 7
-    use = a  # [C]
     for step in range(chunks):
         c = step
         ahead = c + 1  # the chunk whose operands are loaded
@@ -809,7 +806,7 @@ def _g_element_forward_kernel(
         valid = token < rest
         start = first + c * C
         w = map_2[:, :, None] * load[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
-        after = _states_after(tl.broadcast_to(use[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
+        after = _states_after(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], after.to(y_ptr.dtype.element_ty), mask=valid[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :])
         M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_s_Kp]
@@ -817,7 +814,6 @@ def _g_element_forward_kernel(
         map_2 = load_ahead.to(tl.float32)[:, None] * load_ahead_2.to(tl.float32)  # [C, BLOCK_K]
         load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
         a = _exp(load_ahead_4)  # decay [C]  # line 7
-        use = a  # [C]
     if final_state_ptr is not None:
         if last:
             tl.store(final_state_ptr + _row(n, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
@@ -864,7 +860,6 @@ def _g_element_states_kernel(
     map_2 = load_ahead.to(tl.float32)[:, None] * load_ahead_2.to(tl.float32)  # [C, BLOCK_K]
     load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
     a = _exp(load_ahead_4)  # decay [C]  # line 7
-    use = a  # [C]
     for step in range(chunks):
         c = step
         ahead = c + 1  # the chunk whose operands are loaded
@@ -879,13 +874,12 @@ def _g_element_states_kernel(
         start = first + c * C
         tl.store(h_2_ptr + _row(first_chunk + c, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], M.to(h_2_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
         w = map_2[:, :, None] * load[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
-        after = _states_after(tl.broadcast_to(use[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
+        after = _states_after(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
         M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_s_Kp]
         M = M_next
         map_2 = load_ahead.to(tl.float32)[:, None] * load_ahead_2.to(tl.float32)  # [C, BLOCK_K]
         load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
         a = _exp(load_ahead_4)  # decay [C]  # line 7
-        use = a  # [C]
 
 
 @_Kernel
@@ -918,7 +912,6 @@ def _g_element_ends_adjoint_kernel(
     dy_ahead = tl.load(dy_ptr + start_ahead * dy_ptr_t + (token * dy_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], mask=valid_ahead[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :], other=0.0)  # gradient of the output: load dy [C, BLOCK_K, BLOCK_s_Kp]
     a = _exp(load_ahead)  # decay [C]  # line 7
     dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_K, BLOCK_s_Kp]
-    use = a  # [C]
     for step in range(chunks):
         c = chunks - 1 - step
         ahead = c - 1  # the chunk whose operands are loaded
@@ -929,13 +922,12 @@ def _g_element_ends_adjoint_kernel(
         rest = left - c * C
         valid = token < rest
         start = first + c * C
-        r = use[:, None, None] * dy_2  # what it adds to the adjoint [C, BLOCK_K, BLOCK_s_Kp]
-        after = _states_after(tl.broadcast_to(use[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # [C, BLOCK_K, BLOCK_s_Kp]
+        r = a[:, None, None] * dy_2  # what it adds to the adjoint [C, BLOCK_K, BLOCK_s_Kp]
+        after = _states_after(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # [C, BLOCK_K, BLOCK_s_Kp]
         L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_s_Kp]
         L = L_next
         a = _exp(load_ahead)  # decay [C]  # line 7
         dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_K, BLOCK_s_Kp]
-        use = a  # [C]
     tl.store(end_state_ptr + _row(slot, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
 
 
@@ -1031,7 +1023,6 @@ def _g_element_backward_kernel(
     load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
     a = _exp(load_ahead_4)  # decay [C]  # line 7
     dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_K, BLOCK_s_Kp]
-    use = a  # [C]
     M = M_ahead.to(tl.float32)  # [BLOCK_K, BLOCK_s_Kp]
     load_2 = load_ahead_2.to(tl.float32)  # [C, BLOCK_K]
     load_3 = load_ahead.to(tl.float32)  # [C]
@@ -1050,11 +1041,11 @@ def _g_element_backward_kernel(
         valid = token < rest
         start = first + c * C
         w = map_2[:, :, None] * load[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
-        r = use[:, None, None] * dy_2  # what it adds to the adjoint [C, BLOCK_K, BLOCK_s_Kp]
-        before, after = _states(tl.broadcast_to(use[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # each token [C, BLOCK_K, BLOCK_s_Kp]
+        r = a[:, None, None] * dy_2  # what it adds to the adjoint [C, BLOCK_K, BLOCK_s_Kp]
+        before, after = _states(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # each token [C, BLOCK_K, BLOCK_s_Kp]
         l = dy_2 + before  # adjoint of the memory [C, BLOCK_K, BLOCK_s_Kp]
-        before_2, after_2 = _states(tl.broadcast_to(use[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # each token [C, BLOCK_K, BLOCK_s_Kp]
-        map_3 = use[:, None, None] * before_2 * l  # [C, BLOCK_K, BLOCK_s_Kp]
+        before_2, after_2 = _states(tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), w, M[None, :, :], (token == 0)[:, None, None], False)  # each token [C, BLOCK_K, BLOCK_s_Kp]
+        map_3 = a[:, None, None] * before_2 * l  # [C, BLOCK_K, BLOCK_s_Kp]
         dg = tl.sum(tl.sum(map_3, 2), 1)  # gradient of the log-decay [C]
         map_4 = load[:, None, :] * l  # [C, BLOCK_K, BLOCK_s_Kp]
         sum_2 = _across(map_4, EXACT)  # [C, BLOCK_K]
@@ -1077,7 +1068,6 @@ def _g_element_backward_kernel(
         load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
         a = _exp(load_ahead_4)  # decay [C]  # line 7
         dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_K, BLOCK_s_Kp]
-        use = a  # [C]
         M = M_ahead.to(tl.float32)  # [BLOCK_K, BLOCK_s_Kp]
         load_2 = load_ahead_2.to(tl.float32)  # [C, BLOCK_K]
         load_3 = load_ahead.to(tl.float32)  # [C]
@@ -1714,7 +1704,6 @@ def _g_layer_element_ends_kernel(
     load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
     part_8_0 = _exp(-tl.abs(load_ahead_4.to(tl.float32)))
     a = _ratio(tl.where(load_ahead_4.to(tl.float32) >= 0.0, 1.0, part_8_0), 1.0 + part_8_0)  # decay [C]  # line 7
-    use = a  # [C]
     for step in range(chunks):
         c = step
         ahead = c + 1  # the chunk whose operands are loaded
@@ -1732,10 +1721,10 @@ def _g_layer_element_ends_kernel(
         map_5 = tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
         map_6 = map_2[:, None] * _ratio(map_3, map_5[:, None])  # [C, BLOCK_K]
         w = map_6[:, :, None] * load[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
-        after = _states_after(tl.where(valid[:, None, None], tl.broadcast_to(use[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
+        after = _states_after(tl.where(valid[:, None, None], tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
         M_next = _end(after, (token == C - 1)[:, None, None])  # decay, and write [BLOCK_K, BLOCK_s_Kp]
         M = M_next
-        P_next = P * _whole(tl.where(valid, use, 1.0))  # the decay of the whole segment
+        P_next = P * _whole(tl.where(valid, a, 1.0))  # the decay of the whole segment
         P = P_next
         part_2_0 = _exp(-tl.abs(load_ahead.to(tl.float32)))
         map_2 = _ratio(tl.where(load_ahead.to(tl.float32) >= 0.0, 1.0, part_2_0), 1.0 + part_2_0)  # [C]
@@ -1749,7 +1738,6 @@ def _g_layer_element_ends_kernel(
         load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
         part_8_0 = _exp(-tl.abs(load_ahead_4.to(tl.float32)))
         a = _ratio(tl.where(load_ahead_4.to(tl.float32) >= 0.0, 1.0, part_8_0), 1.0 + part_8_0)  # decay [C]  # line 7
-        use = a  # [C]
     tl.store(start_state_ptr + _row(slot, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], M.to(start_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
     if (block == 0):
         tl.store(segment_decay_ptr + _row(slot, h, H) * (1), P)
@@ -1841,7 +1829,6 @@ def _g_layer_element_forward_kernel(
     load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
     part_8_0 = _exp(-tl.abs(load_ahead_4.to(tl.float32)))
     a = _ratio(tl.where(load_ahead_4.to(tl.float32) >= 0.0, 1.0, part_8_0), 1.0 + part_8_0)  # decay [C]  # line 7
-    use = a  # [C]
     for step in range(chunks):
         c = step
         ahead = c + 1  # the chunk whose operands are loaded
@@ -1859,7 +1846,7 @@ def _g_layer_element_forward_kernel(
         map_5 = tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
         map_6 = map_2[:, None] * _ratio(map_3, map_5[:, None])  # [C, BLOCK_K]
         w = map_6[:, :, None] * load[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
-        after = _states_after(tl.where(valid[:, None, None], tl.broadcast_to(use[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
+        after = _states_after(tl.where(valid[:, None, None], tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
         y_ptr_c = y_ptr + start * y_ptr_t  # first token of the chunk
         tl.store(y_ptr_c + (token * y_ptr_t)[:, None, None] + at_K[None, :, None] * s_Kp + at_s_Kp[None, None, :], after.to(y_ptr.dtype.element_ty), mask=valid[:, None, None] & in_K[None, :, None] & in_s_Kp[None, None, :])
         M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_s_Kp]
@@ -1876,7 +1863,6 @@ def _g_layer_element_forward_kernel(
         load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
         part_8_0 = _exp(-tl.abs(load_ahead_4.to(tl.float32)))
         a = _ratio(tl.where(load_ahead_4.to(tl.float32) >= 0.0, 1.0, part_8_0), 1.0 + part_8_0)  # decay [C]  # line 7
-        use = a  # [C]
     if final_state_ptr is not None:
         if last:
             tl.store(final_state_ptr + _row(n, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], M.to(final_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
@@ -1933,7 +1919,6 @@ def _g_layer_element_states_kernel(
     load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
     part_8_0 = _exp(-tl.abs(load_ahead_4.to(tl.float32)))
     a = _ratio(tl.where(load_ahead_4.to(tl.float32) >= 0.0, 1.0, part_8_0), 1.0 + part_8_0)  # decay [C]  # line 7
-    use = a  # [C]
     for step in range(chunks):
         c = step
         ahead = c + 1  # the chunk whose operands are loaded
@@ -1952,7 +1937,7 @@ def _g_layer_element_states_kernel(
         map_5 = tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
         map_6 = map_2[:, None] * _ratio(map_3, map_5[:, None])  # [C, BLOCK_K]
         w = map_6[:, :, None] * load[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
-        after = _states_after(tl.where(valid[:, None, None], tl.broadcast_to(use[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
+        after = _states_after(tl.where(valid[:, None, None], tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # [C, BLOCK_K, BLOCK_s_Kp]
         M_next = _end(after, (token == C - 1)[:, None, None])  # the memory behind the chunk [BLOCK_K, BLOCK_s_Kp]
         M = M_next
         part_2_0 = _exp(-tl.abs(load_ahead.to(tl.float32)))
@@ -1967,7 +1952,6 @@ def _g_layer_element_states_kernel(
         load = load_ahead_3.to(tl.float32)  # [C, BLOCK_s_Kp]
         part_8_0 = _exp(-tl.abs(load_ahead_4.to(tl.float32)))
         a = _ratio(tl.where(load_ahead_4.to(tl.float32) >= 0.0, 1.0, part_8_0), 1.0 + part_8_0)  # decay [C]  # line 7
-        use = a  # [C]
 
 
 @_Kernel
@@ -2001,7 +1985,6 @@ def _g_layer_element_ends_adjoint_kernel(
     part_2_0 = _exp(-tl.abs(load_ahead.to(tl.float32)))
     a = _ratio(tl.where(load_ahead.to(tl.float32) >= 0.0, 1.0, part_2_0), 1.0 + part_2_0)  # decay [C]  # line 7
     dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_K, BLOCK_s_Kp]
-    use = a  # [C]
     for step in range(chunks):
         c = chunks - 1 - step
         ahead = c - 1  # the chunk whose operands are loaded
@@ -2012,14 +1995,13 @@ def _g_layer_element_ends_adjoint_kernel(
         rest = left - c * C
         valid = token < rest
         start = first + c * C
-        r = use[:, None, None] * dy_2  # what it adds to the adjoint [C, BLOCK_K, BLOCK_s_Kp]
-        after = _states_after(tl.where(valid[:, None, None], tl.broadcast_to(use[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # [C, BLOCK_K, BLOCK_s_Kp]
+        r = a[:, None, None] * dy_2  # what it adds to the adjoint [C, BLOCK_K, BLOCK_s_Kp]
+        after = _states_after(tl.where(valid[:, None, None], tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # [C, BLOCK_K, BLOCK_s_Kp]
         L_next = _end(after, (token == 0)[:, None, None])  # the adjoint before the chunk [BLOCK_K, BLOCK_s_Kp]
         L = L_next
         part_2_0 = _exp(-tl.abs(load_ahead.to(tl.float32)))
         a = _ratio(tl.where(load_ahead.to(tl.float32) >= 0.0, 1.0, part_2_0), 1.0 + part_2_0)  # decay [C]  # line 7
         dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_K, BLOCK_s_Kp]
-        use = a  # [C]
     tl.store(end_state_ptr + _row(slot, h, H) * (K * s_Kp) + at_K[:, None] * s_Kp + at_s_Kp[None, :], L.to(end_state_ptr.dtype.element_ty), mask=in_K[:, None] & in_s_Kp[None, :])
 
 
@@ -2125,7 +2107,6 @@ def _g_layer_element_backward_kernel(
     part_8_0 = _exp(-tl.abs(load_ahead_4.to(tl.float32)))
     a = _ratio(tl.where(load_ahead_4.to(tl.float32) >= 0.0, 1.0, part_8_0), 1.0 + part_8_0)  # decay [C]  # line 7
     dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_K, BLOCK_s_Kp]
-    use = a  # [C]
     M = M_ahead.to(tl.float32)  # [BLOCK_K, BLOCK_s_Kp]
     part_12_0 = _exp(-tl.abs(load_ahead.to(tl.float32)))
     part_12_1 = 1.0 + part_12_0
@@ -2167,11 +2148,11 @@ def _g_layer_element_backward_kernel(
         map_5 = tl.sqrt(tl.maximum(sum_2, 1e-24))  # [C]
         map_6 = map_2[:, None] * _ratio(map_3, map_5[:, None])  # [C, BLOCK_K]
         w = map_6[:, :, None] * load[:, None, :]  # write [C, BLOCK_K, BLOCK_s_Kp]  # line 5
-        r = use[:, None, None] * dy_2  # what it adds to the adjoint [C, BLOCK_K, BLOCK_s_Kp]
-        before, after = _states(tl.where(valid[:, None, None], tl.broadcast_to(use[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # each token [C, BLOCK_K, BLOCK_s_Kp]
+        r = a[:, None, None] * dy_2  # what it adds to the adjoint [C, BLOCK_K, BLOCK_s_Kp]
+        before, after = _states(tl.where(valid[:, None, None], tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), r, L[None, :, :], (token == C - 1)[:, None, None], True)  # each token [C, BLOCK_K, BLOCK_s_Kp]
         l = dy_2 + before  # adjoint of the memory [C, BLOCK_K, BLOCK_s_Kp]
-        before_2, after_2 = _states(tl.where(valid[:, None, None], tl.broadcast_to(use[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # each token [C, BLOCK_K, BLOCK_s_Kp]
-        map_7 = use[:, None, None] * before_2 * l  # [C, BLOCK_K, BLOCK_s_Kp]
+        before_2, after_2 = _states(tl.where(valid[:, None, None], tl.broadcast_to(a[:, None, None], [C, BLOCK_K, BLOCK_s_Kp]), 1.0), w, M[None, :, :], (token == 0)[:, None, None], False)  # each token [C, BLOCK_K, BLOCK_s_Kp]
+        map_7 = a[:, None, None] * before_2 * l  # [C, BLOCK_K, BLOCK_s_Kp]
         dg = tl.sum(tl.sum(map_7, 2), 1)  # gradient of the log-decay [C]
         map_9 = load[:, None, :] * l  # [C, BLOCK_K, BLOCK_s_Kp]
         sum_3 = _across(map_9, EXACT)  # [C, BLOCK_K]
@@ -2211,7 +2192,6 @@ def _g_layer_element_backward_kernel(
         part_8_0 = _exp(-tl.abs(load_ahead_4.to(tl.float32)))
         a = _ratio(tl.where(load_ahead_4.to(tl.float32) >= 0.0, 1.0, part_8_0), 1.0 + part_8_0)  # decay [C]  # line 7
         dy_2 = dy_ahead.to(tl.float32)  # [C, BLOCK_K, BLOCK_s_Kp]
-        use = a  # [C]
         M = M_ahead.to(tl.float32)  # [BLOCK_K, BLOCK_s_Kp]
         part_12_0 = _exp(-tl.abs(load_ahead.to(tl.float32)))
         part_12_1 = 1.0 + part_12_0

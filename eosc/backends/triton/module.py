@@ -28,7 +28,9 @@ from eosc.schedule.table import Row, rows_of
 
 @cache
 def _runtime() -> Library:
-    return Library(Path(__file__).with_name("runtime.py"))
+    here = Path(__file__)
+    names = ("runtime.py", "host_runtime.py", "launch_runtime.py")
+    return Library(*(here.with_name(each) for each in names))
 
 
 @dataclass(frozen=True, slots=True)

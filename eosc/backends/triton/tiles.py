@@ -65,6 +65,8 @@ class Tiles(Walks):
                 value = let.value
             if self.ahead.loaded(value):
                 return self._operand(value, let)
+            if isinstance(value, Use) and self.ahead.made(value):
+                return self.let(value.name)
         if value not in self._done:
             other = transposed(value) if self.layouts.paired and value.dims == ("i", "j") else None
             if other is not None:
