@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from eosc.algebra.interval import Interval
@@ -189,29 +190,12 @@ def _drive(
     generator: Generator,
 ) -> None:
     """Shift the raw operands behind derived decays; `found` is updated."""
-    import torch
-
     for decay in mixer.declarations:
         if decay.role is not Role.OSCILLATION or decay.value is None or gates == "default":
             continue
         for name in _drivers(mixer, decay):
-            values = found[name]
-            if gates == "mixed":
-                pick = torch.randint(-1, 2, values.shape, generator=generator)
-                found[name] = values + 4.0 * pick
-                continue
-            towards = _direction(mixer, found, name, decay.name, sizes, configs)
-            if gates == "usual":
-                found[name] = values + _to_usual(
-                    mixer, found, name, decay.name, sizes, configs, towards
-                )
-                continue
-            sign = towards if gates in ("weak", "one") else -towards
-            shift = torch.full(values.shape, sign * _SHIFTS[gates], dtype=torch.float64)
-            if gates == "zero":
-                hit = torch.rand(values.shape, generator=generator, dtype=torch.float64) < 0.25
-                shift = torch.where(hit, shift, torch.zeros_like(shift))
-            found[name] = values + shift
+            driver = _Driver(mixer, found, name, decay.name, sizes, configs)
+            found[name] = found[name] + driver.shift(gates, generator)
 
 
 def _drivers(mixer: Mixer, decay: Declaration) -> tuple[str, ...]:
@@ -234,57 +218,61 @@ def _drivers(mixer: Mixer, decay: Declaration) -> tuple[str, ...]:
     return tuple(each.name for each in moving or raw)
 
 
-def _direction(
-    mixer: Mixer,
-    found: Mapping[str, Tensor],
-    name: str,
-    decay: str,
-    sizes: Mapping[str, int],
-    configs: Mapping[str, float],
-) -> int:
-    """The sign of the shift of an operand that brings the decay's modulus nearer to 1."""
-    up, down = (_modulus(mixer, found, name, decay, sizes, configs, shift) for shift in (4.0, -4.0))
-    return (up > down) - (up < down)
+@dataclass(frozen=True)
+class _Driver:
+    """A raw operand that moves a derived decay."""
 
+    mixer: Mixer
+    found: Mapping[str, Tensor]
+    name: str
+    decay: str
+    sizes: Mapping[str, int]
+    configs: Mapping[str, float]
 
-def _to_usual(
-    mixer: Mixer,
-    found: Mapping[str, Tensor],
-    name: str,
-    decay: str,
-    sizes: Mapping[str, int],
-    configs: Mapping[str, float],
-    towards: int,
-) -> float:
-    """The shift of an operand, at most 8, that brings the decay's mean modulus to the usual."""
-    low, high = -8.0, 8.0
-    for _ in range(10):
-        middle = (low + high) / 2
-        if _modulus(mixer, found, name, decay, sizes, configs, towards * middle) < _USUAL:
-            low = middle
-        else:
-            high = middle
-    return towards * high
+    def shift(self, gates: str, generator: Generator) -> Tensor:
+        """What to add to the operand so that the decay is in a regime."""
+        import torch
 
+        shape = self.found[self.name].shape
+        if gates == "mixed":
+            return 4.0 * torch.randint(-1, 2, shape, generator=generator)
+        if gates == "usual":
+            return torch.full(shape, self._usual(), dtype=torch.float64)
+        sign = self._direction() if gates in ("weak", "one") else -self._direction()
+        shift = torch.full(shape, sign * _SHIFTS[gates], dtype=torch.float64)
+        if gates == "zero":
+            hit = torch.rand(shape, generator=generator, dtype=torch.float64) < 0.25
+            shift = torch.where(hit, shift, torch.zeros_like(shift))
+        return shift
 
-def _modulus(
-    mixer: Mixer,
-    found: Mapping[str, Tensor],
-    name: str,
-    decay: str,
-    sizes: Mapping[str, int],
-    configs: Mapping[str, float],
-    shift: float,
-) -> float:
-    """The mean modulus of a decay over a few tokens, with an operand shifted."""
-    from eosc.reference import evaluate
+    def _direction(self) -> int:
+        """The sign of the shift that brings the decay's modulus nearer to 1."""
+        up, down = self._modulus(4.0), self._modulus(-4.0)
+        return (up > down) - (up < down)
 
-    shifted = {
-        each.name: _short(each, found[each.name] + (shift if each.name == name else 0.0))
-        for each in (*mixer.operands, *learned_kernels(mixer))
-    }
-    result = evaluate(mixer, shifted, sizes=sizes, configs=configs)
-    return float(result.values[decay].abs().mean())
+    def _usual(self) -> float:
+        """The shift, at most 8, that brings the decay's mean modulus to the usual one."""
+        towards, low, high = self._direction(), -8.0, 8.0
+        for _ in range(10):
+            middle = (low + high) / 2
+            if self._modulus(towards * middle) < _USUAL:
+                low = middle
+            else:
+                high = middle
+        return towards * high
+
+    def _modulus(self, shift: float) -> float:
+        """The mean modulus of the decay over a few tokens, with the operand shifted."""
+        from eosc.reference import evaluate
+
+        shifted = {
+            each.name: _short(
+                each, self.found[each.name] + (shift if each.name == self.name else 0)
+            )
+            for each in (*self.mixer.operands, *learned_kernels(self.mixer))
+        }
+        result = evaluate(self.mixer, shifted, sizes=self.sizes, configs=self.configs)
+        return float(result.values[self.decay].abs().mean())
 
 
 def _short(operand: Declaration, values: Tensor) -> Tensor:

@@ -1881,7 +1881,7 @@ def _m_solve_adjoint_mild_kernel(
     map_2 = decay * u.to(tl.float32)  # [C, BLOCK_K]
     alpha_ptr_c = alpha_ptr + start * alpha_ptr_t  # first token of the chunk
     w = tl.load(alpha_ptr_c + (token * alpha_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # what an erasure reads: load alpha [C, BLOCK_K]
-    sums_2 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_K]
+    sums_2 = -sums  # D(middle32(i), i] [C, BLOCK_K]
     sums_3 = sums_2 - gK  # D(middle32(i), i-1] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_3 = decay_2 * w.to(tl.float32)  # [C, BLOCK_K]
@@ -1890,8 +1890,7 @@ def _m_solve_adjoint_mild_kernel(
     solved = _inverse_of_unit(-A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
     s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-    sums_4 = -sums  # D(middle32(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
     map_4 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
     dot_2 = tl.dot(map_2.to(FT), tl.trans(map_4.to(FT)), input_precision=PRECISION)  # [C, C]
     map_5 = dot_2 * scale  # [C, C]
@@ -1902,8 +1901,8 @@ def _m_solve_adjoint_mild_kernel(
     dot_3 = tl.dot(solved.to(DT), given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_5 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_5 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     closing = decay_4 * u.to(tl.float32)  # u to the end of the chunk [C, BLOCK_K]
     dot_4 = tl.dot(solved.to(DT), closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
@@ -1957,7 +1956,7 @@ def _m_solve_adjoint_mild_kernel_c64(
     map_2 = decay * u.to(tl.float32)  # [C, BLOCK_K]
     alpha_ptr_c = alpha_ptr + start * alpha_ptr_t  # first token of the chunk
     w = tl.load(alpha_ptr_c + (token * alpha_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # what an erasure reads: load alpha [C, BLOCK_K]
-    sums_2 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_K]
+    sums_2 = -sums  # D(middle64(i), i] [C, BLOCK_K]
     sums_3 = sums_2 - gK  # D(middle64(i), i-1] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_3 = decay_2 * w.to(tl.float32)  # [C, BLOCK_K]
@@ -1966,8 +1965,7 @@ def _m_solve_adjoint_mild_kernel_c64(
     solved = _inverse_of_unit(-A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
     s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 5
-    sums_4 = -sums  # D(middle64(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
     map_4 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
     dot_2 = tl.dot(map_2.to(FT), tl.trans(map_4.to(FT)), input_precision=PRECISION)  # [C, C]
     map_5 = dot_2 * scale  # [C, C]
@@ -1978,8 +1976,8 @@ def _m_solve_adjoint_mild_kernel_c64(
     dot_3 = tl.dot(solved.to(DT), given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_5 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_5 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_w_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     closing = decay_4 * u.to(tl.float32)  # u to the end of the chunk [C, BLOCK_K]
     dot_4 = tl.dot(solved.to(DT), closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk

@@ -1692,7 +1692,7 @@ def _m_solve_adjoint_mild_kernel(
     b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
     load_2 = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
     w_2 = e.to(tl.float32) * (load_2.to(tl.float32) * tl.exp(load))  # what an erasure reads [C, BLOCK_K]
-    sums_2 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle32(i), i] [C, BLOCK_K]
+    sums_2 = -sums  # D(middle32(i), i] [C, BLOCK_K]
     sums_3 = sums_2 - gK  # D(middle32(i), i-1] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_3 = decay_2 * w_2  # [C, BLOCK_K]
@@ -1701,8 +1701,7 @@ def _m_solve_adjoint_mild_kernel(
     solved = _inverse_of_unit(A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
     s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 8
-    sums_4 = -sums  # D(middle32(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
     map_4 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
     dot_2 = tl.dot(map_2.to(FT), tl.trans(map_4.to(FT)), input_precision=PRECISION)  # [C, C]
     map_5 = dot_2 * scale  # [C, C]
@@ -1713,8 +1712,8 @@ def _m_solve_adjoint_mild_kernel(
     dot_3 = tl.dot(solved.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_5 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_5 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     closing = decay_4 * e.to(tl.float32)  # u to the end of the chunk [C, BLOCK_K]
     dot_4 = tl.dot(solved.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
@@ -1768,7 +1767,7 @@ def _m_solve_adjoint_mild_kernel_c64(
     b_ptr_c = b_ptr + start * b_ptr_t  # first token of the chunk
     load_2 = tl.load(b_ptr_c + (token * b_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # load b [C, BLOCK_K]
     w_2 = e.to(tl.float32) * (load_2.to(tl.float32) * tl.exp(load))  # what an erasure reads [C, BLOCK_K]
-    sums_2 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(middle64(i), i] [C, BLOCK_K]
+    sums_2 = -sums  # D(middle64(i), i] [C, BLOCK_K]
     sums_3 = sums_2 - gK  # D(middle64(i), i-1] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_3 = decay_2 * w_2  # [C, BLOCK_K]
@@ -1777,8 +1776,7 @@ def _m_solve_adjoint_mild_kernel_c64(
     solved = _inverse_of_unit(A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     q_ptr_c = q_ptr + start * q_ptr_t  # first token of the chunk
     s = tl.load(q_ptr_c + (token * q_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load q [C, BLOCK_K]  # line 8
-    sums_4 = -sums  # D(middle64(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
     map_4 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
     dot_2 = tl.dot(map_2.to(FT), tl.trans(map_4.to(FT)), input_precision=PRECISION)  # [C, C]
     map_5 = dot_2 * scale  # [C, C]
@@ -1789,8 +1787,8 @@ def _m_solve_adjoint_mild_kernel_c64(
     dot_3 = tl.dot(solved.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_5 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_5 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, log_a_ptr.dtype.element_ty == tl.bfloat16)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     closing = decay_4 * e.to(tl.float32)  # u to the end of the chunk [C, BLOCK_K]
     dot_4 = tl.dot(solved.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
@@ -5328,7 +5326,7 @@ def _m_layer_solve_adjoint_mild_kernel(
     part_5_8 = tl.exp(-(tl.exp(load.to(tl.float32)) * (tl.maximum(part_5_3, 0.0) + part_5_7)))
     part_5_9 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2) * part_5_8
     w = part_5_1 / tl.sqrt(tl.maximum(sum_2_2[:, None], 1e-24)) * part_5_9  # what an erasure reads [C, BLOCK_K]
-    sums_2 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    sums_2 = -sums  # D(middle32(i), i] [C, BLOCK_K]
     sums_3 = sums_2 - gK  # D(middle32(i), i-1] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_5 = decay_2 * w  # [C, BLOCK_K]
@@ -5346,8 +5344,7 @@ def _m_layer_solve_adjoint_mild_kernel(
     part_8_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
     part_8_1 = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_8_0) / (1.0 + part_8_0))
     s = part_8_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
-    sums_4 = -sums  # D(middle32(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
     map_7 = decay_3 * s  # [C, BLOCK_K]
     inner_5 = tl.where(in_K[None, :], map_4.to(FT), 0.0)  # [C, BLOCK_K]
     dot_2 = tl.dot(inner_5, tl.trans(map_7.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -5360,8 +5357,8 @@ def _m_layer_solve_adjoint_mild_kernel(
     dot_3 = tl.dot(inner_6.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_5 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_5 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     closing = decay_4 * e  # u to the end of the chunk [C, BLOCK_K]
     inner_7 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     dot_4 = tl.dot(inner_7.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
@@ -5454,7 +5451,7 @@ def _m_layer_solve_adjoint_mild_kernel_c64(
     part_5_8 = tl.exp(-(tl.exp(load.to(tl.float32)) * (tl.maximum(part_5_3, 0.0) + part_5_7)))
     part_5_9 = tl.where(load_5.to(tl.float32) >= 0.0, 1.0, part_5_2) / (1.0 + part_5_2) * part_5_8
     w = part_5_1 / tl.sqrt(tl.maximum(sum_2_2[:, None], 1e-24)) * part_5_9  # what an erasure reads [C, BLOCK_K]
-    sums_2 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    sums_2 = -sums  # D(middle64(i), i] [C, BLOCK_K]
     sums_3 = sums_2 - gK  # D(middle64(i), i-1] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_5 = decay_2 * w  # [C, BLOCK_K]
@@ -5472,8 +5469,7 @@ def _m_layer_solve_adjoint_mild_kernel_c64(
     part_8_0 = tl.exp(-tl.abs(load_6.to(tl.float32)))
     part_8_1 = load_6.to(tl.float32) * (tl.where(load_6.to(tl.float32) >= 0.0, 1.0, part_8_0) / (1.0 + part_8_0))
     s = part_8_1 / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # shrink [C, BLOCK_K]  # line 8
-    sums_4 = -sums  # D(middle64(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
     map_7 = decay_3 * s  # [C, BLOCK_K]
     inner_5 = tl.where(in_K[None, :], map_4.to(FT), 0.0)  # [C, BLOCK_K]
     dot_2 = tl.dot(inner_5, tl.trans(map_7.to(FT)), input_precision=PRECISION)  # [C, C]
@@ -5486,8 +5482,8 @@ def _m_layer_solve_adjoint_mild_kernel_c64(
     dot_3 = tl.dot(inner_6.to(DT), -given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_5 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_5 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     closing = decay_4 * e  # u to the end of the chunk [C, BLOCK_K]
     inner_7 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     dot_4 = tl.dot(inner_7.to(DT), -closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]

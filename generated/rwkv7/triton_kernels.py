@@ -2420,7 +2420,7 @@ def _m_solve_adjoint_mild_kernel(
     decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
     map_4 = decay * -part_3_0  # [C, BLOCK_K]
     w = load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
-    sums_2 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    sums_2 = -sums  # D(middle32(i), i] [C, BLOCK_K]
     sums_3 = sums_2 - gK  # D(middle32(i), i-1] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_5 = decay_2 * w  # [C, BLOCK_K]
@@ -2429,8 +2429,7 @@ def _m_solve_adjoint_mild_kernel(
     solved = _inverse_of_unit(-A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
     s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
-    sums_4 = -sums  # D(middle32(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
     map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
     dot_2 = tl.dot(map_4.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
     S_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_2, 0.0)  # pairs with j <= i in block32 [C, C]
@@ -2440,8 +2439,8 @@ def _m_solve_adjoint_mild_kernel(
     dot_3 = tl.dot(solved.to(DT), given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_5 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_5 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     closing = decay_4 * -part_3_0  # u to the end of the chunk [C, BLOCK_K]
     dot_4 = tl.dot(solved.to(DT), closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
@@ -2504,7 +2503,7 @@ def _m_solve_adjoint_mild_kernel_c64(
     decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
     map_4 = decay * -part_3_0  # [C, BLOCK_K]
     w = load_2.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
-    sums_2 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    sums_2 = -sums  # D(middle64(i), i] [C, BLOCK_K]
     sums_3 = sums_2 - gK  # D(middle64(i), i-1] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_5 = decay_2 * w  # [C, BLOCK_K]
@@ -2513,8 +2512,7 @@ def _m_solve_adjoint_mild_kernel_c64(
     solved = _inverse_of_unit(-A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
     s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
-    sums_4 = -sums  # D(middle64(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
     map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
     dot_2 = tl.dot(map_4.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
     S_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_2, 0.0)  # pairs with j <= i in block64 [C, C]
@@ -2524,8 +2522,8 @@ def _m_solve_adjoint_mild_kernel_c64(
     dot_3 = tl.dot(solved.to(DT), given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_5 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_5 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     closing = decay_4 * -part_3_0  # u to the end of the chunk [C, BLOCK_K]
     dot_4 = tl.dot(solved.to(DT), closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
     P_adjoint_ptr_c = P_adjoint_ptr + start * P_adjoint_ptr_t  # first token of the chunk
@@ -5885,7 +5883,7 @@ def _m_layer_solve_adjoint_kernel(
     decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle32(j)] [C, BLOCK_K]
     map_4 = decay * u  # [C, BLOCK_K]
     w = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
-    sums_2 = _local(_between(token // 32 * 32 + 15, token), gK, EXACT, PRECISION, False)  # D(middle32(i), i] [C, BLOCK_K]
+    sums_2 = -sums  # D(middle32(i), i] [C, BLOCK_K]
     sums_3 = sums_2 - gK  # D(middle32(i), i-1] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle32(i), i-1] [C, BLOCK_K]
     map_5 = decay_2 * w  # [C, BLOCK_K]
@@ -5895,8 +5893,7 @@ def _m_layer_solve_adjoint_kernel(
     solved = _inverse_of_unit(-A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
     s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
-    sums_4 = -sums  # D(middle32(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle32(i), i] [C, BLOCK_K]
     map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
     dot_2 = tl.dot(map_4.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
     S_base = tl.where((token[None, :] // 32 == token[:, None] // 32) & (token[None, :] >= token[:, None]), dot_2, 0.0)  # pairs with j <= i in block32 [C, C]
@@ -5907,8 +5904,8 @@ def _m_layer_solve_adjoint_kernel(
     dot_3 = tl.dot(inner_3.to(DT), given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_5 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_5 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     closing = decay_4 * u  # u to the end of the chunk [C, BLOCK_K]
     inner_4 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     dot_4 = tl.dot(inner_4.to(DT), closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]
@@ -5985,7 +5982,7 @@ def _m_layer_solve_adjoint_kernel_c64(
     decay = tl.exp2(sums * 1.4426950408889634)  # D(j, middle64(j)] [C, BLOCK_K]
     map_4 = decay * u  # [C, BLOCK_K]
     w = load_3.to(tl.float32)[None, :] * load_4.to(tl.float32) / tl.sqrt(tl.maximum(sum_1_2[:, None], 1e-24))  # what an erasure reads [C, BLOCK_K]
-    sums_2 = _local(_between(token // 64 * 64 + 31, token), gK, EXACT, PRECISION, False)  # D(middle64(i), i] [C, BLOCK_K]
+    sums_2 = -sums  # D(middle64(i), i] [C, BLOCK_K]
     sums_3 = sums_2 - gK  # D(middle64(i), i-1] [C, BLOCK_K]
     decay_2 = tl.exp2(sums_3 * 1.4426950408889634)  # D(middle64(i), i-1] [C, BLOCK_K]
     map_5 = decay_2 * w  # [C, BLOCK_K]
@@ -5995,8 +5992,7 @@ def _m_layer_solve_adjoint_kernel_c64(
     solved = _inverse_of_unit(-A_base, token, C, EXACT, PRECISION)  # what the erasures make of each other [C, C]
     r_ptr_c = r_ptr + start * r_ptr_t  # first token of the chunk
     s = tl.load(r_ptr_c + (token * r_ptr_t)[:, None] + at_K[None, :], mask=valid[:, None] & in_K[None, :], other=0.0)  # shrink: load r [C, BLOCK_K]  # line 7
-    sums_4 = -sums  # D(middle64(i), i] [C, BLOCK_K]
-    decay_3 = tl.exp2(sums_4 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
+    decay_3 = tl.exp2(sums_2 * 1.4426950408889634)  # D(middle64(i), i] [C, BLOCK_K]
     map_6 = decay_3 * s.to(tl.float32)  # [C, BLOCK_K]
     dot_2 = tl.dot(map_4.to(FT), tl.trans(map_6.to(FT)), input_precision=PRECISION)  # [C, C]
     S_base = tl.where((token[None, :] // 64 == token[:, None] // 64) & (token[None, :] >= token[:, None]), dot_2, 0.0)  # pairs with j <= i in block64 [C, C]
@@ -6007,8 +6003,8 @@ def _m_layer_solve_adjoint_kernel_c64(
     dot_3 = tl.dot(inner_3.to(DT), given.to(DT), input_precision=PRECISION)  # [C, BLOCK_V]
     Q_adjoint_ptr_c = Q_adjoint_ptr + start * Q_adjoint_ptr_t  # first token of the chunk
     tl.store(Q_adjoint_ptr_c + (token * Q_adjoint_ptr_t)[:, None] + at_V[None, :], dot_3.to(Q_adjoint_ptr.dtype.element_ty), mask=valid[:, None] & in_V[None, :])
-    sums_5 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
-    decay_4 = tl.exp2(sums_5 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
+    sums_4 = _local(_within(token, token * 0 + (C - 1)), gK, EXACT, PRECISION, False)  # D(i, end] [C, BLOCK_K]
+    decay_4 = tl.exp2(sums_4 * 1.4426950408889634)  # D(i, end] [C, BLOCK_K]
     closing = decay_4 * u  # u to the end of the chunk [C, BLOCK_K]
     inner_4 = tl.where(valid[None, :], solved, 0.0)  # [C, C]
     dot_4 = tl.dot(inner_4.to(DT), closing.to(DT), input_precision=PRECISION)  # [C, BLOCK_K]

@@ -122,6 +122,11 @@ class Decays(Lines):
             half = f"(token {kept} {(value.low.size or value.high.size) // 2 - 1})[:, None]"
             text = f"tl.exp2(tl.sum(tl.where({half}, {log.text}, 0.0), 0) * {LOG2E})"
             return Tile(self.once("decay", text, features, self._range(value)), features)
+        text = f"tl.exp2({self._sums(value, log, dims)} * {LOG2E})"
+        return Tile(self.once("decay", text, dims, self._range(value)), dims)
+
+    def _sums(self, value: Decay, log: Tile, dims: Dims) -> str:
+        """The variable that holds the sums of a log over the range of each token."""
         low, high, signed = self._ends(value)
         single = self._loaded_type(value.log)
 
@@ -130,16 +135,15 @@ class Decays(Lines):
             return self.call("_local", pattern, log.text, "EXACT", "PRECISION", single)
 
         back = self.known(rows("_between", high, low)) if signed else None
-        text = f"-{back}" if back else rows("_between" if signed else "_within", low, high)
-        if signed and value.high.kind == "before" and not back:
+        if back:
+            text = f"-{back}"
+        elif signed and value.high.kind == "before":
             # One product serves both sides of the middle: up to the token, and without it.
-            after = self._position(replace(value.high, kind="at"))
-            whole = replace(value, high=replace(value.high, kind="at"))
-            text = self.once("sums", rows("_between", low, after), dims, self._range(whole))
-            text = f"{text} - {log.text}"
-        sums = self.once("sums", text, dims, self._range(value))
-        text = f"tl.exp2({sums} * {LOG2E})"
-        return Tile(self.once("decay", text, dims, self._range(value)), dims)
+            up_to = replace(value, high=replace(value.high, kind="at"))
+            text = f"{self._sums(up_to, log, dims)} - {log.text}"
+        else:
+            text = rows("_between" if signed else "_within", low, high)
+        return self.once("sums", text, dims, self._range(value))
 
     def _loaded_type(self, log: Value) -> str:
         """The condition, known when compiled, that a log-decay is bf16 as it was loaded."""
