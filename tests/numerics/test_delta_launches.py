@@ -63,7 +63,7 @@ def test_a_gradient_that_sums_over_nothing_has_no_launch_of_its_own(
 
 def test_a_walk_has_as_many_stages_as_its_loads_leave_room_for() -> None:
     pytest.importorskip("triton")
-    stages_of = vars(importlib.import_module("eosc.backends.triton.runtime"))["_stages_of"]
+    stages_of = vars(importlib.import_module("eosc.backends.triton.host_runtime"))["_stages_of"]
     assert [stages_of(3, each) for each in (1, 65536, 81920, 163840)] == [3, 3, 2, 1]
 
 
