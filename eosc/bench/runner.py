@@ -149,17 +149,13 @@ def _shape(
     if status:
         yield from (replace(row, status=status, detail=detail) for row in blank)
         return
-    environment: dict[str, str] = {}
-    if plan.first_calls != "none" and plan.device == "cuda":
-        cache = subject.folder / "triton_cache" / subject.name / label
-        cache.mkdir(parents=True, exist_ok=True)
-        environment["TRITON_CACHE_DIR"] = str(cache)
+    own = plan.first_calls != "none" and plan.device == "cuda"
+    cache = subject.folder / "triton_cache" / subject.name / label
+    environment = _cached(cache) if own else {}
     ended = execute(_job("time", subject, shape, plan), environment, plan.timeout)
     firsts: list[Ended] = []
-    if environment and not ended.status:
-        firsts = [
-            *_first_calls(subject, shape, plan, execute, Path(environment["TRITON_CACHE_DIR"]))
-        ]
+    if own and not ended.status:
+        firsts += _first_calls(subject, shape, plan, execute, cache)
     for row in blank:
         yield _filled(row, ended, firsts)
 
@@ -178,14 +174,19 @@ def _first_calls(
         alone = cache.with_name(f"{cache.name}_fb") if rest else cache
         groups.append((["fb"], alone))
     for modes, place in groups:
-        environment = {"TRITON_CACHE_DIR": str(place)}
+        environment = _cached(place)
         if place != cache:
-            place.mkdir(parents=True, exist_ok=True)
             job = replace(_job("cold", subject, shape, plan), modes=modes)
             yield execute(job, environment, plan.timeout)
         if plan.first_calls == "both":
             job = replace(_job("first", subject, shape, plan), modes=modes)
             yield execute(job, environment, plan.timeout)
+
+
+def _cached(place: Path) -> dict[str, str]:
+    """The environment of a process whose kernels are kept there."""
+    place.mkdir(parents=True, exist_ok=True)
+    return {"TRITON_CACHE_DIR": str(place)}
 
 
 def _verdict(checked: Ended) -> tuple[dict[str, float], str, str]:

@@ -265,12 +265,9 @@ class _Driver:
         """The mean modulus of the decay over a few tokens, with the operand shifted."""
         from eosc.reference import evaluate
 
-        shifted = {
-            each.name: _short(
-                each, self.found[each.name] + (shift if each.name == self.name else 0)
-            )
-            for each in (*self.mixer.operands, *learned_kernels(self.mixer))
-        }
+        given = {**self.found, self.name: self.found[self.name] + shift}
+        operands = (*self.mixer.operands, *learned_kernels(self.mixer))
+        shifted = {each.name: _short(each, given[each.name]) for each in operands}
         result = evaluate(self.mixer, shifted, sizes=self.sizes, configs=self.configs)
         return float(result.values[self.decay].abs().mean())
 

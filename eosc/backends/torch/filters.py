@@ -18,7 +18,6 @@ from eosc.algebra.simplify import simplify
 from eosc.backends.text import Library, docstring, render
 from eosc.backends.torch.core import Core
 from eosc.backends.torch.scopes import Val
-from eosc.backends.torch.spectral import calls
 from eosc.lowering.filters import COTANGENT, TOTAL, WIDEST, Filter
 from eosc.recurrence.convolution import Convolution, convolution
 from eosc.recurrence.operands import static_number
@@ -188,8 +187,11 @@ class _Reader:
 
 
 @cache
-def _runtime() -> Library:
-    return Library(Path(__file__).with_name("filter_runtime.py"))
+def _runtime() -> tuple[str, ...]:
+    """Its functions, and those by which the template calls operators."""
+    own = Path(__file__).with_name("filter_runtime.py")
+    library = Library(own.with_name("call_runtime.py"), own)
+    return library.closure({*Library(own).names, "_applied", "_uncast"})
 
 
 def print_filters(filters: Filters, namespace: str, header: tuple[str, ...], triton: bool) -> str:
@@ -202,7 +204,7 @@ def print_filters(filters: Filters, namespace: str, header: tuple[str, ...], tri
         header=header,
         doc=docstring("Short convolutions with what follows them."),
         namespace=repr(f"{namespace}_filters_{stamp}"),
-        runtime=(*calls().closure({"_applied", "_uncast"}), *_runtime().closure(_runtime().names)),
+        runtime=_runtime(),
         triton=triton,
         imports=[
             "import contextlib",

@@ -12,7 +12,6 @@ from eosc.backends.text import Library, docstring, render
 from eosc.backends.torch.filters import Filters
 from eosc.backends.torch.kernels import Function
 from eosc.backends.torch.programs import Operand, Sequence, print_program
-from eosc.backends.torch.spectral import calls
 from eosc.ir.nodes import Load, Per
 from eosc.lowering.family import AnyScan
 from eosc.lowering.scan import Scan
@@ -35,7 +34,7 @@ _KINDS = {Per.TOKEN: "t", Per.HEAD: "h", Per.CALL: "f"}
 def _libraries() -> tuple[Library, Library]:
     here = Path(__file__)
     return (
-        Library(here.with_name("op_runtime.py")),
+        Library(here.with_name("call_runtime.py"), here.with_name("op_runtime.py")),
         Library(here.with_name("sequence_runtime.py"), here.with_name("convolution_runtime.py")),
     )
 
@@ -81,8 +80,7 @@ def print_operators(
     ops, sequences = _libraries()
     used = {name for each in printers for name in each.used()}
     written = {name for each in printers for name in each.sequence.function.used}
-    called = used & {*calls().names}
-    runtime = (*calls().closure(called), *ops.closure(used - called), *sequences.closure(written))
+    runtime = (*ops.closure(used), *sequences.closure(written))
     first = printers[0]
     text = render(
         "torch/op.py.jinja",

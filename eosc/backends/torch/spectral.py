@@ -9,14 +9,10 @@ from eosc.backends.text import Library, docstring, render
 
 
 @cache
-def _runtime() -> Library:
-    return Library(Path(__file__).with_name("spectral_runtime.py"))
-
-
-@cache
-def calls() -> Library:
-    """How operators are called."""
-    return Library(Path(__file__).with_name("call_runtime.py"))
+def _runtime() -> tuple[str, ...]:
+    """Its functions, and those by which they call operators."""
+    own = Path(__file__).with_name("spectral_runtime.py")
+    return Library(own.with_name("call_runtime.py"), own).closure(Library(own).names)
 
 
 def print_spectral(namespace: str, header: tuple[str, ...]) -> str:
@@ -33,5 +29,5 @@ def print_spectral(namespace: str, header: tuple[str, ...]) -> str:
             "from collections.abc import Callable, Sequence",
             "from typing import Any",
         ],
-        runtime=(*calls().closure({"_applied", "_uncast"}), *_runtime().closure(_runtime().names)),
+        runtime=_runtime(),
     )

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 from eosc.backends.triton.frame import Line, NotPrintableError
 from eosc.backends.triton.kept import Kept, read, written
 from eosc.backends.triton.kernel import (
     KernelPrinter,
     Namer,
-    Parameter,
     Printed,
     folded,
     partial_sums,
 )
 from eosc.backends.triton.lines import walked
 from eosc.backends.triton.segments import GROUP, block, print_scan
+from eosc.backends.triton.strides import Strides
 from eosc.ir.nodes import (
     Algorithm,
     Array,
@@ -124,7 +123,7 @@ class _Launch:
         self.main = leading(self.algorithm)
         self.partial: tuple[str, ...] = ()
         lasting = (*self.algorithm.inputs, *self.algorithm.outputs)
-        self.places = Places(self.namer, [self.host[each.name] for each in lasting])
+        self.strides = Strides(self.namer, [self.host[each.name] for each in lasting])
 
     def line(self, text: str, indent: int = 1) -> None:
         self.lines.append((indent, text, None))
@@ -146,7 +145,7 @@ class _Launch:
                 self._launch(n, launch, indent)
         results = [self._result(each) for each in self.algorithm.outputs]
         self.line(f"return {', '.join(results)}")
-        self.lines[placed:placed] = [(1, each, None) for each in self.places.lines()]
+        self.lines[placed:placed] = [(1, each, None) for each in self.strides.lines()]
         self.lines[sized:sized] = [(1, each, None) for each in tile_lines(self.namer)]
         return Launcher(
             self.name,
@@ -184,7 +183,7 @@ class _Launch:
         """The configuration that the others follow, and how sequences are cut."""
         lead, main = self.lead, self.main
         assert isinstance(main, Kernel)
-        self.line(f"config = {self._config(main)}")
+        self.line(f"config = {config(main)}")
         self.line("chunk, block, warps, stages, precision = config")
         if main.blocked:
             self.partial = partial_sums(main, self.namer.arrays)
@@ -192,7 +191,7 @@ class _Launch:
         if self.partial and walker is not main:
             self._count_parts(main)
         if walker is not main:
-            self.line(f"_, block, *_ = {self._config(walker)}")
+            self.line(f"_, block, *_ = {config(walker)}")
         blocks = "1"
         if walker.blocked:
             size = self.namer.size[walker.blocked[0]]
@@ -214,7 +213,7 @@ class _Launch:
         size = self.namer.size[main.blocked[0]]
         others = [each for each in self._writers() if each is not main]
         least = ", ".join(
-            [self.namer.tile(main, size), "block", *(f"{self._config(each)}[1]" for each in others)]
+            [self.namer.tile(main, size), "block", *(f"{config(each)}[1]" for each in others)]
         )
         self.line(f"blocks = -(-{size} // min({least}))")
 
@@ -235,9 +234,6 @@ class _Launch:
     def scans(self) -> list[SegmentScan]:
         """What combines the segments of a sequence; where nothing does, it is in one piece."""
         return [each for each in self.algorithm.launches if isinstance(each, SegmentScan)]
-
-    def _config(self, kernel: Kernel) -> str:
-        return config(kernel)
 
     def _allocate(self) -> int:
         """Room for outputs and scratch; where the lines for the outputs end."""
@@ -323,7 +319,7 @@ class _Launch:
     def _launch(self, n: int, kernel: Kernel, indent: int) -> None:
         printed, text = self._kernel(n)
         if kernel is not self.main:
-            self.line(f"_, block, warps, stages, precision = {self._config(kernel)}", indent)
+            self.line(f"_, block, warps, stages, precision = {config(kernel)}", indent)
         else:
             self.line("_, block, warps, stages, precision = config", indent)
         for axis in kernel.blocked:
@@ -355,7 +351,7 @@ class _Launch:
         return f"_stages_of(stages, chunk * ({' + '.join(widths)}) * dtype.itemsize)"
 
     def _arguments(self, printed: Printed, indent: int) -> None:
-        for line in folded(self.places.arguments(printed.parameters), 96 - 4 * indent):
+        for line in folded(self.strides.arguments(printed.parameters), 96 - 4 * indent):
             self.line(line, indent)
 
     def _kernel(self, n: int) -> tuple[Printed, str]:
@@ -416,44 +412,6 @@ def config_sizes(algorithm: Algorithm, namer: Namer, lead: str) -> str:
 def tile_lines(namer: Namer) -> list[str]:
     """The widths of tiles that launches name."""
     return [f"{name} = {text}" for name, text in sorted(namer.tiles.items())]
-
-
-class Places:
-    """Where the entries of arrays lie, as launches pass it: named once for each array.
-
-    Args:
-        namer: of names.
-        lasting: the arrays that are there in every call.
-    """
-
-    def __init__(self, namer: Namer, lasting: Iterable[str]) -> None:
-        self.namer, self.lasting = namer, {*lasting}
-        self.named: dict[str, tuple[str, ...]] = {}
-
-    def arguments(self, parameters: Iterable[Parameter]) -> list[str]:
-        """What a launch passes."""
-        found: list[str] = []
-        for array, group in groupby(parameters, lambda each: each.array):
-            texts = tuple(each.argument for each in group)
-            if array in self.lasting and self.named.setdefault(array, texts) == texts:
-                found.append(f"*{self._name(array)}")
-            else:
-                found += texts
-        return found
-
-    def lines(self) -> list[str]:
-        """The names, given."""
-        return [f"{self._name(each)} = {_place(each, self.named[each])}" for each in self.named]
-
-    def _name(self, array: str) -> str:
-        return self.namer.names.of(f"place of {array}", f"{array}_at")
-
-
-def _place(array: str, texts: Sequence[str]) -> str:
-    """The first strides of an array, and what else its place has."""
-    count = sum(text.startswith(f"{array}.stride(") for text in texts)
-    strides = f"{array}.stride()[:{count}]"
-    return f"(*{strides}, {', '.join(texts[count:])})" if texts[count:] else strides
 
 
 def shape(lead: str, array: Array, namer: Namer) -> str:

@@ -87,8 +87,7 @@ class Parts:
     def cotangents(self, body: Iterable[Statement]) -> dict[str, Value]:
         """What `gradient` has named in a body, by the prologue."""
         dims = {each.name: each.value.dims for each in body if isinstance(each, Let)}
-        names = {name: f"d{name}" for name, _ in self.scan.prologues()}
-        names |= {"own": "dy"} if self.scan.own is not None else {}
+        names = {n: "dy" if n == "own" else f"d{n}" for n, _ in self.scan.prologues()}
         return {name: Use(let, dims=dims[let]) for name, let in names.items() if let in dims}
 
 

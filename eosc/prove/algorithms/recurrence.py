@@ -206,7 +206,7 @@ class Recurrence(ABC):
 
     def shrinking_tangent(self, time: Time) -> Formula:
         """The tangent of it."""
-        return self.tangent("s", time) if "s" in dict(self.scan.prologues()) else ZERO
+        return self.tangent("s", time)
 
     def contracted(self, value: Formula, axes: Dims) -> Formula:
         """The sum over axes of the memory."""
@@ -359,8 +359,13 @@ class Recurrence(ABC):
         self._recurrence("m'", self.scan.axes, body, LOW, base, 1)
 
     def tangent(self, name: str, time: Time) -> Formula:
-        """The tangent of a prologue at a token: an arbitrary symbol, or by the raw operands."""
-        value = dict(self.scan.prologues())[name]
+        """The tangent of a prologue at a token: an arbitrary symbol, or by the raw operands.
+
+        One that is not there has none.
+        """
+        value = dict(self.scan.prologues()).get(name)
+        if value is None:
+            return ZERO
         letters = tuple(self.letters[axis] for axis in value.dims if axis != "i")
         if self.opaque:
             times = (time,) if "i" in value.dims else ()
@@ -383,8 +388,7 @@ class Recurrence(ABC):
             formula.mul(self.shrinking(time), moving),
         )
         moved = formula.mul(self.scale, self.contracted(inner, self.summed))
-        has_own = "own" in dict(self.scan.prologues())
-        return formula.add(moved, self.tangent("own", time)) if has_own else moved
+        return formula.add(moved, self.tangent("own", time))
 
 
 class _Tangents:
